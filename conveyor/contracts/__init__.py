@@ -1,0 +1,1 @@
+"""Promises: what plugins keep. Protocols whose docstrings are specifications, and no behaviour."""

@@ -1,0 +1,46 @@
+"""What a store declares of itself: fine differences that the conformance kit and core ask for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from attrs import frozen
+
+__all__ = ["CONTRACT_VERSION", "Capabilities", "Durability", "Guarantees"]
+
+# Raised when a contract changes so that an older plugin no longer keeps it.
+CONTRACT_VERSION: Final = 1
+
+
+class Durability(StrEnum):
+    """What an acknowledged write survives; each includes those before it."""
+
+    NOTHING = "nothing"
+    PROCESS_CRASH = "process_crash"
+    POWER_LOSS = "power_loss"
+
+
+@frozen
+class Guarantees:
+    """What an acknowledged add, and an acknowledged settle, survives."""
+
+    add: Durability
+    settle: Durability
+
+
+@frozen
+class Capabilities:
+    """What a store can do beyond the required facets. The kit takes its skips from these flags alone.
+
+    Attributes:
+        is_durable: what was written is there again when the store is closed and opened.
+        is_shared: several processes may open the same store at once.
+        has_notifications: `notifier` is there, and a hint arrives without polling.
+        has_inspection: `inspection` is there.
+    """
+
+    is_durable: bool
+    is_shared: bool
+    has_notifications: bool
+    has_inspection: bool

@@ -1,0 +1,63 @@
+"""Providers: what a plugin's hooks return. Cheap descriptions; the backend is imported when it is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from conveyor.contracts.job_queue import JobQueueStrategy
+    from conveyor.contracts.store import Store
+    from conveyor.contracts.strategy import Injector
+    from conveyor.model.migrations import Migration
+
+__all__ = ["JobQueueProvider", "OpenStore", "StoreProvider"]
+
+
+class OpenStore(Protocol):
+    """Opens a store."""
+
+    def __call__(self, url: str, injector: Injector, /) -> AbstractAsyncContextManager[Store]:
+        """Return a context manager that opens the store on entry and closes it on exit.
+
+        The URL is parsed before any I/O. On entry the schema is migrated unless the URL says
+        ``auto_migrate=false``.
+
+        Raises:
+            ConfigurationError: the URL does not fit; the message names the part and the allowed values.
+            StoreUnavailableError: the store cannot be reached now.
+            SchemaError: the schema does not fit and was not to be migrated.
+        """
+        ...
+
+
+@frozen
+class StoreProvider:
+    """A store that a plugin offers.
+
+    Attributes:
+        name: what people call it, such as "sqlite".
+        schemes: the URL schemes it answers to.
+        open: opens it; imports its modules no sooner.
+        migrations: its schema, step by step, without a connection.
+        contract_version: the version of the contracts it was written for.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    open: OpenStore
+    migrations: Callable[[], Sequence[Migration]]
+    contract_version: int
+
+
+@frozen
+class JobQueueProvider:
+    """A job queue strategy that a plugin offers under a name."""
+
+    name: str
+    create: Callable[[], JobQueueStrategy]
+    contract_version: int

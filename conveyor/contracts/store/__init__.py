@@ -1,0 +1,73 @@
+"""The store: what persists. Facets hang on it as attributes; a facet it lacks is None."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from conveyor.contracts.store.inspection import InspectionStore
+from conveyor.contracts.store.jobs import JobStore
+from conveyor.contracts.store.notifier import Notifier
+from conveyor.contracts.store.queues import QueueStore
+from conveyor.contracts.store.schema import SchemaStore
+from conveyor.contracts.store.sessions import SessionStore
+
+if TYPE_CHECKING:
+    from conveyor.contracts.capabilities import Capabilities, Guarantees
+
+__all__ = ["InspectionStore", "JobStore", "Notifier", "QueueStore", "SchemaStore", "SessionStore", "Store"]
+
+
+@runtime_checkable
+class Store(Protocol):
+    """A place where jobs are kept, open and ready.
+
+    Every command is one atomic step and can be repeated after its answer was lost: with the same ids, the same
+    fetch number, the same token and outcome it changes nothing more and answers the same.
+    Time is the store's own clock. An operation that is cancelled either took effect or did not, and leaves the
+    store usable. Driver errors come as StoreError, transient ones as StoreUnavailableError.
+    """
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages, without secrets."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do beyond the required facets."""
+        ...
+
+    @property
+    def guarantees(self) -> Guarantees:
+        """What its acknowledgements survive."""
+        ...
+
+    @property
+    def jobs(self) -> JobStore:
+        """Jobs: add, fetch, settle, change, read."""
+        ...
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Worker sessions."""
+        ...
+
+    @property
+    def queues(self) -> QueueStore:
+        """Whole queues: pause, count, list, clean."""
+        ...
+
+    @property
+    def schema(self) -> SchemaStore:
+        """The schema and its migrations."""
+        ...
+
+    @property
+    def notifier(self) -> Notifier | None:
+        """Wake-ups; None: core polls."""
+        ...
+
+    @property
+    def inspection(self) -> InspectionStore | None:
+        """Looking around for operators; None: those commands are refused."""
+        ...

@@ -1,0 +1,179 @@
+"""The jobs facet: adding, fetching, settling, and single jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from conveyor.model.job import Attempt, JobData, LogEntry, NewJob, ProgressReport
+    from conveyor.model.locks import Lock
+    from conveyor.model.queries import AddReceipt, Want
+    from conveyor.model.settlement import Refusal, Settlement, SettleReport
+
+__all__ = ["JobStore"]
+
+
+class JobStore(Protocol):
+    """Order within a queue: priority (lower first), then the time the job became available, then the sequence
+    in which jobs were added. A job becomes available when it is added, when its time comes (`run_at`), when it
+    is promoted by hand or rerun (now), or when its retry is due. Release and reclaim leave it at its old place.
+    Jobs with the option `lifo` go before the others of their priority, newest first. A want with `lifo` turns
+    the last two orders round for the jobs without the option.
+    """
+
+    async def save_job(self, job: NewJob, /) -> AddReceipt:
+        """Add one job: see `save_jobs`."""
+        ...
+
+    async def save_jobs(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Add jobs in one transaction and answer in the order of the input.
+
+        A job whose time has not come (``delay``, ``run_at``) is delayed, the others wait. Ids are unique over
+        live and retained jobs of the whole store: the same add again (same queue, name, payload) answers ADDED
+        and adds nothing, whatever has become of the job since; any other answers DUPLICATE and adds nothing.
+        The same holds within one call.
+        """
+        ...
+
+    async def get_job(self, queue_name: str, job_id: str, /) -> JobData | None:
+        """Return the job, or None where this queue has none of this id."""
+        ...
+
+    async def find_job(self, job_id: str, /) -> JobData | None:
+        """Return the job of this id from whichever queue, or None."""
+        ...
+
+    async def find_jobs(self, job_ids: Sequence[str], /) -> Mapping[str, JobData]:
+        """Return those of the jobs that exist, by id."""
+        ...
+
+    async def fetch_jobs(
+        self, wants: Sequence[Want], worker_id: str, lock_duration: timedelta, /, *, fetch_number: int
+    ) -> Sequence[JobData]:
+        """Lock the next jobs for a worker session, for all wants in one atomic step, and return them in order.
+
+        Each returned job is active, its token is (worker_id, fetch_number), its `started_at` is set. No job is
+        given to two fetches. Jobs of paused names and queues are passed over. The session's lock is extended to
+        at least `lock_duration` from now; jobs it holds already are kept by that too.
+
+        The same fetch number of a session again locks nothing new and returns the jobs that this fetch locked
+        and that are still active under it.
+
+        Raises:
+            StoreError: there is no such session; open it (again) first.
+        """
+        ...
+
+    async def extend_locks(self, locks: Sequence[Lock], lock_duration: timedelta, /) -> Sequence[Lock]:
+        """Keep these runs' locks for `lock_duration` from now and return those that are lost.
+
+        A lock whose time is over is extended like any other as long as nobody has reclaimed its job.
+        """
+        ...
+
+    async def release_locks(self, locks: Sequence[Lock], /) -> Sequence[Lock]:
+        """Hand jobs back: waiting, at their old place, no attempt and no stall counted. Returns the locks that
+        were lost, whose jobs are untouched.
+        """
+        ...
+
+    async def settle_jobs(
+        self,
+        settlements: Sequence[Settlement],
+        wants: Sequence[Want] = (),
+        worker_id: str = "",
+        lock_duration: timedelta | None = None,
+        /,
+        *,
+        fetch_number: int = 0,
+    ) -> SettleReport:
+        """Record how runs ended, all in one atomic step, and optionally fetch the next jobs in the same.
+
+        A settlement is applied only where its token still holds the job; otherwise it is refused, by item and
+        never by an exception. The same settlement again, after it was applied, is neither refused nor applied
+        twice. History gets the attempt. `delay` counts from the store's now. The fetch takes place after the
+        settlements and is as in `fetch_jobs`.
+        """
+        ...
+
+    async def set_progress(self, reports: Sequence[ProgressReport], /) -> Sequence[Refusal]:
+        """Store the runs' progress under their locks; returns what was refused."""
+        ...
+
+    async def append_logs(self, entries: Sequence[LogEntry], /) -> Sequence[Refusal]:
+        """Append lines in order, at the store's now. With a lock, the lock must hold; without, the job must exist.
+
+        Refusals without a lock carry the token ("", 0).
+        """
+        ...
+
+    async def get_logs(self, job_id: str, /, *, start: int = 0, end: int = 1000) -> Sequence[LogEntry]:
+        """Return lines start (inclusive) to end (exclusive), oldest first, each with `at` and `attempt`."""
+        ...
+
+    async def clear_logs(self, job_id: str, /) -> int:
+        """Delete the job's lines and return how many there were."""
+        ...
+
+    async def get_attempts(self, job_id: str, /) -> Sequence[Attempt]:
+        """Return the runs of a job that ended, oldest first; the one going on is not among them."""
+        ...
+
+    async def cancel_job(self, job_id: str, reason: str, /) -> JobData:
+        """End a waiting, delayed or active job as cancelled, and return it as it is now.
+
+        An active job's lock is lost by that: its run can write nothing more, and REVOKED is published.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
+    async def promote_job(self, job_id: str, /) -> JobData:
+        """Make a delayed job wait, available now, and return it.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
+    async def rerun_job(self, job_id: str, payload: bytes | None = None, /) -> JobData:
+        """Make a settled job wait again, available now, with no attempts or stalls made, and return it.
+
+        Its result, error and progress are cleared; attempts and logs stay as history. `payload` replaces its own.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
+    async def remove_job(self, job_id: str, /) -> None:
+        """Delete a job that is not active, with its logs and history.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
+    async def get_next_delayed_timestamp(self, queue_names: Sequence[str], /) -> datetime | None:
+        """Return when the next delayed job of these queues is due, or None."""
+        ...
+
+    async def promote_delayed_jobs(self, queue_names: Sequence[str], /, *, limit: int = 1000) -> int:
+        """Make delayed jobs whose time has come wait, available since their time; return how many (at most limit)."""
+        ...
+
+    async def get_stalled_jobs(self, threshold: timedelta, /, *, limit: int = 1000) -> Sequence[JobData]:
+        """Look only: return active jobs whose lock has been over for longer than `threshold`."""
+        ...
+
+    async def reclaim_stalled_jobs(self, max_stalled: int, /, *, limit: int = 1000) -> Sequence[JobData]:
+        """Take active jobs whose lock is over away from their workers; return them as they are now.
+
+        One atomic step that checks the lock again. Each counts one stall and no attempt, and gets a STALLED
+        attempt in its history; it waits at its old place, or fails once it stalled more than `max_stalled` times.
+        """
+        ...

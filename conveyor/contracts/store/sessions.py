@@ -1,0 +1,44 @@
+"""The sessions facet: one row per running worker, whose lock time is that of all it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from conveyor.model.locks import Lock
+    from conveyor.model.sessions import ReconcileReport, SessionInfo
+
+__all__ = ["SessionStore"]
+
+
+class SessionStore(Protocol):
+    """Also usable from a thread of its own, where the store says so."""
+
+    async def open(self, session: SessionInfo, lock_duration: timedelta, /) -> None:
+        """Make the session known, its lock running from now. Opening it again renews it."""
+        ...
+
+    async def renew(self, session_id: str, lock_duration: timedelta, /) -> bool:
+        """Keep everything the session holds for `lock_duration` from now; False: there is no such session."""
+        ...
+
+    async def reconcile(
+        self, session_id: str, held: Sequence[Lock], last_fetch_number: int, /
+    ) -> ReconcileReport:
+        """Compare what the worker holds with what the store thinks it holds.
+
+        Jobs the store has under this session, fetched no later than `last_fetch_number`, that are not in `held`
+        are released. Locks in `held` that the store does not know are returned as lost.
+        """
+        ...
+
+    async def close(self, session_id: str, /) -> int:
+        """End the session: whatever it still holds is released. Returns how many jobs that were."""
+        ...
+
+    async def list_sessions(self) -> Sequence[SessionInfo]:
+        """Return the sessions that are open, also those whose lock is over and that were not cleaned up yet."""
+        ...

@@ -1,0 +1,219 @@
+"""The whole exception tree: every error conveyor raises on purpose.
+
+ConveyorError
+├─ ConfigurationError            before any I/O
+│  ├─ UnknownStrategyError       no strategy of that name or scheme
+│  ├─ PluginError                a selected plugin is broken
+│  └─ CapabilityError            the store cannot do what was asked
+├─ JobError
+│  ├─ JobNotFoundError
+│  ├─ InvalidJobStateError       the command is not legal in this state
+│  ├─ DuplicateJobError          the id is taken by another job
+│  ├─ UnknownHandlerError        no handler of that name
+│  ├─ PayloadError               arguments or a result do not fit
+│  ├─ LockLostError              another run owns the job
+│  └─ JobFailedError             what ``result()`` raises for a job that did not complete
+├─ StoreError                    the driver's error is always ``__cause__``
+│  ├─ StoreUnavailableError      transient: core retries
+│  └─ SchemaError                run: conveyor store migrate
+└─ ConveyorInternalError         our bug
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "CapabilityError",
+    "ConfigurationError",
+    "ConveyorError",
+    "ConveyorInternalError",
+    "DuplicateJobError",
+    "InvalidJobStateError",
+    "JobError",
+    "JobFailedError",
+    "JobNotFoundError",
+    "LockLostError",
+    "PayloadError",
+    "PluginError",
+    "SchemaError",
+    "StoreError",
+    "StoreUnavailableError",
+    "UnknownHandlerError",
+    "UnknownStrategyError",
+    "did_you_mean",
+]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the tail of an error message: the nearest known word, or all of them.
+
+    >>> did_you_mean("sqlit", ["memory", "sqlite"])
+    "did you mean 'sqlite'? (known: memory, sqlite)"
+    """
+    names = sorted(known)
+    if not names:
+        return "none are known"
+    listed = ", ".join(names)
+    nearest = get_close_matches(word, names, n=1)
+    return f"did you mean {nearest[0]!r}? (known: {listed})" if nearest else f"known: {listed}"
+
+
+class ConveyorError(Exception):
+    """The root of every error that conveyor raises on purpose."""
+
+
+class ConfigurationError(ConveyorError):
+    """Something given to conveyor is wrong; raised before any I/O took place."""
+
+
+class UnknownStrategyError(ConfigurationError):
+    """No installed plugin provides a strategy of this kind under this name or URL scheme."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.known = tuple(sorted(known))
+        super().__init__(
+            f"no {kind} is called {name!r}: {did_you_mean(name, self.known)}; "
+            f"or install one: pip install conveyor-plugin-{name}"
+        )
+
+
+class PluginError(ConfigurationError):
+    """A plugin that was selected could not be used; the cause is chained."""
+
+    def __init__(self, plugin: str, distribution: str, reason: str) -> None:
+        self.plugin = plugin
+        self.distribution = distribution
+        self.reason = reason
+        super().__init__(f"plugin {plugin!r} of distribution {distribution!r} cannot be used: {reason}")
+
+
+class CapabilityError(ConfigurationError):
+    """The store in use declares that it cannot do what was asked."""
+
+    def __init__(self, store: str, capability: str, needed_by: str) -> None:
+        self.store = store
+        self.capability = capability
+        self.needed_by = needed_by
+        super().__init__(f"{needed_by} needs the capability {capability!r}, which the store {store!r} does not have")
+
+
+class JobError(ConveyorError):
+    """An error about one job."""
+
+    def __init__(self, message: str, *, job_id: str = "", queue_name: str = "") -> None:
+        self.job_id = job_id
+        self.queue_name = queue_name
+        super().__init__(message)
+
+
+class JobNotFoundError(JobError):
+    """No job has this id: it never existed, or was removed."""
+
+    def __init__(self, job_id: str, queue_name: str = "") -> None:
+        where = f" in queue {queue_name!r}" if queue_name else ""
+        super().__init__(
+            f"no job {job_id!r}{where}: it never existed or was removed", job_id=job_id, queue_name=queue_name
+        )
+
+
+class InvalidJobStateError(JobError):
+    """The command is not legal in the state the job is in."""
+
+    def __init__(self, job_id: str, state: str, command: str, allowed: Iterable[str], queue_name: str = "") -> None:
+        self.state = state
+        self.command = command
+        self.allowed = tuple(sorted(allowed))
+        legal = ", ".join(self.allowed) or "nothing"
+        super().__init__(
+            f"job {job_id!r} is {state}, so it cannot be used with {command!r}; allowed now: {legal}",
+            job_id=job_id,
+            queue_name=queue_name,
+        )
+
+
+class DuplicateJobError(JobError):
+    """A different job already has this id; ids are unique over live and retained jobs."""
+
+    def __init__(self, existing_id: str, key: str, queue_name: str = "") -> None:
+        self.existing_id = existing_id
+        self.key = key
+        super().__init__(
+            f"a different job already has the id {key!r}: choose another id, or remove the existing job",
+            job_id=existing_id,
+            queue_name=queue_name,
+        )
+
+
+class UnknownHandlerError(JobError):
+    """A job names a handler that this program does not have."""
+
+    def __init__(self, name: str, known: Iterable[str], *, job_id: str = "", queue_name: str = "") -> None:
+        self.name = name
+        self.known = tuple(sorted(known))
+        super().__init__(
+            f"queue {queue_name!r} has no handler called {name!r}: {did_you_mean(name, self.known)}",
+            job_id=job_id,
+            queue_name=queue_name,
+        )
+
+
+class PayloadError(JobError):
+    """Arguments or a result do not fit the handler's types, or cannot be written as JSON."""
+
+    def __init__(self, direction: str, path: str, reason: str, *, name: str = "", job_id: str = "") -> None:
+        self.direction = direction
+        self.path = path
+        self.reason = reason
+        of = f" of {name!r}" if name else ""
+        super().__init__(f"{direction}{of} at {path}: {reason}", job_id=job_id)
+
+
+class LockLostError(JobError):
+    """The run no longer owns its job: another run does, or somebody ended the job."""
+
+    def __init__(self, token: str, *, job_id: str = "", queue_name: str = "") -> None:
+        self.token = token
+        super().__init__(
+            f"the lock {token!r} of job {job_id!r} is lost: nothing more can be written by this run",
+            job_id=job_id,
+            queue_name=queue_name,
+        )
+
+
+class JobFailedError(JobError):
+    """The job that was waited for ended as failed or cancelled; ``error`` says why."""
+
+    def __init__(self, job_id: str, state: str, error: str, *, queue_name: str = "", traceback: str = "") -> None:
+        self.state = state
+        self.error = error
+        self.traceback = traceback
+        super().__init__(f"job {job_id!r} {state}: {error}", job_id=job_id, queue_name=queue_name)
+
+
+class StoreError(ConveyorError):
+    """The store refused or failed; the driver's own error is ``__cause__``."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be reached or is busy at the moment; core tries again."""
+
+
+class SchemaError(StoreError):
+    """The store's schema is not the one this version of conveyor needs."""
+
+    def __init__(self, found: int, wanted: int) -> None:
+        self.found = found
+        self.wanted = wanted
+        mend = "run: conveyor store migrate" if found < wanted else "upgrade conveyor: the store was migrated by a newer one"
+        super().__init__(f"the store's schema is at version {found}, this conveyor needs {wanted}; {mend}")
+
+
+class ConveyorInternalError(ConveyorError):
+    """A bug in conveyor itself; please report it with the traceback."""

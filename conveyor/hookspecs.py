@@ -1,0 +1,34 @@
+"""Every hook a plugin can implement. All are synchronous, are called at start-up, and return descriptors.
+
+Mark an implementation with `hookimpl`, and name the module under the entry-point group ``conveyor``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor.contracts.providers import JobQueueProvider, StoreProvider
+
+__all__ = ["PROJECT", "conveyor_job_queues", "conveyor_stores", "hookimpl", "hookspec"]
+
+PROJECT: Final = "conveyor"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def conveyor_stores() -> Sequence[StoreProvider]:
+    """Return the stores this plugin offers. Import their modules in ``open``, not here."""
+    return ()
+
+
+@hookspec
+def conveyor_job_queues() -> Sequence[JobQueueProvider]:
+    """Return the job queue strategies this plugin offers. Import their modules in ``create``, not here."""
+    return ()

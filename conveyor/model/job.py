@@ -1,0 +1,164 @@
+"""A job as stores, buffers and strategies see it, and the values that belong to it."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, frozen
+
+from conveyor.model.options import JobOptions
+from conveyor.model.states import JobState
+
+if TYPE_CHECKING:
+    from conveyor.model.locks import Lock, LockToken
+
+__all__ = [
+    "Attempt",
+    "AttemptOutcome",
+    "ErrorInfo",
+    "JobData",
+    "LogEntry",
+    "NewJob",
+    "Progress",
+    "ProgressReport",
+    "error_info",
+]
+
+LONGEST_MESSAGE: Final = 2_000
+LONGEST_TRACEBACK: Final = 16_000
+
+
+@frozen
+class ErrorInfo:
+    """A failure as text: the exception's type, its message, and its traceback."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        """Return it in one line, as a log would."""
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+def error_info(error: BaseException) -> ErrorInfo:
+    """Turn an exception into text; long messages and tracebacks are cut in the middle."""
+    return ErrorInfo(
+        type=type(error).__qualname__,
+        message=_shorten(str(error), LONGEST_MESSAGE),
+        traceback=_shorten("".join(traceback.format_exception(error)), LONGEST_TRACEBACK),
+    )
+
+
+def _shorten(text: str, longest: int) -> str:
+    # Surrogates cannot be written as UTF-8, and an exception's message may hold any.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]}\n… {len(text) - longest} characters left out …\n{text[-half:]}"
+
+
+@frozen
+class Progress:
+    """How far a job is: `done` of `total` (None: unknown), with an optional message."""
+
+    done: float
+    total: float | None = None
+    message: str | None = None
+
+
+@define
+class NewJob:
+    """A job about to be added. Its id is made by the caller, so that adding it again is harmless.
+
+    `payload` is JSON. At most one of `delay` (counted by the store's clock) and `run_at` is given.
+    Treat it as frozen: it is not, because it is made once per job.
+    """
+
+    id: str
+    queue_name: str
+    name: str
+    payload: bytes
+    options: JobOptions
+    delay: timedelta | None = None
+    run_at: datetime | None = None
+
+
+@define
+class JobData:
+    """A job as the store knows it. Treat it as frozen: it is not, because it is made once per job.
+
+    Attributes:
+        payload: the handler's arguments as JSON; opaque to stores.
+        priority: what holds now; `options` has what was asked when it was added.
+        attempts_made: runs that ended and counted; the one going on is not in it.
+        stalled_count: how often a worker died with it.
+        run_at: when it became, or becomes, due.
+        token: the lock of the run going on, or of the last one.
+        result: what the handler returned, as JSON.
+        error: why the last attempt failed, or why the job was cancelled.
+    """
+
+    id: str
+    queue_name: str
+    name: str
+    payload: bytes
+    options: JobOptions
+    state: JobState
+    priority: int
+    attempts_made: int
+    stalled_count: int
+    created_at: datetime
+    run_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    token: LockToken | None = None
+    progress: Progress | None = None
+    result: bytes | None = None
+    error: ErrorInfo | None = None
+
+
+class AttemptOutcome(StrEnum):
+    """How one run ended, as history tells it."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    RETRIED = "retried"
+    SNOOZED = "snoozed"
+    CANCELLED = "cancelled"
+    STALLED = "stalled"
+
+
+@frozen
+class Attempt:
+    """One run that ended. `number` counts from 1 and repeats after a snooze or a stall."""
+
+    number: int
+    token: LockToken
+    started_at: datetime
+    ended_at: datetime
+    outcome: AttemptOutcome
+    error: ErrorInfo | None = None
+
+
+@frozen
+class LogEntry:
+    """One line that a run (or, with no lock, an operator) wrote about a job."""
+
+    job_id: str
+    message: str
+    at: datetime | None = None
+    lock: Lock | None = None
+    attempt: int | None = None
+
+
+@frozen
+class ProgressReport:
+    """What a run tells of its progress, under its lock."""
+
+    lock: Lock
+    progress: Progress

@@ -1,0 +1,62 @@
+"""Schema migrations as values, and which of them remain to be applied."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from conveyor.errors import SchemaError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Migration", "SchemaStatus", "plan"]
+
+
+@frozen
+class Migration:
+    """One numbered step of a store's schema, with the way back."""
+
+    version: int
+    name: str
+    up: str
+    down: str
+
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 of the step, so that an edited one is noticed."""
+        return hashlib.sha256(self.up.encode()).hexdigest()
+
+
+@frozen
+class SchemaStatus:
+    """Which version a store's schema has (0: none yet), which it should have, and the steps between."""
+
+    found: int
+    wanted: int
+    pending: tuple[Migration, ...] = ()
+
+
+def plan(applied: Mapping[int, str], available: Sequence[Migration]) -> tuple[Migration, ...]:
+    """Return the migrations still to apply, in order.
+
+    Args:
+        applied: version to checksum, as the store recorded them.
+        available: what this version of the store ships, in order.
+
+    Raises:
+        SchemaError: the store was migrated by a newer version.
+        StoreError: a migration was edited after it had been applied.
+    """
+    wanted = available[-1].version if available else 0
+    if applied and max(applied) > wanted:
+        raise SchemaError(found=max(applied), wanted=wanted)
+    for migration in available:
+        if applied.get(migration.version, migration.checksum) != migration.checksum:
+            raise StoreError(
+                f"migration {migration.version} ({migration.name}) was changed after it had been applied: "
+                "restore its file; changes to the schema are new migrations"
+            )
+    return tuple(migration for migration in available if migration.version not in applied)

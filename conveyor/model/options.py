@@ -1,0 +1,243 @@
+"""Options of jobs and workers with every default, parsed once at the door."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+
+from attrs import evolve, field, fields_dict, frozen
+
+from conveyor.errors import ConfigurationError, did_you_mean
+from conveyor.model.durations import Duration, parse_duration
+from conveyor.model.retry import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from attrs import Attribute
+
+__all__ = ["JobKeywords", "JobOptions", "Placement", "WorkerOptions", "parse_job_keywords"]
+
+LONGEST_NAME: Final = 255
+LONGEST_ID: Final = 255
+
+
+def _is_count(_: object, attribute: Attribute[int], value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{attribute.name} must be a whole number of at least 1, got {value!r}")
+
+
+def _is_integer(_: object, attribute: Attribute[int], value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**31) <= value < 2**31:
+        raise ConfigurationError(f"{attribute.name} must be a whole number of 32 bits, got {value!r}")
+
+
+def _is_bool(_: object, attribute: Attribute[bool], value: bool) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{attribute.name} must be True or False, got {value!r}")
+
+
+def _is_backoff(_: object, attribute: Attribute[Backoff | None], value: Backoff | None) -> None:
+    if value is not None and not isinstance(value, Backoff):
+        raise ConfigurationError(
+            f"{attribute.name} must be made by fixed(), exponential() or by_name(), got {value!r}"
+        )
+
+
+def _timeout(value: Duration | None) -> timedelta | None:
+    if value is None:
+        return None
+    timeout = parse_duration(value, field="timeout")
+    if not timeout:
+        raise ConfigurationError("timeout must be longer than zero; leave it out for none")
+    return timeout
+
+
+def _tags(value: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(tag, str) for tag in value):
+        raise ConfigurationError(f"tags must be a list of strings, got {value!r}")
+    return tuple(value)
+
+
+def _metadata(value: Mapping[str, str]) -> dict[str, str]:
+    pairs = dict(value)
+    if not all(isinstance(key, str) and isinstance(text, str) for key, text in pairs.items()):
+        raise ConfigurationError(f"metadata must map strings to strings, got {value!r}")
+    return pairs
+
+
+@frozen
+class JobOptions:
+    """How a job behaves; kept with the job.
+
+    Attributes:
+        attempts: how often the job may run in all; stalls and snoozes are not counted.
+        backoff: the wait before each retry; None means at once.
+        priority: lower runs first.
+        lifo: run before the FIFO jobs of the same priority, newest first.
+        timeout: cancel a run that takes longer; it counts as a failed attempt.
+        remove_on_complete: keep no record of the job once it completed.
+        remove_on_fail: keep no record of the job once it failed for good.
+        tags: words to find the job by.
+        metadata: strings that travel with the job and mean nothing to conveyor.
+    """
+
+    attempts: int = field(default=1, validator=_is_count)
+    backoff: Backoff | None = field(default=None, validator=_is_backoff)
+    priority: int = field(default=0, validator=_is_integer)
+    lifo: bool = field(default=False, validator=_is_bool)
+    timeout: timedelta | None = field(default=None, converter=_timeout)
+    remove_on_complete: bool = field(default=False, validator=_is_bool)
+    remove_on_fail: bool = field(default=False, validator=_is_bool)
+    tags: tuple[str, ...] = field(default=(), converter=_tags)
+    metadata: dict[str, str] = field(factory=dict, converter=_metadata)
+
+
+class JobKeywords(TypedDict, total=False):
+    """The keyword options that ``queue.add``, ``@queue.job`` and ``handler.options`` take."""
+
+    attempts: int
+    backoff: Backoff | None
+    priority: int
+    lifo: bool
+    timeout: Duration | None
+    remove_on_complete: bool
+    remove_on_fail: bool
+    tags: Sequence[str]
+    metadata: Mapping[str, str]
+    delay: Duration | None
+    run_at: datetime | None
+    job_id: str | None
+
+
+@frozen
+class Placement:
+    """When a new job becomes due, and under which id: what is decided once, when it is added.
+
+    At most one of `delay` (counted by the store's clock) and `run_at` (aware) is given; neither means now.
+    """
+
+    delay: timedelta | None = None
+    run_at: datetime | None = None
+    job_id: str | None = None
+
+
+NOW: Final = Placement()
+_PLACEMENT: Final = frozenset(fields_dict(Placement))
+_BEHAVIOUR: Final = frozenset(fields_dict(JobOptions))
+
+
+def parse_job_keywords(
+    keywords: JobKeywords, options: JobOptions, placement: Placement = NOW
+) -> tuple[JobOptions, Placement]:
+    """Lay the given keywords over defaults.
+
+    Raises:
+        ConfigurationError: an unknown option, a value out of range, or both `delay` and `run_at`.
+    """
+    given = cast("dict[str, Any]", keywords)
+    if not given:
+        return options, placement
+    for name in given:
+        if name not in _BEHAVIOUR and name not in _PLACEMENT:
+            raise ConfigurationError(f"unknown job option {name!r}: {did_you_mean(name, _BEHAVIOUR | _PLACEMENT)}")
+    behaviour = {name: value for name, value in given.items() if name in _BEHAVIOUR}
+    if behaviour:
+        options = evolve(options, **behaviour)
+    if len(behaviour) < len(given):
+        placement = _parse_placement(given, placement)
+    return options, placement
+
+
+def _parse_placement(given: Mapping[str, Any], default: Placement) -> Placement:
+    if given.get("delay") is not None and given.get("run_at") is not None:
+        raise ConfigurationError("give delay or run_at, not both")
+    delay, run_at = default.delay, default.run_at
+    if "delay" in given:
+        delay, run_at = _delay(given["delay"]), None
+    if given.get("run_at") is not None:
+        delay, run_at = None, _aware(given["run_at"])
+    job_id = given.get("job_id", default.job_id)
+    return Placement(delay=delay, run_at=run_at, job_id=None if job_id is None else check_job_id(job_id))
+
+
+def _delay(value: Duration | None) -> timedelta | None:
+    return None if value is None else parse_duration(value, field="delay")
+
+
+def _aware(value: datetime) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ConfigurationError(f"run_at must be a datetime with a time zone, got {value!r}")
+    return value
+
+
+def check_job_id(value: str) -> str:
+    """Return the id if it can name a job.
+
+    Raises:
+        ConfigurationError: it is no string, is empty, too long, or holds control characters.
+    """
+    return _check_word(value, "job_id", LONGEST_ID)
+
+
+def check_name(value: str, kind: str) -> str:
+    """Return the name of a queue or job if it is one: 1 to 255 characters, none of them a control character.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    return _check_word(value, kind, LONGEST_NAME)
+
+
+def _check_word(value: str, kind: str, longest: int) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= longest:
+        raise ConfigurationError(f"{kind} must be a string of 1 to {longest} characters, got {value!r}")
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ConfigurationError(f"{kind} must hold no control characters, got {value!r}")
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
+        raise ConfigurationError(f"{kind} must be valid unicode, got {value!r}")
+    return value
+
+
+def _positive(name: str) -> Any:
+    def convert(value: Duration) -> timedelta:
+        duration = parse_duration(value, field=name)
+        if not duration:
+            raise ConfigurationError(f"{name} must be longer than zero")
+        return duration
+
+    return convert
+
+
+def _prefetch(_: object, attribute: Attribute[int | str], value: int | str) -> None:
+    if value == "auto":
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f'{attribute.name} must be "auto" or a whole number of at least 0, got {value!r}')
+
+
+@frozen
+class WorkerOptions:
+    """How a worker works.
+
+    Attributes:
+        concurrency: how many jobs run at once.
+        prefetch: how many jobs to hold ready beyond that; "auto" measures what keeps the slots busy.
+        lifo: fetch the newest job of a priority first.
+        lock_duration: how long a job stays with a worker that gives no sign of life.
+        stalled_interval: how often to look for jobs of workers that died.
+        max_stalled: a job that stalled more often than this fails.
+        shutdown_grace: how long a stopping worker waits for its running jobs before it hands them back.
+        poll_interval: how often an idle worker looks in spite of hearing nothing.
+    """
+
+    concurrency: int = field(default=10, validator=_is_count)
+    prefetch: int | str = field(default="auto", validator=_prefetch)
+    lifo: bool = field(default=False, validator=_is_bool)
+    lock_duration: timedelta = field(default=timedelta(seconds=30), converter=_positive("lock_duration"))
+    stalled_interval: timedelta = field(default=timedelta(seconds=5), converter=_positive("stalled_interval"))
+    max_stalled: int = field(default=3, validator=_is_integer)
+    shutdown_grace: timedelta = field(
+        default=timedelta(seconds=30), converter=lambda value: parse_duration(value, field="shutdown_grace")
+    )
+    poll_interval: timedelta = field(default=timedelta(seconds=5), converter=_positive("poll_interval"))

@@ -1,0 +1,78 @@
+"""Outcomes: what a handler means by the way it ends. They are values, not errors."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from conveyor.errors import ConfigurationError
+from conveyor.model.durations import parse_duration
+
+__all__ = ["Cancel", "Completed", "Failed", "Outcome", "Retry", "Snooze", "Stop"]
+
+
+def _duration(value: timedelta | float | str) -> timedelta:
+    return parse_duration(value, field="delay")
+
+
+def _duration_or_none(value: timedelta | float | str | None) -> timedelta | None:
+    return None if value is None else _duration(value)
+
+
+def _exception(error: BaseException | str) -> BaseException:
+    return RuntimeError(error) if isinstance(error, str) else error
+
+
+@frozen
+class Completed:
+    """The job is done; `value` is its result. Returning the plain value says the same."""
+
+    value: object = None
+
+
+@frozen
+class Failed:
+    """The attempt failed; it is retried by the job's policy unless `retry` is False."""
+
+    error: BaseException = field(converter=_exception)
+    retry: bool = True
+
+
+@frozen
+class Retry:
+    """The attempt failed; try again after this wait (None: as the job's back-off says).
+
+    It counts as an attempt: with none left, the job fails.
+    """
+
+    after: timedelta | None = field(default=None, converter=_duration_or_none)
+    reason: str = "the handler asked for a retry"
+
+
+@frozen
+class Snooze:
+    """Run again after this wait; the attempt is not counted."""
+
+    delay: timedelta = field(converter=_duration)
+
+
+@frozen
+class Cancel:
+    """End the job as cancelled, for this reason."""
+
+    reason: str = "cancelled by its handler"
+
+
+Outcome: TypeAlias = Completed | Failed | Retry | Snooze | Cancel
+
+
+class Stop(Exception):  # noqa: N818 - it is not an error: it carries an outcome out of deep code
+    """Raise it from deep code to end the run with an outcome: ``raise Stop(Snooze("1 minute"))``."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, Completed | Failed | Retry | Snooze | Cancel):
+            raise ConfigurationError(f"Stop takes an outcome such as Snooze('1m'), got {outcome!r}")
+        self.outcome = outcome
+        super().__init__(outcome)

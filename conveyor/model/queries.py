@@ -1,0 +1,112 @@
+"""Questions to a store and their answers: what to fetch, filters, pages, counts, receipts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from conveyor.model.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conveyor.model.job import JobData
+
+__all__ = ["ALL_NAMES", "AddReceipt", "Added", "JobFilter", "Page", "QueueInfo", "Want", "matches"]
+
+# The seed's name for "every job name of the queue": pausing it pauses the queue.
+ALL_NAMES: Final = "__all__"
+
+
+@frozen
+class Want:
+    """How many jobs to fetch from one queue, newest first or not, and optionally of one name only."""
+
+    queue_name: str
+    limit: int
+    lifo: bool = False
+    job_name: str | None = None
+
+
+class Added(StrEnum):
+    """What became of a job that was added."""
+
+    ADDED = "added"
+    DUPLICATE = "duplicate"
+
+
+@frozen
+class AddReceipt:
+    """What became of one added job: `job_id` is its id, or that of the job that already had it."""
+
+    job_id: str
+    outcome: Added = Added.ADDED
+
+
+@frozen
+class JobFilter:
+    """Which jobs are meant. Every field given must match; an empty filter means all jobs.
+
+    `text` is looked for in the job's name, ids and payload, upper and lower case alike.
+    `created_from` is inclusive, `created_to` exclusive.
+    """
+
+    queue_names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    states: tuple[JobState, ...] = ()
+    tags: tuple[str, ...] = ()
+    text: str = ""
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+def matches(job: JobData, wanted: JobFilter) -> bool:
+    """Return whether a job is one of those meant: the reference for what stores do in their own language."""
+    return (
+        (not wanted.queue_names or job.queue_name in wanted.queue_names)
+        and (not wanted.names or job.name in wanted.names)
+        and (not wanted.states or job.state in wanted.states)
+        and all(tag in job.options.tags for tag in wanted.tags)
+        and (wanted.created_from is None or job.created_at >= wanted.created_from)
+        and (wanted.created_to is None or job.created_at < wanted.created_to)
+        and _has_text(job, wanted.text)
+    )
+
+
+def _has_text(job: JobData, text: str) -> bool:
+    if not text:
+        return True
+    # ASCII case only, which every store can do alike.
+    needle = _ascii_lower(text)
+    hay = (job.id, job.name, job.payload.decode("utf-8"))
+    return any(needle in _ascii_lower(straw) for straw in hay)
+
+
+def _ascii_lower(text: str) -> str:
+    return text.encode("utf-8").lower().decode("utf-8")
+
+
+@frozen
+class Page:
+    """Some jobs in order of their ids, newest first; give `next_cursor` to get those after them."""
+
+    jobs: Sequence[JobData]
+    next_cursor: str | None = None
+
+
+@frozen
+class QueueInfo:
+    """A queue as an operator sees it: how many jobs in each state, what is paused, how old the oldest is."""
+
+    name: str
+    counts: Mapping[JobState, int]
+    paused_names: frozenset[str]
+    oldest_waiting_at: datetime | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the whole queue is paused."""
+        return ALL_NAMES in self.paused_names

@@ -1,0 +1,170 @@
+"""From an outcome to what the store is asked to do: every rule of attempts and retries is here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, assert_never
+
+from attrs import define, frozen
+
+from conveyor.errors import ConveyorInternalError
+from conveyor.model.job import AttemptOutcome, ErrorInfo, JobData, error_info
+from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze
+from conveyor.model.retry import retry_delay
+from conveyor.model.states import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conveyor.model.locks import LockToken
+    from conveyor.model.retry import Curve
+
+__all__ = ["Refusal", "RefusalReason", "SettleReport", "Settlement", "settle", "settle_completed"]
+
+NO_WAIT: Final = timedelta(0)
+
+
+@define
+class Settlement:
+    """The end of one run, as the store applies it under the run's lock.
+
+    Treat it as frozen: it is not, because it is made once per job.
+
+    Attributes:
+        command: COMPLETE, FAIL, RETRY (again at once), DELAY (again after `delay`) or STOP.
+        outcome: what the attempt's history says.
+        is_counted: whether the run counts as an attempt.
+        delay: the wait before the next run, counted by the store's clock.
+        is_removed: keep no record of the job.
+    """
+
+    job_id: str
+    queue_name: str
+    token: LockToken
+    command: Command
+    outcome: AttemptOutcome
+    is_counted: bool = True
+    result: bytes | None = None
+    error: ErrorInfo | None = None
+    delay: timedelta = NO_WAIT
+    is_removed: bool = False
+
+
+class RefusalReason(StrEnum):
+    """Why a store did not apply what a run wrote."""
+
+    LOCK_LOST = "lock_lost"
+    NOT_FOUND = "not_found"
+
+
+@frozen
+class Refusal:
+    """One write of a run that was not applied: the run owns the job no more, or the job is gone."""
+
+    job_id: str
+    token: LockToken
+    reason: RefusalReason
+
+
+@frozen
+class SettleReport:
+    """What a settle call did: the settlements refused, and the jobs fetched in the same round trip."""
+
+    refused: Sequence[Refusal] = ()
+    jobs: Sequence[JobData] = ()
+
+
+def settle_completed(job: JobData, result: bytes | None) -> Settlement:
+    """Return the settlement of a run that completed: the short way, for the hot path."""
+    return Settlement(
+        job.id,
+        job.queue_name,
+        _token(job),
+        Command.COMPLETE,
+        AttemptOutcome.COMPLETED,
+        result=result,
+        is_removed=job.options.remove_on_complete,
+    )
+
+
+def settle(
+    job: JobData,
+    outcome: Outcome,
+    *,
+    result: bytes | None,
+    jitter: float,
+    curves: Mapping[str, Curve] | None = None,
+) -> Settlement:
+    """Decide what becomes of a job whose run ended with this outcome.
+
+    Args:
+        job: the job as it was fetched.
+        outcome: how the run ended.
+        result: the encoded value, where the outcome is `Completed`.
+        jitter: a random number from 0 (inclusive) to 1 (exclusive).
+        curves: the named back-off curves of this program.
+
+    Raises:
+        ConfigurationError: the job's named back-off curve is not registered here.
+    """
+    match outcome:
+        case Completed():
+            return settle_completed(job, result)
+        case Snooze(delay=delay):
+            return _again(job, delay, AttemptOutcome.SNOOZED, None)
+        case Cancel(reason=reason):
+            return _stop(job, ErrorInfo("Cancelled", reason))
+        case Retry(after=after, reason=reason):
+            return _failed(job, ErrorInfo("Retry", reason), after, jitter, curves)
+        case Failed(error=error, retry=True):
+            return _failed(job, error_info(error), None, jitter, curves)
+        case Failed(error=error):
+            return _fail(job, error_info(error))
+        case _:
+            assert_never(outcome)
+
+
+def _failed(
+    job: JobData, error: ErrorInfo, after: timedelta | None, jitter: float, curves: Mapping[str, Curve] | None
+) -> Settlement:
+    failures = job.attempts_made + 1
+    if failures >= job.options.attempts:
+        return _fail(job, error)
+    delay = after if after is not None else retry_delay(job.options.backoff, failures, jitter=jitter, curves=curves)
+    return _again(job, delay, AttemptOutcome.RETRIED, error)
+
+
+def _again(job: JobData, delay: timedelta, outcome: AttemptOutcome, error: ErrorInfo | None) -> Settlement:
+    return Settlement(
+        job.id,
+        job.queue_name,
+        _token(job),
+        Command.DELAY if delay > NO_WAIT else Command.RETRY,
+        outcome,
+        is_counted=outcome is AttemptOutcome.RETRIED,
+        error=error,
+        delay=delay,
+    )
+
+
+def _fail(job: JobData, error: ErrorInfo) -> Settlement:
+    return Settlement(
+        job.id,
+        job.queue_name,
+        _token(job),
+        Command.FAIL,
+        AttemptOutcome.FAILED,
+        error=error,
+        is_removed=job.options.remove_on_fail,
+    )
+
+
+def _stop(job: JobData, error: ErrorInfo) -> Settlement:
+    return Settlement(job.id, job.queue_name, _token(job), Command.STOP, AttemptOutcome.CANCELLED, error=error)
+
+
+def _token(job: JobData) -> LockToken:
+    if job.token is None:
+        raise ConveyorInternalError(f"job {job.id!r} is being settled without a lock")
+    return job.token

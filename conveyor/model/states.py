@@ -1,0 +1,128 @@
+"""The seven states of a job and the one table of what each command does to them.
+
+Everything that moves a job from state to state is a row of `TRANSITIONS`; the conformance kit
+is generated from it, so a store that disagrees with a cell fails by the name of that cell.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from conveyor.errors import InvalidJobStateError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "LIVE_STATES",
+    "SETTLED_STATES",
+    "TRANSITIONS",
+    "Command",
+    "JobState",
+    "legal_commands",
+    "legal_states",
+    "transition",
+]
+
+
+class JobState(StrEnum):
+    """Where a job stands. Stalled is not a state: it is an active job seen with an expired lock."""
+
+    WAITING = "waiting"
+    WAITING_CHILDREN = "waiting_children"
+    DELAYED = "delayed"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the job is done: completed, failed or cancelled."""
+        return self in SETTLED_STATES
+
+
+class Command(StrEnum):
+    """What can be asked of a job. The first group is asked by a run, the others by core or an operator."""
+
+    COMPLETE = "complete"
+    FAIL = "fail"
+    RETRY = "retry"
+    DELAY = "delay"
+    STOP = "stop"
+    RELEASE = "release"
+    EXTEND = "extend"
+    REPORT = "report"
+
+    FETCH = "fetch"
+    PROMOTE = "promote"
+    RECLAIM = "reclaim"
+    GIVE_UP = "give_up"
+
+    CANCEL = "cancel"
+    RERUN = "rerun"
+    REMOVE = "remove"
+
+
+_W, _C, _D, _A = JobState.WAITING, JobState.WAITING_CHILDREN, JobState.DELAYED, JobState.ACTIVE
+
+# None as a target: the job is gone.
+TRANSITIONS: Final[Mapping[tuple[JobState, Command], JobState | None]] = MappingProxyType(
+    {
+        (_W, Command.FETCH): _A,
+        (_W, Command.CANCEL): JobState.CANCELLED,
+        (_W, Command.REMOVE): None,
+        (_C, Command.CANCEL): JobState.CANCELLED,
+        (_C, Command.REMOVE): None,
+        (_D, Command.PROMOTE): _W,
+        (_D, Command.CANCEL): JobState.CANCELLED,
+        (_D, Command.REMOVE): None,
+        # A run ends: completed, failed for good, again at once, again later, or stopped by its handler.
+        (_A, Command.COMPLETE): JobState.COMPLETED,
+        (_A, Command.FAIL): JobState.FAILED,
+        (_A, Command.RETRY): _W,
+        (_A, Command.DELAY): _D,
+        (_A, Command.STOP): JobState.CANCELLED,
+        (_A, Command.RELEASE): _W,
+        (_A, Command.EXTEND): _A,
+        (_A, Command.REPORT): _A,
+        # The worker is gone: one stall more, or one too many.
+        (_A, Command.RECLAIM): _W,
+        (_A, Command.GIVE_UP): JobState.FAILED,
+        # An operator's cancel takes the lock away; the run that held it is told and can write nothing more.
+        (_A, Command.CANCEL): JobState.CANCELLED,
+        (JobState.COMPLETED, Command.RERUN): _W,
+        (JobState.COMPLETED, Command.REMOVE): None,
+        (JobState.FAILED, Command.RERUN): _W,
+        (JobState.FAILED, Command.REMOVE): None,
+        (JobState.CANCELLED, Command.RERUN): _W,
+        (JobState.CANCELLED, Command.REMOVE): None,
+    }
+)
+
+SETTLED_STATES: Final = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
+LIVE_STATES: Final = frozenset(JobState) - SETTLED_STATES
+
+
+def legal_commands(state: JobState) -> frozenset[Command]:
+    """Return the commands that are legal in this state."""
+    return frozenset(command for from_state, command in TRANSITIONS if from_state is state)
+
+
+def legal_states(command: Command) -> frozenset[JobState]:
+    """Return the states in which this command is legal."""
+    return frozenset(from_state for from_state, legal in TRANSITIONS if legal is command)
+
+
+def transition(job_id: str, state: JobState, command: Command) -> JobState | None:
+    """Return the state that `command` leads to from `state`; None means the job is gone.
+
+    Raises:
+        InvalidJobStateError: the table has no such cell.
+    """
+    try:
+        return TRANSITIONS[state, command]
+    except KeyError:
+        raise InvalidJobStateError(job_id, state, command, legal_commands(state)) from None
