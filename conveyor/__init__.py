@@ -1,1 +1,101 @@
-"""Background jobs for trio and asyncio programs."""
+"""Background jobs for trio and asyncio programs: the front door.
+
+Names are imported when they are first used, so that ``import conveyor`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from conveyor._app import Conveyor as Conveyor
+    from conveyor._app import run as run
+    from conveyor._handles.handler import JobHandler as JobHandler
+    from conveyor._handles.job import Job as Job
+    from conveyor._handles.queue import Queue as Queue
+    from conveyor._services.context import JobContext as JobContext
+    from conveyor.contracts.middleware import Middleware as Middleware
+    from conveyor.errors import ConveyorError as ConveyorError
+    from conveyor.hookspecs import hookimpl as hookimpl
+    from conveyor.model.job import NewJob as NewJob
+    from conveyor.model.job import Progress as Progress
+    from conveyor.model.outcomes import Cancel as Cancel
+    from conveyor.model.outcomes import Completed as Completed
+    from conveyor.model.outcomes import Failed as Failed
+    from conveyor.model.outcomes import Retry as Retry
+    from conveyor.model.outcomes import Snooze as Snooze
+    from conveyor.model.outcomes import Stop as Stop
+    from conveyor.model.queries import JobFilter as JobFilter
+    from conveyor.model.retry import Backoff as Backoff
+    from conveyor.model.retry import by_name as by_name
+    from conveyor.model.retry import exponential as exponential
+    from conveyor.model.retry import fixed as fixed
+    from conveyor.model.states import JobState as JobState
+
+__version__: Final = "0.1.0.dev0"
+
+_HOMES: Final = {
+    "Backoff": "conveyor.model.retry",
+    "Cancel": "conveyor.model.outcomes",
+    "Completed": "conveyor.model.outcomes",
+    "Conveyor": "conveyor._app",
+    "ConveyorError": "conveyor.errors",
+    "Failed": "conveyor.model.outcomes",
+    "Job": "conveyor._handles.job",
+    "JobContext": "conveyor._services.context",
+    "JobFilter": "conveyor.model.queries",
+    "JobHandler": "conveyor._handles.handler",
+    "JobState": "conveyor.model.states",
+    "Middleware": "conveyor.contracts.middleware",
+    "NewJob": "conveyor.model.job",
+    "Progress": "conveyor.model.job",
+    "Queue": "conveyor._handles.queue",
+    "Retry": "conveyor.model.outcomes",
+    "Snooze": "conveyor.model.outcomes",
+    "Stop": "conveyor.model.outcomes",
+    "by_name": "conveyor.model.retry",
+    "exponential": "conveyor.model.retry",
+    "fixed": "conveyor.model.retry",
+    "hookimpl": "conveyor.hookspecs",
+    "run": "conveyor._app",
+}
+
+__all__ = [
+    "Backoff",
+    "Cancel",
+    "Completed",
+    "Conveyor",
+    "ConveyorError",
+    "Failed",
+    "Job",
+    "JobContext",
+    "JobFilter",
+    "JobHandler",
+    "JobState",
+    "Middleware",
+    "NewJob",
+    "Progress",
+    "Queue",
+    "Retry",
+    "Snooze",
+    "Stop",
+    "__version__",
+    "by_name",
+    "exponential",
+    "fixed",
+    "hookimpl",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'conveyor' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

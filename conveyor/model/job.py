@@ -5,15 +5,13 @@ from __future__ import annotations
 import traceback
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import define, frozen
 
+from conveyor.model.locks import Lock, LockToken
 from conveyor.model.options import JobOptions
 from conveyor.model.states import JobState
-
-if TYPE_CHECKING:
-    from conveyor.model.locks import Lock, LockToken
 
 __all__ = [
     "Attempt",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
 
 from attrs import evolve, field, fields_dict, frozen
 
@@ -90,7 +90,7 @@ class JobOptions:
     remove_on_complete: bool = field(default=False, validator=_is_bool)
     remove_on_fail: bool = field(default=False, validator=_is_bool)
     tags: tuple[str, ...] = field(default=(), converter=_tags)
-    metadata: dict[str, str] = field(factory=dict, converter=_metadata)
+    metadata: dict[str, str] = field(factory=dict, converter=_metadata, hash=False)
 
 
 class JobKeywords(TypedDict, total=False):
@@ -199,17 +199,30 @@ def _check_word(value: str, kind: str, longest: int) -> str:
     return value
 
 
-def _positive(name: str) -> Any:
-    def convert(value: Duration) -> timedelta:
-        duration = parse_duration(value, field=name)
-        if not duration:
-            raise ConfigurationError(f"{name} must be longer than zero")
-        return duration
-
-    return convert
+def _longer_than_zero(value: Duration, name: str) -> timedelta:
+    duration = parse_duration(value, field=name)
+    if not duration:
+        raise ConfigurationError(f"{name} must be longer than zero")
+    return duration
 
 
-def _prefetch(_: object, attribute: Attribute[int | str], value: int | str) -> None:
+def _lock_duration(value: Duration) -> timedelta:
+    return _longer_than_zero(value, "lock_duration")
+
+
+def _stalled_interval(value: Duration) -> timedelta:
+    return _longer_than_zero(value, "stalled_interval")
+
+
+def _poll_interval(value: Duration) -> timedelta:
+    return _longer_than_zero(value, "poll_interval")
+
+
+def _shutdown_grace(value: Duration) -> timedelta:
+    return parse_duration(value, field="shutdown_grace")
+
+
+def _prefetch(_: object, attribute: Attribute[Any], value: int | str) -> None:
     if value == "auto":
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -232,12 +245,10 @@ class WorkerOptions:
     """
 
     concurrency: int = field(default=10, validator=_is_count)
-    prefetch: int | str = field(default="auto", validator=_prefetch)
+    prefetch: int | Literal["auto"] = field(default="auto", validator=_prefetch)
     lifo: bool = field(default=False, validator=_is_bool)
-    lock_duration: timedelta = field(default=timedelta(seconds=30), converter=_positive("lock_duration"))
-    stalled_interval: timedelta = field(default=timedelta(seconds=5), converter=_positive("stalled_interval"))
+    lock_duration: timedelta = field(default=timedelta(seconds=30), converter=_lock_duration)
+    stalled_interval: timedelta = field(default=timedelta(seconds=5), converter=_stalled_interval)
     max_stalled: int = field(default=3, validator=_is_integer)
-    shutdown_grace: timedelta = field(
-        default=timedelta(seconds=30), converter=lambda value: parse_duration(value, field="shutdown_grace")
-    )
-    poll_interval: timedelta = field(default=timedelta(seconds=5), converter=_positive("poll_interval"))
+    shutdown_grace: timedelta = field(default=timedelta(seconds=30), converter=_shutdown_grace)
+    poll_interval: timedelta = field(default=timedelta(seconds=5), converter=_poll_interval)

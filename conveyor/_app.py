@@ -1,0 +1,230 @@
+"""Conveyor: the composition root. It holds nouns; the verbs are theirs."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack
+
+import anyio
+
+from conveyor._builtin.system_clock import SystemClock
+from conveyor._handles.jobs import Jobs
+from conveyor._handles.queue import Queue
+from conveyor._handles.same_task import SameTask
+from conveyor._handles.worker import AppWorker
+from conveyor._plugins import Plugins
+from conveyor._runtime.fetcher import weights_of
+from conveyor._runtime.lifecycle import lone_exceptions
+from conveyor._runtime.signals import watch_signals
+from conveyor._runtime.supervisor import Supervisor
+from conveyor._services.injector import Registry
+from conveyor._services.services import Services
+from conveyor._services.settings import DEFAULT_STORE, find_setting
+from conveyor.contracts.clock import Clock
+from conveyor.contracts.runtime import Logger
+from conveyor.contracts.store import Store
+from conveyor.errors import ConfigurationError, did_you_mean
+from conveyor.model.options import JobOptions, WorkerOptions, check_name, parse_job_keywords
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from datetime import timedelta
+    from types import TracebackType
+
+    from conveyor._runtime.worker import Worker
+    from conveyor.contracts.job_queue import JobQueueStrategy
+    from conveyor.contracts.middleware import Middleware
+    from conveyor.model.durations import Duration
+    from conveyor.model.options import JobKeywords
+
+__all__ = ["Conveyor", "WorkerKeywords", "run"]
+
+logger: Final = logging.getLogger("conveyor.app")
+
+
+class WorkerKeywords(TypedDict, total=False):
+    """The keyword options that ``app.worker`` and ``app.run`` take; see `WorkerOptions`."""
+
+    concurrency: int
+    prefetch: int | Literal["auto"]
+    lifo: bool
+    lock_duration: Duration
+    stalled_interval: Duration
+    max_stalled: int
+    shutdown_grace: Duration
+    poll_interval: Duration
+
+
+class Conveyor:
+    """Your jobs: queues, handlers, workers, over one store.
+
+    Making one reads nothing and opens nothing. ``async with app:`` opens the store and every strategy, in this
+    task; ``async with app, app.worker():`` runs jobs too.
+    """
+
+    def __init__(
+        self,
+        store: str | Store | None = None,
+        *,
+        job_queue: str | JobQueueStrategy = "store",
+        middleware: Sequence[Middleware] = (),
+        plugins: Plugins | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Describe an app.
+
+        Args:
+            store: a URL, or a store that is open already and stays the caller's. None: ``CONVEYOR_STORE``, else
+                ``[tool.conveyor] store`` in pyproject.toml, else ``sqlite:///conveyor.db``.
+            job_queue: the job queue strategy, by name or as an instance.
+            middleware: wraps adds and runs, the first outermost.
+            plugins: where strategies are looked up; None: everything installed.
+            clock: the wall clock, for tests.
+        """
+        self.plugins: Plugins = plugins if plugins is not None else Plugins()
+        self._store = store
+        self._job_queue = job_queue
+        self._clock: Clock = clock if clock is not None else SystemClock()
+        self._services = Services(middleware)
+        self._queues: dict[str, Queue] = {}
+        self._task = SameTask("the app")
+        self._supervisor: Supervisor | None = None
+        self._opened: AbstractAsyncContextManager[None] | None = None
+        self.jobs: Jobs = Jobs(self._services)
+
+    def queue(self, name: str, **options: Unpack[JobKeywords]) -> Queue:
+        """Return the queue of this name; the options are defaults for its jobs.
+
+        Raises:
+            ConfigurationError: an option is wrong, or the queue was named before with other options.
+        """
+        behaviour, placement = parse_job_keywords(options, JobOptions())
+        known = self._queues.get(name)
+        if known is not None and not options:
+            return known
+        queue = Queue(self._services, name, behaviour, placement)
+        if known is not None and not known.has_options_of(queue):
+            raise ConfigurationError(f"queue {name!r} was given other options before; give them once")
+        self._queues[name] = queue
+        return queue
+
+    def register_backoff(self, name: str, curve: Callable[[int], timedelta]) -> None:
+        """Register a back-off curve for ``by_name(name)``: failures so far (1 for the first) to the wait.
+
+        Raises:
+            ConfigurationError: the name is taken by another curve.
+        """
+        if self._services.curves.setdefault(check_name(name, "back-off name"), curve) is not curve:
+            raise ConfigurationError(f"a back-off curve {name!r} is registered already")
+
+    def worker(self, *queues: str | Mapping[str, int], **options: Unpack[WorkerKeywords]) -> AppWorker:
+        """Return a worker to open with ``async with``.
+
+        Args:
+            queues: names, or mappings of name to weight; none: every queue that has a handler.
+            options: see `WorkerOptions`.
+
+        Raises:
+            ConfigurationError: when opened: a queue has no handler, or an option is wrong.
+        """
+        return AppWorker(lambda: self._open_worker(queues, options))
+
+    async def run(self, *queues: str | Mapping[str, int], **options: Unpack[WorkerKeywords]) -> None:
+        """Open the app, run a worker, and return after a signal (SIGINT, SIGTERM) or when cancelled.
+
+        The first signal lets running jobs end, the second cancels them and hands them back, the third exits.
+        """
+        stopped = anyio.Event()
+        async with lone_exceptions(), anyio.create_task_group() as tasks:
+            with anyio.CancelScope() as work:
+                await tasks.start(watch_signals, stopped.set, work.cancel)
+                async with self, self.worker(*queues, **options):
+                    await stopped.wait()
+            tasks.cancel_scope.cancel()
+
+    async def __aenter__(self) -> Conveyor:
+        """Open the store and every strategy."""
+        self._task.enter()
+        try:
+            self._supervisor = self._make_supervisor()
+            self._opened = self._supervisor.open()
+            await self._opened.__aenter__()
+        except BaseException:
+            self._task.leave()
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Close everything in reverse order."""
+        self._task.leave()
+        opened, self._opened = self._opened, None
+        return None if opened is None else await opened.__aexit__(exc_type, exc, traceback)
+
+    def _make_supervisor(self) -> Supervisor:
+        registry = Registry()
+        registry.provide(Clock, self._clock)
+        registry.provide(Logger, logger)
+        return Supervisor(self._services, registry, self._store_opener(registry), self._make_job_queue())
+
+    def _store_opener(self, registry: Registry) -> Callable[[], AbstractAsyncContextManager[Store]]:
+        store = self._store
+        if store is not None and not isinstance(store, str):
+            return partial(_borrow, store)
+        setting = find_setting("store", argument=store, default=DEFAULT_STORE)
+        url = DEFAULT_STORE if setting is None else setting.value
+        provider = self.plugins.store_provider(url)
+        return lambda: provider.open(url, registry)
+
+    def _make_job_queue(self) -> JobQueueStrategy:
+        if isinstance(self._job_queue, str):
+            return self.plugins.job_queue_provider(self._job_queue).create()
+        return self._job_queue
+
+    @asynccontextmanager
+    async def _open_worker(
+        self, queues: Sequence[str | Mapping[str, int]], options: WorkerKeywords
+    ) -> AsyncIterator[Worker]:
+        parsed = WorkerOptions(**options)
+        weights = self._weights(queues)
+        if self._supervisor is None or not self._services.is_open:
+            raise ConfigurationError("open the app before its worker: `async with app, app.worker():`")
+        async with self._supervisor.open_worker(weights, parsed) as worker:
+            yield worker
+
+    def _weights(self, queues: Sequence[str | Mapping[str, int]]) -> Mapping[str, int]:
+        known = self._services.handlers.queue_names()
+        weights = weights_of(queues) or dict.fromkeys(known, 1)
+        if not weights:
+            raise ConfigurationError("no queue of this app has a handler; decorate a function with @queue.job()")
+        for name, weight in weights.items():
+            if name not in known:
+                raise ConfigurationError(f"queue {name!r} has no handler: {did_you_mean(name, known)}")
+            if isinstance(weight, bool) or not isinstance(weight, int) or weight < 1:
+                raise ConfigurationError(f"the weight of queue {name!r} must be a whole number of at least 1")
+        return weights
+
+
+@asynccontextmanager
+async def _borrow(store: Store) -> AsyncIterator[Store]:
+    yield store
+
+
+def run(
+    app: Conveyor,
+    *queues: str | Mapping[str, int],
+    backend: Literal["asyncio", "trio"] = "asyncio",
+    **options: Unpack[WorkerKeywords],
+) -> None:
+    """Run an app's worker until a signal stops it: the blocking edge, for ``if __name__ == "__main__":``.
+
+    Args:
+        app: the app.
+        queues: as for ``app.worker``.
+        backend: the event loop to run it on.
+        options: as for ``app.worker``.
+    """
+    anyio.run(partial(app.run, *queues, **options), backend=backend)

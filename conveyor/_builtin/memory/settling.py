@@ -1,0 +1,81 @@
+"""Settling in the memory store: how runs ended, written under their locks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from conveyor._builtin.memory.records import later
+from conveyor.model.events import NotificationKind
+from conveyor.model.settlement import Refusal, RefusalReason
+from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from conveyor._builtin.memory.records import JobRecord
+    from conveyor._builtin.memory.tables import Tables
+    from conveyor.model.locks import LockToken
+    from conveyor.model.settlement import Settlement
+
+__all__ = ["refusal", "settle_jobs"]
+
+# What each command that ends a run makes of its job: cells of the model's table, without building a key per job.
+_TARGETS: Final = {
+    command: target
+    for command in (Command.COMPLETE, Command.FAIL, Command.RETRY, Command.DELAY, Command.STOP)
+    if (target := TRANSITIONS[JobState.ACTIVE, command]) is not None
+}
+_HINTS: Final = {JobState.WAITING: NotificationKind.ADDED, JobState.DELAYED: NotificationKind.DELAYED}
+
+
+def settle_jobs(tables: Tables, settlements: Sequence[Settlement], now: datetime) -> list[Refusal]:
+    """Apply each settlement whose token holds its job; return those refused."""
+    jobs = tables.jobs
+    refused: list[Refusal] = []
+    reached: dict[tuple[JobState, str], None] = {}
+    for settlement in settlements:
+        record = jobs.get(settlement.job_id)
+        if record is not None and record.is_held_under(settlement.token):
+            _apply(tables, record, settlement, now)
+            reached[record.state, record.queue.name] = None
+        elif not _was_applied(tables, record, settlement):
+            refused.append(refusal(record, settlement.job_id, settlement.token))
+    if tables.notifier.is_heard:
+        for state, queue_name in reached:
+            tables.notifier.tell(_HINTS.get(state, NotificationKind.FINISHED), (queue_name,))
+    return refused
+
+
+def refusal(record: JobRecord | None, job_id: str, token: LockToken) -> Refusal:
+    """Return the refusal of what a run wrote to a job that it does not own, or that is gone."""
+    return Refusal(job_id, token, RefusalReason.NOT_FOUND if record is None else RefusalReason.LOCK_LOST)
+
+
+def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datetime) -> None:
+    target = _TARGETS[settlement.command]
+    queue = record.queue
+    queue.leave(record)
+    record.end_run(now, settlement.outcome, settlement.error)
+    if settlement.is_counted:
+        record.attempts_made += 1
+    record.error = settlement.error
+    if target in SETTLED_STATES:
+        record.result = settlement.result
+        record.finished_at = now
+        if settlement.is_removed:
+            record.state = target
+            tables.removed.remember(settlement)
+            del tables.jobs[record.id]
+        else:
+            queue.enter(record, target)
+    else:
+        queue.wait_from(record, later(now, settlement.delay), target)
+
+
+def _was_applied(tables: Tables, record: JobRecord | None, settlement: Settlement) -> bool:
+    for attempt in reversed(record.history if record is not None else ()):
+        if attempt[1] == settlement.token:
+            return attempt[4] is settlement.outcome
+    # Its id may be taken by another job by now.
+    return tables.removed.was_by(settlement)

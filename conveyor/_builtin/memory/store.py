@@ -1,0 +1,89 @@
+"""The memory store put together: its facets over one set of tables, and the URL that opens it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from conveyor._builtin.memory.inspection import MemoryInspection
+from conveyor._builtin.memory.jobs import MemoryJobs
+from conveyor._builtin.memory.notifier import MemoryNotifier
+from conveyor._builtin.memory.queues import MemoryQueues
+from conveyor._builtin.memory.schema import MemorySchema
+from conveyor._builtin.memory.sessions import MemorySessions
+from conveyor._builtin.memory.tables import Tables
+from conveyor.contracts.capabilities import Capabilities, Durability, Guarantees
+from conveyor.contracts.clock import Clock
+from conveyor.errors import ConfigurationError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
+    from conveyor.contracts.store import Store
+    from conveyor.contracts.strategy import Injector
+
+__all__ = ["MemoryStore", "open_memory"]
+
+CAPABILITIES: Final = Capabilities(is_durable=False, is_shared=False, has_notifications=True, has_inspection=True)
+GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
+
+
+class MemoryStore:
+    """A store in this process's memory, for tests, simulations and jobs that need not survive.
+
+    Every command is atomic because none awaits anything between its first read and its last write:
+    call it from one event loop only.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        tables = Tables(clock, notifier := MemoryNotifier())
+        self.name = "memory"
+        self.capabilities = CAPABILITIES
+        self.guarantees = GUARANTEES
+        self.jobs = MemoryJobs(tables)
+        self.sessions = MemorySessions(tables)
+        self.queues = MemoryQueues(tables)
+        self.schema = MemorySchema()
+        self.notifier = notifier
+        self.inspection = MemoryInspection(tables)
+
+
+def open_memory(url: str, injector: Injector) -> AbstractAsyncContextManager[Store]:
+    """Return a context manager that opens a new, empty store; closing it ends its subscriptions.
+
+    Raises:
+        ConfigurationError: the URL is more than ``memory://``, with or without ``auto_migrate``.
+    """
+    _check_url(url)
+    return _opened(injector)
+
+
+@asynccontextmanager
+async def _opened(injector: Injector) -> AsyncIterator[Store]:
+    store = MemoryStore(injector.get(Clock))  # type: ignore[type-abstract]  # contracts are the injector's keys
+    try:
+        yield store
+    finally:
+        store.notifier.close()
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "memory":
+        raise ConfigurationError(f"the memory store's URL has the scheme 'memory', got {parts.scheme!r}")
+    # The parts themselves are left out of the messages: somebody's password may be among them.
+    for part, value in (("host", parts.netloc), ("path", parts.path), ("fragment", parts.fragment)):
+        if value:
+            raise ConfigurationError(f"the memory store's URL takes no {part}: write memory://")
+    for option, value in parse_qsl(parts.query, keep_blank_values=True):
+        _check_option(option, value)
+
+
+def _check_option(option: str, value: str) -> None:
+    if option != "auto_migrate":
+        hint = did_you_mean(option, ["auto_migrate"])
+        raise ConfigurationError(f"the memory store's URL has the unknown option {option!r}: {hint}")
+    if value not in {"true", "false"}:
+        raise ConfigurationError(f"auto_migrate in the memory store's URL must be true or false, got {value!r}")

@@ -1,0 +1,168 @@
+"""Tables: everything the memory store holds, and the moves of a record from state to state."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from conveyor._builtin.memory.lines import Line, ReadyLine
+from conveyor._builtin.memory.records import microseconds
+from conveyor.errors import JobNotFoundError
+from conveyor.model.queries import ALL_NAMES
+from conveyor.model.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from conveyor._builtin.memory.notifier import MemoryNotifier
+    from conveyor._builtin.memory.records import JobRecord, SessionRecord
+    from conveyor.contracts.clock import Clock
+    from conveyor.model.job import AttemptOutcome
+    from conveyor.model.locks import LockToken
+    from conveyor.model.settlement import Settlement
+
+__all__ = ["QueueTable", "Tables"]
+
+# At least so many of the jobs that were removed as they settled are remembered, at most twice as many.
+REMOVED_REMEMBERED: Final = 10_000
+
+
+class QueueTable:
+    """One queue: its jobs by state, and those to come in order.
+
+    Attributes:
+        by_state: the records of each state by id, in the order in which they came to it.
+        ready: the waiting ones by job name; names without any may be missing.
+        delayed: the delayed ones, soonest first.
+        paused: the job names that are not fetched.
+    """
+
+    __slots__ = ("by_state", "delayed", "name", "paused", "ready")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.by_state: dict[JobState, dict[str, JobRecord]] = {state: {} for state in JobState}
+        self.ready: dict[str, ReadyLine] = {}
+        self.delayed = Line()
+        self.paused: set[str] = set()
+
+    def enter(self, record: JobRecord, state: JobState) -> None:
+        """Put a record that is in no state into this one."""
+        record.state = state
+        self.by_state[state][record.id] = record
+        if state is JobState.WAITING:
+            line = self.ready.get(record.name)
+            if line is None:
+                line = self.ready[record.name] = ReadyLine()
+            line.push(record)
+        elif state is JobState.DELAYED:
+            self.delayed.push((record.available_at, record.priority, record.sequence, record.ticket, record))
+
+    def leave(self, record: JobRecord) -> None:
+        """Take a record out of its state; a run that goes on loses its lock by that."""
+        del self.by_state[record.state][record.id]
+        if record.session is not None:
+            del record.session.held[record.id]
+            record.session = None
+        elif record.state is JobState.WAITING:
+            record.ticket += 1
+            self.ready[record.name].forget()
+        elif record.state is JobState.DELAYED:
+            record.ticket += 1
+            self.delayed.forget()
+
+    def lock(self, record: JobRecord, session: SessionRecord, token: LockToken, now: datetime) -> None:
+        """Make a record active that was just taken from its ready line."""
+        del self.by_state[JobState.WAITING][record.id]
+        self.by_state[JobState.ACTIVE][record.id] = record
+        session.held[record.id] = record
+        record.state = JobState.ACTIVE
+        record.session = session
+        record.token = token
+        record.started_at = now
+
+    def wait_from(self, record: JobRecord, now: datetime, state: JobState = JobState.WAITING) -> None:
+        """Put a record that is in no state among the waiting, or the delayed, due from this time on."""
+        record.run_at = now
+        record.available_at = microseconds(now)
+        self.enter(record, state)
+
+    def open_lines(self, job_name: str | None) -> list[ReadyLine]:
+        """Return the lines that may be fetched from and are not empty."""
+        if ALL_NAMES in self.paused:
+            return []
+        names = list(self.ready) if job_name is None else [job_name]
+        lines: list[ReadyLine] = []
+        for name in names:
+            line = self.ready.get(name)
+            if line is not None and not line:
+                # Names come and go; a fetch looks at every line that is left.
+                del self.ready[name]
+            elif line is not None and name not in self.paused:
+                lines.append(line)
+        return lines
+
+
+class Tables:
+    """The whole store, by queue, by job id and by session id."""
+
+    def __init__(self, clock: Clock, notifier: MemoryNotifier) -> None:
+        self.now = clock.now
+        self.notifier = notifier
+        self.queues: dict[str, QueueTable] = {}
+        self.jobs: dict[str, JobRecord] = {}
+        self.sessions: dict[str, SessionRecord] = {}
+        self.removed = RemovedJobs()
+        self._sequence = count(1)
+
+    def next_sequence(self) -> int:
+        """Return the place in the order of adding for a job that is added, or rerun, now."""
+        return next(self._sequence)
+
+    def queue(self, name: str) -> QueueTable:
+        """Return the queue, made where it did not exist."""
+        queue = self.queues.get(name)
+        if queue is None:
+            queue = self.queues[name] = QueueTable(name)
+        return queue
+
+    def existing(self, names: Iterable[str]) -> list[QueueTable]:
+        """Return those of the queues that exist."""
+        return [queue for name in dict.fromkeys(names) if (queue := self.queues.get(name)) is not None]
+
+    def job(self, job_id: str) -> JobRecord:
+        """Return the job.
+
+        Raises:
+            JobNotFoundError: there is none.
+        """
+        record = self.jobs.get(job_id)
+        if record is None:
+            raise JobNotFoundError(job_id)
+        return record
+
+    def remove(self, record: JobRecord) -> None:
+        """Forget a job with its logs and history."""
+        record.queue.leave(record)
+        del self.jobs[record.id]
+
+
+class RemovedJobs:
+    """The settlements that removed their jobs, for a while: so that they are known when they are repeated."""
+
+    def __init__(self) -> None:
+        # Two generations: the older is dropped whole, which costs nothing per job.
+        self._recent: dict[str, tuple[LockToken, AttemptOutcome]] = {}
+        self._older = self._recent
+
+    def remember(self, settlement: Settlement) -> None:
+        """Note the settlement that removed a job."""
+        if len(self._recent) >= REMOVED_REMEMBERED:
+            self._older, self._recent = self._recent, {}
+        self._recent[settlement.job_id] = (settlement.token, settlement.outcome)
+
+    def was_by(self, settlement: Settlement) -> bool:
+        """Return whether it was this settlement that removed its job."""
+        known = self._recent.get(settlement.job_id) or self._older.get(settlement.job_id)
+        return known == (settlement.token, settlement.outcome)

@@ -1,0 +1,64 @@
+"""Checkpoints of the write-ahead log, taken by one process at a time.
+
+SQLite before 3.51.3 (except 3.50.7 and 3.44.6) can damage the file when two connections checkpoint at the
+same moment; so nobody lets SQLite do it by itself, and a lock file beside the database lets one in.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Checkpointer"]
+
+# About a page for four changed rows, and four for a commit: a checkpoint comes every 4000 pages or so.
+_CHANGES_BETWEEN: Final = 16_000
+_CHANGES_PER_COMMIT: Final = 16
+
+
+class Checkpointer:
+    """Counts what was written and moves it from the log to the database now and then. Writer thread only."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock_path = path.with_name(path.name + "-checkpoint.lock")
+        self._written = 0
+        self._changes_seen = 0
+
+    def after_commit(self, connection: sqlite3.Connection) -> None:
+        """Take a checkpoint if enough was written since the last and no other process is at it."""
+        changes = connection.total_changes
+        self._written += changes - self._changes_seen + _CHANGES_PER_COMMIT
+        self._changes_seen = changes
+        if self._written < _CHANGES_BETWEEN:
+            return
+        with self._alone() as is_alone:
+            if is_alone:
+                # Passive: it waits for nobody, and goes as far as the oldest reader lets it.
+                connection.execute("pragma wal_checkpoint(passive)").fetchall()
+        self._written = 0
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        if sys.platform == "win32":
+            yield True
+            return
+        descriptor = os.open(self._lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(descriptor)

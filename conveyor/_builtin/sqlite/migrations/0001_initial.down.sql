@@ -1,0 +1,16 @@
+-- Undoes 0001_initial: every job is gone.
+drop table removed;
+
+drop table paused;
+
+drop table sessions;
+
+drop table logs;
+
+drop table attempts;
+
+drop view job_records;
+
+drop table history;
+
+drop table jobs;

@@ -1,0 +1,119 @@
+"""Rows to values of the model and back; times as whole microseconds since 1970."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from conveyor.codec import decode_error, decode_options, decode_progress, encode_error
+from conveyor.model.job import Attempt, AttemptOutcome, ErrorInfo, JobData, LogEntry
+from conveyor.model.locks import Lock, LockToken
+from conveyor.model.sessions import SessionInfo
+from conveyor.model.states import JobState
+
+__all__ = [
+    "JobRow",
+    "attempt_from_row",
+    "error_column",
+    "from_micros",
+    "job_from_row",
+    "log_from_row",
+    "micros_after",
+    "session_from_row",
+    "span_micros",
+    "to_micros",
+]
+
+# What sqlite3 hands out: the statement decides the types of the columns.
+JobRow: TypeAlias = tuple[Any, ...]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_STATES: Final = {str(state): state for state in JobState}
+
+
+def span_micros(span: timedelta) -> int:
+    """Return a duration in whole microseconds, exactly."""
+    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
+
+
+def to_micros(moment: datetime) -> int:
+    """Return an aware time as microseconds since 1970, exactly."""
+    return span_micros(moment - _EPOCH)
+
+
+_LAST: Final = to_micros(datetime.max.replace(tzinfo=UTC))
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the time that `to_micros` was given, in UTC."""
+    return _EPOCH + timedelta(0, 0, micros)
+
+
+def micros_after(now: int, span: timedelta) -> int:
+    """Return `now` plus a duration, but never later than a datetime can say."""
+    return min(now + span_micros(span), _LAST)
+
+
+def error_column(error: ErrorInfo | None) -> bytes | None:
+    """Return an error as it is stored."""
+    return None if error is None else encode_error(error)
+
+
+def job_from_row(row: JobRow) -> JobData:
+    """Return the job of a row whose first columns are those of the view job_records."""
+    started_at, finished_at, session_id, progress, error = row[11], row[12], row[13], row[15], row[17]
+    return JobData(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        decode_options(row[4]),
+        _STATES[row[5]],
+        row[6],
+        row[7],
+        row[8],
+        from_micros(row[9]),
+        from_micros(row[10]),
+        None if started_at is None else from_micros(started_at),
+        None if finished_at is None else from_micros(finished_at),
+        None if session_id is None else LockToken(session_id, row[14]),
+        None if progress is None else decode_progress(progress),
+        row[16],
+        None if error is None else decode_error(error),
+    )
+
+
+def attempt_from_row(row: JobRow) -> Attempt:
+    """Return an attempt from number, session_id, fetch_number, started_at, ended_at, outcome, error."""
+    return Attempt(
+        number=row[0],
+        token=LockToken(row[1], row[2]),
+        started_at=from_micros(row[3]),
+        ended_at=from_micros(row[4]),
+        outcome=AttemptOutcome(row[5]),
+        error=None if row[6] is None else decode_error(row[6]),
+    )
+
+
+def log_from_row(row: JobRow) -> LogEntry:
+    """Return a line from job_id, message, at, session_id, fetch_number, attempt."""
+    return LogEntry(
+        job_id=row[0],
+        message=row[1],
+        at=from_micros(row[2]),
+        lock=None if row[3] is None else Lock(row[0], LockToken(row[3], row[4])),
+        attempt=row[5],
+    )
+
+
+def session_from_row(row: JobRow, queue_names: tuple[str, ...]) -> SessionInfo:
+    """Return a session from id, hostname, pid, backend, opened_at, expires_at."""
+    return SessionInfo(
+        id=row[0],
+        hostname=row[1],
+        pid=row[2],
+        backend=row[3],
+        queue_names=queue_names,
+        opened_at=from_micros(row[4]),
+        expires_at=from_micros(row[5]),
+    )

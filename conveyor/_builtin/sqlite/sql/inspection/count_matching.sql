@@ -1,0 +1,26 @@
+-- How many jobs match, up to a limit.
+-- parameters: 1 queues, 2 names, 3 states (each a JSON array or null), 4 tags (a JSON array), 5 created from or null,
+--   6 created to or null, 7 text in lower case or null, 8 the limit
+-- index: none: it reads until the limit is reached
+select count(*)
+from (
+  select 1
+  from job_records
+  where (?1 is null or queue in (select value from json_each(?1)))
+    and (?2 is null or name in (select value from json_each(?2)))
+    and (?3 is null or state in (select value from json_each(?3)))
+    and not exists (
+      select 1
+      from json_each(?4) as wanted
+      where wanted.value not in (select value from json_each(cast(options as text), '$.tags'))
+    )
+    and (?5 is null or created_at >= ?5)
+    and (?6 is null or created_at < ?6)
+    and (
+      ?7 is null
+      or instr(lower(id), ?7)
+      or instr(lower(name), ?7)
+      or instr(lower(cast(payload as text)), ?7)
+    )
+  limit ?8
+)

@@ -1,0 +1,5 @@
+-- What is paused in every queue.
+-- parameters: none
+-- index: none: it reads the whole table
+select queue, name
+from paused

@@ -1,0 +1,13 @@
+-- The waiting jobs of one priority that have the option lifo, newest first.
+-- parameters: 1 queue, 2 priority, 3 name or null, 4 how many
+-- index: jobs_ready
+select seq
+from jobs
+where queue = ?1
+  and state = 'waiting'
+  and priority = ?2
+  and order_at < 0
+  and (?3 is null or name = ?3)
+  and name not in (select paused.name from paused where paused.queue = ?1)
+order by order_at, order_seq
+limit ?4

@@ -1,0 +1,11 @@
+-- The next waiting jobs of a queue with this name (null: any) that is not paused.
+-- parameters: 1 queue, 2 name or null, 3 how many
+-- index: jobs_ready
+select seq
+from jobs
+where queue = ?1
+  and state = 'waiting'
+  and (?2 is null or name = ?2)
+  and name not in (select paused.name from paused where paused.queue = ?1)
+order by priority, order_at, order_seq
+limit ?3

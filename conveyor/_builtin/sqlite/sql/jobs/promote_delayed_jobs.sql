@@ -1,0 +1,14 @@
+-- Makes jobs of a queue wait whose time has come; their place is that of their time.
+-- parameters: 1 queue, 2 now, 3 how many
+-- index: jobs_delayed
+update jobs
+set state = 'waiting'
+where seq in (
+  select seq
+  from jobs
+  where queue = ?1
+    and state = 'delayed'
+    and run_at <= ?2
+  order by run_at, seq
+  limit ?3
+)

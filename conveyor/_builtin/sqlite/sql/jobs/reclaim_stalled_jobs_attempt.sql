@@ -1,0 +1,8 @@
+-- Writes down a run whose worker died.
+-- parameters: 1 job id, 2 now
+-- index: unique (id) of jobs
+insert into attempts (job_id, number, session_id, fetch_number, started_at, ended_at, outcome)
+select id, attempts_made + 1, session_id, fetch_number, coalesce(started_at, ?2), ?2, 'stalled'
+from jobs
+where id = ?1
+  and state = 'active'

@@ -1,0 +1,5 @@
+-- Deletes a live job.
+-- parameters: 1 job id
+-- index: unique (id) of jobs
+delete from jobs
+where id = ?1

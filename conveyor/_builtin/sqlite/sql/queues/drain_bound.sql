@@ -1,0 +1,5 @@
+-- The last job there is.
+-- parameters: none
+-- index: primary key of jobs
+select max(seq)
+from jobs

@@ -1,0 +1,5 @@
+-- The migrations that were applied.
+-- parameters: none
+-- index: primary key of migrations
+select version, checksum
+from migrations

@@ -1,0 +1,1 @@
+"""What users hold: queues, jobs, handlers; each method hands on to one service."""

@@ -1,0 +1,128 @@
+"""JobHandler: a decorated function, which can be called as before and added as a job."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
+
+from conveyor._handles.job import Job
+from conveyor._services import queues
+from conveyor.model.job import JobData, NewJob
+from conveyor.model.options import parse_job_keywords
+from conveyor.model.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from conveyor._services.handlers import Handler
+    from conveyor._services.services import Services
+    from conveyor.model.options import JobKeywords, JobOptions, Placement
+
+__all__ = ["JobHandler"]
+
+CallP = ParamSpec("CallP")
+CallR = TypeVar("CallR")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class JobHandler(Generic[CallP, CallR, P, R]):
+    """What ``@queue.job`` makes of a function.
+
+    Calling it calls the function, as a unit test would. `add`, `add_many` and `new` take the function's
+    arguments (without a leading `JobContext`), and refuse those that do not fit.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        handler: Handler,
+        function: Callable[CallP, CallR],
+        options: JobOptions,
+        placement: Placement,
+    ) -> None:
+        """Bind a function; made by ``@queue.job``."""
+        self._services = services
+        self._handler = handler
+        self._function = function
+        self._options = options
+        self._placement = placement
+        update_wrapper(self, function)
+
+    def __call__(self, *args: CallP.args, **kwargs: CallP.kwargs) -> CallR:
+        """Call the function itself, here and now."""
+        return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        """Show which jobs it runs."""
+        return f"<JobHandler {self._handler.queue_name}/{self._handler.name}>"
+
+    @property
+    def name(self) -> str:
+        """The name of its jobs."""
+        return self._handler.name
+
+    @property
+    def queue_name(self) -> str:
+        """The queue of its jobs."""
+        return self._handler.queue_name
+
+    def options(self, **options: Unpack[JobKeywords]) -> JobHandler[CallP, CallR, P, R]:
+        """Return a copy whose jobs have other options: ``await send.options(priority=-1).add(...)``."""
+        laid_over, placement = parse_job_keywords(options, self._options, self._placement)
+        return JobHandler(self._services, self._handler, self._function, laid_over, placement)
+
+    def new(self, *args: P.args, **kwargs: P.kwargs) -> NewJob:
+        """Make a job without adding it, for `add_many`.
+
+        Raises:
+            PayloadError: the arguments do not fit the function.
+        """
+        handler = self._handler
+        payload = handler.arguments.encode(args, kwargs)
+        return queues.new_job(handler.queue_name, handler.name, payload, self._options, self._placement)
+
+    async def add(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Add a job; when this returns, the job is kept as well as the store promises.
+
+        Raises:
+            PayloadError: the arguments do not fit the function.
+            DuplicateJobError: ``job_id`` is taken by another job.
+        """
+        job = self.new(*args, **kwargs)
+        await queues.add(self._services, job)
+        return self._handle(job)
+
+    async def add_many(self, jobs: Sequence[NewJob]) -> list[Job[R]]:
+        """Add jobs made with `new`, all in one transaction, and return them in the same order."""
+        await queues.add_many(self._services, jobs)
+        return [self._handle(job) for job in jobs]
+
+    def _handle(self, job: NewJob) -> Job[R]:
+        return Job(self._services, as_added(job), self._handler.decode_result)
+
+
+def as_added(job: NewJob) -> JobData:
+    """Return what is known of a job that was just added, without asking the store."""
+    now = datetime.now(UTC)
+    due_at = job.run_at or (now + job.delay if job.delay else now)
+    return JobData(
+        id=job.id,
+        queue_name=job.queue_name,
+        name=job.name,
+        payload=job.payload,
+        options=job.options,
+        state=JobState.DELAYED if due_at > now else JobState.WAITING,
+        priority=job.options.priority,
+        attempts_made=0,
+        stalled_count=0,
+        created_at=now,
+        run_at=due_at,
+    )
+
+
+def plain_handle(services: Services, job: JobData) -> Job[Any]:
+    """Return a handle on a job whose handler may be known here or not."""
+    handler = services.handlers.find(job.queue_name, job.name)
+    return Job(services, job, None if handler is None else handler.decode_result)

@@ -1,0 +1,145 @@
+"""Job: the user's handle on one job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import anyio
+
+from conveyor._services import jobs
+from conveyor.codec import decode_json, encode_json, to_json
+from conveyor.model.durations import Duration, parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from conveyor._services.services import Services
+    from conveyor.model.job import Attempt, JobData, LogEntry, Progress
+    from conveyor.model.states import JobState
+
+__all__ = ["Job"]
+
+R = TypeVar("R")
+
+
+class Job(Generic[R]):
+    """A job that was added, and what can be asked of it.
+
+    `state`, `progress` and `data` are as of the last look: when it was added, or the last `refresh`, `result` or
+    command on this handle.
+    """
+
+    def __init__(self, services: Services, data: JobData, decode_result: Callable[[bytes], R] | None = None) -> None:
+        """Bind a handle; get one from ``add``, ``queue.get_job`` or ``app.jobs.get``."""
+        self._services = services
+        self._data = data
+        self._decode_result = decode_result
+
+    def __repr__(self) -> str:
+        """Show what it is and where it stood at the last look."""
+        return f"<Job {self.id} {self.queue_name}/{self.name} {self.state}>"
+
+    @property
+    def id(self) -> str:
+        """Its id, unique in the store."""
+        return self._data.id
+
+    @property
+    def name(self) -> str:
+        """The name of its handler."""
+        return self._data.name
+
+    @property
+    def queue_name(self) -> str:
+        """The queue it is in."""
+        return self._data.queue_name
+
+    @property
+    def state(self) -> JobState:
+        """Where it stood at the last look."""
+        return self._data.state
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it was at the last look."""
+        return self._data.progress
+
+    @property
+    def data(self) -> JobData:
+        """Everything known of it at the last look."""
+        return self._data
+
+    async def refresh(self) -> Job[R]:
+        """Look again, and return this handle. Raises JobNotFoundError where it was removed."""
+        self._data = await jobs.get(self._services, self.id)
+        return self
+
+    async def wait_until_finished(self, timeout: Duration | None = None) -> Job[R]:
+        """Wait until it has completed, failed or was cancelled, and return this handle.
+
+        Raises:
+            TimeoutError: it has not within this time; the job goes on.
+            JobNotFoundError: it was removed.
+        """
+        seconds = None if timeout is None else parse_duration(timeout, field="timeout").total_seconds()
+        with anyio.fail_after(seconds):
+            self._data = await jobs.wait(self._services, self.id)
+        return self
+
+    async def result(self, timeout: Duration | None = None) -> R:
+        """Wait for it and return what its handler returned.
+
+        Raises:
+            JobFailedError: it failed or was cancelled; the message says why.
+            TimeoutError: it has not ended within this time; the job goes on.
+            JobNotFoundError: it was removed.
+        """
+        await self.wait_until_finished(timeout)
+        jobs.raise_unless_completed(self._data)
+        return self._decoded_result()
+
+    def _decoded_result(self) -> R:
+        result = self._data.result
+        if result is None:
+            return cast("R", None)
+        return decode_json(result) if self._decode_result is None else self._decode_result(result)
+
+    async def cancel(self, reason: str = "cancelled by request") -> None:
+        """End it as cancelled; a running handler is cancelled and can write nothing more.
+
+        Raises:
+            InvalidJobStateError: it has ended already.
+        """
+        self._data = await jobs.cancel(self._services, self.id, reason)
+
+    async def promote(self) -> None:
+        """Run it now, though its delay is not over."""
+        self._data = await jobs.promote(self._services, self.id)
+
+    async def rerun(self, data: object = None) -> None:
+        """Run it again from its first attempt after it has ended; with new data, if given."""
+        self._data = await jobs.rerun(self._services, self.id, None if data is None else encode_json(data))
+
+    async def remove(self) -> None:
+        """Delete it, with its history; it must not be running."""
+        await jobs.remove(self._services, self.id)
+
+    async def log(self, message: str) -> None:
+        """Keep a line with it."""
+        await jobs.log(self._services, self.id, message)
+
+    async def logs(self, start: int = 0, end: int = 1000) -> Sequence[LogEntry]:
+        """Return the lines kept with it: start (inclusive) to end (exclusive), oldest first."""
+        return await jobs.get_logs(self._services, self.id, start, end)
+
+    async def clear_logs(self) -> int:
+        """Delete the lines kept with it; return how many there were."""
+        return await jobs.clear_logs(self._services, self.id)
+
+    async def attempts(self) -> Sequence[Attempt]:
+        """Return its runs that ended, oldest first: when, under which lock, how, and why."""
+        return await jobs.get_attempts(self._services, self.id)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything known of it at the last look, as JSON-like values."""
+        return cast("dict[str, Any]", to_json(self._data))

@@ -1,0 +1,169 @@
+"""Queue: the user's handle on one queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+
+from conveyor._handles.handler import JobHandler, as_added, plain_handle
+from conveyor._handles.job import Job
+from conveyor._services import jobs, queues
+from conveyor._services.context import JobContext
+from conveyor._services.handlers import make_handler
+from conveyor.errors import JobNotFoundError
+from conveyor.model.options import NOW, check_name, parse_job_keywords
+from conveyor.model.durations import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+
+    from conveyor._services.services import Services
+    from conveyor.model.durations import Duration
+    from conveyor.model.job import NewJob
+    from conveyor.model.options import JobKeywords, JobOptions, Placement
+    from conveyor.model.outcomes import Cancel, Completed, Failed, Retry, Snooze
+    from conveyor.model.states import JobState
+
+__all__ = ["JobDecorator", "Queue"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class JobDecorator(Protocol):
+    """Makes a `JobHandler` of an async or sync function, with or without a leading `JobContext`."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]], /
+    ) -> JobHandler[Concatenate[JobContext, P], Coroutine[Any, Any, R], P, R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> JobHandler[P, Coroutine[Any, Any, R], P, R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[JobContext, P], R], /
+    ) -> JobHandler[Concatenate[JobContext, P], R, P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> JobHandler[P, R, P, R]: ...
+
+
+class Queue:
+    """A named line of jobs. Get one with ``app.queue(name)``; the same name means the same queue."""
+
+    def __init__(self, services: Services, name: str, options: JobOptions, placement: Placement = NOW) -> None:
+        """Bind a queue; made by ``app.queue``."""
+        self._services = services
+        self._options = options
+        self._placement = placement
+        self.name = check_name(name, "queue name")
+
+    def __repr__(self) -> str:
+        """Show its name."""
+        return f"<Queue {self.name}>"
+
+    def has_options_of(self, other: Queue) -> bool:
+        """Whether both give their jobs the same defaults."""
+        return (self._options, self._placement) == (other._options, other._placement)
+
+    def job(self, name: str | None = None, **options: Unpack[JobKeywords]) -> JobDecorator:
+        """Register a function as the handler of its jobs (named after it unless `name` is given).
+
+        A sync function runs in a thread. The options are defaults for its jobs.
+
+        Raises:
+            ConfigurationError: an option is wrong, the name is taken, or a parameter cannot be sent as JSON.
+        """
+        laid_over, placement = parse_job_keywords(options, self._options, self._placement)
+
+        def decorate(function: Callable[..., Any], /) -> JobHandler[..., Any, ..., Any]:
+            handler = make_handler(self.name, name, function)
+            self._services.handlers.add(handler)
+            return JobHandler(self._services, handler, function, laid_over, placement)
+
+        return cast("JobDecorator", decorate)  # one implementation stands for the four overloads
+
+    def new(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> NewJob:
+        """Make a job of JSON data without adding it, for `add_many`."""
+        laid_over, placement = parse_job_keywords(options, self._options, self._placement)
+        return queues.make_job(self._services, self.name, name, data, laid_over, placement)
+
+    async def add(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> Job[Any]:
+        """Add a job by its handler's name; `data` is the JSON object of the handler's arguments.
+
+        Raises:
+            PayloadError: the data has no JSON form, or does not fit the handler, where this program has it.
+            DuplicateJobError: ``job_id`` is taken by another job.
+        """
+        job = self.new(name, data, **options)
+        await queues.add(self._services, job)
+        return plain_handle(self._services, as_added(job))
+
+    async def add_many(self, jobs: Sequence[NewJob]) -> list[Job[Any]]:
+        """Add jobs made with `new`, all in one transaction, and return them in the same order."""
+        await queues.add_many(self._services, jobs)
+        return [plain_handle(self._services, as_added(job)) for job in jobs]
+
+    async def schedule(
+        self, delay: Duration, name: str, data: object = None, /, **options: Unpack[JobKeywords]
+    ) -> Job[Any]:
+        """Add a job that runs later: ``await queue.schedule("in 5 minutes", "remind", {"who": "ada"})``."""
+        options["delay"], options["run_at"] = parse_duration(delay, field="delay"), None
+        return await self.add(name, data, **options)
+
+    async def now(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> Job[Any]:
+        """Add a job that runs at once, whatever delay the queue's defaults say."""
+        options["delay"] = options["run_at"] = None
+        return await self.add(name, data, **options)
+
+    async def pause(self, job_name: str | None = None) -> None:
+        """Start no more jobs of the queue, or of one name; survives restarts. Running jobs go on."""
+        await queues.pause(self._services, self.name, job_name)
+
+    async def resume(self, job_name: str | None = None) -> None:
+        """Undo `pause` with the same name."""
+        await queues.resume(self._services, self.name, job_name)
+
+    async def counts(self) -> Mapping[JobState, int]:
+        """Return how many jobs are in each of the seven states."""
+        return await queues.counts(self._services, self.name)
+
+    async def count(self, state: JobState | str) -> int:
+        """Return how many jobs are in one state."""
+        return await queues.count(self._services, self.name, state)
+
+    async def jobs(self, state: JobState | str, start: int = 0, end: int = 100) -> list[Job[Any]]:
+        """Return jobs start (inclusive) to end (exclusive), at most 1000: settled ones newest first."""
+        found = await queues.list_jobs(self._services, self.name, state, start, end)
+        return [plain_handle(self._services, job) for job in found]
+
+    async def get_job(self, job_id: str) -> Job[Any] | None:
+        """Return a job of this queue, or None."""
+        try:
+            return plain_handle(self._services, await jobs.get(self._services, job_id, self.name))
+        except JobNotFoundError:
+            return None
+
+    async def drain(self) -> int:
+        """Remove every job that has not started, delayed ones too; return how many."""
+        return await queues.drain(self._services, self.name)
+
+    async def clean(self, state: JobState | str, grace: Duration = 0) -> int:
+        """Remove settled jobs of one state that ended longer ago than `grace`; return how many."""
+        return await queues.clean(self._services, self.name, state, grace)
+
+    async def obliterate(self, force: bool = False) -> int:
+        """Remove every job and pause of the queue; return how many jobs.
+
+        Raises:
+            InvalidJobStateError: a job is running and `force` is False; nothing was removed.
+        """
+        return await queues.obliterate(self._services, self.name, force=force)
+
+    async def retry_jobs(self, state: JobState | str = "failed") -> int:
+        """Run the settled jobs of one state again, from their first attempt; return how many."""
+        return await queues.retry_jobs(self._services, self.name, state)
+
+    async def promote_jobs(self) -> int:
+        """Run every delayed job now; return how many."""
+        return await queues.promote_jobs(self._services, self.name)

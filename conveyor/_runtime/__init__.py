@@ -1,0 +1,1 @@
+"""Loops: what owns tasks, timers and signals."""

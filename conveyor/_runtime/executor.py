@@ -1,0 +1,246 @@
+"""The executor: slots that run jobs one after another, each inside a cancel scope that reaches the handler.
+
+A slot keeps its scope over many jobs, because opening one per job costs more than a small job does. It leaves
+the scope as soon as it was cancelled, however the job ended: otherwise a cancel that came too late for one job
+would hit the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from enum import Enum, auto
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+
+from conveyor._services.context import JobContext
+from conveyor.codec import encode_json
+from conveyor.errors import ConfigurationError, PayloadError
+from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze, Stop
+from conveyor.model.settlement import Settlement, settle, settle_completed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from conveyor._runtime.board import Board
+    from conveyor._runtime.deadlines import Deadlines
+    from conveyor._services.handlers import Handler, HandlerRegistry
+    from conveyor.contracts.middleware import Middleware
+    from conveyor.model.job import JobData
+    from conveyor.model.retry import Curve
+
+__all__ = ["Executor", "Slot", "StopReason"]
+
+logger: Final = logging.getLogger("conveyor.worker")
+
+_OUTCOMES: Final = (Completed, Failed, Retry, Snooze, Cancel)
+
+
+class StopReason(Enum):
+    """Why a running handler was cancelled."""
+
+    TIMEOUT = auto()
+    LOCK_LOST = auto()
+    SHUTDOWN = auto()
+
+
+class Executor:
+    """Knows how to run one job; the slots share it."""
+
+    def __init__(
+        self,
+        handlers: HandlerRegistry,
+        middleware: Sequence[Middleware],
+        curves: Mapping[str, Curve],
+        board: Board,
+        deadlines: Deadlines,
+        thread_limiter: anyio.CapacityLimiter,
+    ) -> None:
+        """Bind to what a run needs."""
+        self.board = board
+        self.deadlines = deadlines
+        self._handlers = handlers
+        self._middleware = tuple(middleware)
+        self._curves = curves
+        self._thread_limiter = thread_limiter
+
+    async def call(self, job: JobData, slot: Slot) -> object:
+        """Find the handler, read its arguments, and call it inside the middleware."""
+        handler = self._handlers.get(job)
+        args, kwargs = handler.arguments.decode(job.payload)
+        if handler.wants_context:
+            args = (self._context(job, slot, handler), *args)
+        if not self._middleware and handler.is_async:
+            return await handler.function(*args, **kwargs)
+        call: Callable[[], Awaitable[object]] = partial(self._call_handler, handler, args, kwargs)
+        for middleware in reversed(self._middleware):
+            call = partial(middleware.around_run, job, call)
+        return await call()
+
+    async def process(self, job: JobData, /) -> Outcome:
+        """Run one job in the caller's task and return what its handler meant; see `ProcessJob`."""
+        try:
+            value = await self.call(job, Slot(self))
+        except Stop as stop:
+            return stop.outcome
+        except Exception as exc:  # noqa: BLE001 - whatever a handler raises is that job's failure
+            return Failed(exc)
+        return value if isinstance(value, _OUTCOMES) else Completed(value)
+
+    async def _call_handler(self, handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        if handler.is_async:
+            return await handler.function(*args, **kwargs)
+        return await anyio.to_thread.run_sync(
+            partial(handler.function, *args, **kwargs), abandon_on_cancel=True, limiter=self._thread_limiter
+        )
+
+    def _context(self, job: JobData, slot: Slot, handler: Handler) -> JobContext:
+        run = slot.run_number
+        on_loop = None if handler.is_async else anyio.from_thread.run_sync
+        return JobContext(job, self.board, lambda: slot.is_stopped(run), on_loop)
+
+    def settlement(self, job: JobData, value: object) -> Settlement:
+        """Turn what a handler returned into what the store is asked to do."""
+        try:
+            if value is None:
+                return settle_completed(job, None)
+            if not isinstance(value, _OUTCOMES):
+                return settle_completed(job, encode_json(value))
+            result = encode_json(value.value) if isinstance(value, Completed) and value.value is not None else None
+        except PayloadError as exc:
+            refused = PayloadError("result", exc.path, exc.reason, name=job.name, job_id=job.id)
+            return self.settlement(job, Failed(refused, retry=False))
+        return self._settle(job, value, result)
+
+    def _settle(self, job: JobData, outcome: Outcome, result: bytes | None) -> Settlement:
+        jitter = random.random()  # noqa: S311 - spreads retries, no secret
+        try:
+            return settle(job, outcome, result=result, jitter=jitter, curves=self._curves)
+        except ConfigurationError as exc:  # a named back-off curve that is not registered in this program
+            return settle(job, Failed(exc, retry=False), result=None, jitter=jitter)
+
+
+class Slot:
+    """Runs jobs one after another; a worker has as many as its concurrency."""
+
+    def __init__(self, executor: Executor) -> None:
+        """Take a seat at the executor's board."""
+        self.job: JobData | None = None
+        self.run_number = 0
+        self._executor = executor
+        self._board = executor.board
+        self._scope: anyio.CancelScope | None = None
+        self._stop_reason: StopReason | None = None
+        self._event: anyio.Event | None = None
+
+    def wake(self) -> None:
+        """There may be work, or the end."""
+        if self._event is not None:
+            self._event.set()
+
+    def lose(self) -> None:
+        """The lock of its job is gone: stop the run."""
+        self.stop(StopReason.LOCK_LOST)
+
+    def stop(self, reason: StopReason, run_number: int | None = None) -> None:
+        """Cancel the handler that runs now (if it is still the run meant)."""
+        if self.job is None or self._stop_reason is not None or run_number not in (None, self.run_number):
+            return
+        self._stop_reason = reason
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def is_stopped(self, run_number: int) -> bool:
+        """Whether this run was told to stop, or is over."""
+        return self._stop_reason is not None or run_number != self.run_number
+
+    async def run(self) -> None:
+        """Run jobs until the board closes."""
+        board = self._board
+        while not (board.is_closing and not board.ready):
+            with anyio.CancelScope() as self._scope:
+                await self._run_jobs(self._scope)
+
+    async def _run_jobs(self, scope: anyio.CancelScope) -> None:
+        board = self._board
+        while True:
+            if board.ready:
+                await self._run_one(board.ready.popleft())
+                if scope.cancel_called:
+                    return
+            elif board.is_closing:
+                return
+            else:
+                self._event = anyio.Event()
+                board.idle.append(self)
+                await self._event.wait()
+                self._event = None
+
+    async def _run_one(self, job: JobData) -> None:
+        self._begin(job)
+        try:
+            value = await self._executor.call(job, self)
+        except Stop as stop:
+            self._end(job, stop.outcome)
+        except Exception as exc:  # noqa: BLE001 - whatever a handler raises is that job's failure
+            self._end(job, self._failure(job, exc))
+        except BaseException as exc:
+            self._end_cancelled(job)
+            _raise_only_cancellation(exc)
+            raise
+        else:
+            self._end(job, value)
+
+    def _begin(self, job: JobData) -> None:
+        self.job = job
+        self.run_number += 1
+        self._stop_reason = None
+        self._board.start(job, self)
+        timeout = job.options.timeout
+        if timeout is not None:
+            number = self.run_number
+            self._executor.deadlines.watch(timeout.total_seconds(), lambda: self.stop(StopReason.TIMEOUT, number))
+
+    def _end(self, job: JobData, value: object) -> None:
+        self.job = None
+        if self._stop_reason is StopReason.LOCK_LOST:
+            self._board.finish(job, None)
+        else:
+            self._board.finish(job, self._executor.settlement(job, value))
+
+    def _failure(self, job: JobData, exc: Exception) -> Failed:
+        # A handler may turn its cancellation into an error of its own; the timeout is what happened.
+        return self._timed_out(job, exc) if self._stop_reason is StopReason.TIMEOUT else Failed(exc)
+
+    def _end_cancelled(self, job: JobData) -> None:
+        match self._stop_reason:
+            case StopReason.TIMEOUT:
+                self._end(job, self._timed_out(job, None))
+            case StopReason.LOCK_LOST:
+                self._end(job, None)
+            case StopReason.SHUTDOWN | None:  # None: the whole program is being cancelled
+                self.job = None
+                self._board.abandon(job)
+
+    def _timed_out(self, job: JobData, cause: Exception | None) -> Failed:
+        error = TimeoutError(f"the run took longer than {job.options.timeout}")
+        error.__cause__ = cause
+        return Failed(error)
+
+
+def _raise_only_cancellation(exc: BaseException) -> None:
+    """Where a handler's own task group mixed errors with its cancellation, let only the cancellation out.
+
+    The errors belong to the job, which has its outcome already; outside they would take the worker down.
+    """
+    if not isinstance(exc, BaseExceptionGroup):
+        return
+    cancelled, errors = exc.split(anyio.get_cancelled_exc_class())
+    if cancelled is not None and (errors is None or isinstance(errors, ExceptionGroup)):
+        if errors is not None:
+            logger.warning("a handler failed while it was being cancelled", exc_info=errors)
+        raise cancelled

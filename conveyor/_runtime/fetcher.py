@@ -1,0 +1,243 @@
+"""The fetcher: how many jobs to fetch, from which queues, and when.
+
+No timer bounds throughput: a full answer asks again at once, a finished job's settle asks in the same round
+trip, and an idle worker asks when it hears that there is work (or, hearing nothing, every poll interval).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from attrs import define, field
+
+from conveyor._runtime.transient import until_available
+from conveyor._runtime.wakeup import Wakeup
+from conveyor.errors import StoreError
+from conveyor.model.queries import Want
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conveyor._runtime.board import Board
+    from conveyor._runtime.session import Session
+    from conveyor._runtime.trust import Trust
+    from conveyor.contracts.store import Store
+    from conveyor.model.job import JobData
+    from conveyor.model.options import WorkerOptions
+
+__all__ = ["Fetch", "Fetcher"]
+
+LARGEST_PREFETCH: Final = 1000
+# A job fetched ahead that has not started by then goes back, so that another worker may run it.
+STALE_SECONDS: Final = 0.1
+SMOOTHING: Final = 0.3
+
+
+@define
+class _QueueState:
+    weight: int
+    credit: int = 0
+    hints: int = 1
+    hints_at_dry: int = 0
+
+    @property
+    def may_have_work(self) -> bool:
+        return self.hints > self.hints_at_dry
+
+
+@define
+class Fetch:
+    """One fetch under way: what is wanted, under which number, and when it was asked."""
+
+    number: int
+    wants: Sequence[Want]
+    asked_at: float
+    hints: dict[str, int] = field(factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many jobs it may bring."""
+        return sum(want.limit for want in self.wants)
+
+
+class Fetcher:
+    """Decides what to fetch; the settler asks it for wants to send along."""
+
+    def __init__(self, store: Store, board: Board, session: Session, options: WorkerOptions, trust: Trust) -> None:
+        """Bind to a board; queues are added later."""
+        self._store = store
+        self._session = session
+        self._board = board
+        self._options = options
+        self._trust = trust
+        self._queues: dict[str, _QueueState] = {}
+        self._wakeup = Wakeup()
+        self._last_number = 0
+        self._in_flight = 0
+        self._rate = _StartRate(board)
+        self._delivered_at = 0.0
+
+    @property
+    def last_number(self) -> int:
+        """The number of the newest fetch."""
+        return self._last_number
+
+    @property
+    def queue_names(self) -> Sequence[str]:
+        """The queues fetched from."""
+        return tuple(self._queues)
+
+    def add_queue(self, queue_name: str, weight: int = 1) -> None:
+        """Fetch from a queue from now on."""
+        if queue_name not in self._queues:
+            self._queues[queue_name] = _QueueState(weight)
+        self._wakeup.set()
+
+    def remove_queue(self, queue_name: str) -> None:
+        """Fetch from a queue no more."""
+        self._queues.pop(queue_name, None)
+
+    def notice_work(self, queue_name: str = "") -> None:
+        """Somebody says that a queue (or any) may have work."""
+        for name, state in self._queues.items():
+            if queue_name in ("", name):
+                state.hints += 1
+        self._wakeup.set()
+
+    def close(self) -> None:
+        """Fetch nothing more."""
+        self._queues.clear()
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        """Fetch whatever the settler does not fetch along the way."""
+        while True:
+            fetch = self.begin()
+            if fetch is not None:
+                await self._fetch(fetch)
+                continue
+            woken = await self._wakeup.wait(self._patience_seconds())
+            if not woken:
+                await self._after_silence()
+
+    def begin(self) -> Fetch | None:
+        """Return what to fetch now, or None; whoever takes it must `deliver` or `give_up`."""
+        demand = self._demand()
+        wants = self._share(demand) if demand > 0 else ()
+        if not wants:
+            return None
+        self._last_number += 1
+        hints = {want.queue_name: self._queues[want.queue_name].hints for want in wants}
+        fetch = Fetch(self._last_number, wants, anyio.current_time(), hints)
+        self._in_flight += fetch.size
+        return fetch
+
+    def deliver(self, fetch: Fetch, jobs: Sequence[JobData]) -> None:
+        """Put what a fetch brought on the board, and learn from it."""
+        self._in_flight -= fetch.size
+        self._trust.extend(fetch.asked_at)
+        self._learn_which_are_dry(fetch, jobs)
+        now = anyio.current_time()
+        self._rate.learn(now, now - fetch.asked_at)
+        if jobs:
+            self._delivered_at = now
+            self._board.deliver(jobs)
+
+    def give_up(self, fetch: Fetch) -> None:
+        """Take back a fetch that was cancelled; what it may have locked is handed back when the session ends."""
+        self._in_flight -= fetch.size
+
+    async def _fetch(self, fetch: Fetch) -> None:
+        try:
+            jobs = await until_available(
+                lambda: self._store.jobs.fetch_jobs(
+                    fetch.wants, self._board.session_id, self._options.lock_duration, fetch_number=fetch.number
+                ),
+                "fetch jobs",
+            )
+        except StoreError:
+            self.give_up(fetch)
+            if not await self._session.is_reopened():
+                raise
+            return
+        except BaseException:
+            self.give_up(fetch)
+            raise
+        self.deliver(fetch, jobs)
+
+    def _demand(self) -> int:
+        return self._options.concurrency + self._prefetch() - self._board.occupied - self._in_flight
+
+    def _prefetch(self) -> int:
+        if isinstance(self._options.prefetch, int):
+            return self._options.prefetch
+        return min(int(self._rate.jobs_per_round_trip * 2), LARGEST_PREFETCH)
+
+    def _share(self, demand: int) -> Sequence[Want]:
+        """Divide the demand over the queues that may have work, by weight, and carry the rest to the next time."""
+        states = {name: state for name, state in self._queues.items() if state.may_have_work}
+        if len(states) == 1:
+            return [self._want(name, demand) for name in states]
+        limits = dict.fromkeys(states, 0)
+        total = sum(state.weight for state in states.values())
+        for _ in range(demand if states else 0):
+            for state in states.values():
+                state.credit += state.weight
+            chosen = max(states, key=lambda name: states[name].credit)
+            states[chosen].credit -= total
+            limits[chosen] += 1
+        return [self._want(name, limit) for name, limit in limits.items() if limit]
+
+    def _want(self, queue_name: str, limit: int) -> Want:
+        return Want(queue_name, limit, lifo=self._options.lifo)
+
+    def _learn_which_are_dry(self, fetch: Fetch, jobs: Sequence[JobData]) -> None:
+        brought: dict[str, int] = {}
+        for job in jobs:
+            brought[job.queue_name] = brought.get(job.queue_name, 0) + 1
+        for want in fetch.wants:
+            state = self._queues.get(want.queue_name)
+            # A hint that came while the fetch was under way may be about a job that the fetch did not see.
+            if state is not None and brought.get(want.queue_name, 0) < want.limit:
+                state.hints_at_dry = max(state.hints_at_dry, fetch.hints[want.queue_name])
+
+    def _patience_seconds(self) -> float:
+        return STALE_SECONDS if self._board.ready else self._options.poll_interval.total_seconds()
+
+    async def _after_silence(self) -> None:
+        if not self._board.ready:
+            self.notice_work()
+        elif anyio.current_time() - self._delivered_at >= STALE_SECONDS:
+            self._rate.forget()
+            self._board.hand_back_ready()
+
+
+class _StartRate:
+    """Measures how many jobs start during one round trip to the store."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._measured_at = 0.0
+        self._started = 0
+        self.jobs_per_round_trip = 0.0
+
+    def learn(self, now: float, round_trip_seconds: float) -> None:
+        started = self._board.started_count - self._started
+        elapsed = now - self._measured_at
+        if elapsed <= 0:
+            return
+        sample = started / elapsed * round_trip_seconds
+        self.jobs_per_round_trip += SMOOTHING * (sample - self.jobs_per_round_trip)
+        self._measured_at, self._started = now, self._board.started_count
+
+    def forget(self) -> None:
+        self.jobs_per_round_trip = 0.0
+
+
+def weights_of(queues: Sequence[str | Mapping[str, int]]) -> dict[str, int]:
+    """Return the weight of each queue: 1 where only its name is given."""
+    weights: dict[str, int] = {}
+    for entry in queues:
+        weights.update({entry: 1} if isinstance(entry, str) else entry)
+    return weights

@@ -1,0 +1,85 @@
+"""The lock renewer: keeps the locks of what the worker holds, and stops the runs whose locks are gone."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from conveyor._runtime.wakeup import Wakeup
+from conveyor.errors import StoreUnavailableError
+from conveyor.model.locks import renewal_interval_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from conveyor._runtime.board import Board
+    from conveyor._runtime.session import Session
+    from conveyor._runtime.trust import Trust
+    from conveyor.contracts.store import Store
+    from conveyor.model.options import WorkerOptions
+
+__all__ = ["LockRenewer"]
+
+logger: Final = logging.getLogger("conveyor.worker")
+
+# How much sooner than usual to try again after a renewal failed.
+HURRY: Final = 10
+
+
+class LockRenewer:
+    """One batched call for everything held, every third of the lock duration."""
+
+    def __init__(self, store: Store, board: Board, session: Session, options: WorkerOptions, trust: Trust) -> None:
+        """Bind to a board and its session."""
+        self._store = store
+        self._board = board
+        self._session = session
+        self._options = options
+        self._trust = trust
+        self._interval_seconds = renewal_interval_seconds(options.lock_duration)
+        self._check = Wakeup()
+
+    def check_soon(self) -> None:
+        """Somebody says that a lock may have been taken away: look at once."""
+        self._check.set()
+
+    async def run(self) -> None:
+        """Renew for ever; where the store cannot be reached, stop the handlers when trust ends."""
+        wait_seconds = self._interval_seconds
+        while True:
+            await self._check.wait(min(wait_seconds, max(0.0, self._trust.seconds_left)))
+            wait_seconds = await self._renew()
+            if self._trust.seconds_left <= 0:
+                self._stop_everything()
+
+    async def _renew(self) -> float:
+        asked_at = anyio.current_time()
+        try:
+            # A renewal that hangs must not keep the handlers running past the end of trust.
+            with anyio.fail_after(max(0.01, self._trust.seconds_left)):
+                await self._renew_once()
+        except (StoreUnavailableError, TimeoutError) as exc:
+            logger.warning("could not renew locks, trying again: %s", str(exc) or "the store does not answer")
+            return self._interval_seconds / HURRY
+        self._trust.extend(asked_at)
+        return self._interval_seconds
+
+    async def _renew_once(self) -> None:
+        held = self._board.held_locks()
+        if not held:
+            await self._session.renew()
+            return
+        lost = await self._store.jobs.extend_locks(held, self._options.lock_duration)
+        # What ended while the answer was on its way is not lost: it is no longer held.
+        self._stop(lock.job_id for lock in lost)
+
+    def _stop(self, job_ids: Iterable[str]) -> None:
+        for job_id in job_ids:
+            self._board.lose(job_id)
+
+    def _stop_everything(self) -> None:
+        if self._board.occupied:
+            logger.error("the locks of %d jobs can no longer be trusted; stopping them", self._board.occupied)
+            self._board.lose_all()

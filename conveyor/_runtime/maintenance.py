@@ -1,0 +1,87 @@
+"""Maintenance of a worker's queues: two loops, each calling one pass.
+
+Promotion sleeps until the next delayed job is due and is woken when a job is put off; stall detection looks at
+an interval. Where the store cannot be reached, both just look again later: nothing is lost by being late.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from conveyor._runtime.wakeup import Wakeup
+from conveyor._services.maintenance.promote import promote_due_jobs
+from conveyor._services.maintenance.reclaim import reclaim_stalled_jobs
+from conveyor.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from conveyor.contracts.clock import Clock
+    from conveyor.contracts.store import Store
+    from conveyor.model.options import WorkerOptions
+
+__all__ = ["Promoter", "StallDetector"]
+
+logger: Final = logging.getLogger("conveyor.maintenance")
+
+RETRY_SECONDS: Final = 1.0
+# The wall clock and the event loop's clock may differ a little; waking early costs one query more.
+LONGEST_SLEEP_SECONDS: Final = 60.0
+
+
+class Promoter:
+    """Makes delayed jobs wait when their time comes."""
+
+    def __init__(self, store: Store, queue_names: Callable[[], Sequence[str]], clock: Clock) -> None:
+        """Bind to a store and the queues this worker serves."""
+        self._store = store
+        self._queue_names = queue_names
+        self._clock = clock
+        self._wakeup = Wakeup()
+
+    def look_again(self) -> None:
+        """A job was put off, maybe until sooner than the next one known."""
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        """Promote for ever."""
+        while True:
+            await self._wakeup.wait(await self._promote())
+
+    async def _promote(self) -> float:
+        try:
+            due_at = await promote_due_jobs(self._store, self._queue_names())
+        except StoreUnavailableError as exc:
+            logger.warning("could not promote delayed jobs, trying again: %s", exc)
+            return RETRY_SECONDS
+        return self._seconds_until(due_at)
+
+    def _seconds_until(self, due_at: datetime | None) -> float:
+        if due_at is None:
+            return LONGEST_SLEEP_SECONDS
+        seconds = (due_at - self._clock.now()).total_seconds()
+        return min(max(seconds, 0.0), LONGEST_SLEEP_SECONDS)
+
+
+class StallDetector:
+    """Finds the jobs of workers that died."""
+
+    def __init__(self, store: Store, options: WorkerOptions) -> None:
+        """Bind to a store."""
+        self._store = store
+        self._options = options
+
+    async def run(self) -> None:
+        """Look for ever, at the worker's interval, spread so that many workers do not look at once."""
+        while True:
+            try:
+                await reclaim_stalled_jobs(self._store, self._options.max_stalled)
+            except StoreUnavailableError as exc:
+                logger.warning("could not look for stalled jobs, trying again: %s", exc)
+            seconds = self._options.stalled_interval.total_seconds()
+            await anyio.sleep(seconds * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, no secret

@@ -1,0 +1,96 @@
+"""Result waiters: everyone in this program who waits for a job to end, served by one bulk read per hint."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from conveyor._runtime.wakeup import Wakeup
+from conveyor.errors import JobNotFoundError, StoreUnavailableError
+from conveyor.model.events import Notification, NotificationKind
+
+if TYPE_CHECKING:
+    from conveyor.contracts.store import Store
+    from conveyor.model.job import JobData
+
+__all__ = ["ResultWaiters"]
+
+logger: Final = logging.getLogger("conveyor.app")
+
+# How often to look in spite of hearing nothing.
+POLL_SECONDS: Final = 1.0
+
+_RELEVANT: Final = frozenset({NotificationKind.FINISHED, NotificationKind.CHANGED, NotificationKind.ANYTHING})
+
+
+class _Waiter:
+    def __init__(self) -> None:
+        self.event = anyio.Event()
+        self.job: JobData | None = None
+
+
+class ResultWaiters:
+    """Waits on behalf of many; nobody waits: no query."""
+
+    def __init__(self, store: Store) -> None:
+        """Bind to a store."""
+        self._store = store
+        self._waiters: dict[str, list[_Waiter]] = {}
+        self._wakeup = Wakeup()
+
+    def notify(self, notification: Notification, /) -> None:
+        """Hear a hint of the store."""
+        if self._waiters and notification.kind in _RELEVANT:
+            self._wakeup.set()
+
+    async def wait(self, job_id: str) -> JobData:
+        """Return the job once it has settled.
+
+        Raises:
+            JobNotFoundError: there is no such job, or it was removed meanwhile.
+        """
+        waiter = _Waiter()
+        self._waiters.setdefault(job_id, []).append(waiter)
+        self._wakeup.set()
+        try:
+            await waiter.event.wait()
+        finally:
+            self._forget(job_id, waiter)
+        if waiter.job is None:
+            raise JobNotFoundError(job_id)
+        return waiter.job
+
+    async def run(self) -> None:
+        """Serve for ever."""
+        while True:
+            if self._waiters:
+                await self._wakeup.wait(POLL_SECONDS)
+            else:
+                await self._wakeup.wait()
+            try:
+                await self._serve()
+            except StoreUnavailableError as exc:
+                logger.warning("could not look for results, trying again: %s", exc)
+
+    async def _serve(self) -> None:
+        job_ids = list(self._waiters)
+        if not job_ids:
+            return
+        jobs = await self._store.jobs.find_jobs(job_ids)
+        for job_id in job_ids:
+            job = jobs.get(job_id)
+            if job is None or job.state.is_settled:
+                self._answer(job_id, job)
+
+    def _answer(self, job_id: str, job: JobData | None) -> None:
+        for waiter in self._waiters.get(job_id, ()):
+            waiter.job = job
+            waiter.event.set()
+
+    def _forget(self, job_id: str, waiter: _Waiter) -> None:
+        waiters = self._waiters[job_id]
+        waiters.remove(waiter)
+        if not waiters:
+            del self._waiters[job_id]

@@ -1,0 +1,47 @@
+"""The worker's session: opened, kept open, and opened again if the store lost it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from conveyor._runtime.transient import until_available
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from conveyor.contracts.store import Store
+    from conveyor.model.sessions import SessionInfo
+
+__all__ = ["Session"]
+
+logger: Final = logging.getLogger("conveyor.worker")
+
+
+class Session:
+    """One worker's session in the store."""
+
+    def __init__(self, store: Store, info: SessionInfo, lock_duration: timedelta) -> None:
+        """Describe a session that is not open yet."""
+        self.info = info
+        self._store = store
+        self._lock_duration = lock_duration
+
+    async def open(self) -> None:
+        """Make the session known to the store."""
+        await until_available(lambda: self._store.sessions.open(self.info, self._lock_duration), "open a session")
+
+    async def renew(self) -> None:
+        """Keep the session, which holds no job; open it again where it was cleared away as dead."""
+        if not await self._store.sessions.renew(self.info.id, self._lock_duration):
+            logger.warning("the store forgot the session of this worker; opening it again")
+            await self._store.sessions.open(self.info, self._lock_duration)
+
+    async def is_reopened(self) -> bool:
+        """Open the session again if the store lost it; return whether it had."""
+        is_known = await until_available(
+            lambda: self._store.sessions.renew(self.info.id, self._lock_duration), "renew the session"
+        )
+        if not is_known:
+            await self.open()
+        return not is_known

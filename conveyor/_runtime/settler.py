@@ -1,0 +1,126 @@
+"""The settler: writes how runs ended, in batches that form by themselves.
+
+One flush is under way at a time; what ends meanwhile joins the next. The first outcome flushes at once.
+Logs and progress are written before the ends of their runs, because afterwards the lock is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from conveyor._runtime.transient import until_available
+from conveyor.errors import StoreError
+from conveyor.model.settlement import RefusalReason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor._runtime.board import Board
+    from conveyor._runtime.fetcher import Fetcher
+    from conveyor._runtime.wakeup import Wakeup
+    from conveyor.contracts.store import Store
+    from conveyor.model.options import WorkerOptions
+    from conveyor.model.settlement import Settlement, SettleReport
+
+__all__ = ["Settler"]
+
+logger: Final = logging.getLogger("conveyor.worker")
+
+
+class Settler:
+    """Empties the board's outboxes into the store."""
+
+    def __init__(
+        self, store: Store, board: Board, fetcher: Fetcher, options: WorkerOptions, wakeup: Wakeup
+    ) -> None:
+        """Bind to a board and the fetcher that sends its wants along."""
+        self._store = store
+        self._board = board
+        self._fetcher = fetcher
+        self._options = options
+        self._wakeup = wakeup
+        # The last flush of a stopping worker must not overtake one that is under way.
+        self._one_at_a_time = anyio.Lock(fast_acquire=True)
+
+    async def run(self) -> None:
+        """Flush whenever there is something, for ever."""
+        while True:
+            await self._wakeup.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write everything that waits to be written."""
+        async with self._one_at_a_time:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        board = self._board
+        while board.has_reports:
+            await self._write_reports()
+        if board.has_unsettled:
+            await self._settle()
+        if locks := board.take_hand_backs():
+            await until_available(lambda: self._store.jobs.release_locks(locks), "hand jobs back")
+            board.confirm_released(locks)
+
+    async def _write_reports(self) -> None:
+        logs, progress = self._board.take_reports()
+        if progress:
+            await until_available(lambda: self._store.jobs.set_progress(progress), "store progress")
+        if logs:
+            await until_available(lambda: self._store.jobs.append_logs(logs), "store logs")
+
+    async def _settle(self) -> None:
+        settlements = self._board.take_settlements()
+        fetch = self._fetcher.begin()
+        try:
+            if fetch is None:
+                report = await self._settle_all(settlements)
+            else:
+                report = await until_available(
+                    lambda: self._store.jobs.settle_jobs(
+                        settlements,
+                        fetch.wants,
+                        self._board.session_id,
+                        self._options.lock_duration,
+                        fetch_number=fetch.number,
+                    ),
+                    "settle jobs",
+                )
+        except StoreError as exc:
+            if fetch is not None:
+                self._fetcher.give_up(fetch)
+            await self._settle_one_by_one(settlements, exc)
+            return
+        except BaseException:
+            if fetch is not None:
+                self._fetcher.give_up(fetch)
+            raise
+        self._board.confirm_settled()
+        if fetch is not None:
+            self._fetcher.deliver(fetch, report.jobs)
+        _tell_refusals(report)
+
+    async def _settle_all(self, settlements: Sequence[Settlement]) -> SettleReport:
+        return await until_available(lambda: self._store.jobs.settle_jobs(settlements), "settle jobs")
+
+    async def _settle_one_by_one(self, settlements: Sequence[Settlement], cause: StoreError) -> None:
+        """Save what can be saved of a batch the store refused as a whole; the rest stalls and is reclaimed."""
+        logger.error("the store refused a batch of %d settlements: %s", len(settlements), cause)
+        for settlement in settlements:
+            try:
+                _tell_refusals(await self._settle_all([settlement]))
+            except StoreError:
+                logger.exception("job %s cannot be settled; it will be run again", settlement.job_id)
+        self._board.confirm_settled()
+
+
+def _tell_refusals(report: SettleReport) -> None:
+    for refusal in report.refused:
+        if refusal.reason is RefusalReason.LOCK_LOST:
+            logger.warning("the run %s of job %s ended after its lock was lost", refusal.token, refusal.job_id)
+        else:
+            logger.warning("job %s was removed while it ran", refusal.job_id)

@@ -1,0 +1,91 @@
+"""The supervisor: the root of every task that conveyor runs.
+
+    app                     opened by `async with app:`
+    ├─ event bus            one subscription to the store's hints
+    ├─ result waiters       everybody who waits for a job
+    └─ worker (any number)  opened by `async with app.worker():`, drawn in worker.py
+
+Each line is a task, or a task group, inside the one above it; leaving a block ends everything below it first.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+from attrs import define
+
+from conveyor._runtime.event_bus import EventBus
+from conveyor._runtime.lifecycle import lone_exceptions, open_strategy
+from conveyor._runtime.result_waiters import ResultWaiters
+from conveyor._runtime.worker import Equipment, Worker
+from conveyor.contracts.clock import Clock
+from conveyor.contracts.runtime import WorkerHost
+from conveyor.contracts.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from conveyor._services.injector import Registry
+    from conveyor._services.services import Services
+    from conveyor.contracts.job_queue import JobQueueStrategy
+    from conveyor.model.options import WorkerOptions
+
+__all__ = ["Supervisor"]
+
+
+@define
+class Supervisor:
+    """Opens an app's parts in dependency order and closes them in reverse.
+
+    `registry` holds settings, clock and logger already; `open_store` opens the store when asked.
+    """
+
+    services: Services
+    registry: Registry
+    open_store: Callable[[], AbstractAsyncContextManager[Store]]
+    job_queue: JobQueueStrategy
+    event_bus: EventBus | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Open everything for as long as the context lasts."""
+        async with lone_exceptions(), AsyncExitStack() as stack:
+            store = await stack.enter_async_context(self.open_store())
+            self.registry.provide(Store, store)
+            job_queue = await stack.enter_async_context(open_strategy(self.job_queue, self.registry, "job queue"))
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            self.event_bus = EventBus(store.notifier)
+            waiters = ResultWaiters(store)
+            self.event_bus.add_listener(waiters.notify)
+            await tasks.start(self.event_bus.run, name="conveyor event bus")
+            tasks.start_soon(waiters.run, name="conveyor result waiters")
+            self.services.open(store, job_queue, waiters)
+            try:
+                yield
+            finally:
+                self.services.close()
+            tasks.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def open_worker(self, weights: Mapping[str, int], options: WorkerOptions) -> AsyncIterator[Worker]:
+        """Run a worker for as long as the context lasts; leaving it in peace stops the worker gracefully."""
+        services = self.services
+        job_queue, store = services.job_queue, services.store
+        event_bus = self.event_bus or EventBus(None)
+        equipment = Equipment(
+            store, services.handlers, services.middleware, services.curves, event_bus, self.registry.get(Clock)
+        )
+        async with lone_exceptions(), anyio.create_task_group() as tasks:
+            worker = Worker(equipment, weights, options)
+            await tasks.start(worker.run, name="conveyor worker")
+            # A strategy asks for the host while it starts a queue, and nothing runs in between.
+            self.registry.provide(WorkerHost, worker)
+            for queue_name in weights:
+                await job_queue.start(queue_name, worker.process)
+            yield worker
+            for queue_name in weights:
+                self.registry.provide(WorkerHost, worker)
+                await job_queue.stop(queue_name, worker.process)
+            worker.stop()

@@ -1,0 +1,209 @@
+"""The worker: a session, its loops, and the slots that run jobs; started, stopped and handed back in order.
+
+    worker
+    ├─ lock renewer, stall detector, promoter, deadlines, fetcher, settler      until everything is written
+    └─ slots, one per job at once                                               until the last job ends
+
+Stopping: fetch no more; hand back what was not started; let running jobs end, for as long as the grace lasts;
+cancel the rest and hand it back; write every outcome; close the session. A cancelled program skips the grace.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import sniffio
+from attrs import define
+
+from conveyor._runtime.board import Board
+from conveyor._runtime.deadlines import Deadlines
+from conveyor._runtime.executor import Executor, Slot, StopReason
+from conveyor._runtime.fetcher import Fetcher
+from conveyor._runtime.lock_renewer import LockRenewer
+from conveyor._runtime.maintenance import Promoter, StallDetector
+from conveyor._runtime.session import Session
+from conveyor._runtime.settler import Settler
+from conveyor._runtime.trust import Trust
+from conveyor._runtime.wakeup import Wakeup
+from conveyor.errors import StoreError
+from conveyor.model.events import Notification, NotificationKind
+from conveyor.model.sessions import SessionInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import anyio.abc
+
+    from conveyor._runtime.event_bus import EventBus
+    from conveyor._services.handlers import HandlerRegistry
+    from conveyor.contracts.clock import Clock
+    from conveyor.contracts.middleware import Middleware
+    from conveyor.contracts.runtime import ProcessJob
+    from conveyor.contracts.store import Store
+    from conveyor.model.options import WorkerOptions
+    from conveyor.model.retry import Curve
+
+__all__ = ["Equipment", "Worker"]
+
+logger: Final = logging.getLogger("conveyor.worker")
+
+# How long the last writes may take when the program is being cancelled; what they miss is reclaimed as stalled.
+LAST_WRITES_SECONDS: Final = 5.0
+
+
+@define
+class Equipment:
+    """What a worker is given by the app."""
+
+    store: Store
+    handlers: HandlerRegistry
+    middleware: Sequence[Middleware]
+    curves: Mapping[str, Curve]
+    event_bus: EventBus
+    clock: Clock
+
+
+class Worker:
+    """Fetches and runs jobs of some queues. It is a `WorkerHost` for the job queue strategy."""
+
+    def __init__(self, equipment: Equipment, weights: Mapping[str, int], options: WorkerOptions) -> None:
+        """Bind to the app; nothing is opened yet. Must be called inside the event loop."""
+        self._equipment = equipment
+        self._weights = weights
+        self._options = options
+        store = equipment.store
+        self._session = Session(store, _describe_session(weights), options.lock_duration)
+        settler_wakeup = Wakeup()
+        self._trust = Trust(options.lock_duration)
+        self._board = Board(self._session.info.id, settler_wakeup)
+        self._deadlines = Deadlines()
+        self._fetcher = Fetcher(store, self._board, self._session, options, self._trust)
+        self._settler = Settler(store, self._board, self._fetcher, options, settler_wakeup)
+        self._renewer = LockRenewer(store, self._board, self._session, options, self._trust)
+        self._promoter = Promoter(store, lambda: self._fetcher.queue_names, equipment.clock)
+        self._stall_detector = StallDetector(store, options)
+        self._executor = Executor(
+            equipment.handlers,
+            equipment.middleware,
+            equipment.curves,
+            self._board,
+            self._deadlines,
+            anyio.CapacityLimiter(options.concurrency),
+        )
+        self._slots: list[Slot] = []
+        self._stopping = anyio.Event()
+
+    @property
+    def process(self) -> ProcessJob:
+        """Runs one job and returns its outcome, for strategies that fetch and settle by themselves."""
+        return self._executor.process
+
+    @property
+    def running_count(self) -> int:
+        """How many jobs run at the moment."""
+        return len(self._board.running)
+
+    def add_queue(self, queue_name: str) -> None:
+        """Fetch from a queue from now on."""
+        self._fetcher.add_queue(queue_name, self._weights.get(queue_name, 1))
+        self._promoter.look_again()
+
+    def remove_queue(self, queue_name: str) -> None:
+        """Fetch from a queue no more."""
+        self._fetcher.remove_queue(queue_name)
+
+    def stop(self) -> None:
+        """Ask for a graceful stop; `run` returns when it is done."""
+        self._stopping.set()
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Work until stopped or cancelled; started once the session is open."""
+        await self._session.open()
+        remove_listener = self._equipment.event_bus.add_listener(self._hear)
+        try:
+            async with anyio.create_task_group() as loops:
+                for loop in self._loops():
+                    loops.start_soon(loop.run, name=f"conveyor {type(loop).__name__}")
+                task_status.started()
+                try:
+                    await self._run_slots()
+                finally:
+                    await self._leave()
+                loops.cancel_scope.cancel()
+        finally:
+            remove_listener()
+
+    def _loops(self) -> Sequence[LockRenewer | StallDetector | Promoter | Deadlines | Fetcher | Settler]:
+        return (
+            self._renewer,
+            self._stall_detector,
+            self._promoter,
+            self._deadlines,
+            self._fetcher,
+            self._settler,
+        )
+
+    async def _run_slots(self) -> None:
+        self._slots = [Slot(self._executor) for _ in range(self._options.concurrency)]
+        async with anyio.create_task_group() as grace:
+            async with anyio.create_task_group() as slots:
+                for number, slot in enumerate(self._slots):
+                    slots.start_soon(slot.run, name=f"conveyor slot {number}")
+                await self._stopping.wait()
+                self._close_board()
+                grace.start_soon(self._end_grace, name="conveyor shutdown grace")
+            grace.cancel_scope.cancel()
+
+    def _close_board(self) -> None:
+        self._fetcher.close()
+        self._board.is_closing = True
+        self._board.hand_back_ready()
+        for slot in self._slots:
+            slot.wake()
+
+    async def _end_grace(self) -> None:
+        grace_seconds = self._options.shutdown_grace.total_seconds()
+        await anyio.sleep(grace_seconds)
+        logger.warning("%d jobs did not end within %g s; handing them back", self.running_count, grace_seconds)
+        for slot in self._slots:
+            slot.stop(StopReason.SHUTDOWN)
+
+    async def _leave(self) -> None:
+        """Write what is left to write and close the session, also while the program is being cancelled."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(LAST_WRITES_SECONDS) as in_time:
+            self._fetcher.close()
+            self._board.is_closing = True
+            self._board.hand_back_ready()
+            try:
+                await self._settler.flush()
+                await self._equipment.store.sessions.close(self._session.info.id)
+            except StoreError as exc:
+                logger.error("the last writes of this worker failed; its jobs will be reclaimed: %s", exc)
+        if in_time.cancelled_caught:
+            logger.error("the last writes of this worker took too long; its jobs will be reclaimed")
+
+    def _hear(self, notification: Notification, /) -> None:
+        kind, queue_name, job_id = notification
+        if kind in (NotificationKind.ADDED, NotificationKind.CHANGED, NotificationKind.ANYTHING):
+            self._fetcher.notice_work(queue_name)
+        if kind in (NotificationKind.DELAYED, NotificationKind.CHANGED, NotificationKind.ANYTHING):
+            self._promoter.look_again()
+        if kind is NotificationKind.REVOKED and job_id in self._board.running:
+            self._renewer.check_soon()
+        elif kind is NotificationKind.ANYTHING and self._board.running:
+            self._renewer.check_soon()
+
+
+def _describe_session(weights: Mapping[str, int]) -> SessionInfo:
+    return SessionInfo(
+        id=secrets.token_hex(16),
+        hostname=socket.gethostname(),
+        pid=os.getpid(),
+        backend=sniffio.current_async_library(),
+        queue_names=tuple(weights),
+    )

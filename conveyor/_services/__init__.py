@@ -1,0 +1,1 @@
+"""Verbs: each does one thing over the open app and returns."""

@@ -1,0 +1,117 @@
+"""What can be done with a job once it was added."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conveyor.errors import JobFailedError, JobNotFoundError
+from conveyor.model.job import LogEntry
+from conveyor.model.settlement import RefusalReason
+from conveyor.model.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor._services.services import Services
+    from conveyor.model.job import Attempt, JobData
+    from conveyor.model.queries import JobFilter, Page
+
+__all__ = [
+    "cancel",
+    "clear_logs",
+    "count",
+    "find",
+    "get",
+    "get_attempts",
+    "get_logs",
+    "log",
+    "promote",
+    "raise_unless_completed",
+    "remove",
+    "rerun",
+    "wait",
+]
+
+
+async def get(services: Services, job_id: str, queue_name: str | None = None) -> JobData:
+    """Return a job by its id.
+
+    Raises:
+        JobNotFoundError: there is none (in this queue, if one is named).
+    """
+    jobs = services.store.jobs
+    job = await (jobs.find_job(job_id) if queue_name is None else jobs.get_job(queue_name, job_id))
+    if job is None:
+        raise JobNotFoundError(job_id, queue_name or "")
+    return job
+
+
+async def find(services: Services, wanted: JobFilter, cursor: str | None, limit: int) -> Page:
+    """Return the jobs that match, newest first, a page at a time."""
+    return await services.inspection("finding jobs").search_jobs(wanted, cursor=cursor, limit=limit)
+
+
+async def count(services: Services, wanted: JobFilter) -> int:
+    """Return how many jobs match."""
+    return await services.inspection("counting jobs").count_matching(wanted)
+
+
+async def wait(services: Services, job_id: str) -> JobData:
+    """Return the job once it has settled; raises JobNotFoundError where there is none (any more)."""
+    return await services.waiters.wait(job_id)
+
+
+def raise_unless_completed(job: JobData) -> None:
+    """Raise JobFailedError, with the reason, for a settled job that did not complete."""
+    if job.state is JobState.COMPLETED:
+        return
+    error = job.error
+    raise JobFailedError(
+        job.id,
+        job.state,
+        str(error) if error is not None else "no reason was given",
+        queue_name=job.queue_name,
+        traceback=error.traceback if error is not None else "",
+    )
+
+
+async def cancel(services: Services, job_id: str, reason: str) -> JobData:
+    """End the job as cancelled; a running handler is cancelled too."""
+    return await services.store.jobs.cancel_job(job_id, reason)
+
+
+async def promote(services: Services, job_id: str) -> JobData:
+    """Run a delayed job now."""
+    return await services.store.jobs.promote_job(job_id)
+
+
+async def rerun(services: Services, job_id: str, payload: bytes | None) -> JobData:
+    """Run a settled job again."""
+    return await services.store.jobs.rerun_job(job_id, payload)
+
+
+async def remove(services: Services, job_id: str) -> None:
+    """Delete a job that is not running, with its history."""
+    await services.store.jobs.remove_job(job_id)
+
+
+async def log(services: Services, job_id: str, message: str) -> None:
+    """Keep a line with the job, from outside of its runs."""
+    refused = await services.store.jobs.append_logs([LogEntry(job_id, message)])
+    if any(refusal.reason is RefusalReason.NOT_FOUND for refusal in refused):
+        raise JobNotFoundError(job_id)
+
+
+async def get_logs(services: Services, job_id: str, start: int, end: int) -> Sequence[LogEntry]:
+    """Return the job's lines, oldest first."""
+    return await services.store.jobs.get_logs(job_id, start=start, end=end)
+
+
+async def clear_logs(services: Services, job_id: str) -> int:
+    """Delete the job's lines."""
+    return await services.store.jobs.clear_logs(job_id)
+
+
+async def get_attempts(services: Services, job_id: str) -> Sequence[Attempt]:
+    """Return the job's runs that ended, oldest first."""
+    return await services.store.jobs.get_attempts(job_id)

@@ -1,0 +1,197 @@
+"""What can be done with a queue: add to it, pause it, count it, clean it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import uuid_utils
+
+from conveyor.codec import encode_json
+from conveyor.errors import ConfigurationError, DuplicateJobError, PayloadError
+from conveyor.model.durations import Duration, parse_duration
+from conveyor.model.job import NewJob
+from conveyor.model.options import check_name
+from conveyor.model.queries import ALL_NAMES, Added
+from conveyor.model.states import SETTLED_STATES, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from conveyor._services.services import Services
+    from conveyor.contracts.store import QueueStore
+    from conveyor.model.job import JobData
+    from conveyor.model.options import JobOptions, Placement
+    from conveyor.model.queries import AddReceipt
+
+__all__ = [
+    "add",
+    "add_many",
+    "clean",
+    "count",
+    "counts",
+    "drain",
+    "list_jobs",
+    "make_job",
+    "obliterate",
+    "parse_state",
+    "pause",
+    "promote_jobs",
+    "resume",
+    "retry_jobs",
+]
+
+CHUNK: Final = 1000
+MOST_LISTED: Final = 1000
+
+
+def make_job(
+    services: Services, queue_name: str, name: str, data: object, options: JobOptions, placement: Placement
+) -> NewJob:
+    """Make a job of any JSON data; where this program has a handler of the name, the data must fit it.
+
+    Raises:
+        ConfigurationError: the name is no job name.
+        PayloadError: the data has no JSON form, or does not fit.
+    """
+    check_name(name, "job name")
+    try:
+        payload = encode_json({} if data is None else data)
+    except PayloadError as exc:
+        raise PayloadError("arguments", exc.path, exc.reason, name=name) from exc
+    handler = services.handlers.find(queue_name, name)
+    if handler is not None:
+        handler.arguments.check(payload)
+    return new_job(queue_name, name, payload, options, placement)
+
+
+def new_job(queue_name: str, name: str, payload: bytes, options: JobOptions, placement: Placement) -> NewJob:
+    """Make a job of an encoded payload, under a new id unless one is given."""
+    job_id = placement.job_id or str(uuid_utils.uuid7())
+    return NewJob(job_id, queue_name, name, payload, options, placement.delay, placement.run_at)
+
+
+async def add(services: Services, job: NewJob) -> None:
+    """Add one job.
+
+    Raises:
+        DuplicateJobError: another job has its id.
+    """
+    if services.middleware:
+        await add_many(services, [job])
+        return
+    _raise_if_duplicate(job, await services.job_queue.add(job))
+
+
+async def add_many(services: Services, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+    """Add several jobs at once.
+
+    Raises:
+        DuplicateJobError: another job has the id of one of them; the others were added.
+    """
+    call: Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]] = services.job_queue.add_many
+    for middleware in reversed(services.middleware):
+        call = partial(_around_add, middleware.around_add, call)
+    receipts = await call(jobs)
+    for job, receipt in zip(jobs, receipts, strict=True):
+        _raise_if_duplicate(job, receipt)
+    return receipts
+
+
+async def _around_add(around: Any, call: Any, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+    receipts: Sequence[AddReceipt] = await around(jobs, call)
+    return receipts
+
+
+def _raise_if_duplicate(job: NewJob, receipt: AddReceipt) -> None:
+    if receipt.outcome is Added.DUPLICATE:
+        raise DuplicateJobError(receipt.job_id, job.id, job.queue_name)
+
+
+async def pause(services: Services, queue_name: str, job_name: str | None) -> None:
+    """Fetch no more jobs of the queue, or of one name."""
+    await services.store.queues.pause_job_name(queue_name, job_name or ALL_NAMES)
+
+
+async def resume(services: Services, queue_name: str, job_name: str | None) -> None:
+    """Undo `pause` with the same name."""
+    await services.store.queues.resume_job_name(queue_name, job_name or ALL_NAMES)
+
+
+async def counts(services: Services, queue_name: str) -> Mapping[JobState, int]:
+    """Return how many jobs are in each state."""
+    return await services.store.queues.get_job_counts(queue_name)
+
+
+async def count(services: Services, queue_name: str, state: JobState | str) -> int:
+    """Return how many jobs are in one state."""
+    return await services.store.queues.count_jobs(queue_name, parse_state(state))
+
+
+async def list_jobs(
+    services: Services, queue_name: str, state: JobState | str, start: int, end: int
+) -> Sequence[JobData]:
+    """Return jobs start (inclusive) to end (exclusive), at most 1000."""
+    if start < 0 or end < start:
+        raise ConfigurationError(f"start and end must be 0 <= start <= end, got {start} and {end}")
+    end = min(end, start + MOST_LISTED)
+    return await services.store.queues.list_jobs(queue_name, parse_state(state), start=start, end=end)
+
+
+async def drain(services: Services, queue_name: str) -> int:
+    """Remove every job that has not started."""
+    return await services.store.queues.drain(queue_name)
+
+
+async def clean(services: Services, queue_name: str, state: JobState | str, grace: Duration) -> int:
+    """Remove settled jobs that ended longer ago than `grace`, in chunks; return how many."""
+    settled, patience = _settled(state), parse_duration(grace, field="grace")
+    return await _in_chunks(
+        lambda queues: queues.clean(queue_name, settled, patience, limit=CHUNK), services.store.queues
+    )
+
+
+async def obliterate(services: Services, queue_name: str, *, force: bool) -> int:
+    """Remove every job of the queue."""
+    return await services.store.queues.obliterate(queue_name, force=force)
+
+
+async def retry_jobs(services: Services, queue_name: str, state: JobState | str) -> int:
+    """Rerun the settled jobs of one state, in chunks; return how many."""
+    settled = _settled(state)
+    return await _in_chunks(lambda queues: queues.retry_jobs(queue_name, settled, limit=CHUNK), services.store.queues)
+
+
+async def promote_jobs(services: Services, queue_name: str) -> int:
+    """Make every delayed job wait, in chunks; return how many."""
+    return await _in_chunks(lambda queues: queues.promote_jobs(queue_name, limit=CHUNK), services.store.queues)
+
+
+async def _in_chunks(verb: Callable[[QueueStore], Awaitable[int]], queues: QueueStore) -> int:
+    total = 0
+    while True:
+        done = await verb(queues)
+        total += done
+        if done < CHUNK:
+            return total
+
+
+def parse_state(state: JobState | str) -> JobState:
+    """Return the state of this name.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    try:
+        return JobState(state)
+    except ValueError:
+        raise ConfigurationError(f"{state!r} is no job state; known: {', '.join(JobState)}") from None
+
+
+def _settled(state: JobState | str) -> JobState:
+    parsed = parse_state(state)
+    if parsed not in SETTLED_STATES:
+        raise ConfigurationError(f"only completed, failed and cancelled jobs have ended; got {parsed.value!r}")
+    return parsed
+
+

@@ -1,0 +1,88 @@
+"""What the verbs work with: one object per app, filled while the app is open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from conveyor._services.handlers import HandlerRegistry
+from conveyor.errors import CapabilityError, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor.contracts.job_queue import JobQueueStrategy
+    from conveyor.contracts.middleware import Middleware
+    from conveyor.contracts.store import InspectionStore, Store
+    from conveyor.model.job import JobData
+    from conveyor.model.retry import Curve
+
+__all__ = ["Services", "WaitForJob"]
+
+
+T = TypeVar("T")
+
+
+class WaitForJob(Protocol):
+    """Waits for a job to settle."""
+
+    async def wait(self, job_id: str, /) -> JobData:
+        """Return the job once it has settled; raises JobNotFoundError where there is none."""
+        ...
+
+
+class Services:
+    """The app's open parts, and an error that says what to do where they are not open."""
+
+    def __init__(self, middleware: Sequence[Middleware]) -> None:
+        """Start closed."""
+        self.handlers = HandlerRegistry()
+        self.curves: dict[str, Curve] = {}
+        self.middleware = tuple(middleware)
+        self._store: Store | None = None
+        self._job_queue: JobQueueStrategy | None = None
+        self._waiters: WaitForJob | None = None
+
+    @property
+    def store(self) -> Store:
+        """The open store."""
+        return _opened(self._store)
+
+    @property
+    def job_queue(self) -> JobQueueStrategy:
+        """The open job queue strategy."""
+        return _opened(self._job_queue)
+
+    @property
+    def waiters(self) -> WaitForJob:
+        """Who waits for results."""
+        return _opened(self._waiters)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the app is open."""
+        return self._store is not None
+
+    def inspection(self, needed_by: str) -> InspectionStore:
+        """Return the store's inspection facet.
+
+        Raises:
+            CapabilityError: the store has none.
+        """
+        inspection = self.store.inspection
+        if inspection is None:
+            raise CapabilityError(self.store.name, "inspection", needed_by)
+        return inspection
+
+    def open(self, store: Store, job_queue: JobQueueStrategy, waiters: WaitForJob) -> None:
+        """Note that the app is open."""
+        self._store, self._job_queue, self._waiters = store, job_queue, waiters
+
+    def close(self) -> None:
+        """Note that the app is closed."""
+        self._store = self._job_queue = self._waiters = None
+
+
+def _opened(part: T | None) -> T:
+    if part is None:
+        raise ConfigurationError("the app is not open: use it inside `async with app:`")
+    return part

@@ -1,0 +1,67 @@
+"""Where settings come from: argument, environment, pyproject.toml, default, in this order."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from conveyor.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DEFAULT_STORE", "Setting", "find_setting"]
+
+DEFAULT_STORE: Final = "sqlite:///conveyor.db"
+
+
+@frozen
+class Setting:
+    """A value, and where it was found."""
+
+    value: str
+    source: str
+
+
+def find_setting(name: str, *, argument: str | None = None, default: str | None = None) -> Setting | None:
+    """Return a setting: the argument, else ``CONVEYOR_NAME``, else ``[tool.conveyor] name``, else the default.
+
+    Raises:
+        ConfigurationError: pyproject.toml cannot be read, or the value there is no string.
+    """
+    variable = f"CONVEYOR_{name.upper()}"
+    if argument is not None:
+        return Setting(argument, "argument")
+    if value := os.environ.get(variable):
+        return Setting(value, variable)
+    path, table = _find_table(Path.cwd())
+    if name in table:
+        found = table[name]
+        if not isinstance(found, str):
+            raise ConfigurationError(f"[tool.conveyor] {name} in {path} must be a string, got {found!r}")
+        return Setting(found, str(path))
+    return None if default is None else Setting(default, "default")
+
+
+def _find_table(folder: Path) -> tuple[Path, Mapping[str, object]]:
+    """Return ``[tool.conveyor]`` of the nearest pyproject.toml, in this folder or above."""
+    for candidate in (folder, *folder.parents):
+        path = candidate / "pyproject.toml"
+        if path.is_file():
+            return path, _read_table(path)
+    return folder / "pyproject.toml", {}
+
+
+def _read_table(path: Path) -> Mapping[str, object]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc}") from exc
+    table = document.get("tool", {}).get("conveyor", {})
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"[tool.conveyor] in {path} must be a table")
+    return table

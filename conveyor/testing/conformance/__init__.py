@@ -1,0 +1,64 @@
+"""The conformance kit: what every store must pass. Subclass `StoreConformance` and give it a URL.
+
+    class TestMemoryStore(StoreConformance):
+        url = "memory://"
+
+It needs the extra ``conveyor[testing]``. Each test wants an empty store: where a URL does not give one, override
+the fixture ``store_url``. Skips come from ``store.capabilities`` alone.
+"""
+
+from __future__ import annotations
+
+from pkgutil import iter_modules
+
+import pytest
+
+# Before the themes are imported, or their failures would show no values; this package itself is too late for it.
+for _theme in iter_modules(__path__, f"{__name__}."):
+    pytest.register_assert_rewrite(_theme.name)
+
+from conveyor.testing.conformance.adding import AddingConformance  # noqa: E402
+from conveyor.testing.conformance.concurrency import ConcurrencyConformance  # noqa: E402
+from conveyor.testing.conformance.delays import DelaysConformance  # noqa: E402
+from conveyor.testing.conformance.durability import DurabilityConformance, SharingConformance  # noqa: E402
+from conveyor.testing.conformance.fetching import FetchingConformance  # noqa: E402
+from conveyor.testing.conformance.history import HistoryConformance  # noqa: E402
+from conveyor.testing.conformance.inspection import InspectionConformance  # noqa: E402
+from conveyor.testing.conformance.locks import LocksConformance  # noqa: E402
+from conveyor.testing.conformance.notifications import NotificationsConformance  # noqa: E402
+from conveyor.testing.conformance.ordering import OrderingConformance  # noqa: E402
+from conveyor.testing.conformance.queues import PausingConformance, QueuesConformance  # noqa: E402
+from conveyor.testing.conformance.repetition import RepetitionConformance  # noqa: E402
+from conveyor.testing.conformance.roundtrips import RoundtripsConformance  # noqa: E402
+from conveyor.testing.conformance.schema import SchemaConformance  # noqa: E402
+from conveyor.testing.conformance.sessions import SessionsConformance  # noqa: E402
+from conveyor.testing.conformance.settling import SettlingConformance  # noqa: E402
+from conveyor.testing.conformance.stalls import StallsConformance  # noqa: E402
+from conveyor.testing.conformance.transitions import TransitionsConformance  # noqa: E402
+
+__all__ = ["StoreConformance"]
+
+
+class StoreConformance(
+    AddingConformance,
+    FetchingConformance,
+    OrderingConformance,
+    LocksConformance,
+    SettlingConformance,
+    TransitionsConformance,
+    DelaysConformance,
+    StallsConformance,
+    SessionsConformance,
+    PausingConformance,
+    QueuesConformance,
+    HistoryConformance,
+    RoundtripsConformance,
+    NotificationsConformance,
+    InspectionConformance,
+    SchemaConformance,
+    DurabilityConformance,
+    SharingConformance,
+    ConcurrencyConformance,
+    RepetitionConformance,
+):
+    """Everything a store promises, by theme. Subclass it with a name that begins with ``Test``."""

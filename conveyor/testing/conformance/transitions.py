@@ -1,0 +1,135 @@
+"""State by command: every cell of the model's table, led to its target or refused."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from conveyor.errors import InvalidJobStateError
+from conveyor.model.job import Progress, ProgressReport
+from conveyor.model.locks import Lock
+from conveyor.model.settlement import RefusalReason
+from conveyor.model.states import TRANSITIONS, Command, JobState
+from conveyor.testing.conformance.kit import StoreKit
+from conveyor.testing.conformance.workshop import LOCK, Workshop, ending, lock_of, stranger
+
+__all__ = ["UNREACHABLE_STATES", "TransitionsConformance"]
+
+# States that the present verbs cannot lead to, so no cell of theirs can be tried, and why.
+UNREACHABLE_STATES: Final = {
+    JobState.WAITING_CHILDREN: "a parent waits for its children only once save_flow is there",
+}
+
+STATES: Final = [state for state in JobState if state not in UNREACHABLE_STATES]
+LEGAL: Final = [(state, command) for state in STATES for command in Command if (state, command) in TRANSITIONS]
+ILLEGAL: Final = [(state, command) for state in STATES for command in Command if (state, command) not in TRANSITIONS]
+ENDS: Final = frozenset({Command.COMPLETE, Command.FAIL, Command.RETRY, Command.DELAY, Command.STOP})
+JOB: Final = "a"
+
+
+def _cell(cell: tuple[JobState, Command]) -> str:
+    return "-".join(cell)
+
+
+async def bring(workshop: Workshop, state: JobState) -> Lock:
+    """Make the job, bring it to this state, and return a lock: its own while it is active, a stranger's otherwise."""
+    if state is JobState.DELAYED:
+        await workshop.add(JOB, delay="1h")
+        return stranger(JOB)
+    if state is JobState.WAITING:
+        await workshop.add(JOB)
+        return stranger(JOB)
+    job = await workshop.fetched(JOB)
+    if state is JobState.ACTIVE:
+        return lock_of(job)
+    ends = {
+        JobState.COMPLETED: Command.COMPLETE,
+        JobState.FAILED: Command.FAIL,
+        JobState.CANCELLED: Command.STOP,
+    }
+    await workshop.finish(job, ends[state])
+    return stranger(JOB)
+
+
+async def ask(workshop: Workshop, command: Command, lock: Lock) -> bool:
+    """Ask the store for the command through its verb; return whether it was carried out.
+
+    Single verbs raise instead of returning False.
+    """
+    jobs = workshop.jobs
+    match command:
+        case Command.CANCEL:
+            await jobs.cancel_job(JOB, "enough")
+        case Command.RERUN:
+            await jobs.rerun_job(JOB)
+        case Command.REMOVE:
+            await jobs.remove_job(JOB)
+        case Command.PROMOTE:
+            await jobs.promote_job(JOB)
+        case Command.FETCH:
+            return await workshop.fetch_order() == [JOB]
+        case Command.RECLAIM | Command.GIVE_UP:
+            workshop.clock.advance(LOCK * 2)
+            stalls_allowed = 0 if command is Command.GIVE_UP else 1
+            return len(await jobs.reclaim_stalled_jobs(stalls_allowed)) == 1
+        case _:
+            return await _ask_as_a_run(workshop, command, lock)
+    return True
+
+
+async def _ask_as_a_run(workshop: Workshop, command: Command, lock: Lock) -> bool:
+    jobs = workshop.jobs
+    if command is Command.RELEASE:
+        return list(await jobs.release_locks([lock])) != [lock]
+    if command is Command.EXTEND:
+        return list(await jobs.extend_locks([lock], LOCK)) != [lock]
+    if command is Command.REPORT:
+        refused = list(await jobs.set_progress([ProgressReport(lock, Progress(1))]))
+    else:
+        assert command in ENDS, f"the kit does not know how to ask for {command}"
+        refused = list((await jobs.settle_jobs([ending(lock, command)])).refused)
+    assert [refusal.reason for refusal in refused] in ([], [RefusalReason.LOCK_LOST])
+    return not refused
+
+
+class TransitionsConformance(StoreKit):
+    """Generated from `conveyor.model.states.TRANSITIONS`: a store that disagrees fails by the name of the cell."""
+
+    @pytest.mark.parametrize("cell", LEGAL, ids=_cell)
+    async def test_a_legal_command_leads_where_the_table_says(
+        self, workshop: Workshop, cell: tuple[JobState, Command]
+    ) -> None:
+        state, command = cell
+        lock = await bring(workshop, state)
+        assert await workshop.state(JOB) is state
+        assert await ask(workshop, command, lock)
+        assert await workshop.state(JOB) is TRANSITIONS[cell]
+
+    @pytest.mark.parametrize("cell", ILLEGAL, ids=_cell)
+    async def test_an_illegal_command_is_refused_and_changes_nothing(
+        self, workshop: Workshop, cell: tuple[JobState, Command]
+    ) -> None:
+        state, command = cell
+        lock = await bring(workshop, state)
+        before = await workshop.job(JOB)
+        try:
+            is_done = await ask(workshop, command, lock)
+        except InvalidJobStateError as error:
+            assert (error.job_id, error.state, error.command) == (JOB, state, command)
+        else:
+            assert not is_done, f"{command} should be refused in state {state}"
+            is_single = command in (Command.CANCEL, Command.RERUN, Command.REMOVE, Command.PROMOTE)
+            assert not is_single, f"{command} should raise InvalidJobStateError"
+        assert await workshop.job(JOB) == before
+
+    async def test_a_settled_job_ignores_the_bulk_verbs(self, workshop: Workshop) -> None:
+        for command in (Command.COMPLETE, Command.FAIL, Command.STOP):
+            await workshop.finished(command, command)
+        before = await workshop.jobs.find_jobs([Command.COMPLETE, Command.FAIL, Command.STOP])
+        workshop.clock.advance(LOCK * 2)
+        assert await workshop.jobs.promote_delayed_jobs(["orders"]) == 0
+        assert await workshop.queues.promote_jobs("orders") == 0
+        assert list(await workshop.jobs.reclaim_stalled_jobs(0)) == []
+        assert await workshop.queues.drain("orders") == 0
+        assert await workshop.jobs.find_jobs(list(before)) == before

@@ -1,0 +1,1 @@
+"""Conveyor's own tests; see README.md for which folder takes which."""

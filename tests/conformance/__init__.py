@@ -1,0 +1,1 @@
+"""The conformance kit, run on the stores in the box."""
