@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, Literal, Unpack
 
 import anyio
 
@@ -26,7 +26,7 @@ from conveyor.contracts.clock import Clock
 from conveyor.contracts.runtime import Logger
 from conveyor.contracts.store import Store
 from conveyor.errors import ConfigurationError, did_you_mean
-from conveyor.model.options import JobOptions, WorkerOptions, check_name, parse_job_keywords
+from conveyor.model.options import JobOptions, check_name, parse_job_keywords, parse_worker_keywords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -36,25 +36,11 @@ if TYPE_CHECKING:
     from conveyor._runtime.worker import Worker
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
-    from conveyor.model.durations import Duration
-    from conveyor.model.options import JobKeywords
+    from conveyor.model.options import JobKeywords, WorkerKeywords
 
-__all__ = ["Conveyor", "WorkerKeywords", "run"]
+__all__ = ["Conveyor", "run"]
 
 logger: Final = logging.getLogger("conveyor.app")
-
-
-class WorkerKeywords(TypedDict, total=False):
-    """The keyword options that ``app.worker`` and ``app.run`` take; see `WorkerOptions`."""
-
-    concurrency: int
-    prefetch: int | Literal["auto"]
-    lifo: bool
-    lock_duration: Duration
-    stalled_interval: Duration
-    max_stalled: int
-    shutdown_grace: Duration
-    poll_interval: Duration
 
 
 class Conveyor:
@@ -188,7 +174,7 @@ class Conveyor:
     async def _open_worker(
         self, queues: Sequence[str | Mapping[str, int]], options: WorkerKeywords
     ) -> AsyncIterator[Worker]:
-        parsed = WorkerOptions(**options)
+        parsed = parse_worker_keywords(options)
         weights = self._weights(queues)
         if self._supervisor is None or not self._services.is_open:
             raise ConfigurationError("open the app before its worker: `async with app, app.worker():`")

@@ -30,7 +30,10 @@ def parse_duration(value: Duration, *, field: str = "duration") -> timedelta:
     >>> parse_duration("in 5 minutes")
     datetime.timedelta(seconds=300)
     """
-    duration = _as_timedelta(value, field)
+    try:
+        duration = _as_timedelta(value, field)
+    except OverflowError:
+        raise ConfigurationError(f"{field} is longer than a timedelta can be, got {value!r}") from None
     if duration < timedelta(0):
         raise ConfigurationError(f"{field} must not be negative, got {value!r}")
     return duration

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from attrs import Attribute
 
-__all__ = ["JobKeywords", "JobOptions", "Placement", "WorkerOptions", "parse_job_keywords"]
+__all__ = [
+    "JobKeywords",
+    "JobOptions",
+    "Placement",
+    "WorkerKeywords",
+    "WorkerOptions",
+    "parse_job_keywords",
+    "parse_worker_keywords",
+]
 
 LONGEST_NAME: Final = 255
 LONGEST_ID: Final = 255
@@ -252,3 +260,29 @@ class WorkerOptions:
     max_stalled: int = field(default=3, validator=_is_integer)
     shutdown_grace: timedelta = field(default=timedelta(seconds=30), converter=_shutdown_grace)
     poll_interval: timedelta = field(default=timedelta(seconds=5), converter=_poll_interval)
+
+
+class WorkerKeywords(TypedDict, total=False):
+    """The keyword options that ``app.worker`` and ``app.run`` take; see `WorkerOptions`."""
+
+    concurrency: int
+    prefetch: int | Literal["auto"]
+    lifo: bool
+    lock_duration: Duration
+    stalled_interval: Duration
+    max_stalled: int
+    shutdown_grace: Duration
+    poll_interval: Duration
+
+
+def parse_worker_keywords(keywords: WorkerKeywords) -> WorkerOptions:
+    """Turn keywords into options.
+
+    Raises:
+        ConfigurationError: an unknown option, or a value out of range.
+    """
+    known = fields_dict(WorkerOptions)
+    for name in keywords:
+        if name not in known:
+            raise ConfigurationError(f"unknown worker option {name!r}: {did_you_mean(name, known)}")
+    return WorkerOptions(**cast("dict[str, Any]", keywords))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -32,8 +33,9 @@ class BackoffKind(StrEnum):
 
 
 def _not_below_one(_: Backoff, attribute: Attribute[float], value: float) -> None:
-    if value < 1:
-        raise ConfigurationError(f"backoff {attribute.name} must be at least 1, got {value!r}")
+    # Written so that NaN is refused too.
+    if not 1 <= value < math.inf:
+        raise ConfigurationError(f"backoff {attribute.name} must be a finite number of at least 1, got {value!r}")
 
 
 def _a_share(_: Backoff, attribute: Attribute[float], value: float) -> None:

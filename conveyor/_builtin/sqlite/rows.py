@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from conveyor.codec import decode_error, decode_options, decode_progress, encode_error
 from conveyor.model.job import Attempt, AttemptOutcome, ErrorInfo, JobData, LogEntry
-from conveyor.model.locks import Lock, LockToken
+from conveyor.model.locks import LockToken
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import JobState
 
@@ -96,14 +96,8 @@ def attempt_from_row(row: JobRow) -> Attempt:
 
 
 def log_from_row(row: JobRow) -> LogEntry:
-    """Return a line from job_id, message, at, session_id, fetch_number, attempt."""
-    return LogEntry(
-        job_id=row[0],
-        message=row[1],
-        at=from_micros(row[2]),
-        lock=None if row[3] is None else Lock(row[0], LockToken(row[3], row[4])),
-        attempt=row[5],
-    )
+    """Return a line from job_id, message, at, attempt."""
+    return LogEntry(job_id=row[0], message=row[1], at=from_micros(row[2]), attempt=row[3])
 
 
 def session_from_row(row: JobRow, queue_names: tuple[str, ...]) -> SessionInfo:

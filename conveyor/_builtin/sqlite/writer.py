@@ -9,10 +9,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, TypeVarTuple
 
 import anyio
-from anyio.lowlevel import checkpoint_if_cancelled, current_token
+import anyio.to_thread
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from conveyor._builtin.sqlite.driver_errors import store_error
 from conveyor._builtin.sqlite.rows import to_micros
+from conveyor._builtin.sqlite.statements import sql
 from conveyor.errors import StoreError
 from conveyor.model.events import Notification
 
@@ -21,27 +23,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conveyor._builtin.sqlite.checkpoints import Checkpointer
+    from conveyor._builtin.sqlite.loop import EventLoop
     from conveyor._builtin.sqlite.peers import Peers
     from conveyor.contracts.clock import Clock
     from conveyor.model.events import NotificationKind
 
-__all__ = ["Transaction", "Writer", "loop_poster"]
+__all__ = ["Transaction", "Writer"]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Ts = TypeVarTuple("Ts")
-Post: TypeAlias = "Callable[..., object]"
 
 _LARGEST_GROUP: Final = 500
 _CLOSE_SECONDS: Final = 30.0
-
-
-def loop_poster() -> Post:
-    """Return what runs a function soon on the event loop that is running here, called from any thread."""
-    native = current_token().native_token
-    post: Post | None = getattr(native, "run_sync_soon", None) or getattr(native, "call_soon_threadsafe", None)
-    if post is None:
-        raise StoreError(f"the event loop of {type(native).__name__} cannot be woken from a thread")
-    return post
 
 
 class Transaction:
@@ -50,17 +44,29 @@ class Transaction:
     An operation touches nothing else: it may be run a second time after a rollback.
     """
 
-    __slots__ = ("_next_seq", "connection", "hints", "now")
+    __slots__ = ("_next_seq", "_queues", "connection", "hints", "now")
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         self.connection = connection
         self.now = now
         self.hints: dict[Notification, None] = {}
         self._next_seq = 0
+        self._queues: set[str] = set()
 
     def hint(self, kind: NotificationKind, queue_name: str = "", job_id: str = "") -> None:
         """Publish this after the commit; equal hints of a group count as one."""
         self.hints[Notification(kind, queue_name, job_id)] = None
+
+    def make_queue(self, queue_name: str) -> None:
+        """Make a queue known, if it is not; asked once per group."""
+        if queue_name not in self._queues:
+            self.connection.execute(sql("jobs/save_jobs_queue"), (queue_name,))
+            self._queues.add(queue_name)
+
+    def undo(self, hints: dict[Notification, None]) -> None:
+        """Return to these hints after a rollback to a savepoint."""
+        self.hints = hints
+        self._queues.clear()
 
     def take_seqs(self, count: int) -> range:
         """Return the next numbers in the order of jobs. No other process can take them: we hold the write lock."""
@@ -72,14 +78,14 @@ class Transaction:
         return range(first, self._next_seq)
 
 
-class _Operation(Generic[T]):
+class _Operation(Generic[T_co]):
     """One call that waits for its turn, and later for its answer."""
 
     __slots__ = ("done", "error", "value", "work")
 
-    value: T
+    value: T_co
 
-    def __init__(self, work: Callable[[Transaction], T]) -> None:
+    def __init__(self, work: Callable[[Transaction], T_co]) -> None:
         self.work = work
         self.done = anyio.Event()
         self.error: Exception | None = None
@@ -90,7 +96,6 @@ class _Operation(Generic[T]):
 
 class _Signal(Enum):
     STOP = "stop"
-    LOOK = "look"
 
 
 _Group: TypeAlias = "Sequence[_Operation[object]]"
@@ -108,21 +113,29 @@ class Writer:
     """
 
     def __init__(
-        self, path: Path, connect: Callable[[], sqlite3.Connection], *, clock: Clock, peers: Peers, checkpointer: Checkpointer
+        self,
+        path: Path,
+        connect: Callable[[], sqlite3.Connection],
+        *,
+        clock: Clock,
+        loop: EventLoop,
+        peers: Peers,
+        checkpointer: Checkpointer,
     ) -> None:
         self._path = path
         self._connect = connect
         self._clock = clock
+        self._loop = loop
         self._peers = peers
         self._checkpointer = checkpointer
-        self._queue: queue.SimpleQueue[_Operation[object] | _Signal] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Operation[object] | anyio.Event | _Signal] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._main, name=f"conveyor-sqlite {path.name}", daemon=True)
         self._is_open = False
         self._has_stopped = False
+        self._lookers: list[anyio.Event] = []
         self._ready = anyio.Event()
         self._connect_error: Exception | None = None
-        self._post: Post = loop_poster()
-        self._on_hints: Callable[[Sequence[Notification]], None] = lambda hints: None
+        self._on_hints: Callable[[Sequence[Notification]], None] = lambda _: None
 
     async def open(self, on_hints: Callable[[Sequence[Notification]], None]) -> None:
         """Start the thread and connect.
@@ -148,9 +161,13 @@ class Writer:
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
             await anyio.to_thread.run_sync(self._thread.join, _CLOSE_SECONDS, abandon_on_cancel=True)
 
-    def look(self) -> None:
-        """Make the thread see that somebody listens now, or nobody any more."""
-        self._queue.put(_Signal.LOOK)
+    async def look(self) -> None:
+        """Wait until the thread has looked at what other processes did; it goes on looking while peers want it."""
+        if not self._is_open:
+            raise StoreError(f"the store of {str(self._path)!r} is closed")
+        looked = anyio.Event()
+        self._queue.put(looked)
+        await looked.wait()
 
     async def run(self, work: Callable[[Transaction, *Ts], T], *args: *Ts) -> T:
         """Run an operation in the next group and return what it returns, or raise what it raises.
@@ -178,7 +195,7 @@ class Writer:
             self._connect_error = store_error(exc, self._path)
         except StoreError as exc:
             self._connect_error = exc
-        self._answer(self._ready.set)
+        self._loop.post(self._ready.set)
         if self._connect_error is not None:
             return
         try:
@@ -186,7 +203,9 @@ class Writer:
                 if group := self._take():
                     self._run_group(connection, group)
                 self._peers.look(connection)
+                self._tell_lookers()
         finally:
+            self._peers.stop_sending()
             connection.close()
 
     def _take(self) -> _Group:
@@ -196,7 +215,9 @@ class Writer:
             while True:
                 if isinstance(item, _Operation):
                     group.append(item)
-                elif item is _Signal.STOP:
+                elif isinstance(item, anyio.Event):
+                    self._lookers.append(item)
+                else:
                     self._has_stopped = True
                     break
                 if len(group) >= _LARGEST_GROUP:
@@ -206,15 +227,24 @@ class Writer:
             pass
         return group
 
+    def _tell_lookers(self) -> None:
+        for looked in self._lookers:
+            self._loop.post(looked.set)
+        self._lookers.clear()
+
     def _run_group(self, connection: sqlite3.Connection, group: _Group) -> None:
         hints: Sequence[Notification] = ()
         try:
             hints = self._commit_group(connection, group)
         except Exception as exc:  # noqa: BLE001 - every caller gets it, and the thread lives on
             self._fail_group(connection, group, exc)
-        self._answer(self._deliver, group, hints)
+        self._loop.post(self._deliver, group, hints)
         if hints:
             self._peers.send(hints)
+        try:
+            self._checkpointer.after_commit(connection)
+        except (sqlite3.Error, OSError):
+            return  # the log grows until it works; what is wrong with the disk, the next commit says
 
     def _commit_group(self, connection: sqlite3.Connection, group: _Group) -> Sequence[Notification]:
         try:
@@ -242,11 +272,11 @@ class Writer:
         connection.execute("savepoint operation")
         try:
             operation.run(transaction)
-        except Exception as exc:  # noqa: BLE001 - its caller gets it
+        except Exception as exc:
             if not connection.in_transaction:
                 raise  # SQLite gave up the whole transaction (disk full, I/O error)
             connection.execute("rollback to operation")
-            transaction.hints = hints
+            transaction.undo(hints)
             operation.error = self._translated(exc)
         connection.execute("release operation")
 
@@ -258,12 +288,6 @@ class Writer:
 
     def _translated(self, exc: Exception) -> Exception:
         return store_error(exc, self._path) if isinstance(exc, sqlite3.Error) else exc
-
-    def _answer(self, function: Callable[[*Ts], object], *args: *Ts) -> None:
-        try:
-            self._post(function, *args)
-        except RuntimeError:
-            pass  # the event loop is gone, and with it everybody who waited
 
     # On the event loop again.
 
@@ -290,5 +314,8 @@ def _run_optimistically(transaction: Transaction, operation: _Operation[object],
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("rollback")
+    try:
+        if connection.in_transaction:
+            connection.execute("rollback")
+    except sqlite3.Error:
+        return  # SQLite rolls back by itself where it can no more; the next group is told if it cannot begin

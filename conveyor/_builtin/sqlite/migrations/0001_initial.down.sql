@@ -3,6 +3,8 @@ drop table removed;
 
 drop table paused;
 
+drop table queues;
+
 drop table sessions;
 
 drop table logs;

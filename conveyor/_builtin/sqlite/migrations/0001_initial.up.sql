@@ -92,8 +92,6 @@ create table logs (
   job_id text not null,
   message text not null,
   at integer not null,
-  session_id text,
-  fetch_number integer,
   attempt integer
 );
 
@@ -110,6 +108,11 @@ create table sessions (
   expires_at integer not null,
   highest_fetch integer not null default 0,
   recent_fetches blob not null default x''
+) without rowid;
+
+-- Every queue there ever was: it outlives its jobs.
+create table queues (
+  name text not null primary key
 ) without rowid;
 
 create table paused (

@@ -1,7 +1,7 @@
 -- Appends a line about a job that exists.
--- parameters: 1 job id, 2 message, 3 now, 4 attempt or null
+-- parameters: 1 job id, 2 message, 3 now
 -- index: unique (id) of jobs, primary key of history
 insert into logs (job_id, message, at, attempt)
-select id, ?2, ?3, coalesce(?4, attempts_made + (state = 'active'))
+select id, ?2, ?3, iif(state = 'active', attempts_made + 1, null)
 from job_records
 where id = ?1

@@ -9,6 +9,6 @@ where seq in (
   where queue = ?1
     and state = 'delayed'
     and run_at <= ?2
-  order by run_at, seq
+  order by run_at, priority, seq
   limit ?3
 )

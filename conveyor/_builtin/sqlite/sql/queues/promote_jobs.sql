@@ -8,6 +8,6 @@ where seq in (
   from jobs
   where queue = ?1
     and state = 'delayed'
-  order by run_at, seq
+  order by run_at, priority, seq
   limit ?3
 )

@@ -1,0 +1,90 @@
+"""Single jobs in SQLite, changed by core or an operator: cancelled, promoted, rerun, removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conveyor._builtin.sqlite.reading import find_job
+from conveyor._builtin.sqlite.rows import error_column
+from conveyor._builtin.sqlite.statements import sql
+from conveyor.model.events import NotificationKind
+from conveyor.model.job import ErrorInfo
+from conveyor.model.states import Command, JobState, transition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor._builtin.sqlite.writer import Transaction
+    from conveyor.model.job import JobData
+
+__all__ = ["cancel_job", "delete_jobs", "promote_delayed_jobs", "promote_job", "remove_job", "rerun_job"]
+
+_REMOVALS = (
+    "jobs/remove_job",
+    "jobs/remove_job_settled",
+    "jobs/remove_job_logs",
+    "jobs/remove_job_attempts",
+)
+
+
+def cancel_job(transaction: Transaction, job_id: str, reason: str) -> JobData:
+    """End a live job as cancelled; an active one loses its lock."""
+    connection = transaction.connection
+    job = find_job(connection, job_id)
+    transition(job_id, job.state, Command.CANCEL)
+    error = error_column(ErrorInfo("Cancelled", reason))
+    connection.execute(sql("jobs/cancel_job"), (job_id, transaction.now, error))
+    connection.execute(sql("jobs/cancel_job_live"), (job_id,))
+    if job.state is JobState.ACTIVE:
+        transaction.hint(NotificationKind.REVOKED, job.queue_name, job_id)
+    transaction.hint(NotificationKind.FINISHED, job.queue_name)
+    return find_job(connection, job_id)
+
+
+def promote_job(transaction: Transaction, job_id: str) -> JobData:
+    """Make a delayed job wait, available now."""
+    connection = transaction.connection
+    job = find_job(connection, job_id)
+    transition(job_id, job.state, Command.PROMOTE)
+    connection.execute(sql("jobs/promote_job"), (job_id, transaction.now))
+    transaction.hint(NotificationKind.ADDED, job.queue_name)
+    return find_job(connection, job_id)
+
+
+def promote_delayed_jobs(transaction: Transaction, queue_names: Sequence[str], limit: int) -> int:
+    """Make delayed jobs wait whose time has come; return how many."""
+    promoted = 0
+    for queue_name in dict.fromkeys(queue_names):
+        due = (queue_name, transaction.now, max(limit - promoted, 0))
+        changed = transaction.connection.execute(sql("jobs/promote_delayed_jobs"), due).rowcount
+        if changed:
+            transaction.hint(NotificationKind.ADDED, queue_name)
+        promoted += changed
+    return promoted
+
+
+def rerun_job(transaction: Transaction, job_id: str, payload: bytes | None) -> JobData:
+    """Make a settled job wait again, available now; attempts and logs stay."""
+    connection = transaction.connection
+    job = find_job(connection, job_id)
+    transition(job_id, job.state, Command.RERUN)
+    seq = transaction.take_seqs(1)[0]
+    connection.execute(sql("jobs/rerun_job"), (job_id, seq, transaction.now, job.options.lifo, payload))
+    connection.execute(sql("jobs/rerun_job_attempt"), (job_id,))
+    connection.execute(sql("jobs/rerun_job_settled"), (job_id,))
+    transaction.hint(NotificationKind.ADDED, job.queue_name)
+    return find_job(connection, job_id)
+
+
+def remove_job(transaction: Transaction, job_id: str) -> None:
+    """Delete a job that is not active, with its logs and history."""
+    job = find_job(transaction.connection, job_id)
+    transition(job_id, job.state, Command.REMOVE)
+    delete_jobs(transaction, [job_id])
+
+
+def delete_jobs(transaction: Transaction, job_ids: Sequence[str]) -> None:
+    """Delete jobs whatever their state, with their logs and history."""
+    rows = [(job_id,) for job_id in job_ids]
+    for statement in _REMOVALS:
+        transaction.connection.executemany(sql(statement), rows)

@@ -1,0 +1,129 @@
+"""Fetching jobs from SQLite: locking the next ones for a worker session."""
+
+from __future__ import annotations
+
+import json
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
+
+from conveyor._builtin.sqlite.rows import job_from_row, micros_after
+from conveyor._builtin.sqlite.statements import sql
+from conveyor.errors import StoreError
+from conveyor.model.queries import ALL_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from conveyor._builtin.sqlite.rows import JobRow
+    from conveyor._builtin.sqlite.writer import Transaction
+    from conveyor.model.job import JobData
+    from conveyor.model.queries import Want
+
+__all__ = ["fetch_jobs"]
+
+# So many fetches of one session may overtake each other.
+_FETCHES_REMEMBERED: Final = 1000
+_RECENT: Final = (1 << _FETCHES_REMEMBERED) - 1
+
+_PRIORITY, _ORDER_AT, _ORDER_SEQ = 6, 18, 19
+_in_order: Final = itemgetter(_PRIORITY, _ORDER_AT, _ORDER_SEQ)
+
+
+def fetch_jobs(
+    transaction: Transaction, wants: Sequence[Want], session_id: str, lock_duration: timedelta, fetch_number: int
+) -> Sequence[JobData]:
+    """Lock the next jobs for all wants, and return them in order.
+
+    Raises:
+        StoreError: there is no such session.
+    """
+    if not _begin_fetch(transaction, session_id, lock_duration, fetch_number):
+        return _repeated(transaction, wants, session_id, fetch_number)
+    jobs: list[JobData] = []
+    for want in wants:
+        if want.limit > 0:
+            jobs += map(job_from_row, _fetch(transaction, want, session_id, fetch_number))
+    return jobs
+
+
+def _begin_fetch(transaction: Transaction, session_id: str, lock_duration: timedelta, fetch_number: int) -> bool:
+    """Extend the session's lock; return whether this number is a new fetch."""
+    connection = transaction.connection
+    session = connection.execute(sql("jobs/fetch_jobs_session"), (session_id,)).fetchone()
+    if session is None:
+        raise StoreError(f"there is no worker session {session_id!r}: open it (again) before fetching")
+    highest: int = session[0]
+    # Two calls may overtake each other, so a lower number can be new; bit n stands for `highest - n`.
+    recent = int.from_bytes(session[1], "little")
+    ahead = fetch_number - highest
+    is_new = ahead > 0 or (-ahead < _FETCHES_REMEMBERED and not recent >> -ahead & 1)
+    if ahead > 0:
+        recent = (recent << min(ahead, _FETCHES_REMEMBERED) | 1) & _RECENT
+        highest = fetch_number
+    elif is_new:
+        recent |= 1 << -ahead
+    seen = recent.to_bytes((recent.bit_length() + 7) // 8, "little")
+    until = micros_after(transaction.now, lock_duration)
+    connection.execute(sql("jobs/fetch_jobs_number"), (session_id, highest, seen, until))
+    return is_new
+
+
+def _fetch(transaction: Transaction, want: Want, session_id: str, fetch_number: int) -> Sequence[JobRow]:
+    connection = transaction.connection
+    paused = {name for (name,) in connection.execute(sql("queues/get_paused_job_names"), (want.queue_name,))}
+    if ALL_NAMES in paused:
+        return ()
+    lock = (session_id, fetch_number, transaction.now)
+    if not (paused or want.lifo or want.job_name is not None):
+        rows = connection.execute(sql("jobs/fetch_jobs"), (*lock, want.queue_name, want.limit)).fetchall()
+        # The order of `returning` is not promised.
+        rows.sort(key=_in_order)
+        return rows
+    picked = _pick_lifo(transaction, want) if want.lifo else _pick(transaction, want)
+    rows = connection.execute(sql("jobs/fetch_jobs_picked"), (*lock, json.dumps(picked))).fetchall()
+    place = {seq: index for index, seq in enumerate(picked)}
+    rows.sort(key=lambda row: place[_seq(row)])
+    return rows
+
+
+def _seq(row: JobRow) -> int:
+    order_seq: int = row[_ORDER_SEQ]
+    return order_seq if order_seq >= 0 else -1 - order_seq
+
+
+def _pick(transaction: Transaction, want: Want) -> list[int]:
+    chosen = (want.queue_name, want.job_name, want.limit)
+    return [seq for (seq,) in transaction.connection.execute(sql("jobs/fetch_jobs_named"), chosen)]
+
+
+def _pick_lifo(transaction: Transaction, want: Want) -> list[int]:
+    """Walk the priorities one by one with the index, so that nothing has to be sorted."""
+    connection = transaction.connection
+    picked: list[int] = []
+    priority: int | None = None
+    while len(picked) < want.limit:
+        place = (want.queue_name, priority)
+        (priority,) = connection.execute(sql("jobs/fetch_jobs_priority"), place).fetchone()
+        if priority is None:
+            break
+        for statement in ("jobs/fetch_jobs_lifo_own", "jobs/fetch_jobs_lifo"):
+            chosen = (want.queue_name, priority, want.job_name, want.limit - len(picked))
+            picked += [seq for (seq,) in connection.execute(sql(statement), chosen)]
+    return picked
+
+
+def _repeated(transaction: Transaction, wants: Sequence[Want], session_id: str, fetch_number: int) -> Sequence[JobData]:
+    rows = transaction.connection.execute(sql("jobs/fetch_jobs_repeated"), (session_id, fetch_number)).fetchall()
+    return [job_from_row(row) for row in sorted(rows, key=lambda row: _place(row, wants))]
+
+
+def _place(row: JobRow, wants: Sequence[Want]) -> tuple[int, int, bool, int, int]:
+    """Return where the fetch that locked a job had put it among its answers."""
+    order_at, order_seq = row[_ORDER_AT], row[_ORDER_SEQ]
+    for index, want in enumerate(wants):
+        if want.queue_name == row[1] and want.job_name in (None, row[2]):
+            if want.lifo and order_at >= 0:
+                order_at, order_seq = -order_at, -order_seq
+            return index, row[_PRIORITY], row[_ORDER_AT] >= 0, order_at, order_seq
+    return len(wants), row[_PRIORITY], order_at >= 0, order_at, order_seq

@@ -1,0 +1,132 @@
+"""Settling jobs in SQLite: how runs ended, written under their locks."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from conveyor._builtin.sqlite.rows import error_column, micros_after
+from conveyor._builtin.sqlite.statements import sql
+from conveyor.model.events import NotificationKind
+from conveyor.model.settlement import Refusal, RefusalReason, SettleReport
+from conveyor.model.states import SETTLED_STATES, TRANSITIONS, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from conveyor._builtin.sqlite.writer import Transaction
+    from conveyor.model.job import JobData
+    from conveyor.model.locks import LockToken
+    from conveyor.model.settlement import Settlement
+
+__all__ = ["refusal", "settle_and_fetch", "settle_jobs"]
+
+_LockRow: TypeAlias = tuple[str, str, int]
+
+# At least so many of the jobs that were removed as they settled are remembered.
+_REMOVED_REMEMBERED: Final = 10_000
+
+_TARGETS: Final = {
+    command: target
+    for (state, command), target in TRANSITIONS.items()
+    if state is JobState.ACTIVE and target is not None
+}
+_HINTS: Final = {JobState.WAITING: NotificationKind.ADDED, JobState.DELAYED: NotificationKind.DELAYED}
+
+
+def settle_and_fetch(
+    transaction: Transaction, settlements: Sequence[Settlement], fetch: Callable[[Transaction], Sequence[JobData]]
+) -> SettleReport:
+    """Apply settlements, then fetch the next jobs."""
+    refused = settle_jobs(transaction, settlements).refused
+    return SettleReport(refused, fetch(transaction))
+
+
+def settle_jobs(transaction: Transaction, settlements: Sequence[Settlement]) -> SettleReport:
+    """Apply the settlements whose token holds the job."""
+    refused: list[Refusal] = []
+    # Runs of the common kind, in their order among the others, go to SQLite as one bulk statement.
+    for is_recorded, part in groupby(settlements, _is_recorded):
+        if is_recorded:
+            refused += _record(transaction, list(part))
+        else:
+            refused += [lost for settlement in part if (lost := _apply(transaction, settlement)) is not None]
+    for queue_name, target in {(settlement.queue_name, _TARGETS[settlement.command]) for settlement in settlements}:
+        transaction.hint(_HINTS.get(target, NotificationKind.FINISHED), queue_name)
+    return SettleReport(refused)
+
+
+def refusal(transaction: Transaction, job_id: str, token: LockToken) -> Refusal:
+    """Return the refusal of what a run wrote to a job that it does not own, or that is gone."""
+    (is_known,) = transaction.connection.execute(sql("jobs/settle_jobs_known"), (job_id,)).fetchone()
+    return Refusal(job_id, token, RefusalReason.LOCK_LOST if is_known else RefusalReason.NOT_FOUND)
+
+
+def _is_recorded(settlement: Settlement) -> bool:
+    return not settlement.is_removed and _TARGETS[settlement.command] in SETTLED_STATES
+
+
+def _record(transaction: Transaction, settlements: Sequence[Settlement]) -> Iterable[Refusal]:
+    """Move settled jobs into history."""
+    connection, now = transaction.connection, transaction.now
+    locks = [_lock(settlement) for settlement in settlements]
+    rows = [
+        (
+            *lock,
+            _TARGETS[settlement.command],
+            now,
+            settlement.result,
+            error_column(settlement.error),
+            settlement.outcome,
+            settlement.is_counted,
+        )
+        for lock, settlement in zip(locks, settlements, strict=True)
+    ]
+    recorded = connection.executemany(sql("jobs/settle_jobs_history"), rows).rowcount
+    if recorded:
+        connection.executemany(sql("jobs/settle_jobs"), locks)
+    if recorded == len(settlements):
+        return ()
+    return [lost for settlement in settlements if (lost := _refused(transaction, settlement)) is not None]
+
+
+def _apply(transaction: Transaction, settlement: Settlement) -> Refusal | None:
+    is_applied = _remove(transaction, settlement) if settlement.is_removed else _again(transaction, settlement)
+    return None if is_applied else _refused(transaction, settlement)
+
+
+def _remove(transaction: Transaction, settlement: Settlement) -> bool:
+    """Delete a settled job that is to leave no record."""
+    connection, lock = transaction.connection, _lock(settlement)
+    if not connection.execute(sql("jobs/settle_jobs_removed"), (*lock, settlement.outcome)).rowcount:
+        return False
+    connection.execute(sql("jobs/settle_jobs"), lock)
+    connection.execute(sql("jobs/remove_job_logs"), (settlement.job_id,))
+    connection.execute(sql("jobs/remove_job_attempts"), (settlement.job_id,))
+    connection.execute(sql("jobs/settle_jobs_prune"), (_REMOVED_REMEMBERED,))
+    return True
+
+
+def _again(transaction: Transaction, settlement: Settlement) -> bool:
+    """Make the job wait or be delayed for its next run, with this one in its history."""
+    connection, lock, now = transaction.connection, _lock(settlement), transaction.now
+    error = error_column(settlement.error)
+    attempt = (*lock, now, settlement.outcome, error)
+    if not connection.execute(sql("jobs/settle_jobs_attempt"), attempt).rowcount:
+        return False
+    due_at = micros_after(now, settlement.delay)
+    state = _TARGETS[settlement.command]
+    connection.execute(sql("jobs/settle_jobs_again"), (*lock, state, due_at, error, settlement.is_counted))
+    return True
+
+
+def _refused(transaction: Transaction, settlement: Settlement) -> Refusal | None:
+    """Return nothing where the settlement stands, applied now or before."""
+    run = (*_lock(settlement), settlement.outcome)
+    (is_applied,) = transaction.connection.execute(sql("jobs/settle_jobs_applied"), run).fetchone()
+    return None if is_applied else refusal(transaction, settlement.job_id, settlement.token)
+
+
+def _lock(settlement: Settlement) -> _LockRow:
+    session_id, fetch_number = settlement.token
+    return settlement.job_id, session_id, fetch_number

@@ -1,0 +1,98 @@
+"""The SQLite store put together, and how it is opened and closed."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from conveyor._builtin.sqlite.checkpoints import Checkpointer
+from conveyor._builtin.sqlite.connections import connect_reader, connect_writer
+from conveyor._builtin.sqlite.inspection import SqliteInspection
+from conveyor._builtin.sqlite.jobs import SqliteJobs
+from conveyor._builtin.sqlite.loop import EventLoop
+from conveyor._builtin.sqlite.notifier import SqliteNotifier
+from conveyor._builtin.sqlite.options import Synchronous, parse_url
+from conveyor._builtin.sqlite.peers import Peers
+from conveyor._builtin.sqlite.queues import SqliteQueues
+from conveyor._builtin.sqlite.readers import Readers
+from conveyor._builtin.sqlite.schema import SqliteSchema
+from conveyor._builtin.sqlite.sessions import SqliteSessions
+from conveyor._builtin.sqlite.writer import Writer
+from conveyor.contracts.capabilities import Capabilities, Durability, Guarantees
+from conveyor.contracts.clock import Clock
+from conveyor.errors import SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from conveyor._builtin.sqlite.options import SqliteOptions
+    from conveyor.contracts.strategy import Injector
+
+__all__ = ["SQLiteStore", "open_sqlite"]
+
+_CAPABILITIES: Final = Capabilities(is_durable=True, is_shared=True, has_notifications=True, has_inspection=True)
+_SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
+
+
+class SQLiteStore:
+    """A store in one file, shared by the processes of one machine."""
+
+    def __init__(self, options: SqliteOptions, clock: Clock) -> None:
+        survives = _SURVIVES[options.synchronous]
+        loop = EventLoop()
+        peers = Peers(options.path, lambda hints: loop.post(self.notifier.post, hints))
+        self._options = options
+        self._writer = Writer(
+            options.path,
+            partial(connect_writer, options),
+            clock=clock,
+            loop=loop,
+            peers=peers,
+            checkpointer=Checkpointer(options.path),
+        )
+        self._readers = Readers(options.path, partial(connect_reader, options))
+        self.name = f"sqlite:{options.path}"
+        self.capabilities = _CAPABILITIES
+        self.guarantees = Guarantees(add=survives, settle=survives)
+        self.jobs = SqliteJobs(self._writer, self._readers, clock)
+        self.sessions = SqliteSessions(self._writer, self._readers)
+        self.queues = SqliteQueues(self._writer, self._readers)
+        self.schema = SqliteSchema(self._writer)
+        self.notifier = SqliteNotifier(self._writer, peers)
+        self.inspection = SqliteInspection(self._readers)
+
+    async def open(self) -> None:
+        """Connect, and bring the schema up to date or check that it is."""
+        await self._writer.open(self.notifier.post)
+        if self._options.auto_migrate:
+            await self.schema.migrate()
+            return
+        status = await self.schema.get_status()
+        if status.found != status.wanted or status.pending:
+            raise SchemaError(found=status.found, wanted=status.wanted)
+
+    async def close(self) -> None:
+        """Finish what is queued and close everything."""
+        self.notifier.close()
+        self._readers.close()
+        await self._writer.close()
+
+
+@asynccontextmanager
+async def open_sqlite(url: str, injector: Injector) -> AsyncIterator[SQLiteStore]:
+    """Open the store of a URL such as ``sqlite:///jobs.db``, and close it on leaving.
+
+    Raises:
+        ConfigurationError: the URL does not fit.
+        StoreError: the file cannot be used.
+        StoreUnavailableError: it cannot be used now.
+        SchemaError: the schema does not fit and was not to be migrated.
+    """
+    options = parse_url(url)
+    store = SQLiteStore(options, injector.get(Clock))
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()

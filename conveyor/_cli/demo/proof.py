@@ -1,0 +1,55 @@
+"""The proof, a process of its own: ``python -m conveyor._cli.demo.proof FOLDER`` counts and compares, and exits 1
+where ledger and database disagree.
+
+It opens the database with sqlite3 and reads the tables by itself: a proof through conveyor would prove nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from attrs import asdict
+
+from conveyor._cli.demo.audit import Audit, Books, Verdict
+from conveyor._cli.demo.ledger import LedgerReader
+
+__all__ = ["main", "prove", "read_books"]
+
+_LIVE: Final = "select id from jobs"
+_SETTLED: Final = "select id, state, session_id || '.' || fetch_number from history"
+_ENDED: Final = "select job_id, session_id || '.' || fetch_number, outcome from attempts"
+
+
+def read_books(database: Path) -> Books:
+    """Read the store's tables, read-only."""
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        connection.execute("begin")  # one snapshot for all three
+        return Books(
+            live=frozenset(job_id for (job_id,) in connection.execute(_LIVE)),
+            settled={job_id: (state, run or "") for job_id, state, run in connection.execute(_SETTLED)},
+            ended={(job_id, run): outcome for job_id, run, outcome in connection.execute(_ENDED)},
+        )
+
+
+def prove(ledger: Path, database: Path) -> Verdict:
+    """Compare a ledger with a database."""
+    reader = LedgerReader(ledger)
+    entries = reader.read()
+    return Audit(entries, reader.unreadable_count, read_books(database)).verdict()
+
+
+def main() -> int:
+    """Prove the folder named on the command line; print JSON."""
+    folder = Path(sys.argv[1])
+    verdict = prove(folder / "ledger.jsonl", folder / "jobs.db")
+    sys.stdout.write(json.dumps(asdict(verdict) | {"agree": verdict.agree}, indent=2) + "\n")
+    return 0 if verdict.agree else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
