@@ -77,6 +77,7 @@ class Fetcher:
         self._in_flight = 0
         self._rate = _StartRate(board)
         self._delivered_at = 0.0
+        self._started_at_hand_back = -1
 
     @property
     def last_number(self) -> int:
@@ -117,9 +118,11 @@ class Fetcher:
             if fetch is not None:
                 await self._fetch(fetch)
                 continue
-            woken = await self._wakeup.wait(self._patience_seconds())
-            if not woken:
-                await self._after_silence()
+            if self._board.ready:
+                await self._wakeup.wait(STALE_SECONDS)
+                self._hand_back_stale()
+            elif not await self._wakeup.wait(self._options.poll_interval.total_seconds()):
+                self.notice_work()
 
     def begin(self) -> Fetch | None:
         """Return what to fetch now, or None; whoever takes it must `deliver` or `give_up`."""
@@ -170,6 +173,8 @@ class Fetcher:
         return self._options.concurrency + self._prefetch() - self._board.occupied - self._in_flight
 
     def _prefetch(self) -> int:
+        if self._board.started_count == self._started_at_hand_back:
+            return 0  # nothing has started since jobs fetched ahead went back: they would go back again
         if isinstance(self._options.prefetch, int):
             return self._options.prefetch
         return min(int(self._rate.jobs_per_round_trip * 2), LARGEST_PREFETCH)
@@ -202,14 +207,10 @@ class Fetcher:
             if state is not None and brought.get(want.queue_name, 0) < want.limit:
                 state.hints_at_dry = max(state.hints_at_dry, fetch.hints[want.queue_name])
 
-    def _patience_seconds(self) -> float:
-        return STALE_SECONDS if self._board.ready else self._options.poll_interval.total_seconds()
-
-    async def _after_silence(self) -> None:
-        if not self._board.ready:
-            self.notice_work()
-        elif anyio.current_time() - self._delivered_at >= STALE_SECONDS:
+    def _hand_back_stale(self) -> None:
+        if self._board.ready and anyio.current_time() - self._delivered_at >= STALE_SECONDS:
             self._rate.forget()
+            self._started_at_hand_back = self._board.started_count
             self._board.hand_back_ready()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 SQLITE: Final = PACKAGE / "_builtin" / "sqlite"
 FILES: Final = sorted((SQLITE / "sql").glob("**/*.sql"))
-USES: Final = re.compile(r'"([a-z_]+/[a-z_]+)"')
+STATEMENT: Final = re.compile(r"[a-z_]+/[a-z_]+")
 
 
 def header_fault(text: str) -> str | None:
@@ -47,6 +48,12 @@ def is_named_after(stem: str, methods: set[str]) -> bool:
     return any(stem == method or stem.startswith(f"{method}_") for method in methods)
 
 
+def statements_used(source: str) -> set[str]:
+    """Return the statements a module names: its strings of the form "facet/method"."""
+    constants = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
+    return {value for value in constants if isinstance(value, str) and STATEMENT.fullmatch(value)}
+
+
 def test_there_are_files() -> None:
     assert FILES
 
@@ -65,7 +72,7 @@ def test_a_file_is_named_after_a_method_of_its_facet(path: Path) -> None:
 
 
 def test_every_file_is_used_and_every_use_has_a_file() -> None:
-    used = {name for path in SQLITE.glob("*.py") for name in USES.findall(path.read_text(encoding="utf-8"))}
+    used = {name for path in SQLITE.glob("*.py") for name in statements_used(path.read_text(encoding="utf-8"))}
     assert used == {f"{path.parent.name}/{path.stem}" for path in FILES}
 
 
@@ -76,6 +83,11 @@ def test_faults_of_a_file_are_found() -> None:
     assert header_fault(header + "select 1") is None
     assert count_statements(header + "select ';' -- ; \n;") == 1
     assert count_statements("select 1; select 2") == 2
+
+
+def test_a_statement_is_used_where_it_is_named() -> None:
+    source = '"""Tells of "facet/method"."""\nrows = run(sql("jobs/get_job"))'
+    assert statements_used(source) == {"jobs/get_job"}
 
 
 def test_a_file_named_after_nothing_is_found() -> None:

@@ -11,12 +11,10 @@ from attrs import asdict, frozen
 
 from conveyor import Conveyor, JobContext, JobHandler, Queue, fixed
 from conveyor._cli.demo.analysis import count_source
+from conveyor._cli.demo.folder import Folder
 from conveyor._cli.demo.ledger import Ledger
 
-__all__ = ["DATABASE_NAME", "LEDGER_NAME", "LOCK_SECONDS", "STALLED_INTERVAL_SECONDS", "DemoApp", "make_app"]
-
-DATABASE_NAME: Final = "jobs.db"
-LEDGER_NAME: Final = "ledger.jsonl"
+__all__ = ["LOCK_SECONDS", "STALLED_INTERVAL_SECONDS", "DemoApp", "make_app"]
 
 # Short, so that a killed worker's jobs are seen recovering within seconds; users want 30 s and 5 s.
 LOCK_SECONDS: Final = 2.0
@@ -32,9 +30,9 @@ class DemoApp:
     analyse: JobHandler[Any, dict[str, float], [str], dict[str, float]]
 
 
-def make_app(folder: Path, ledger: Ledger) -> DemoApp:
-    """Make the app over the database in a folder; every run writes its beginning and end to the ledger."""
-    app = Conveyor(f"sqlite:///{quote(str(folder / DATABASE_NAME))}")
+def make_app(folder: Folder, ledger: Ledger) -> DemoApp:
+    """Make the app over the database in the folder; every run writes its beginning and end to the ledger."""
+    app = Conveyor(f"sqlite:///{quote(str(folder.database))}")
     queue = app.queue("files", attempts=2, backoff=fixed("300ms"))
 
     # A sync handler runs in a thread: counting a large file does not keep the worker from renewing its lock.

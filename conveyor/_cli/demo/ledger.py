@@ -138,7 +138,7 @@ class LedgerReader:
     def __init__(self, path: Path) -> None:
         """Bind to a file, which need not be there yet."""
         self._path = path
-        self._offset = 0
+        self.offset = 0
         self.unreadable_count = 0
 
     def read(self) -> list[Entry]:
@@ -146,13 +146,13 @@ class LedgerReader:
         if not self._path.exists():
             return []
         with self._path.open("rb") as file:
-            file.seek(self._offset)
+            file.seek(self.offset)
             lines = file.read().splitlines(keepends=True)
         entries = []
         for line in lines:
             if not line.endswith(b"\n"):
                 break
-            self._offset += len(line)
+            self.offset += len(line)
             try:
                 entries.append(parse_line(line))
             except UnreadableLineError:

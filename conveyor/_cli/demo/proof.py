@@ -16,6 +16,7 @@ from typing import Final
 from attrs import asdict
 
 from conveyor._cli.demo.audit import Audit, Books, Verdict
+from conveyor._cli.demo.folder import Folder
 from conveyor._cli.demo.ledger import LedgerReader
 
 __all__ = ["main", "prove", "read_books"]
@@ -36,17 +37,17 @@ def read_books(database: Path) -> Books:
         )
 
 
-def prove(ledger: Path, database: Path) -> Verdict:
-    """Compare a ledger with a database."""
-    reader = LedgerReader(ledger)
+def prove(folder: Folder) -> Verdict:
+    """Compare the folder's ledger with its database."""
+    reader = LedgerReader(folder.ledger)
     entries = reader.read()
-    return Audit(entries, reader.unreadable_count, read_books(database)).verdict()
+    torn = int(reader.offset != folder.ledger.stat().st_size)
+    return Audit(entries, reader.unreadable_count + torn, read_books(folder.database)).verdict()
 
 
 def main() -> int:
     """Prove the folder named on the command line; print JSON."""
-    folder = Path(sys.argv[1])
-    verdict = prove(folder / "ledger.jsonl", folder / "jobs.db")
+    verdict = prove(Folder(Path(sys.argv[1])))
     sys.stdout.write(json.dumps(asdict(verdict) | {"agree": verdict.agree}, indent=2) + "\n")
     return 0 if verdict.agree else 1
 

@@ -19,7 +19,8 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
-from conveyor._cli.demo.app import LEDGER_NAME, LOCK_SECONDS, STALLED_INTERVAL_SECONDS, make_app
+from conveyor._cli.demo.app import LOCK_SECONDS, STALLED_INTERVAL_SECONDS, make_app
+from conveyor._cli.demo.folder import Folder
 from conveyor._cli.demo.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, required=True)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # old files have much to warn of; what cannot be parsed is an error anyway
-    anyio.run(partial(_work, arguments.folder, arguments.concurrency), backend=arguments.backend)
+    anyio.run(partial(_work, Folder(arguments.folder), arguments.concurrency), backend=arguments.backend)
 
 
-async def _work(folder: Path, concurrency: int) -> None:
+async def _work(folder: Folder, concurrency: int) -> None:
     ended = anyio.Event()
     tell = partial(anyio.from_thread.run_sync, ended.set, token=anyio.lowlevel.current_token())
     threading.Thread(target=_watch_parent, args=(tell,), name="parent watch", daemon=True).start()
-    with Ledger(folder / LEDGER_NAME) as ledger:
+    with Ledger(folder.ledger) as ledger:
         app = make_app(folder, ledger).app
         worker = app.worker(
             concurrency=concurrency,

@@ -112,6 +112,22 @@ class FetchingConformance(StoreKit):
         assert list(await hand.repeat_fetch()) == []
         assert await workshop.state("c") is JobState.WAITING
 
+    async def test_a_fetch_number_stands_for_its_own_jobs_alone(self, workshop: Workshop) -> None:
+        await workshop.add("a", "b", "c")
+        hand = await workshop.hand()
+        first, second = await hand.fetch(1), await hand.fetch(1)
+        assert list(await hand.repeat_fetch()) == list(second)
+        hand.fetches = 1
+        assert list(await hand.repeat_fetch()) == list(first)
+        assert await workshop.state("c") is JobState.WAITING
+
+    async def test_the_same_fetch_number_locks_nothing_new_after_an_empty_answer(self, workshop: Workshop) -> None:
+        hand = await workshop.hand()
+        assert list(await hand.fetch()) == []
+        await workshop.add("a")
+        assert list(await hand.repeat_fetch()) == []
+        assert await workshop.state("a") is JobState.WAITING
+
     async def test_the_same_fetch_number_does_not_give_what_another_session_has_now(self, workshop: Workshop) -> None:
         await workshop.add("a")
         hand = await workshop.hand()

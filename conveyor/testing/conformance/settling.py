@@ -115,7 +115,7 @@ class SettlingConformance(StoreKit):
         job = await workshop.fetched("a", remove_on_complete=True)
         settlement = ending(lock_of(job), Command.COMPLETE, is_removed=True)
         await workshop.settle(settlement)
-        await workshop.add("a")
+        await workshop.jobs.save_job(workshop.new("a", payload=b"[2]"))
         await workshop.settle(settlement)
         assert await workshop.state("a") is JobState.WAITING
 
