@@ -1,0 +1,130 @@
+"""What commands print: data on stdout as a table or JSON, talk on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from conveyor._cli.parameters import Format
+
+__all__ = ["age", "in_words", "say", "show_page", "show_record", "show_records", "write", "write_json", "write_table"]
+
+# Nothing is cut where a program reads on.
+_WIDTH_OF_FILES: Final = 10_000
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
+
+
+def say(text: str) -> None:
+    """Tell something that is not data."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the command line speaks
+
+
+def write(text: str) -> None:
+    """Print a line of data, with nothing in it that a terminal would obey."""
+    print(_printable(text))  # noqa: T201 - the command line speaks
+
+
+def write_json(value: object, *, on_one_line: bool = False) -> None:
+    """Print a JSON value."""
+    # Backslash escapes keep control characters away from the terminal.
+    print(json.dumps(value, ensure_ascii=False, indent=None if on_one_line else 2))  # noqa: T201
+
+
+def show_record(record: Mapping[str, Any], output: Format) -> None:
+    """Print one object; as a table, a line for each of its fields."""
+    if output == "table":
+        write_table((), [(key, _flat(value)) for key, value in record.items()])
+    else:
+        write_json(record, on_one_line=output == "jsonl")
+
+
+def show_records(
+    records: Sequence[Mapping[str, Any]],
+    output: Format,
+    titles: Sequence[str],
+    row: Callable[[Mapping[str, Any]], Sequence[object]],
+) -> None:
+    """Print several objects: as a table of the cells that `row` makes, an array, or an object a line."""
+    if output == "json":
+        write_json(records)
+    elif output == "jsonl":
+        for record in records:
+            write_json(record, on_one_line=True)
+    else:
+        write_table(titles, [row(record) for record in records])
+
+
+def show_page(
+    key: str,
+    records: Sequence[Mapping[str, Any]],
+    next_cursor: str | None,
+    output: Format,
+    titles: Sequence[str],
+    row: Callable[[Mapping[str, Any]], Sequence[object]],
+) -> None:
+    """Print some of many objects; as JSON, in one object with the cursor that leads on."""
+    if output == "json":
+        write_json({key: records, "next_cursor": next_cursor})
+        return
+    show_records(records, output, titles, row)
+    if next_cursor is not None:
+        say(f"there are more: --cursor {next_cursor}")
+
+
+def write_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print aligned columns; to a terminal they fit its width, elsewhere nothing is cut."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*titles, box=None, show_header=bool(titles), header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    if not titles:
+        table.add_column(no_wrap=True, style="bold")
+        table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else _printable(str(cell)), overflow="fold") for cell in row))
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_FILES)
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))  # noqa: T201
+
+
+def age(moment: str | None) -> str:
+    """Return how long ago an ISO 8601 time was."""
+    if moment is None:
+        return ""
+    return in_words((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+
+
+def in_words(seconds: float) -> str:
+    """Return a span of time as people say it, in its largest unit.
+
+    >>> in_words(200)
+    '3m'
+    """
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return "\n".join(value) or "-"
+    if value is None:
+        return "-"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    # What a job carries may come from anybody, and must not steer the terminal of who looks at it.
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,0 +1,1 @@
+"""What only trio can show, run by pytest-trio."""
