@@ -21,6 +21,7 @@ nox.options.sessions = ["ci"]
 # The tools are those beside the Python that runs nox, whether or not its environment is activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
+ROOT: Final = Path(__file__).parent
 PYTHONS: Final = ["3.11", "3.12", "3.13"]
 
 
@@ -36,7 +37,7 @@ def types(session: nox.Session) -> None:
     """Check types with mypy and basedpyright, and that every public name has a known type."""
     session.run("mypy")
     # Every example's file is called main, so each is a check of its own.
-    for example in sorted(Path("examples").glob("*/main.py")):
+    for example in sorted((ROOT / "examples").glob("*/main.py")):
         session.run("mypy", str(example))
     session.run("basedpyright")
     session.run("basedpyright", "--verifytypes", "conveyor", "--ignoreexternal")
@@ -122,7 +123,7 @@ def wheel(session: nox.Session) -> None:
     session.install("--quiet", str(built))
     session.chdir(out)
     session.run("conveyor", "version")
-    session.run("conveyor", "demo", "--files", "20")
+    session.run("conveyor", "demo", "--plain", "--limit", "30", "--files", str(ROOT / "conveyor"))
 
 
 @nox.session

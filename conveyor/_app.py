@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, Unpack
+from typing import TYPE_CHECKING, Final, Literal, Self, Unpack
 
 import anyio
 
@@ -130,7 +130,7 @@ class Conveyor:
                     await stopped.wait()
             tasks.cancel_scope.cancel()
 
-    async def __aenter__(self) -> Conveyor:
+    async def __aenter__(self) -> Self:
         """Open the store and every strategy."""
         self._task.enter()
         try:

@@ -85,9 +85,7 @@ class Plugins:
         """
         scheme, separator, _ = url.partition("://")
         if not separator or not scheme:
-            raise ConfigurationError(
-                f'{url!r} is no store URL; write for example "memory://" or "sqlite:///jobs.db"'
-            )
+            raise ConfigurationError(f'{url!r} is no store URL; write for example "memory://" or "sqlite:///jobs.db"')
         named = [(known, offer) for offer in self.stores for known in offer.provider.schemes]
         return self._choose("store", scheme, named)
 
@@ -108,7 +106,7 @@ class Plugins:
             raise PluginError(
                 offer.plugin.name,
                 offer.plugin.distribution,
-                f"it keeps version {offer.provider.contract_version} of the contracts, this conveyor {CONTRACT_VERSION}",
+                f"its contracts are of version {offer.provider.contract_version}, ours of {CONTRACT_VERSION}",
             )
         return offer.provider
 

@@ -211,7 +211,8 @@ class SchemaError(StoreError):
     def __init__(self, found: int, wanted: int) -> None:
         self.found = found
         self.wanted = wanted
-        mend = "run: conveyor store migrate" if found < wanted else "upgrade conveyor: the store was migrated by a newer one"
+        is_old = found < wanted
+        mend = "run: conveyor store migrate" if is_old else "upgrade conveyor: a newer one migrated the store"
         super().__init__(f"the store's schema is at version {found}, this conveyor needs {wanted}; {mend}")
 
 

@@ -25,10 +25,13 @@ COMMANDS: Final = (
 
 _HELP: Final = """Background jobs for trio and asyncio programs.
 
-An app is named by module:attr (--app, CONVEYOR_APP, or [tool.conveyor] app in pyproject.toml), a store by its URL (--store, CONVEYOR_STORE, or [tool.conveyor] store). Data goes to stdout, talk to stderr.
-"""  # noqa: E501 - the help formatter wraps it
+An app is named by module:attr, a store by its URL: with --app and --store,
+CONVEYOR_APP and CONVEYOR_STORE, or app and store in [tool.conveyor] of
+pyproject.toml, in this order.
 
-_EPILOGUE: Final = """Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 store unreachable, 5 refused, 6 schema, 130 interrupted.
+Data goes to stdout, talk to stderr. Exit codes: 0 ok, 1 failed, 2 usage,
+3 not found, 4 store unreachable, 5 refused, 6 schema, 130 interrupted.
+
 Examples:
   conveyor demo
   conveyor worker hello:app --queues emails:3 reports:1
@@ -40,13 +43,13 @@ def make_app() -> App:
     """Return the command line, ready to parse."""
     from cyclopts import App
 
-    # Plain help starts faster than rich's, and looks the same in a terminal and in a file.
+    from conveyor._cli.help import TwoColumns
+
     app = App(
         name="conveyor",
         help=_HELP,
-        help_epilogue=_EPILOGUE,
         help_format="plaintext",
-        help_formatter="plain",
+        help_formatter=TwoColumns(),
         version=f"conveyor {__version__}",
     )
     for order, (name, import_path, summary) in enumerate(COMMANDS):

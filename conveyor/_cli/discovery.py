@@ -77,7 +77,9 @@ def _import(name: str) -> ModuleType:
             raise ConfigurationError(f"no module {name!r} in {folder} or installed: {_near(name, folder)}") from exc
         raise ConfigurationError(f"importing {name!r} failed: {exc} (see where: --verbose)") from exc
     except Exception as exc:  # whatever a user's module may raise
-        raise ConfigurationError(f"importing {name!r} failed: {type(exc).__name__}: {exc} (see where: --verbose)") from exc
+        raise ConfigurationError(
+            f"importing {name!r} failed: {type(exc).__name__}: {exc} (see where: --verbose)"
+        ) from exc
 
 
 def _near(name: str, folder: str) -> str:
@@ -97,9 +99,7 @@ def _pick(module: ModuleType, attribute: str) -> Conveyor:
         found = getattr(found, part)
     if not isinstance(found, Conveyor):
         kind = type(found).__name__
-        raise ConfigurationError(
-            f"{module.__name__}:{attribute} is a {kind}, not a Conveyor: {_apps_in(module, apps)}"
-        )
+        raise ConfigurationError(f"{module.__name__}:{attribute} is a {kind}, not a Conveyor: {_apps_in(module, apps)}")
     return found
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from conveyor._cli.parameters import Format
 
-__all__ = ["age", "in_words", "say", "show_page", "show_record", "show_records", "write", "write_json", "write_table"]
+__all__ = ["age", "in_words", "say", "show_record", "show_records", "write", "write_json", "write_table"]
 
 # Nothing is cut where a program reads on.
 _WIDTH_OF_FILES: Final = 10_000
@@ -59,30 +59,15 @@ def show_records(
         write_table(titles, [row(record) for record in records])
 
 
-def show_page(
-    key: str,
-    records: Sequence[Mapping[str, Any]],
-    next_cursor: str | None,
-    output: Format,
-    titles: Sequence[str],
-    row: Callable[[Mapping[str, Any]], Sequence[object]],
-) -> None:
-    """Print some of many objects; as JSON, in one object with the cursor that leads on."""
-    if output == "json":
-        write_json({key: records, "next_cursor": next_cursor})
-        return
-    show_records(records, output, titles, row)
-    if next_cursor is not None:
-        say(f"there are more: --cursor {next_cursor}")
-
-
 def write_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print aligned columns; to a terminal they fit its width, elsewhere nothing is cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*titles, box=None, show_header=bool(titles), header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        *titles, box=None, show_header=bool(titles), header_style="bold", pad_edge=False, padding=(0, 2, 0, 0)
+    )
     if not titles:
         table.add_column(no_wrap=True, style="bold")
         table.add_column(overflow="fold")

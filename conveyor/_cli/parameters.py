@@ -31,7 +31,13 @@ class CommonOptions:
     """What every command takes."""
 
     verbose: Annotated[
-        bool, Parameter(name=("--verbose", "-v"), negative="", help="Show the traceback of an error (or set CONVEYOR_TRACEBACK=1).")
+        bool,
+        Parameter(
+            name=("--verbose", "-v"),
+            negative="",
+            show_default=False,
+            help="Show the traceback of an error (or set CONVEYOR_TRACEBACK=1).",
+        ),
     ] = False
 
 
@@ -40,7 +46,8 @@ class OutputOptions(CommonOptions):
     """What every command takes that prints data."""
 
     output: Annotated[
-        Format, Parameter(name=("--output", "-o"), help="How to print: for people, as JSON, or as one JSON value a line.")
+        Format,
+        Parameter(name=("--output", "-o"), help="Print for people, as JSON, or as one JSON value a line."),
     ] = "table"
 
 
@@ -50,7 +57,9 @@ class StoreOptions(OutputOptions):
 
     store: Annotated[
         str | None,
-        Parameter(help="URL of the store; else CONVEYOR_STORE, else [tool.conveyor] store, else sqlite:///conveyor.db."),
+        Parameter(
+            help="URL of the store; else CONVEYOR_STORE, else [tool.conveyor] store, else sqlite:///conveyor.db."
+        ),
     ] = None
     app: Annotated[str | None, Parameter(help=APP_HELP)] = None
 

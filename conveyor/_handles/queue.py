@@ -10,17 +10,16 @@ from conveyor._services import jobs, queues
 from conveyor._services.context import JobContext
 from conveyor._services.handlers import make_handler
 from conveyor.errors import JobNotFoundError
-from conveyor.model.options import NOW, check_name, parse_job_keywords
 from conveyor.model.durations import parse_duration
+from conveyor.model.options import NOW, check_name, parse_job_keywords
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from conveyor._services.services import Services
     from conveyor.model.durations import Duration
     from conveyor.model.job import NewJob
     from conveyor.model.options import JobKeywords, JobOptions, Placement
-    from conveyor.model.outcomes import Cancel, Completed, Failed, Retry, Snooze
     from conveyor.model.states import JobState
 
 __all__ = ["JobDecorator", "Queue"]
@@ -86,7 +85,7 @@ class Queue:
     def new(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> NewJob:
         """Make a job of JSON data without adding it, for `add_many`."""
         laid_over, placement = parse_job_keywords(options, self._options, self._placement)
-        return queues.make_job(self._services, self.name, name, data, laid_over, placement)
+        return queues.make_job(self._services, self.name, name, data, options=laid_over, placement=placement)
 
     async def add(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> Job[Any]:
         """Add a job by its handler's name; `data` is the JSON object of the handler's arguments.

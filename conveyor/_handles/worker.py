@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from conveyor._handles.same_task import SameTask
 
@@ -25,7 +25,7 @@ class AppWorker:
         self._opened: AbstractAsyncContextManager[Worker] | None = None
         self._task = SameTask("app.worker()")
 
-    async def __aenter__(self) -> AppWorker:
+    async def __aenter__(self) -> Self:
         """Start working."""
         self._task.enter()
         self._opened = self._open_worker()

@@ -58,6 +58,7 @@ class Executor:
         curves: Mapping[str, Curve],
         board: Board,
         deadlines: Deadlines,
+        *,
         thread_limiter: anyio.CapacityLimiter,
     ) -> None:
         """Bind to what a run needs."""

@@ -33,9 +33,7 @@ logger: Final = logging.getLogger("conveyor.worker")
 class Settler:
     """Empties the board's outboxes into the store."""
 
-    def __init__(
-        self, store: Store, board: Board, fetcher: Fetcher, options: WorkerOptions, wakeup: Wakeup
-    ) -> None:
+    def __init__(self, store: Store, board: Board, fetcher: Fetcher, options: WorkerOptions, wakeup: Wakeup) -> None:
         """Bind to a board and the fetcher that sends its wants along."""
         self._store = store
         self._board = board

@@ -8,11 +8,10 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.abc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import anyio.abc
 
 __all__ = ["INTERRUPTED", "watch_signals"]
 
@@ -34,7 +33,7 @@ async def watch_signals(
             if count == 1:
                 logger.info("%s: stopping; running jobs may end. Once more cancels them", name)
                 stop()
-            elif count == 2:  # noqa: PLR2004 - the second signal
+            elif count == 2:
                 logger.warning("%s again: cancelling; running jobs are handed back. Once more exits at once", name)
                 cancel()
             else:

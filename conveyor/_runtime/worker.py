@@ -17,6 +17,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.abc
 import sniffio
 from attrs import define
 
@@ -36,8 +37,6 @@ from conveyor.model.sessions import SessionInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import anyio.abc
 
     from conveyor._runtime.event_bus import EventBus
     from conveyor._services.handlers import HandlerRegistry
@@ -93,7 +92,7 @@ class Worker:
             equipment.curves,
             self._board,
             self._deadlines,
-            anyio.CapacityLimiter(options.concurrency),
+            thread_limiter=anyio.CapacityLimiter(options.concurrency),
         )
         self._slots: list[Slot] = []
         self._stopping = anyio.Event()
@@ -182,8 +181,8 @@ class Worker:
             try:
                 await self._settler.flush()
                 await self._equipment.store.sessions.close(self._session.info.id)
-            except StoreError as exc:
-                logger.error("the last writes of this worker failed; its jobs will be reclaimed: %s", exc)
+            except StoreError:
+                logger.exception("the last writes of this worker failed; its jobs will be reclaimed")
         if in_time.cancelled_caught:
             logger.error("the last writes of this worker took too long; its jobs will be reclaimed")
 
@@ -193,9 +192,8 @@ class Worker:
             self._fetcher.notice_work(queue_name)
         if kind in (NotificationKind.DELAYED, NotificationKind.CHANGED, NotificationKind.ANYTHING):
             self._promoter.look_again()
-        if kind is NotificationKind.REVOKED and job_id in self._board.running:
-            self._renewer.check_soon()
-        elif kind is NotificationKind.ANYTHING and self._board.running:
+        is_mine = kind is NotificationKind.REVOKED and job_id in self._board.running
+        if is_mine or (kind is NotificationKind.ANYTHING and self._board.running):
             self._renewer.check_soon()
 
 

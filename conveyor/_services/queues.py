@@ -46,7 +46,7 @@ MOST_LISTED: Final = 1000
 
 
 def make_job(
-    services: Services, queue_name: str, name: str, data: object, options: JobOptions, placement: Placement
+    services: Services, queue_name: str, name: str, data: object, *, options: JobOptions, placement: Placement
 ) -> NewJob:
     """Make a job of any JSON data; where this program has a handler of the name, the data must fit it.
 
@@ -193,5 +193,3 @@ def _settled(state: JobState | str) -> JobState:
     if parsed not in SETTLED_STATES:
         raise ConfigurationError(f"only completed, failed and cancelled jobs have ended; got {parsed.value!r}")
     return parsed
-
-

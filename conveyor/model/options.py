@@ -47,9 +47,7 @@ def _is_bool(_: object, attribute: Attribute[bool], value: bool) -> None:
 
 def _is_backoff(_: object, attribute: Attribute[Backoff | None], value: Backoff | None) -> None:
     if value is not None and not isinstance(value, Backoff):
-        raise ConfigurationError(
-            f"{attribute.name} must be made by fixed(), exponential() or by_name(), got {value!r}"
-        )
+        raise ConfigurationError(f"{attribute.name} must be made by fixed(), exponential() or by_name(), got {value!r}")
 
 
 def _timeout(value: Duration | None) -> timedelta | None:

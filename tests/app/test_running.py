@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from conveyor import Cancel, Completed, Failed, JobContext, JobState, Progress, Retry, Snooze, Stop, by_name, fixed
 from conveyor.errors import ConfigurationError, JobFailedError
 from conveyor.model.job import AttemptOutcome
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-async def outcomes_of(job: Job[object]) -> Sequence[AttemptOutcome]:
+async def outcomes_of(job: Job[Any]) -> Sequence[AttemptOutcome]:
     """Return how the runs of a job ended."""
     return [attempt.outcome for attempt in await job.attempts()]
 
@@ -196,9 +197,11 @@ async def test_progress_and_logs_are_seen_while_the_job_runs(app: Conveyor) -> N
 
     async with app, app.worker():
         job = await report.add()
-        with anyio.fail_after(10):
-            while (await job.refresh()).progress is None or len(await job.logs()) < 2:
-                await anyio.sleep(0.005)
+
+        async def is_told() -> bool:
+            return (await job.refresh()).progress is not None and len(await job.logs()) == 2
+
+        await eventually(is_told)
         assert job.progress == Progress(1.0, 3.0)
         assert job.state is JobState.ACTIVE
         assert [(line.message, line.attempt) for line in await job.logs()] == [("first", 1), ("second", 1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -12,6 +12,7 @@ from conveyor import Conveyor, JobContext, JobState
 from conveyor.errors import InvalidJobStateError, JobFailedError
 from conveyor.model.queries import Want
 from conveyor.model.sessions import SessionInfo
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from conveyor import Job
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-async def wait_for_state(job: Job[object], state: JobState) -> None:
+async def wait_for_state(job: Job[Any], state: JobState) -> None:
     """Look until a job is in a state."""
-    with anyio.fail_after(10):
-        while (await job.refresh()).state is not state:
-            await anyio.sleep(0.005)
+
+    async def is_there() -> bool:
+        return (await job.refresh()).state is state
+
+    await eventually(is_there)
 
 
 async def test_a_timeout_cancels_the_handler_and_fails_the_attempt(app: Conveyor) -> None:
@@ -121,12 +124,13 @@ async def test_a_thread_handler_is_told_that_it_was_cancelled(app: Conveyor) -> 
 
     async with app, app.worker():
         job = await spin.add()
-        with anyio.fail_after(10):
-            while not await job.logs():
-                await anyio.sleep(0.005)
-            await job.cancel()
-            while not noticed:
-                await anyio.sleep(0.005)
+        await eventually(job.logs)
+        await job.cancel()
+
+        async def is_noticed() -> bool:
+            return bool(noticed)
+
+        await eventually(is_noticed)
 
 
 async def test_cancelling_a_waiting_job_keeps_it_from_running(app: Conveyor) -> None:
@@ -211,15 +215,17 @@ async def test_an_error_in_the_program_hands_running_jobs_back_at_once(app: Conv
         await anyio.sleep_forever()
 
     async with app:
-        job = None
+        job = await never.add()
         with pytest.raises(ZeroDivisionError):
-            async with app.worker():
-                job = await never.add()
-                await started.wait()
-                _ = 1 / 0
-        assert job is not None
+            await _divide_once_started(app, started)
         assert (await job.refresh()).state is JobState.WAITING
         assert job.data.attempts_made == 0
+
+
+async def _divide_once_started(app: Conveyor, started: anyio.Event) -> None:
+    async with app.worker():
+        await started.wait()
+        _ = 1 / 0
 
 
 async def test_cancelling_the_program_hands_running_jobs_back(app: Conveyor) -> None:
@@ -245,7 +251,7 @@ async def test_the_jobs_of_a_dead_worker_are_recovered(app: Conveyor) -> None:
         return "recovered"
 
     async with app:
-        store = app._services.store  # noqa: SLF001 - a dead worker is made by hand
+        store = app._services.store
         job = await survive.add()
         brief = timedelta(milliseconds=1)
         await store.sessions.open(SessionInfo("dead" * 8, "nowhere", 1, "none"), brief)

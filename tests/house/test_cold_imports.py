@@ -20,15 +20,7 @@ HEAVY: Final = (
     "sqlite3",
     "trio",
 )
-HELP: Final = """
-import sys
-sys.argv = ["conveyor", "--help"]
-from conveyor.__main__ import main
-try:
-    main()
-except SystemExit as exit:
-    assert not exit.code, exit.code
-"""
+HELP: Final = "from conveyor.__main__ import main; assert main(['--help']) == 0"
 
 
 def imported_by(program: str) -> set[str]:

@@ -22,7 +22,6 @@ SAY: Final = {
     "actor": "handler",
     "adapter": "strategy",
     "broker": "store",
-    "bulk": "many",
     "canvas": "flow",
     "claim": "fetch",
     "claimed": "fetched",

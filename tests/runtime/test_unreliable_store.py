@@ -12,10 +12,11 @@ import pytest
 from conveyor import Conveyor, JobState
 from conveyor._runtime import maintenance, transient
 from conveyor.testing.stores import open_store
+from tests.eventually import eventually
 from tests.runtime.conftest import Spoiler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -27,12 +28,21 @@ def _retry_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "RETRY_SECONDS", 0.01)
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Look until a plain condition holds."""
+
+    async def holds() -> object:
+        return condition()
+
+    await eventually(holds)
+
+
 @asynccontextmanager
 async def spoiled_app() -> AsyncIterator[tuple[Spoiler, Conveyor]]:
     """Open an app over a memory store that can be spoiled."""
     async with open_store("memory://") as store:
         spoiler = Spoiler(store)
-        app = Conveyor(spoiler)  # type: ignore[arg-type]  # it stands for a store by delegation
+        app = Conveyor(spoiler)
         async with app:
             yield spoiler, app
 
@@ -77,9 +87,7 @@ async def test_a_worker_that_cannot_renew_stops_its_handlers_before_the_lock_end
             began = anyio.current_time()
             for method in ("extend_locks", "renew", "fetch_jobs", "release_locks"):
                 spoiler.spoil(method, 1000)
-            with anyio.fail_after(10):
-                while not stopped_at:
-                    await anyio.sleep(0.005)
+            await until(lambda: stopped_at)
             assert stopped_at[0] - began < 0.3
             assert (await job.refresh()).state is JobState.ACTIVE
             for method in ("extend_locks", "renew", "fetch_jobs", "release_locks"):
@@ -145,11 +153,17 @@ async def test_jobs_fetched_ahead_that_do_not_start_go_back() -> None:
 
         await hold.add_many([hold.new() for _ in range(10)])
         async with app.worker(concurrency=2, prefetch=4):
-            with anyio.fail_after(10):
-                while (await app.queue("work").counts())[JobState.ACTIVE] != 6:
-                    await anyio.sleep(0.005)
-                while (await app.queue("work").counts())[JobState.ACTIVE] != 2:
-                    await anyio.sleep(0.005)
+
+            async def count_active() -> int:
+                return await app.queue("work").count(JobState.ACTIVE)
+
+            active: list[int] = []
+
+            async def has_fallen() -> bool:
+                active.append(await count_active())
+                return active[-1] == 2 and 6 in active
+
+            await eventually(has_fallen)
             release.set()
 
 
@@ -178,9 +192,7 @@ async def test_queues_share_a_worker_by_weight() -> None:
 
             await app.queue(name).add_many([app.queue(name).new("note", {"queue": name}) for _ in range(90)])
         async with app.worker({"often": 3, "seldom": 1}, concurrency=4, prefetch=0):
-            with anyio.fail_after(10):
-                while len(ran) < 180:
-                    await anyio.sleep(0.005)
+            await until(lambda: len(ran) == 180)
         assert 20 <= ran[:100].count("seldom") <= 30
 
 

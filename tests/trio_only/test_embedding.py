@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 from conveyor import Conveyor, JobState
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from conveyor import Job
 
+
+async def is_active(job: Job[object]) -> bool:
+    """Look whether a job runs."""
+    return (await job.refresh()).state is JobState.ACTIVE
 
 
 def make_app(folder: Path) -> tuple[Conveyor, Callable[[], int]]:
@@ -24,7 +31,7 @@ def make_app(folder: Path) -> tuple[Conveyor, Callable[[], int]]:
 
     @app.queue("work").job()
     async def double(number: int) -> int:
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         return number * 2
 
     @app.queue("work").job()
@@ -61,8 +68,7 @@ async def test_the_hosts_cancel_scope_reaches_a_handler_and_its_job_waits_again(
         with trio.CancelScope() as scope:
             async with app.worker("work"):
                 job = await app.queue("work").add("hang")
-                while (await job.refresh()).state is not JobState.ACTIVE:
-                    await trio.sleep(0.005)
+                await eventually(partial(is_active, job))
                 scope.cancel()
         assert scope.cancelled_caught
         assert stopped() == 1
@@ -79,8 +85,7 @@ async def test_a_crash_in_the_hosts_nursery_closes_the_app_in_order(tmp_path: Pa
     with pytest.RaisesGroup(pytest.RaisesExc(LookupError, match="elsewhere")):
         async with trio.open_nursery() as nursery, app, app.worker("work"):
             job = await app.queue("work").add("hang")
-            while (await job.refresh()).state is not JobState.ACTIVE:
-                await trio.sleep(0.005)
+            await eventually(partial(is_active, job))
             nursery.start_soon(crash)
             await trio.sleep_forever()
     assert stopped() == 1

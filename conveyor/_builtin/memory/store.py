@@ -62,7 +62,7 @@ def open_memory(url: str, injector: Injector) -> AbstractAsyncContextManager[Sto
 
 @asynccontextmanager
 async def _opened(injector: Injector) -> AsyncIterator[Store]:
-    store = MemoryStore(injector.get(Clock))  # type: ignore[type-abstract]  # contracts are the injector's keys
+    store = MemoryStore(injector.get(Clock))
     try:
         yield store
     finally:

@@ -18,31 +18,43 @@ if TYPE_CHECKING:
 
 __all__ = ["save_job", "save_jobs"]
 
-_NewRow: TypeAlias = tuple[int, str, str, str, str, int, int, int, bytes, bytes | None, int, int]
+# The rows of one job in the tables jobs and live.
+_JobRow: TypeAlias = tuple[int, str, str, str, bytes, bytes | None, int]
+_LiveRow: TypeAlias = tuple[int, str, str, str, int, int, int, int]
 
 
 def save_job(transaction: Transaction, job: NewJob) -> AddReceipt:
     """Add one job."""
     transaction.make_queue(job.queue_name)
-    row = _row(transaction, job, transaction.take_seqs(1)[0])
-    if transaction.connection.execute(sql("jobs/save_jobs"), row).rowcount:
+    seq = transaction.take_seqs(1)[0]
+    if transaction.connection.execute(sql("jobs/save_jobs"), _job_row(transaction, job, seq)).rowcount:
+        transaction.connection.execute(sql("jobs/save_jobs_live"), _live_row(transaction, job, seq))
         return AddReceipt(job.id)
-    return _look_closer(transaction, job, row)
+    return _look_closer(transaction, job, seq)
 
 
 def save_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
     """Add jobs; answer in the order of the input."""
+    if not jobs:
+        return ()
     for queue_name in {job.queue_name for job in jobs}:
         transaction.make_queue(queue_name)
-    seqs = transaction.take_seqs(len(jobs))
-    rows = [_row(transaction, job, seq) for job, seq in zip(jobs, seqs, strict=True)]
-    added = transaction.connection.executemany(sql("jobs/save_jobs"), rows).rowcount if rows else 0
+    numbered = list(zip(jobs, transaction.take_seqs(len(jobs)), strict=True))
+    rows = [_job_row(transaction, job, seq) for job, seq in numbered]
+    added = transaction.connection.executemany(sql("jobs/save_jobs"), rows).rowcount
     if added == len(rows):
+        live_rows = [_live_row(transaction, job, seq) for job, seq in numbered]
+        transaction.connection.executemany(sql("jobs/save_jobs_live"), live_rows)
         return [AddReceipt(job.id) for job in jobs]
-    return [_look_closer(transaction, job, row) for job, row in zip(jobs, rows, strict=True)]
+    return [_look_closer(transaction, job, seq) for job, seq in numbered]
 
 
-def _row(transaction: Transaction, job: NewJob, seq: int) -> _NewRow:
+def _job_row(transaction: Transaction, job: NewJob, seq: int) -> _JobRow:
+    options = encode_options(job.options)
+    return seq, job.id, job.queue_name, job.name, job.payload, options, transaction.now
+
+
+def _live_row(transaction: Transaction, job: NewJob, seq: int) -> _LiveRow:
     now = due_at = transaction.now
     state = "waiting"
     if job.delay is not None:
@@ -56,30 +68,14 @@ def _row(transaction: Transaction, job: NewJob, seq: int) -> _NewRow:
         transaction.hint(NotificationKind.ADDED, job.queue_name)
     options = job.options
     order_at, order_seq = (-1 - due_at, -1 - seq) if options.lifo else (due_at, seq)
-    return (
-        seq,
-        job.id,
-        job.queue_name,
-        job.name,
-        state,
-        options.priority,
-        order_at,
-        order_seq,
-        job.payload,
-        encode_options(options),
-        now,
-        due_at,
-    )
+    return seq, job.queue_name, job.name, state, options.priority, order_at, order_seq, due_at
 
 
-def _look_closer(transaction: Transaction, job: NewJob, row: _NewRow) -> AddReceipt:
+def _look_closer(transaction: Transaction, job: NewJob, seq: int) -> AddReceipt:
+    """Answer for one of several jobs whose ids were not all new."""
     connection = transaction.connection
     content = (job.id, job.queue_name, job.name, job.payload)
-    known = connection.execute(sql("jobs/save_jobs_known"), content).fetchone()
-    if known is not None:
-        return AddReceipt(job.id, Added.ADDED if known[0] else Added.DUPLICATE)
-    (is_same,) = connection.execute(sql("jobs/save_jobs_removed"), content).fetchone()
-    if not is_same:
-        connection.execute(sql("jobs/save_jobs_forget"), (job.id,))
-        connection.execute(sql("jobs/save_jobs"), row)
-    return AddReceipt(job.id)
+    known_seq, is_same = connection.execute(sql("jobs/save_jobs_known"), content).fetchone()
+    if known_seq == seq:  # it was added just now
+        connection.execute(sql("jobs/save_jobs_live"), _live_row(transaction, job, seq))
+    return AddReceipt(job.id, Added.ADDED if is_same else Added.DUPLICATE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.sqlite.reading import find_job
+from conveyor._builtin.sqlite.removing import delete_jobs
 from conveyor._builtin.sqlite.rows import error_column
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
@@ -17,14 +18,7 @@ if TYPE_CHECKING:
     from conveyor._builtin.sqlite.writer import Transaction
     from conveyor.model.job import JobData
 
-__all__ = ["cancel_job", "delete_jobs", "promote_delayed_jobs", "promote_job", "remove_job", "rerun_job"]
-
-_REMOVALS = (
-    "jobs/remove_job",
-    "jobs/remove_job_settled",
-    "jobs/remove_job_logs",
-    "jobs/remove_job_attempts",
-)
+__all__ = ["cancel_job", "promote_delayed_jobs", "promote_job", "remove_job", "rerun_job"]
 
 
 def cancel_job(transaction: Transaction, job_id: str, reason: str) -> JobData:
@@ -34,7 +28,7 @@ def cancel_job(transaction: Transaction, job_id: str, reason: str) -> JobData:
     transition(job_id, job.state, Command.CANCEL)
     error = error_column(ErrorInfo("Cancelled", reason))
     connection.execute(sql("jobs/cancel_job"), (job_id, transaction.now, error))
-    connection.execute(sql("jobs/cancel_job_live"), (job_id,))
+    connection.execute(sql("jobs/remove_job_live"), (job_id,))
     if job.state is JobState.ACTIVE:
         transaction.hint(NotificationKind.REVOKED, job.queue_name, job_id)
     transaction.hint(NotificationKind.FINISHED, job.queue_name)
@@ -69,9 +63,11 @@ def rerun_job(transaction: Transaction, job_id: str, payload: bytes | None) -> J
     job = find_job(connection, job_id)
     transition(job_id, job.state, Command.RERUN)
     seq = transaction.take_seqs(1)[0]
-    connection.execute(sql("jobs/rerun_job"), (job_id, seq, transaction.now, job.options.lifo, payload))
+    live = (job_id, seq, transaction.now, job.name, job.options.lifo)
     connection.execute(sql("jobs/rerun_job_attempt"), (job_id,))
-    connection.execute(sql("jobs/rerun_job_settled"), (job_id,))
+    connection.execute(sql("jobs/rerun_job_live"), live)
+    connection.execute(sql("jobs/remove_job_history"), (job_id,))
+    connection.execute(sql("jobs/rerun_job"), (job_id, seq, payload))
     transaction.hint(NotificationKind.ADDED, job.queue_name)
     return find_job(connection, job_id)
 
@@ -81,10 +77,3 @@ def remove_job(transaction: Transaction, job_id: str) -> None:
     job = find_job(transaction.connection, job_id)
     transition(job_id, job.state, Command.REMOVE)
     delete_jobs(transaction, [job_id])
-
-
-def delete_jobs(transaction: Transaction, job_ids: Sequence[str]) -> None:
-    """Delete jobs whatever their state, with their logs and history."""
-    rows = [(job_id,) for job_id in job_ids]
-    for statement in _REMOVALS:
-        transaction.connection.executemany(sql(statement), rows)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._builtin.sqlite.rows import job_from_row, micros_after
 from conveyor._builtin.sqlite.statements import sql
@@ -22,11 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch_jobs"]
 
+# Session id, fetch number, now.
+_Lock: TypeAlias = tuple[str, int, int]
+
 # So many fetches of one session may overtake each other.
 _FETCHES_REMEMBERED: Final = 1000
 _RECENT: Final = (1 << _FETCHES_REMEMBERED) - 1
 
-_PRIORITY, _ORDER_AT, _ORDER_SEQ = 6, 18, 19
+_QUEUE, _NAME, _PRIORITY, _ORDER_AT, _ORDER_SEQ = 1, 2, 6, 18, 19
 _in_order: Final = itemgetter(_PRIORITY, _ORDER_AT, _ORDER_SEQ)
 
 
@@ -38,13 +40,17 @@ def fetch_jobs(
     Raises:
         StoreError: there is no such session.
     """
-    if not _begin_fetch(transaction, session_id, lock_duration, fetch_number):
-        return _repeated(transaction, wants, session_id, fetch_number)
-    jobs: list[JobData] = []
-    for want in wants:
-        if want.limit > 0:
-            jobs += map(job_from_row, _fetch(transaction, want, session_id, fetch_number))
-    return jobs
+    if _begin_fetch(transaction, session_id, lock_duration, fetch_number):
+        lock = (session_id, fetch_number, transaction.now)
+        locked = sum([_lock_jobs(transaction, want, lock) for want in wants if want.limit > 0])
+        if not locked:
+            return ()
+    rows = transaction.connection.execute(sql("jobs/fetch_jobs_locked"), (session_id, fetch_number)).fetchall()
+    if len(wants) == 1 and not wants[0].lifo:
+        rows.sort(key=_in_order)
+    else:
+        rows.sort(key=lambda row: _place(row, wants))
+    return [job_from_row(row) for row in rows]
 
 
 def _begin_fetch(transaction: Transaction, session_id: str, lock_duration: timedelta, fetch_number: int) -> bool:
@@ -69,27 +75,17 @@ def _begin_fetch(transaction: Transaction, session_id: str, lock_duration: timed
     return is_new
 
 
-def _fetch(transaction: Transaction, want: Want, session_id: str, fetch_number: int) -> Sequence[JobRow]:
+def _lock_jobs(transaction: Transaction, want: Want, lock: _Lock) -> int:
+    """Make the next jobs active; return how many."""
     connection = transaction.connection
     paused = {name for (name,) in connection.execute(sql("queues/get_paused_job_names"), (want.queue_name,))}
     if ALL_NAMES in paused:
-        return ()
-    lock = (session_id, fetch_number, transaction.now)
+        return 0
     if not (paused or want.lifo or want.job_name is not None):
-        rows = connection.execute(sql("jobs/fetch_jobs"), (*lock, want.queue_name, want.limit)).fetchall()
-        # The order of `returning` is not promised.
-        rows.sort(key=_in_order)
-        return rows
+        return connection.execute(sql("jobs/fetch_jobs"), (*lock, want.queue_name, want.limit)).rowcount
     picked = _pick_lifo(transaction, want) if want.lifo else _pick(transaction, want)
-    rows = connection.execute(sql("jobs/fetch_jobs_picked"), (*lock, json.dumps(picked))).fetchall()
-    place = {seq: index for index, seq in enumerate(picked)}
-    rows.sort(key=lambda row: place[_seq(row)])
-    return rows
-
-
-def _seq(row: JobRow) -> int:
-    order_seq: int = row[_ORDER_SEQ]
-    return order_seq if order_seq >= 0 else -1 - order_seq
+    connection.executemany(sql("jobs/fetch_jobs_picked"), [(*lock, seq) for seq in picked])
+    return len(picked)
 
 
 def _pick(transaction: Transaction, want: Want) -> list[int]:
@@ -113,17 +109,13 @@ def _pick_lifo(transaction: Transaction, want: Want) -> list[int]:
     return picked
 
 
-def _repeated(transaction: Transaction, wants: Sequence[Want], session_id: str, fetch_number: int) -> Sequence[JobData]:
-    rows = transaction.connection.execute(sql("jobs/fetch_jobs_repeated"), (session_id, fetch_number)).fetchall()
-    return [job_from_row(row) for row in sorted(rows, key=lambda row: _place(row, wants))]
-
-
 def _place(row: JobRow, wants: Sequence[Want]) -> tuple[int, int, bool, int, int]:
-    """Return where the fetch that locked a job had put it among its answers."""
+    """Return where a fetch for these wants has a job that it locked among its answers."""
     order_at, order_seq = row[_ORDER_AT], row[_ORDER_SEQ]
+    is_plain = order_at >= 0
     for index, want in enumerate(wants):
-        if want.queue_name == row[1] and want.job_name in (None, row[2]):
-            if want.lifo and order_at >= 0:
+        if want.queue_name == row[_QUEUE] and want.job_name in {None, row[_NAME]}:
+            if want.lifo and is_plain:
                 order_at, order_seq = -order_at, -order_seq
-            return index, row[_PRIORITY], row[_ORDER_AT] >= 0, order_at, order_seq
-    return len(wants), row[_PRIORITY], order_at >= 0, order_at, order_seq
+            return index, row[_PRIORITY], is_plain, order_at, order_seq
+    return len(wants), row[_PRIORITY], is_plain, order_at, order_seq

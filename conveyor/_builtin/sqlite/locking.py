@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.sqlite.reading import find_job
+from conveyor._builtin.sqlite.removing import delete_jobs
 from conveyor._builtin.sqlite.rows import error_column, job_from_row, micros_after, span_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
@@ -80,10 +81,9 @@ def _give_up(transaction: Transaction, job: JobData, max_stalled: int) -> JobDat
     times = f"{job.stalled_count + 1} times, more often than max_stalled={max_stalled}"
     error = error_column(ErrorInfo("Stalled", f"its worker died or lost touch {times}"))
     connection.execute(sql("jobs/reclaim_stalled_jobs_failed"), (job.id, transaction.now, error))
-    connection.execute(sql("jobs/remove_job"), (job.id,))
+    connection.execute(sql("jobs/remove_job_live"), (job.id,))
     failed = find_job(connection, job.id)
     if job.options.remove_on_fail:
-        for statement in ("jobs/remove_job_settled", "jobs/remove_job_logs", "jobs/remove_job_attempts"):
-            connection.execute(sql(statement), (job.id,))
+        delete_jobs(transaction, [job.id])
     transaction.hint(NotificationKind.FINISHED, job.queue_name)
     return failed

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from conveyor._builtin.sqlite.changes import delete_jobs, rerun_job
+from conveyor._builtin.sqlite.changes import rerun_job
+from conveyor._builtin.sqlite.removing import delete_jobs
 from conveyor._builtin.sqlite.rows import job_from_row, span_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.errors import ConfigurationError, InvalidJobStateError
@@ -151,6 +152,7 @@ def _obliterate(transaction: Transaction, queue_name: str, force: bool) -> int:
     job_ids = [job_id for (job_id,) in connection.execute(sql("queues/obliterate"), (queue_name,))]
     delete_jobs(transaction, job_ids)
     connection.execute(sql("queues/obliterate_pauses"), (queue_name,))
+    transaction.forget_queue(queue_name)
     for job_id in active:
         transaction.hint(NotificationKind.REVOKED, queue_name, job_id)
     transaction.hint(NotificationKind.CHANGED, queue_name)

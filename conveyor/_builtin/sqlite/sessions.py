@@ -73,7 +73,7 @@ def _renew(transaction: Transaction, session_id: str, lock_duration: timedelta) 
 def _reconcile(
     transaction: Transaction, session_id: str, held: Sequence[Lock], last_fetch_number: int
 ) -> ReconcileReport:
-    rows = transaction.connection.execute(sql("sessions/reconcile"), (session_id,))
+    rows = transaction.connection.execute(sql("jobs/extend_locks_held"), (session_id,))
     known = [Lock(job_id, LockToken(session_id, number)) for job_id, number in rows]
     worker, store = set(held), set(known)
     dropped = [lock for lock in known if lock not in worker and lock.token.fetch_number <= last_fetch_number]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from conveyor._builtin.sqlite.removing import delete_jobs
 from conveyor._builtin.sqlite.rows import error_column, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
@@ -100,9 +101,7 @@ def _remove(transaction: Transaction, settlement: Settlement) -> bool:
     connection, lock = transaction.connection, _lock(settlement)
     if not connection.execute(sql("jobs/settle_jobs_removed"), (*lock, settlement.outcome)).rowcount:
         return False
-    connection.execute(sql("jobs/settle_jobs"), lock)
-    connection.execute(sql("jobs/remove_job_logs"), (settlement.job_id,))
-    connection.execute(sql("jobs/remove_job_attempts"), (settlement.job_id,))
+    delete_jobs(transaction, [settlement.job_id])
     connection.execute(sql("jobs/settle_jobs_prune"), (_REMOVED_REMEMBERED,))
     return True
 

@@ -63,6 +63,11 @@ class Transaction:
             self.connection.execute(sql("jobs/save_jobs_queue"), (queue_name,))
             self._queues.add(queue_name)
 
+    def forget_queue(self, queue_name: str) -> None:
+        """Forget a queue; whoever adds to it later in the group makes it anew."""
+        self.connection.execute(sql("queues/obliterate_queue"), (queue_name,))
+        self._queues.discard(queue_name)
+
     def undo(self, hints: dict[Notification, None]) -> None:
         """Return to these hints after a rollback to a savepoint."""
         self.hints = hints
@@ -128,7 +133,8 @@ class Writer:
         self._loop = loop
         self._peers = peers
         self._checkpointer = checkpointer
-        self._queue: queue.SimpleQueue[_Operation[object] | anyio.Event | _Signal] = queue.SimpleQueue()
+        self._gathering: list[_Operation[object]] = []
+        self._queue: queue.SimpleQueue[_Group | anyio.Event | _Signal] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._main, name=f"conveyor-sqlite {path.name}", daemon=True)
         self._is_open = False
         self._has_stopped = False
@@ -157,6 +163,7 @@ class Writer:
         if not self._is_open:
             return
         self._is_open = False
+        self._hand_over()
         self._queue.put(_Signal.STOP)
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
             await anyio.to_thread.run_sync(self._thread.join, _CLOSE_SECONDS, abandon_on_cancel=True)
@@ -179,12 +186,21 @@ class Writer:
         if not self._is_open:
             raise StoreError(f"the store of {str(self._path)!r} is closed")
         operation = _Operation(lambda transaction: work(transaction, *args))
-        self._queue.put(operation)
+        if not self._gathering:
+            # Not at once: those who run in the same turn of the event loop join the group. One hand-over and
+            # one commit for a hundred callers, and no race of the two threads for the interpreter.
+            self._loop.post(self._hand_over)
+        self._gathering.append(operation)
         with anyio.CancelScope(shield=True):
             await operation.done.wait()
         if operation.error is not None:
             raise operation.error
         return operation.value
+
+    def _hand_over(self) -> None:
+        if self._gathering:
+            self._queue.put(self._gathering)
+            self._gathering = []
 
     # From here on: the writer thread.
 
@@ -213,13 +229,13 @@ class Writer:
         try:
             item = self._queue.get(timeout=self._peers.wait_seconds)
             while True:
-                if isinstance(item, _Operation):
-                    group.append(item)
-                elif isinstance(item, anyio.Event):
-                    self._lookers.append(item)
-                else:
+                if isinstance(item, _Signal):
                     self._has_stopped = True
                     break
+                if isinstance(item, anyio.Event):
+                    self._lookers.append(item)
+                else:
+                    group += item
                 if len(group) >= _LARGEST_GROUP:
                     break
                 item = self._queue.get_nowait()

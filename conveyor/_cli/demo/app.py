@@ -17,7 +17,7 @@ from conveyor._cli.demo.ledger import Ledger
 __all__ = ["LOCK_SECONDS", "STALLED_INTERVAL_SECONDS", "DemoApp", "make_app"]
 
 # Short, so that a killed worker's jobs are seen recovering within seconds; users want 30 s and 5 s.
-LOCK_SECONDS: Final = 2.0
+LOCK_SECONDS: Final = 3.0
 STALLED_INTERVAL_SECONDS: Final = 0.5
 
 

@@ -116,9 +116,7 @@ class Audit:
 
     def _repeated(self) -> list[Run]:
         """Runs whose end never counted, so that their job ran once more."""
-        return [
-            run for run in self._pids if run not in self._settled_by and self.books.ended.get(run) != "retried"
-        ]
+        return [run for run in self._pids if run not in self._settled_by and self.books.ended.get(run) != "retried"]
 
     def _disagreements(self) -> Iterator[str]:
         yield from self._wrong_lines()

@@ -7,12 +7,11 @@ import sys
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 import anyio
+import anyio.abc
 from attrs import define, field
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    import anyio.abc
 
     from conveyor._cli.demo.folder import Folder
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from conveyor import Job, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from rich.console import Console
 

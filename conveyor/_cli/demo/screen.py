@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from attrs import frozen
 from rich.console import Group
@@ -72,7 +72,7 @@ class PlainScreen:
         self._console = console
         self._next_seconds = 0.0
 
-    def __enter__(self) -> PlainScreen:
+    def __enter__(self) -> Self:
         """Nothing to open."""
         return self
 
@@ -108,10 +108,11 @@ class LiveScreen:
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=40), MofNCompleteColumn())
         self._progress = Progress(*columns, TextColumn("{task.fields[note]}", markup=False))
         self._bars: dict[int, TaskID] = {}
+        self._slowest = ""
         self._events: list[str] = []
         self._live = Live(console=console, refresh_per_second=8)
 
-    def __enter__(self) -> LiveScreen:
+    def __enter__(self) -> Self:
         """Take the terminal."""
         self._live.start()
         return self
@@ -128,13 +129,18 @@ class LiveScreen:
             name = f"worker {worker.number} {worker.backend}"
             note = "[killed]" if worker.is_killed else " ".join(worker.running)
             self._move(worker.number, name, worker.finished_count, view.total, note)
-        slowest = "slowest: " + ", ".join(_timed(*file) for file in view.slowest)
-        lines = [Text(line, overflow="ellipsis", no_wrap=True) for line in (slowest, *self._events[-EVENTS_SHOWN:])]
-        self._live.update(Group(self._progress, *lines))
+        self._slowest = "slowest: " + ", ".join(_timed(*file) for file in view.slowest)
+        self._draw()
 
     def say(self, text: str) -> None:
         """Add a line below the bars."""
         self._events.append(text)
+        self._draw()
+
+    def _draw(self) -> None:
+        texts = (self._slowest, *self._events[-EVENTS_SHOWN:])
+        lines = [Text(text, overflow="ellipsis", no_wrap=True) for text in texts]
+        self._live.update(Group(self._progress, *lines))
 
     def _move(self, number: int, name: str, done: int, total: int, note: str) -> None:
         if number not in self._bars:

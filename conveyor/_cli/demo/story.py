@@ -63,9 +63,9 @@ class Story:
             demo = make_app(self._folder, ledger)
             async with demo.app:
                 async with Crew(self._folder, concurrency) as crew:
-                    await crew.start("asyncio")
-                    victim = await crew.start("trio")
-                    self._screen.say(f"{len(self._files):,} files below {self._root}; {crew.workers[0]}, {victim}")
+                    self._screen.say(f"{len(self._files):,} files below {self._root}")
+                    survivor, victim = await crew.start("asyncio"), await crew.start("trio")
+                    self._screen.say(f"{survivor} and {victim} started")
                     await self._add(demo, ledger)
                     incident = Incident(demo, crew, victim, ledger, self._tally, self._screen, kill)
                     await self._watch(demo, crew, incident)
@@ -102,9 +102,7 @@ class Story:
         for worker in crew.workers:
             seen = self._tally.worker(worker.pid)
             running = [Path(file).name for file in seen.running.values()]
-            workers.append(
-                WorkerView(worker.number, worker.backend, worker.is_killed, seen.finished_count, running)
-            )
+            workers.append(WorkerView(worker.number, worker.backend, worker.is_killed, seen.finished_count, running))
         return View(
             seconds=now - self._begun,
             total=len(self._files),

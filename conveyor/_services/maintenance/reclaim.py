@@ -21,7 +21,8 @@ async def reclaim_stalled_jobs(store: Store, max_stalled: int) -> int:
     while True:
         jobs = await store.jobs.reclaim_stalled_jobs(max_stalled, limit=CHUNK)
         for job in jobs:
-            logger.warning("job %s of queue %s stalled (%d) and is now %s", job.id, job.queue_name, job.stalled_count, job.state)
+            stalls = job.stalled_count
+            logger.warning("job %s of %r stalled (%d times so far), now %s", job.id, job.queue_name, stalls, job.state)
         total += len(jobs)
         if len(jobs) < CHUNK:
             return total

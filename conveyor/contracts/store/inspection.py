@@ -19,9 +19,7 @@ class InspectionStore(Protocol):
         """Return every queue, by name."""
         ...
 
-    async def search_jobs(
-        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100
-    ) -> Page:
+    async def search_jobs(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
         """Return jobs that match, by id from the highest down, after `cursor`; ids of core grow with time."""
         ...
 

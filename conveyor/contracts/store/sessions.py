@@ -25,9 +25,7 @@ class SessionStore(Protocol):
         """Keep everything the session holds for `lock_duration` from now; False: there is no such session."""
         ...
 
-    async def reconcile(
-        self, session_id: str, held: Sequence[Lock], last_fetch_number: int, /
-    ) -> ReconcileReport:
+    async def reconcile(self, session_id: str, held: Sequence[Lock], last_fetch_number: int, /) -> ReconcileReport:
         """Compare what the worker holds with what the store thinks it holds.
 
         Jobs the store has under this session, fetched no later than `last_fetch_number`, that are not in `held`

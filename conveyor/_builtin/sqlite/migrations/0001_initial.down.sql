@@ -1,11 +1,11 @@
 -- Undoes 0001_initial: every job is gone.
-drop table removed;
-
 drop table paused;
 
 drop table queues;
 
 drop table sessions;
+
+drop table removed;
 
 drop table logs;
 
@@ -14,5 +14,7 @@ drop table attempts;
 drop view job_records;
 
 drop table history;
+
+drop table live;
 
 drop table jobs;

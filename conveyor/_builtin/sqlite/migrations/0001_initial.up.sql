@@ -1,52 +1,58 @@
--- Live and settled jobs apart, so that fetching never walks over what is done.
+-- What a job is, its state while it lives, and how it ended stand in three tables: the payload is written once
+-- and never moved, and fetching never walks over what is done.
 -- Times are whole microseconds since 1970 (UTC), by the store's clock.
 
--- order_at and order_seq place a waiting job within its priority. For jobs with the option lifo both are
--- mirrored below zero (-1 - value), so one ascending index gives those first, newest first, then the others.
+-- One row for each job there is. seq is the order in which jobs were added, or rerun.
+-- added_payload is kept where a rerun replaced the payload, so that the same add again is still recognised.
 create table jobs (
   seq integer primary key,
   id text not null unique,
+  queue text not null,
+  name text not null,
+  payload blob not null,
+  options blob,
+  created_at integer not null,
+  added_payload blob
+);
+
+-- Jobs that are waiting, delayed or active.
+-- order_at and order_seq place a waiting job within its priority. For jobs with the option lifo both are
+-- mirrored below zero (-1 - value), so one ascending index gives those first, newest first, then the others.
+create table live (
+  seq integer primary key,
   queue text not null,
   name text not null,
   state text not null,
   priority integer not null,
   order_at integer not null,
   order_seq integer not null,
-  payload blob not null,
-  options blob,
   attempts_made integer not null default 0,
   stalled_count integer not null default 0,
-  created_at integer not null,
   run_at integer not null,
   started_at integer,
   session_id text,
   fetch_number integer,
   progress blob,
-  error blob,
-  added_payload blob
+  error blob
 );
 
-create index jobs_ready on jobs (queue, priority, order_at, order_seq) where state = 'waiting';
+create index live_ready on live (queue, priority, order_at, order_seq) where state = 'waiting';
 
-create index jobs_delayed on jobs (queue, run_at) where state = 'delayed';
+create index live_delayed on live (queue, run_at) where state = 'delayed';
 
-create index jobs_active on jobs (session_id, fetch_number) where state = 'active';
+create index live_active on live (session_id, fetch_number) where state = 'active';
 
-create index jobs_waiting_children on jobs (queue) where state = 'waiting_children';
+create index live_waiting_children on live (queue) where state = 'waiting_children';
 
+-- Jobs that are settled.
 -- attempt and outcome tell of the run that settled the job; null where no run did.
--- added_payload is kept where a rerun replaced the payload, so that the same add again is still recognised.
 create table history (
-  id text not null primary key,
+  seq integer primary key,
   queue text not null,
-  name text not null,
   state text not null,
   priority integer not null,
-  payload blob not null,
-  options blob,
   attempts_made integer not null,
   stalled_count integer not null,
-  created_at integer not null,
   run_at integer not null,
   started_at integer,
   finished_at integer not null,
@@ -55,22 +61,36 @@ create table history (
   progress blob,
   result blob,
   error blob,
-  added_payload blob,
   attempt integer,
   outcome text
-) without rowid;
+);
 
 create index history_finished on history (queue, state, finished_at);
 
--- Every job there is, live or settled.
+-- Every job as a whole; it is either live or settled.
 create view job_records as
-select id, queue, name, payload, options, state, priority, attempts_made, stalled_count, created_at, run_at,
-       started_at, null as finished_at, session_id, fetch_number, progress, null as result, error
+select
+  jobs.id,
+  jobs.queue,
+  jobs.name,
+  jobs.payload,
+  jobs.options,
+  coalesce(live.state, history.state) as state,
+  coalesce(live.priority, history.priority) as priority,
+  coalesce(live.attempts_made, history.attempts_made) as attempts_made,
+  coalesce(live.stalled_count, history.stalled_count) as stalled_count,
+  jobs.created_at,
+  coalesce(live.run_at, history.run_at) as run_at,
+  coalesce(live.started_at, history.started_at) as started_at,
+  history.finished_at,
+  coalesce(live.session_id, history.session_id) as session_id,
+  coalesce(live.fetch_number, history.fetch_number) as fetch_number,
+  coalesce(live.progress, history.progress) as progress,
+  history.result,
+  coalesce(live.error, history.error) as error
 from jobs
-union all
-select id, queue, name, payload, options, state, priority, attempts_made, stalled_count, created_at, run_at,
-       started_at, finished_at, session_id, fetch_number, progress, result, error
-from history;
+left join live on live.seq = jobs.seq
+left join history on history.seq = jobs.seq;
 
 -- Runs that ended, except the one that settled its job: that one stands in history.
 create table attempts (
@@ -97,6 +117,17 @@ create table logs (
 
 create index logs_job on logs (job_id);
 
+-- Runs whose settlement removed their job, for a while: so that the same settlement again is recognised.
+create table removed (
+  seq integer primary key,
+  job_id text not null,
+  session_id text not null,
+  fetch_number integer not null,
+  outcome text not null
+);
+
+create index removed_job on removed (job_id);
+
 -- highest_fetch and recent_fetches (a bit for it and for each of the numbers below) tell which fetches took place.
 create table sessions (
   id text not null primary key,
@@ -110,7 +141,7 @@ create table sessions (
   recent_fetches blob not null default x''
 ) without rowid;
 
--- Every queue there ever was: it outlives its jobs.
+-- Every queue that a job was added to or that was paused: it outlives its jobs.
 create table queues (
   name text not null primary key
 ) without rowid;
@@ -120,17 +151,3 @@ create table paused (
   name text not null,
   primary key (queue, name)
 ) without rowid;
-
--- Runs whose settlement removed their job, for a while: so that their settlement, or their add, again is recognised.
-create table removed (
-  seq integer primary key,
-  job_id text not null,
-  queue text not null,
-  name text not null,
-  payload blob not null,
-  session_id text not null,
-  fetch_number integer not null,
-  outcome text not null
-);
-
-create index removed_job on removed (job_id);

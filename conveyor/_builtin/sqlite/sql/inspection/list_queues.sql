@@ -1,8 +1,8 @@
 -- How many jobs of every queue are in each state.
 -- parameters: none
--- index: none: it reads everything
-select queue, state, count(*), min(iif(state = 'waiting', run_at, null))
-from jobs
+-- index: history_finished; live is read as a whole
+select queue, state, count(*), min(case when state = 'waiting' then run_at end)
+from live
 group by queue, state
 union all
 select queue, state, count(*), null

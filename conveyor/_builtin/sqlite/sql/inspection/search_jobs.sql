@@ -1,7 +1,7 @@
 -- Jobs that match, by id from the highest down.
 -- parameters: 1 queues, 2 names, 3 states (each a JSON array or null), 4 tags (a JSON array), 5 created from or null,
 --   6 created to or null, 7 text in lower case or null, 8 the id to go on after or null, 9 how many
--- index: unique (id) of jobs, primary key of history, both backwards
+-- index: unique (id) of jobs, backwards
 select id, queue, name, payload, options, state, priority, attempts_made, stalled_count, created_at, run_at,
        started_at, finished_at, session_id, fetch_number, progress, result, error
 from job_records

@@ -2,9 +2,9 @@
 -- parameters: 1 job id, 2 session id, 3 fetch number, 4 message, 5 now
 -- index: unique (id) of jobs
 insert into logs (job_id, message, at, attempt)
-select id, ?4, ?5, attempts_made + 1
-from jobs
-where id = ?1
+select ?1, ?4, ?5, attempts_made + 1
+from live
+where seq = (select jobs.seq from jobs where jobs.id = ?1)
   and session_id = ?2
   and fetch_number = ?3
   and state = 'active'

@@ -1,7 +1,7 @@
 -- Appends a line about a job that exists.
 -- parameters: 1 job id, 2 message, 3 now
--- index: unique (id) of jobs, primary key of history
+-- index: unique (id) of jobs
 insert into logs (job_id, message, at, attempt)
-select id, ?2, ?3, iif(state = 'active', attempts_made + 1, null)
+select id, ?2, ?3, case when state = 'active' then attempts_made + 1 end
 from job_records
 where id = ?1

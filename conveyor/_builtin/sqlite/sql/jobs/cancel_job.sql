@@ -1,11 +1,10 @@
--- Copies a live job into history as cancelled.
+-- Writes down that a live job was cancelled.
 -- parameters: 1 job id, 2 now, 3 error
 -- index: unique (id) of jobs
-insert into history (id, queue, name, state, priority, payload, options, attempts_made, stalled_count, created_at,
-                     run_at, started_at, finished_at, session_id, fetch_number, progress, error,
-                     added_payload, attempt, outcome)
-select id, queue, name, 'cancelled', priority, payload, options, attempts_made, stalled_count, created_at,
-       run_at, started_at, ?2, session_id, fetch_number, progress, ?3,
-       added_payload, iif(state = 'active', attempts_made + 1, null), iif(state = 'active', 'cancelled', null)
-from jobs
-where id = ?1
+insert into history (seq, queue, state, priority, attempts_made, stalled_count, run_at, started_at, finished_at,
+                     session_id, fetch_number, progress, error, attempt, outcome)
+select seq, queue, 'cancelled', priority, attempts_made, stalled_count, run_at, started_at, ?2,
+       session_id, fetch_number, progress, ?3,
+       case when state = 'active' then attempts_made + 1 end, case when state = 'active' then 'cancelled' end
+from live
+where seq = (select jobs.seq from jobs where jobs.id = ?1)

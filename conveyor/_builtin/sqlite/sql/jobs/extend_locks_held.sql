@@ -1,7 +1,9 @@
--- What a session holds.
+-- What a session holds, and since which fetch.
 -- parameters: 1 session id
--- index: jobs_active
-select id, fetch_number
-from jobs
+-- index: live_active
+select jobs.id, fetch_number
+from live
+join jobs on jobs.seq = live.seq
 where session_id = ?1
   and state = 'active'
+order by live.seq

@@ -1,16 +1,13 @@
 -- Locks the next waiting jobs of a queue, whatever their names.
 -- parameters: 1 session id, 2 fetch number, 3 now, 4 queue, 5 how many
--- index: jobs_ready
-update jobs
+-- index: live_ready
+update live
 set state = 'active', session_id = ?1, fetch_number = ?2, started_at = ?3
 where seq in (
   select seq
-  from jobs
+  from live
   where queue = ?4
     and state = 'waiting'
   order by priority, order_at, order_seq
   limit ?5
 )
-returning id, queue, name, payload, options, state, priority, attempts_made, stalled_count, created_at, run_at,
-          started_at, null, session_id, fetch_number, progress, null, error,
-          order_at, order_seq

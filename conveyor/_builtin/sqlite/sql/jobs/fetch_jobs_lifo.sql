@@ -1,8 +1,8 @@
 -- The waiting jobs of one priority without the option lifo, newest first.
 -- parameters: 1 queue, 2 priority, 3 name or null, 4 how many
--- index: jobs_ready, backwards
+-- index: live_ready, backwards
 select seq
-from jobs
+from live
 where queue = ?1
   and state = 'waiting'
   and priority = ?2

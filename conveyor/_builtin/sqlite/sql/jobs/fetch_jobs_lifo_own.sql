@@ -1,8 +1,8 @@
 -- The waiting jobs of one priority that have the option lifo, newest first.
 -- parameters: 1 queue, 2 priority, 3 name or null, 4 how many
--- index: jobs_ready
+-- index: live_ready
 select seq
-from jobs
+from live
 where queue = ?1
   and state = 'waiting'
   and priority = ?2

@@ -1,8 +1,8 @@
 -- The next waiting jobs of a queue with this name (null: any) that is not paused.
 -- parameters: 1 queue, 2 name or null, 3 how many
--- index: jobs_ready
+-- index: live_ready
 select seq
-from jobs
+from live
 where queue = ?1
   and state = 'waiting'
   and (?2 is null or name = ?2)

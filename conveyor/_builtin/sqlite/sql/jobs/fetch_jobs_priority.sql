@@ -1,8 +1,8 @@
 -- The next priority of a queue's waiting jobs after this one (null: the first).
 -- parameters: 1 queue, 2 priority or null
--- index: jobs_ready
+-- index: live_ready
 select min(priority)
-from jobs
+from live
 where queue = ?1
   and state = 'waiting'
   and priority > coalesce(?2, -9223372036854775808)

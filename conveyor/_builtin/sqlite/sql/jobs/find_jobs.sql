@@ -1,6 +1,6 @@
 -- The jobs of these ids.
 -- parameters: 1 ids as a JSON array
--- index: unique (id) of jobs, primary key of history
+-- index: unique (id) of jobs
 select id, queue, name, payload, options, state, priority, attempts_made, stalled_count, created_at, run_at,
        started_at, finished_at, session_id, fetch_number, progress, result, error
 from job_records

@@ -1,7 +1,7 @@
 -- The run that settled a job, if one did.
 -- parameters: 1 job id
--- index: primary key of history
-select attempt, session_id, fetch_number, started_at, finished_at, outcome, error
+-- index: unique (id) of jobs
+select attempt, session_id, fetch_number, coalesce(started_at, finished_at), finished_at, outcome, error
 from history
-where id = ?1
+where seq = (select jobs.seq from jobs where jobs.id = ?1)
   and attempt is not null

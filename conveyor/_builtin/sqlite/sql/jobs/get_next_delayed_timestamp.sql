@@ -1,7 +1,7 @@
 -- When the next delayed job of a queue is due.
 -- parameters: 1 queue
--- index: jobs_delayed
+-- index: live_delayed
 select min(run_at)
-from jobs
+from live
 where queue = ?1
   and state = 'delayed'

@@ -2,7 +2,7 @@
 -- parameters: 1 job id, 2 now
 -- index: unique (id) of jobs
 insert into attempts (job_id, number, session_id, fetch_number, started_at, ended_at, outcome)
-select id, attempts_made + 1, session_id, fetch_number, coalesce(started_at, ?2), ?2, 'stalled'
-from jobs
-where id = ?1
+select ?1, attempts_made + 1, session_id, fetch_number, coalesce(started_at, ?2), ?2, 'stalled'
+from live
+where seq = (select jobs.seq from jobs where jobs.id = ?1)
   and state = 'active'

@@ -1,10 +1,11 @@
 -- Active jobs whose session's lock is over at this time, oldest first.
 -- parameters: 1 time, 2 how many
--- index: jobs_active
-select id, queue, name, payload, options, state, priority, attempts_made, stalled_count, created_at, run_at,
-       started_at, null, session_id, fetch_number, progress, null, error
-from jobs
-where session_id in (select id from sessions where expires_at <= ?1)
+-- index: live_active
+select jobs.id, jobs.queue, jobs.name, payload, options, state, priority, attempts_made, stalled_count, created_at,
+       run_at, started_at, null, session_id, fetch_number, progress, null, error
+from live
+join jobs on jobs.seq = live.seq
+where session_id in (select sessions.id from sessions where expires_at <= ?1)
   and state = 'active'
-order by seq
+order by live.seq
 limit ?2

@@ -1,12 +1,10 @@
--- Copies a job that stalled too often into history as failed.
+-- Writes down that a job failed because it stalled too often.
 -- parameters: 1 job id, 2 now, 3 error
 -- index: unique (id) of jobs
-insert into history (id, queue, name, state, priority, payload, options, attempts_made, stalled_count, created_at,
-                     run_at, started_at, finished_at, session_id, fetch_number, progress, error,
-                     added_payload, attempt, outcome)
-select id, queue, name, 'failed', priority, payload, options, attempts_made, stalled_count + 1, created_at,
-       run_at, started_at, ?2, session_id, fetch_number, progress, ?3,
-       added_payload, attempts_made + 1, 'stalled'
-from jobs
-where id = ?1
+insert into history (seq, queue, state, priority, attempts_made, stalled_count, run_at, started_at, finished_at,
+                     session_id, fetch_number, progress, error, attempt, outcome)
+select seq, queue, 'failed', priority, attempts_made, stalled_count + 1, run_at, started_at, ?2,
+       session_id, fetch_number, progress, ?3, attempts_made + 1, 'stalled'
+from live
+where seq = (select jobs.seq from jobs where jobs.id = ?1)
   and state = 'active'

@@ -1,4 +1,4 @@
--- Deletes a live job.
+-- Deletes what a job is; to be done last.
 -- parameters: 1 job id
 -- index: unique (id) of jobs
 delete from jobs

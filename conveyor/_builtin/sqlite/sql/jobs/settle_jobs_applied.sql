@@ -1,10 +1,10 @@
 -- Whether this settlement was applied before.
 -- parameters: 1 job id, 2 session id, 3 fetch number, 4 outcome
--- index: primary key of history, attempts_job, removed_job
+-- index: unique (id) of jobs, attempts_job, removed_job
 select exists (
     select 1
     from history
-    where id = ?1
+    where seq = (select jobs.seq from jobs where jobs.id = ?1)
       and session_id = ?2
       and fetch_number = ?3
       and outcome = ?4

@@ -2,9 +2,9 @@
 -- parameters: 1 job id, 2 session id, 3 fetch number, 4 now, 5 outcome, 6 error
 -- index: unique (id) of jobs
 insert into attempts (job_id, number, session_id, fetch_number, started_at, ended_at, outcome, error)
-select id, attempts_made + 1, session_id, fetch_number, coalesce(started_at, ?4), ?4, ?5, ?6
-from jobs
-where id = ?1
+select ?1, attempts_made + 1, session_id, fetch_number, coalesce(started_at, ?4), ?4, ?5, ?6
+from live
+where seq = (select jobs.seq from jobs where jobs.id = ?1)
   and session_id = ?2
   and fetch_number = ?3
   and state = 'active'

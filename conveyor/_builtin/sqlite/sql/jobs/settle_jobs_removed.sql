@@ -1,10 +1,10 @@
 -- Remembers for a while a run whose settlement removes its job.
 -- parameters: 1 job id, 2 session id, 3 fetch number, 4 outcome
 -- index: unique (id) of jobs
-insert into removed (job_id, queue, name, payload, session_id, fetch_number, outcome)
-select id, queue, name, coalesce(added_payload, payload), session_id, fetch_number, ?4
-from jobs
-where id = ?1
+insert into removed (job_id, session_id, fetch_number, outcome)
+select ?1, session_id, fetch_number, ?4
+from live
+where seq = (select jobs.seq from jobs where jobs.id = ?1)
   and session_id = ?2
   and fetch_number = ?3
   and state = 'active'

@@ -1,9 +1,10 @@
 -- Some jobs of a queue that are not active, up to a last one.
 -- parameters: 1 queue, 2 the last seq, 3 how many
--- index: jobs_ready, jobs_delayed, jobs_waiting_children
-select id
-from jobs
-where queue = ?1
+-- index: none: live is read from its beginning
+select jobs.id
+from live
+join jobs on jobs.seq = live.seq
+where live.queue = ?1
   and state in ('waiting', 'delayed', 'waiting_children')
-  and seq <= ?2
+  and live.seq <= ?2
 limit ?3

@@ -1,6 +1,6 @@
 -- Every job of a queue.
 -- parameters: 1 queue
--- index: history_finished; the live ones are all read
+-- index: none: it reads all jobs
 select id
-from job_records
+from jobs
 where queue = ?1

@@ -1,7 +1,8 @@
 -- The active jobs of a queue.
 -- parameters: 1 queue
--- index: jobs_active
-select id
-from jobs indexed by jobs_active
-where queue = ?1
+-- index: live_active
+select jobs.id
+from live indexed by live_active
+join jobs on jobs.seq = live.seq
+where live.queue = ?1
   and state = 'active'

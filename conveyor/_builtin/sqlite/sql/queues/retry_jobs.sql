@@ -1,9 +1,10 @@
 -- Settled jobs of a queue in one state, oldest first.
 -- parameters: 1 queue, 2 state, 3 how many
 -- index: history_finished
-select id
+select jobs.id
 from history
-where queue = ?1
+join jobs on jobs.seq = history.seq
+where history.queue = ?1
   and state = ?2
-order by finished_at, id
+order by finished_at, history.seq
 limit ?3

@@ -1,7 +1,7 @@
 -- Hands back whatever a session holds.
 -- parameters: 1 id
--- index: jobs_active
-update jobs
+-- index: live_active
+update live
 set state = 'waiting'
 where session_id = ?1
   and state = 'active'

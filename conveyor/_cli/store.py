@@ -1,0 +1,172 @@
+"""``conveyor store``: check, migrate, sql."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, runtime_checkable
+
+from cyclopts import App, Parameter
+
+from conveyor._cli.output import say, show_record, show_records, write
+from conveyor._cli.parameters import StoreOptions, flattened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor._app import Conveyor
+    from conveyor.contracts.store import Store
+    from conveyor.errors import SchemaError
+    from conveyor.model.migrations import Migration
+
+__all__ = ["HasNotes", "store"]
+
+_DEFAULTS: Final = StoreOptions()
+
+store: Final = App(name="store", help="Check the store and bring its schema up to date.")
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A store that has something to tell its operator: library versions, known hazards, one sentence each."""
+
+    def notes(self) -> Sequence[str]:
+        """Return the sentences."""
+        ...
+
+
+@store.command
+def check(*, options: Annotated[StoreOptions, flattened] = _DEFAULTS) -> int:
+    """Check that the store is reachable and its schema fits; say what it promises and can do.
+
+    Changes nothing. Exits with 4 if the store cannot be reached, with 6 if its schema is behind or ahead.
+    """
+    import anyio
+
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.failures import ExitCode
+
+    record = anyio.run(_check, find_operated_app(options))
+    show_record(record, options.output)
+    if record["is_schema_current"]:
+        return ExitCode.OK
+    if record["schema_found"] < record["schema_wanted"]:
+        say("error: the store's schema is behind\nhint: bring it up to date: conveyor store migrate")
+    else:
+        say("error: the store's schema was made by a newer conveyor\nhint: upgrade conveyor")
+    return ExitCode.SCHEMA
+
+
+async def _check(app: Conveyor) -> dict[str, Any]:
+    from conveyor._cli.opening import open_store, url_of, without_migrating
+    from conveyor.errors import SchemaError
+
+    url = url_of(app)
+    try:
+        async with open_store(app, without_migrating(url)) as opened:
+            return await _describe(opened)
+    except SchemaError as exc:
+        pending = [_title(migration) for migration in _pending(app.plugins.store_provider(url).migrations(), exc)]
+        name = app.plugins.store_provider(url).name
+        return _schema_to_json(name, exc.found, exc.wanted, pending)
+
+
+async def _describe(opened: Store) -> dict[str, Any]:
+    from conveyor.codec import to_json
+
+    status = await opened.schema.get_status()
+    pending = [_title(migration) for migration in status.pending]
+    return _schema_to_json(opened.name, status.found, status.wanted, pending) | {
+        "guarantees": to_json(opened.guarantees),
+        "capabilities": to_json(opened.capabilities),
+        "notes": list(opened.notes()) if isinstance(opened, HasNotes) else [],
+    }
+
+
+def _schema_to_json(name: str, found: int, wanted: int, pending: Sequence[str]) -> dict[str, Any]:
+    return {
+        "store": name,
+        "is_reachable": True,
+        "is_schema_current": found == wanted and not pending,
+        "schema_found": found,
+        "schema_wanted": wanted,
+        "pending": list(pending),
+        "guarantees": None,
+        "capabilities": None,
+        "notes": [],
+    }
+
+
+@store.command
+def migrate(*, options: Annotated[StoreOptions, flattened] = _DEFAULTS) -> int:
+    """Bring the store's schema up to date and list what was applied. Safe to run twice, or at once."""
+    import anyio
+
+    from conveyor._cli.discovery import find_operated_app
+
+    applied = anyio.run(_migrate, find_operated_app(options))
+    if not applied:
+        say("the schema is up to date")
+        if options.output == "table":
+            return 0
+    records = [{"version": migration.version, "name": migration.name} for migration in applied]
+    show_records(records, options.output, ("version", "applied"), lambda record: tuple(record.values()))
+    return 0
+
+
+async def _migrate(app: Conveyor) -> Sequence[Migration]:
+    from conveyor._cli.opening import open_store, url_of, without_migrating
+    from conveyor.errors import SchemaError
+
+    url = url_of(app)
+    try:
+        async with open_store(app, without_migrating(url)) as opened:
+            return await opened.schema.migrate()
+    except SchemaError as exc:
+        if exc.found > exc.wanted:
+            raise
+        behind = exc
+    async with open_store(app, url.replace("auto_migrate=false", "auto_migrate=true")) as opened:
+        await opened.schema.migrate()
+    return _pending(app.plugins.store_provider(url).migrations(), behind)
+
+
+@store.command(help_epilogue="Example:\n  conveyor store sql --store sqlite:///jobs.db > schema.sql")
+def sql(
+    *,
+    down: Annotated[
+        bool, Parameter(name="--down", negative="", show_default=False, help="The way back instead, last step first.")
+    ] = False,
+    options: Annotated[StoreOptions, flattened] = _DEFAULTS,
+) -> int:
+    """Print the migrations of a store, for other migration tools; opens no connection."""
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.opening import url_of
+
+    app = find_operated_app(options)
+    migrations = list(app.plugins.store_provider(url_of(app)).migrations())
+    if options.output != "table":
+        show_records([_migration_to_json(migration) for migration in migrations], options.output, (), lambda _: ())
+        return 0
+    if not migrations:
+        say("this store has no schema")
+    for migration in reversed(migrations) if down else migrations:
+        write(f"-- {_title(migration)}{', back' if down else ''}")
+        write(migration.down if down else migration.up)
+    return 0
+
+
+def _pending(migrations: Sequence[Migration], error: SchemaError) -> list[Migration]:
+    return [migration for migration in migrations if migration.version > error.found]
+
+
+def _title(migration: Migration) -> str:
+    return f"{migration.version:04} {migration.name}"
+
+
+def _migration_to_json(migration: Migration) -> dict[str, Any]:
+    return {
+        "version": migration.version,
+        "name": migration.name,
+        "up": migration.up,
+        "down": migration.down,
+        "checksum": migration.checksum,
+    }

@@ -1,0 +1,132 @@
+"""Floors: bare loops over the same statements, or the same store verbs, with nothing around them.
+
+Each returns jobs per second. What conveyor does is measured as a share of these, in the same run, because the
+machine's own speed moves by a quarter from one minute to the next.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from conveyor._builtin.sqlite.connections import connect_writer
+from conveyor._builtin.sqlite.options import parse_url
+from conveyor._builtin.sqlite.schema import split_statements
+from conveyor._builtin.sqlite.statements import load_migrations, sql
+from conveyor.model.job import NewJob
+from conveyor.model.options import JobOptions
+from conveyor.model.queries import Want
+from conveyor.model.sessions import SessionInfo
+from conveyor.model.settlement import settle_completed
+from conveyor.testing.stores import open_store
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+__all__ = ["memory_process", "sqlite_add_grouped", "sqlite_add_many", "sqlite_process"]
+
+BATCH: Final = 100
+BULK: Final = 1000
+PAYLOAD: Final = b'{"number":12345}'
+SESSION: Final = "f" * 32
+
+
+def sqlite_add_many(folder: Path, jobs: int) -> float:
+    """Insert in transactions of a thousand, one ``executemany`` each."""
+    connection = _open(folder)
+    rows = list(_rows(jobs))
+    started = time.perf_counter()
+    for first in range(0, jobs, BULK):
+        connection.execute("begin immediate")
+        connection.executemany(sql("jobs/save_jobs"), rows[first : first + BULK])
+        connection.execute("commit")
+    return jobs / (time.perf_counter() - started)
+
+
+def sqlite_add_grouped(folder: Path, jobs: int) -> float:
+    """Insert in transactions of a hundred single statements: what a hundred callers in step would be."""
+    connection = _open(folder)
+    rows = list(_rows(jobs))
+    started = time.perf_counter()
+    for first in range(0, jobs, BATCH):
+        connection.execute("begin immediate")
+        for row in rows[first : first + BATCH]:
+            connection.execute(sql("jobs/save_jobs"), row)
+        connection.execute("commit")
+    return jobs / (time.perf_counter() - started)
+
+
+def sqlite_process(folder: Path, jobs: int) -> float:
+    """Fetch a hundred and settle the hundred before, in one transaction, until all are done."""
+    connection = _open(folder)
+    connection.executemany(sql("jobs/save_jobs"), _rows(jobs))
+    settled = number = 0
+    held: list[str] = []
+    started = time.perf_counter()
+    while settled < jobs:
+        now = _micros()
+        connection.execute("begin immediate")
+        locks = [(job_id, SESSION, number) for job_id in held]
+        ends = [(*lock, "completed", now, None, None, "completed", 1) for lock in locks]
+        connection.executemany(sql("jobs/settle_jobs_history"), ends)
+        connection.executemany(sql("jobs/settle_jobs"), locks)
+        settled += len(held)
+        number += 1
+        fetched = connection.execute(sql("jobs/fetch_jobs"), (SESSION, number, now, "floor", BATCH)).fetchall()
+        connection.execute("commit")
+        held = [row[0] for row in fetched]
+    return jobs / (time.perf_counter() - started)
+
+
+def memory_process(jobs: int, backend: str) -> float:
+    """Call the memory store's own verbs by the hundred, and a handler that does nothing, without the runtime."""
+    return anyio.run(_memory_process, jobs, backend=backend)
+
+
+async def _memory_process(jobs: int) -> float:
+    lock_duration = timedelta(seconds=30)
+
+    async def handler() -> None: ...
+
+    async with open_store("memory://") as store:
+        new = [NewJob(str(number), "floor", "noop", PAYLOAD, JobOptions()) for number in range(jobs)]
+        await store.jobs.save_jobs(new)
+        await store.sessions.open(SessionInfo(SESSION, "here", os.getpid(), "none"), lock_duration)
+        wants = [Want("floor", BATCH)]
+        number = 1
+        started = time.perf_counter()
+        held = await store.jobs.fetch_jobs(wants, SESSION, lock_duration, fetch_number=number)
+        while held:
+            for _ in held:
+                await handler()
+            number += 1
+            ends = [settle_completed(job, None) for job in held]
+            report = await store.jobs.settle_jobs(ends, wants, SESSION, lock_duration, fetch_number=number)
+            held = report.jobs
+        return jobs / (time.perf_counter() - started)
+
+
+def _open(folder: Path) -> sqlite3.Connection:
+    connection = connect_writer(parse_url(f"sqlite:///{folder}/floor.db"))
+    connection.execute("pragma wal_autocheckpoint = 4000")
+    for migration in load_migrations():
+        for statement in split_statements(migration.up):
+            connection.execute(statement)
+    return connection
+
+
+def _rows(jobs: int) -> Iterator[tuple[object, ...]]:
+    now = _micros()
+    for seq in range(1, jobs + 1):
+        job_id = f"01a20131-239f-740c-965e-{seq:012x}"
+        yield (seq, job_id, "floor", "noop", "waiting", 0, now, seq, PAYLOAD, None, now, now)
+
+
+def _micros() -> int:
+    return int(datetime.now(UTC).timestamp() * 1e6)
