@@ -32,7 +32,7 @@ pyproject.toml, in this order.
 Data goes to stdout, talk to stderr. Exit codes: 0 ok, 1 failed, 2 usage,
 3 not found, 4 store unreachable, 5 refused, 6 schema, 130 interrupted.
 
-Examples:
+Try:
   conveyor demo
   conveyor worker hello:app --queues emails:3 reports:1
   conveyor jobs list --state failed -o jsonl

@@ -18,6 +18,7 @@ from conveyor.errors import (
     JobNotFoundError,
     SchemaError,
     StoreError,
+    StoreUnavailableError,
 )
 
 __all__ = ["CommandError", "ExitCode", "Failure", "explain", "report"]
@@ -61,7 +62,12 @@ _KNOWN: Final[tuple[tuple[type[Exception], ExitCode, str], ...]] = (
     (InvalidJobStateError, ExitCode.REFUSED, "look at it: conveyor jobs show ID"),
     (DuplicateJobError, ExitCode.REFUSED, ""),
     (SchemaError, ExitCode.SCHEMA, "what that would change: conveyor store check"),
-    (StoreError, ExitCode.STORE_UNREACHABLE, "check the URL, and whether the store runs: conveyor store check"),
+    (
+        StoreUnavailableError,
+        ExitCode.STORE_UNREACHABLE,
+        "check that the store runs and its URL is right; try again",
+    ),
+    (StoreError, ExitCode.STORE_UNREACHABLE, "check the store's URL: --store, CONVEYOR_STORE, or what the app says"),
     (ConveyorInternalError, ExitCode.FAILED, "this is a bug in conveyor: please report it with the traceback (-v)"),
     (ConveyorError, ExitCode.FAILED, ""),
 )

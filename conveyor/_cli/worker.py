@@ -27,7 +27,7 @@ _LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def worker(  # noqa: PLR0913 - one for each option
-    reference: Annotated[str | None, Parameter(help=APP_HELP)] = None,
+    reference: Annotated[str | None, Parameter(name="module:attr", help=APP_HELP)] = None,
     /,
     *,
     queues: Annotated[
@@ -73,9 +73,9 @@ async def _serve(app: Conveyor, weights: Mapping[str, int], keywords: WorkerKeyw
     from conveyor._runtime.lifecycle import lone_exceptions
     from conveyor._runtime.signals import watch_signals
 
-    stopped = anyio.Event()
+    stopped, work = anyio.Event(), anyio.CancelScope()
     async with lone_exceptions(), anyio.create_task_group() as tasks:
-        with anyio.CancelScope() as work:
+        with work:
             await tasks.start(watch_signals, stopped.set, work.cancel)
             async with app, app.worker(*([weights] if weights else []), **keywords):
                 say(_announcement(app, weights, options))

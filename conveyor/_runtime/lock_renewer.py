@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.board import Board
     from conveyor._runtime.session import Session
     from conveyor._runtime.trust import Trust
+    from conveyor._runtime.watchdog import Watchdog
     from conveyor.contracts.store import Store
     from conveyor.model.options import WorkerOptions
 
@@ -31,8 +32,11 @@ HURRY: Final = 10
 class LockRenewer:
     """One batched call for everything held, every third of the lock duration."""
 
-    def __init__(self, store: Store, board: Board, session: Session, options: WorkerOptions, trust: Trust) -> None:
+    def __init__(
+        self, store: Store, board: Board, session: Session, options: WorkerOptions, trust: Trust, *, watchdog: Watchdog
+    ) -> None:
         """Bind to a board and its session."""
+        self._watchdog = watchdog
         self._store = store
         self._board = board
         self._session = session
@@ -50,9 +54,16 @@ class LockRenewer:
         wait_seconds = self._interval_seconds
         while True:
             await self._check.wait(min(wait_seconds, max(0.0, self._trust.seconds_left)))
+            self._hear_from_watchdog()
             wait_seconds = await self._renew()
             if self._trust.seconds_left <= 0:
                 self._stop_everything()
+
+    def _hear_from_watchdog(self) -> None:
+        self._watchdog.beat()
+        age_seconds = self._watchdog.take_renewal_age_seconds()
+        if age_seconds is not None:
+            self._trust.extend(anyio.current_time() - age_seconds)
 
     async def _renew(self) -> float:
         asked_at = anyio.current_time()

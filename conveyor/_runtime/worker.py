@@ -31,6 +31,7 @@ from conveyor._runtime.session import Session
 from conveyor._runtime.settler import Settler
 from conveyor._runtime.trust import Trust
 from conveyor._runtime.wakeup import Wakeup
+from conveyor._runtime.watchdog import Watchdog
 from conveyor.errors import StoreError
 from conveyor.model.events import Notification, NotificationKind
 from conveyor.model.sessions import SessionInfo
@@ -83,7 +84,10 @@ class Worker:
         self._deadlines = Deadlines()
         self._fetcher = Fetcher(store, self._board, self._session, options, self._trust)
         self._settler = Settler(store, self._board, self._fetcher, options, settler_wakeup)
-        self._renewer = LockRenewer(store, self._board, self._session, options, self._trust)
+        self._watchdog = Watchdog(store.sessions.thread_renewal(), self._session.info.id, options)
+        self._renewer = LockRenewer(
+            store, self._board, self._session, options, self._trust, watchdog=self._watchdog
+        )
         self._promoter = Promoter(store, lambda: self._fetcher.queue_names, equipment.clock)
         self._stall_detector = StallDetector(store, options)
         self._executor = Executor(
@@ -125,17 +129,21 @@ class Worker:
         await self._session.open()
         remove_listener = self._equipment.event_bus.add_listener(self._hear)
         try:
-            async with anyio.create_task_group() as loops:
-                for loop in self._loops():
-                    loops.start_soon(loop.run, name=f"conveyor {type(loop).__name__}")
-                task_status.started()
-                try:
-                    await self._run_slots()
-                finally:
-                    await self._leave()
-                loops.cancel_scope.cancel()
+            with self._watchdog.watching():
+                await self._run_loops(task_status)
         finally:
             remove_listener()
+
+    async def _run_loops(self, task_status: anyio.abc.TaskStatus[None]) -> None:
+        async with anyio.create_task_group() as loops:
+            for loop in self._loops():
+                loops.start_soon(loop.run, name=f"conveyor {type(loop).__name__}")
+            task_status.started()
+            try:
+                await self._run_slots()
+            finally:
+                await self._leave()
+            loops.cancel_scope.cancel()
 
     def _loops(self) -> Sequence[LockRenewer | StallDetector | Promoter | Deadlines | Fetcher | Settler]:
         return (

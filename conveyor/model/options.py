@@ -224,6 +224,10 @@ def _poll_interval(value: Duration) -> timedelta:
     return _longer_than_zero(value, "poll_interval")
 
 
+def _max_unresponsive(value: Duration) -> timedelta:
+    return _longer_than_zero(value, "max_unresponsive")
+
+
 def _shutdown_grace(value: Duration) -> timedelta:
     return parse_duration(value, field="shutdown_grace")
 
@@ -248,6 +252,7 @@ class WorkerOptions:
         max_stalled: a job that stalled more often than this fails.
         shutdown_grace: how long a stopping worker waits for its running jobs before it hands them back.
         poll_interval: how often an idle worker looks in spite of hearing nothing.
+        max_unresponsive: a process whose event loop does not run for so long dumps its stacks and exits.
     """
 
     concurrency: int = field(default=10, validator=_is_count)
@@ -258,6 +263,7 @@ class WorkerOptions:
     max_stalled: int = field(default=3, validator=_is_integer)
     shutdown_grace: timedelta = field(default=timedelta(seconds=30), converter=_shutdown_grace)
     poll_interval: timedelta = field(default=timedelta(seconds=5), converter=_poll_interval)
+    max_unresponsive: timedelta = field(default=timedelta(seconds=60), converter=_max_unresponsive)
 
 
 class WorkerKeywords(TypedDict, total=False):
@@ -271,6 +277,7 @@ class WorkerKeywords(TypedDict, total=False):
     max_stalled: int
     shutdown_grace: Duration
     poll_interval: Duration
+    max_unresponsive: Duration
 
 
 def parse_worker_keywords(keywords: WorkerKeywords) -> WorkerOptions:

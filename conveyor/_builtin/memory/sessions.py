@@ -18,7 +18,29 @@ if TYPE_CHECKING:
     from conveyor._builtin.memory.tables import Tables
     from conveyor.model.sessions import SessionInfo
 
-__all__ = ["MemorySessions"]
+__all__ = ["MemorySessions", "MemoryThreadRenewal"]
+
+
+class MemoryThreadRenewal:
+    """Renews from a thread: one assignment, which Python makes atomic."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def renew(self, session_id: str, lock_duration: timedelta, /) -> bool:
+        """Keep what the session holds; False: there is no such session."""
+        return _renew(self._tables, session_id, lock_duration)
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def _renew(tables: Tables, session_id: str, lock_duration: timedelta) -> bool:
+    record = tables.sessions.get(session_id)
+    if record is None:
+        return False
+    record.expires_at = later(tables.now(), lock_duration)
+    return True
 
 
 class MemorySessions:
@@ -40,11 +62,11 @@ class MemorySessions:
 
     async def renew(self, session_id: str, lock_duration: timedelta, /) -> bool:
         """Keep what the session holds; False: there is no such session."""
-        record = self._tables.sessions.get(session_id)
-        if record is None:
-            return False
-        record.expires_at = later(self._tables.now(), lock_duration)
-        return True
+        return _renew(self._tables, session_id, lock_duration)
+
+    def thread_renewal(self) -> MemoryThreadRenewal:
+        """Return a way to renew from a thread."""
+        return MemoryThreadRenewal(self._tables)
 
     async def reconcile(self, session_id: str, held: Sequence[Lock], last_fetch_number: int, /) -> ReconcileReport:
         """Release what only the store thinks is held; return what only the worker thinks is held."""

@@ -13,24 +13,14 @@ from conveyor.model.queries import Added, AddReceipt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conveyor._builtin.sqlite.writer import Transaction
+    from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import NewJob
 
-__all__ = ["save_job", "save_jobs"]
+__all__ = ["save_jobs"]
 
 # The rows of one job in the tables jobs and live.
 _JobRow: TypeAlias = tuple[int, str, str, str, bytes, bytes | None, int]
 _LiveRow: TypeAlias = tuple[int, str, str, str, int, int, int, int]
-
-
-def save_job(transaction: Transaction, job: NewJob) -> AddReceipt:
-    """Add one job."""
-    transaction.make_queue(job.queue_name)
-    seq = transaction.take_seqs(1)[0]
-    if transaction.connection.execute(sql("jobs/save_jobs"), _job_row(transaction, job, seq)).rowcount:
-        transaction.connection.execute(sql("jobs/save_jobs_live"), _live_row(transaction, job, seq))
-        return AddReceipt(job.id)
-    return _look_closer(transaction, job, seq)
 
 
 def save_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:

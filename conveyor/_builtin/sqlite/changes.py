@@ -15,7 +15,7 @@ from conveyor.model.states import Command, JobState, transition
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conveyor._builtin.sqlite.writer import Transaction
+    from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import JobData
 
 __all__ = ["cancel_job", "promote_delayed_jobs", "promote_job", "remove_job", "rerun_job"]

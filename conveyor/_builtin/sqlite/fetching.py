@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from conveyor._builtin.sqlite.rows import job_from_row, micros_after
+from conveyor._builtin.sqlite.rows import jobs_from_rows, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.errors import StoreError
 from conveyor.model.queries import ALL_NAMES
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conveyor._builtin.sqlite.rows import JobRow
-    from conveyor._builtin.sqlite.writer import Transaction
+    from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import JobData
     from conveyor.model.queries import Want
 
@@ -50,7 +50,7 @@ def fetch_jobs(
         rows.sort(key=_in_order)
     else:
         rows.sort(key=lambda row: _place(row, wants))
-    return [job_from_row(row) for row in rows]
+    return jobs_from_rows(rows)
 
 
 def _begin_fetch(transaction: Transaction, session_id: str, lock_duration: timedelta, fetch_number: int) -> bool:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from conveyor._builtin.sqlite.readers import Readers
-    from conveyor._builtin.sqlite.writer import Transaction, Writer
+    from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor._builtin.sqlite.writer import Writer
     from conveyor.contracts.clock import Clock
     from conveyor.model.job import Attempt, JobData, LogEntry, NewJob, ProgressReport
     from conveyor.model.locks import Lock
@@ -27,12 +28,13 @@ class SqliteJobs:
 
     def __init__(self, writer: Writer, readers: Readers, clock: Clock) -> None:
         self._write = writer.run
+        self._write_item = writer.run_item
         self._read = readers.run
         self._clock = clock
 
     async def save_job(self, job: NewJob, /) -> AddReceipt:
         """Add one job; those of concurrent callers share a commit."""
-        return await self._write(adding.save_job, job)
+        return await self._write_item(adding.save_jobs, job)
 
     async def save_jobs(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Add jobs in one transaction."""

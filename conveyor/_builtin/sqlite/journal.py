@@ -12,7 +12,7 @@ from conveyor.model.locks import LockToken
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conveyor._builtin.sqlite.writer import Transaction
+    from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import LogEntry, ProgressReport
     from conveyor.model.settlement import Refusal
 

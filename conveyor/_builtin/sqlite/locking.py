@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import timedelta
 
-    from conveyor._builtin.sqlite.writer import Transaction
+    from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import JobData
 
 __all__ = ["extend_locks", "get_stalled_jobs", "reclaim_stalled_jobs", "release_locks"]

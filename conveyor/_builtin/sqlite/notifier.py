@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from conveyor._builtin.sqlite.peers import Peers
-    from conveyor._builtin.sqlite.writer import Transaction, Writer
+    from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor._builtin.sqlite.writer import Writer
     from conveyor.model.events import Notification
 
 __all__ = ["SqliteNotifier"]

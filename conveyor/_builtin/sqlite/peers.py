@@ -137,22 +137,22 @@ class Peers:
     def _current_peers(self) -> Sequence[str]:
         try:
             changed_ns = self._directory.stat().st_mtime_ns
+            if changed_ns != self._directory_seen_ns:
+                own = self._own
+                self._peers = tuple(peer.name for peer in self._directory.iterdir() if peer != own)
+                is_settled = time.time_ns() - changed_ns > _MTIME_SETTLES_NS
+                self._directory_seen_ns = changed_ns if is_settled else 0
         except OSError:
             return ()  # nobody ever listened
-        if changed_ns != self._directory_seen_ns:
-            own = None if self._own is None else self._own.name
-            self._peers = tuple(peer.name for peer in self._directory.iterdir() if peer.name != own)
-            is_settled = time.time_ns() - changed_ns > _MTIME_SETTLES_NS
-            self._directory_seen_ns = changed_ns if is_settled else 0
         return self._peers
 
     def _send(self, peer: str, hints: Sequence[Notification]) -> None:
-        if self._outbox is None:
-            self._outbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._outbox.setblocking(False)
         self._unreached.discard(peer)
         target = self._directory / peer
         try:
+            if self._outbox is None:
+                self._outbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._outbox.setblocking(False)
             self._outbox.sendto(_pack(hints), str(target))
         except BlockingIOError:
             self._unreached.add(peer)

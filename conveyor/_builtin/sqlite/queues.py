@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conveyor._builtin.sqlite.readers import Readers
-    from conveyor._builtin.sqlite.writer import Transaction, Writer
+    from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor._builtin.sqlite.writer import Writer
     from conveyor.model.job import JobData
 
 __all__ = ["SqliteQueues"]

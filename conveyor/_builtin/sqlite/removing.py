@@ -9,7 +9,7 @@ from conveyor._builtin.sqlite.statements import sql
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conveyor._builtin.sqlite.writer import Transaction
+    from conveyor._builtin.sqlite.transaction import Transaction
 
 __all__ = ["delete_jobs"]
 

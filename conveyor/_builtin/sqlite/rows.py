@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from conveyor.codec import decode_error, decode_options, decode_progress, encode_error
 from conveyor.model.job import Attempt, AttemptOutcome, ErrorInfo, JobData, LogEntry
@@ -11,12 +11,16 @@ from conveyor.model.locks import LockToken
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import JobState
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = [
     "JobRow",
     "attempt_from_row",
     "error_column",
     "from_micros",
     "job_from_row",
+    "jobs_from_rows",
     "log_from_row",
     "micros_after",
     "session_from_row",
@@ -61,26 +65,47 @@ def error_column(error: ErrorInfo | None) -> bytes | None:
 
 def job_from_row(row: JobRow) -> JobData:
     """Return the job of a row whose first columns are those of the view job_records."""
-    started_at, finished_at, session_id, progress, error = row[11], row[12], row[13], row[15], row[17]
-    return JobData(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        decode_options(row[4]),
-        _STATES[row[5]],
-        row[6],
-        row[7],
-        row[8],
-        from_micros(row[9]),
-        from_micros(row[10]),
-        None if started_at is None else from_micros(started_at),
-        None if finished_at is None else from_micros(finished_at),
-        None if session_id is None else LockToken(session_id, row[14]),
-        None if progress is None else decode_progress(progress),
-        row[16],
-        None if error is None else decode_error(error),
-    )
+    return jobs_from_rows((row,))[0]
+
+
+def jobs_from_rows(rows: Iterable[JobRow]) -> list[JobData]:
+    """Return the jobs of such rows; what neighbours have in common is made once."""
+    jobs: list[JobData] = []
+    started_micros: int | None = None
+    started_at: datetime | None = None
+    token: LockToken | None = None
+    for row in rows:
+        session_id, fetch_number = row[13], row[14]
+        if session_id is None:
+            token = None
+        elif token is None or token.fetch_number != fetch_number or token.session_id != session_id:
+            token = LockToken(session_id, fetch_number)
+        if row[11] != started_micros:
+            started_micros = row[11]
+            started_at = None if started_micros is None else from_micros(started_micros)
+        created_at = from_micros(row[9])
+        jobs.append(
+            JobData(
+                row[0],
+                row[1],
+                row[2],
+                row[3],
+                decode_options(row[4]),
+                _STATES[row[5]],
+                row[6],
+                row[7],
+                row[8],
+                created_at,
+                created_at if row[10] == row[9] else from_micros(row[10]),
+                started_at,
+                None if row[12] is None else from_micros(row[12]),
+                token,
+                None if row[15] is None else decode_progress(row[15]),
+                row[16],
+                None if row[17] is None else decode_error(row[17]),
+            )
+        )
+    return jobs
 
 
 def attempt_from_row(row: JobRow) -> Attempt:

@@ -11,7 +11,8 @@ from conveyor.model.migrations import SchemaStatus, plan
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from conveyor._builtin.sqlite.writer import Transaction, Writer
+    from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor._builtin.sqlite.writer import Writer
     from conveyor.model.migrations import Migration
 
 __all__ = ["SqliteSchema", "split_statements"]

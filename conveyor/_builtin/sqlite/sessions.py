@@ -14,11 +14,13 @@ from conveyor.model.sessions import ReconcileReport
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
     from conveyor._builtin.sqlite.readers import Readers
-    from conveyor._builtin.sqlite.writer import Transaction, Writer
+    from conveyor._builtin.sqlite.thread_renewal import SqliteThreadRenewal
+    from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor._builtin.sqlite.writer import Writer
     from conveyor.model.sessions import SessionInfo
 
 __all__ = ["SqliteSessions"]
@@ -27,9 +29,10 @@ __all__ = ["SqliteSessions"]
 class SqliteSessions:
     """Worker sessions. See `conveyor.contracts.store.sessions`."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, writer: Writer, readers: Readers, make_renewal: Callable[[], SqliteThreadRenewal]) -> None:
         self._write = writer.run
         self._read = readers.run
+        self._make_renewal = make_renewal
 
     async def open(self, session: SessionInfo, lock_duration: timedelta, /) -> None:
         """Make the session known, or renew it."""
@@ -42,6 +45,10 @@ class SqliteSessions:
     async def reconcile(self, session_id: str, held: Sequence[Lock], last_fetch_number: int, /) -> ReconcileReport:
         """Release what only the store thinks is held; return what only the worker thinks is held."""
         return await self._write(_reconcile, session_id, held, last_fetch_number)
+
+    def thread_renewal(self) -> SqliteThreadRenewal:
+        """Return a way to renew from a thread."""
+        return self._make_renewal()
 
     async def close(self, session_id: str, /) -> int:
         """End the session; return how many jobs it still held."""

@@ -9,13 +9,14 @@ from conveyor._builtin.sqlite.removing import delete_jobs
 from conveyor._builtin.sqlite.rows import error_column, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
+from conveyor.model.job import AttemptOutcome
 from conveyor.model.settlement import Refusal, RefusalReason, SettleReport
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from conveyor._builtin.sqlite.writer import Transaction
+    from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import JobData
     from conveyor.model.locks import LockToken
     from conveyor.model.settlement import Settlement
@@ -27,6 +28,9 @@ _LockRow: TypeAlias = tuple[str, str, int]
 # At least so many of the jobs that were removed as they settled are remembered.
 _REMOVED_REMEMBERED: Final = 10_000
 
+# Plain strings: sqlite3 looks for an adapter for each value of any other type, even of a subclass.
+_OUTCOMES: Final = {outcome: outcome.value for outcome in AttemptOutcome}
+_STATES: Final = {state: state.value for state in JobState}
 _TARGETS: Final = {
     command: target
     for (state, command), target in TRANSITIONS.items()
@@ -74,12 +78,12 @@ def _record(transaction: Transaction, settlements: Sequence[Settlement]) -> Iter
     rows = [
         (
             *lock,
-            _TARGETS[settlement.command],
+            _STATES[_TARGETS[settlement.command]],
             now,
             settlement.result,
             error_column(settlement.error),
-            settlement.outcome,
-            settlement.is_counted,
+            _OUTCOMES[settlement.outcome],
+            1 if settlement.is_counted else 0,
         )
         for lock, settlement in zip(locks, settlements, strict=True)
     ]
@@ -114,7 +118,7 @@ def _again(transaction: Transaction, settlement: Settlement) -> bool:
     if not connection.execute(sql("jobs/settle_jobs_attempt"), attempt).rowcount:
         return False
     due_at = micros_after(now, settlement.delay)
-    state = _TARGETS[settlement.command]
+    state = _STATES[_TARGETS[settlement.command]]
     connection.execute(sql("jobs/settle_jobs_again"), (*lock, state, due_at, error, settlement.is_counted))
     return True
 

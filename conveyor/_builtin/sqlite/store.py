@@ -18,6 +18,7 @@ from conveyor._builtin.sqlite.queues import SqliteQueues
 from conveyor._builtin.sqlite.readers import Readers
 from conveyor._builtin.sqlite.schema import SqliteSchema
 from conveyor._builtin.sqlite.sessions import SqliteSessions
+from conveyor._builtin.sqlite.thread_renewal import SqliteThreadRenewal
 from conveyor._builtin.sqlite.writer import Writer
 from conveyor.contracts.capabilities import Capabilities, Durability, Guarantees
 from conveyor.contracts.clock import Clock
@@ -56,7 +57,7 @@ class SQLiteStore:
         self.capabilities = _CAPABILITIES
         self.guarantees = Guarantees(add=survives, settle=survives)
         self.jobs = SqliteJobs(self._writer, self._readers, clock)
-        self.sessions = SqliteSessions(self._writer, self._readers)
+        self.sessions = SqliteSessions(self._writer, self._readers, partial(SqliteThreadRenewal, options, clock))
         self.queues = SqliteQueues(self._writer, self._readers)
         self.schema = SqliteSchema(self._writer)
         self.notifier = SqliteNotifier(self._writer, peers)

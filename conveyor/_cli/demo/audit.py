@@ -139,7 +139,7 @@ class Audit:
 
     def _wrong_jobs(self) -> Iterator[str]:
         known = self.books.settled.keys() | self.books.live
-        yield from (f"job {job_id} was added and is in no table" for job_id in sorted(self._added - known))
+        yield from (f"job {job_id} was added and is neither live nor settled" for job_id in sorted(self._added - known))
         yield from (f"job {job_id} is in the store, but no line says it was added" for job_id in known - self._added)
         yield from (f"job {job_id} is not settled" for job_id in sorted(self.books.live))
         twice = [job_id for job_id, runs in self._settling_runs().items() if len(runs) > 1]

@@ -21,8 +21,8 @@ from conveyor._cli.demo.ledger import LedgerReader
 
 __all__ = ["main", "prove", "read_books"]
 
-_LIVE: Final = "select id from jobs"
-_SETTLED: Final = "select id, state, session_id || '.' || fetch_number from history"
+_LIVE: Final = "select jobs.id from live join jobs using (seq)"
+_SETTLED: Final = "select jobs.id, state, session_id || '.' || fetch_number from history join jobs using (seq)"
 _ENDED: Final = "select job_id, session_id || '.' || fetch_number, outcome from attempts"
 
 

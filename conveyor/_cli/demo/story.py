@@ -28,7 +28,7 @@ __all__ = ["Ending", "StandstillError", "Story"]
 
 ADDED_AT_ONCE: Final = 250
 TICK_SECONDS: Final = 0.1
-LONGEST_STANDSTILL_SECONDS: Final = 60.0
+LONGEST_STANDSTILL_SECONDS: Final = 30.0
 
 
 class StandstillError(Exception):

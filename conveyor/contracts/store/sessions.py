@@ -11,11 +11,27 @@ if TYPE_CHECKING:
     from conveyor.model.locks import Lock
     from conveyor.model.sessions import ReconcileReport, SessionInfo
 
-__all__ = ["SessionStore"]
+__all__ = ["SessionStore", "ThreadRenewal"]
+
+
+class ThreadRenewal(Protocol):
+    """A way to renew a session that does not need the event loop: used by one thread of core's, which closes it."""
+
+    def renew(self, session_id: str, lock_duration: timedelta, /) -> bool:
+        """Do what `SessionStore.renew` does, blocking the thread.
+
+        Raises:
+            StoreError: the store cannot be reached, or is closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what was opened. Called once, from the same thread."""
+        ...
 
 
 class SessionStore(Protocol):
-    """Also usable from a thread of its own, where the store says so."""
+    """The sessions of workers."""
 
     async def open(self, session: SessionInfo, lock_duration: timedelta, /) -> None:
         """Make the session known, its lock running from now. Opening it again renews it."""
@@ -35,6 +51,10 @@ class SessionStore(Protocol):
 
     async def close(self, session_id: str, /) -> int:
         """End the session: whatever it still holds is released. Returns how many jobs that were."""
+        ...
+
+    def thread_renewal(self) -> ThreadRenewal:
+        """Return a way to renew from a thread, while the event loop is blocked. Opens nothing yet."""
         ...
 
     async def list_sessions(self) -> Sequence[SessionInfo]:

@@ -1,4 +1,4 @@
-"""Clocks for tests: time stands still until the test moves it."""
+"""A clock that stands still until the test moves it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,93 @@
+"""``conveyor store``: checked, migrated, printed."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conveyor._cli.store import HasNotes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.conftest import Ran
+
+STORE = ("--store", "sqlite:///jobs.db")
+
+
+def test_a_store_that_fits_is_described(conveyor: Callable[..., Ran]) -> None:
+    assert conveyor("store", "migrate", *STORE).code == 0
+    ran = conveyor("store", "check", *STORE, "-o", "json")
+    assert ran.code == 0
+    assert (ran.json["is_reachable"], ran.json["is_schema_current"], ran.json["pending"]) == (True, True, [])
+    assert ran.json["guarantees"] == {"add": "power_loss", "settle": "power_loss"}
+    assert ran.json["capabilities"]["is_durable"] is True
+    assert isinstance(ran.json["notes"], list)
+    assert "power_loss" in conveyor("store", "check", *STORE).out
+
+
+def test_a_schema_that_is_behind_is_reported_and_then_migrated(conveyor: Callable[..., Ran]) -> None:
+    behind = conveyor("store", "check", *STORE, "-o", "json")
+    assert behind.code == 6
+    assert behind.json["schema_found"] == 0
+    assert "conveyor store migrate" in behind.err
+    assert len(behind.json["pending"]) == behind.json["schema_wanted"]
+    applied = conveyor("store", "migrate", *STORE, "-o", "json").json
+    assert [f"{step['version']:04} {step['name']}" for step in applied] == behind.json["pending"]
+    again = conveyor("store", "migrate", *STORE)
+    assert (again.code, again.out, again.err) == (0, "", "the schema is up to date\n")
+
+
+def test_a_schema_of_a_newer_conveyor_is_refused(conveyor: Callable[..., Ran]) -> None:
+    conveyor("store", "migrate", *STORE)
+    connection = sqlite3.connect("jobs.db")
+    (table,) = connection.execute(
+        "select name from sqlite_schema where type = 'table' and name like '%migration%' or name like '%schema%'"
+    ).fetchone()
+    connection.execute(f"update {table} set version = version + 1000")
+    connection.commit()
+    connection.close()
+    for command in ("check", "migrate"):
+        ran = conveyor("store", command, *STORE)
+        assert ran.code == 6
+        assert "upgrade conveyor" in ran.err
+
+
+def test_a_store_that_cannot_be_reached_exits_4(conveyor: Callable[..., Ran]) -> None:
+    ran = conveyor("store", "check", "--store", "sqlite:///no/such/folder/jobs.db")
+    assert ran.code == 4
+    assert "Traceback" not in ran.err
+
+
+def test_migrations_are_printed_without_opening_anything(conveyor: Callable[..., Ran]) -> None:
+    ran = conveyor("store", "sql", *STORE)
+    assert ran.code == 0
+    sqlite3.connect(":memory:").executescript(ran.out).connection.close()
+    steps = conveyor("store", "sql", *STORE, "-o", "json").json
+    assert steps[0].keys() == {"version", "name", "up", "down", "checksum"}
+    assert "drop table" in conveyor("store", "sql", "--down", *STORE).out.lower()
+    assert not Path("jobs.db").exists()
+
+
+def test_a_store_without_a_schema_has_nothing_to_do(conveyor: Callable[..., Ran]) -> None:
+    assert conveyor("store", "sql", "--store", "memory://").out == ""
+    assert conveyor("store", "check", "--store", "memory://").code == 0
+    assert conveyor("store", "migrate", "--store", "memory://", "-o", "json").json == []
+
+
+def test_an_app_with_an_open_store_has_no_url_to_check(conveyor: Callable[..., Ran]) -> None:
+    script = "from conveyor import Conveyor\nclass Store:\n    name = 'own'\napp = Conveyor(Store())\n"
+    Path("own.py").write_text(script)
+    ran = conveyor("store", "check", "--app", "own:app")
+    assert ran.code == 2
+    assert "use --store URL" in ran.err
+
+
+def test_a_store_may_offer_notes() -> None:
+    class Noting:
+        def notes(self) -> list[str]:
+            return ["old library"]
+
+    assert isinstance(Noting(), HasNotes)
+    assert not isinstance(object(), HasNotes)

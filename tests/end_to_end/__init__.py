@@ -1,0 +1,1 @@
+"""Whole programs: real processes, real signals, real files."""
