@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.middleware import Middleware
     from conveyor.model.options import JobKeywords, WorkerKeywords
 
-__all__ = ["Conveyor", "run"]
+__all__ = ["Conveyor", "run", "run_until_signalled"]
 
 logger: Final = logging.getLogger("conveyor.app")
 
@@ -122,13 +122,7 @@ class Conveyor:
 
         The first signal lets running jobs end, the second cancels them and hands them back, the third exits.
         """
-        stopped = anyio.Event()
-        async with lone_exceptions(), anyio.create_task_group() as tasks:
-            with anyio.CancelScope() as work:
-                await tasks.start(watch_signals, stopped.set, work.cancel)
-                async with self, self.worker(*queues, **options):
-                    await stopped.wait()
-            tasks.cancel_scope.cancel()
+        await run_until_signalled(self, queues, options)
 
     async def __aenter__(self) -> Self:
         """Open the store and every strategy."""
@@ -192,6 +186,32 @@ class Conveyor:
             if isinstance(weight, bool) or not isinstance(weight, int) or weight < 1:
                 raise ConfigurationError(f"the weight of queue {name!r} must be a whole number of at least 1")
         return weights
+
+
+async def run_until_signalled(
+    app: Conveyor,
+    queues: Sequence[str | Mapping[str, int]],
+    options: WorkerKeywords,
+    on_ready: Callable[[], None] | None = None,
+) -> bool:
+    """Do what `Conveyor.run` does, and return whether running jobs were allowed to end.
+
+    Args:
+        app: the app.
+        queues: as for ``app.worker``.
+        options: as for ``app.worker``.
+        on_ready: called once the worker runs.
+    """
+    stopped = anyio.Event()
+    async with lone_exceptions(), anyio.create_task_group() as tasks:
+        with anyio.CancelScope() as work:
+            await tasks.start(watch_signals, stopped.set, work.cancel)
+            async with app, app.worker(*queues, **options):
+                if on_ready is not None:
+                    on_ready()
+                await stopped.wait()
+        tasks.cancel_scope.cancel()
+    return not work.cancelled_caught
 
 
 @asynccontextmanager

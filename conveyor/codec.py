@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_type_hints
 
 import cattrs
 import msgspec
-from attrs import fields
+from attrs import evolve, fields
 
 from conveyor.errors import ConfigurationError, PayloadError
 from conveyor.model.job import ErrorInfo, JobData, Progress
@@ -228,8 +228,12 @@ def _options_decoder() -> msgspec.json.Decoder[JobOptions]:
 
 
 def decode_options(data: bytes | None) -> JobOptions:
-    """Return the options that `encode_options` wrote. Equal bytes give the same object."""
-    return _DEFAULTS if data is None else _decode_options(data)
+    """Return the options that `encode_options` wrote. Equal bytes without metadata give the same object."""
+    if data is None:
+        return _DEFAULTS
+    options = _decode_options(data)
+    # Nobody else may change the metadata of a job by changing those of another.
+    return evolve(options) if options.metadata else options
 
 
 _error_decoder: Final = msgspec.json.Decoder(ErrorInfo)

@@ -77,7 +77,7 @@ class UnknownStrategyError(ConfigurationError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind = kind
         self.name = name
-        self.known = tuple(sorted(known))
+        self.known: tuple[str, ...] = tuple(sorted(known))
         super().__init__(
             f"no {kind} is called {name!r}: {did_you_mean(name, self.known)}; "
             f"or install one: pip install conveyor-plugin-{name}"
@@ -129,7 +129,7 @@ class InvalidJobStateError(JobError):
     def __init__(self, job_id: str, state: str, command: str, allowed: Iterable[str], queue_name: str = "") -> None:
         self.state = state
         self.command = command
-        self.allowed = tuple(sorted(allowed))
+        self.allowed: tuple[str, ...] = tuple(sorted(allowed))
         legal = ", ".join(self.allowed) or "nothing"
         super().__init__(
             f"job {job_id!r} is {state}, so it cannot be used with {command!r}; allowed now: {legal}",
@@ -156,7 +156,7 @@ class UnknownHandlerError(JobError):
 
     def __init__(self, name: str, known: Iterable[str], *, job_id: str = "", queue_name: str = "") -> None:
         self.name = name
-        self.known = tuple(sorted(known))
+        self.known: tuple[str, ...] = tuple(sorted(known))
         super().__init__(
             f"queue {queue_name!r} has no handler called {name!r}: {did_you_mean(name, self.known)}",
             job_id=job_id,

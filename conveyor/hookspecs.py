@@ -18,8 +18,8 @@ __all__ = ["PROJECT", "conveyor_job_queues", "conveyor_stores", "hookimpl", "hoo
 
 PROJECT: Final = "conveyor"
 
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec: Final = pluggy.HookspecMarker(PROJECT)
+hookimpl: Final = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec

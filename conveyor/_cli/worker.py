@@ -66,26 +66,15 @@ def worker(  # noqa: PLR0913 - one for each option
 
 
 async def _serve(app: Conveyor, weights: Mapping[str, int], keywords: WorkerKeywords, options: WorkerOptions) -> int:
-    # As `app.run`, which tells neither when it is ready nor how it ended.
-    import anyio
-
+    from conveyor._app import run_until_signalled
     from conveyor._cli.failures import ExitCode
-    from conveyor._runtime.lifecycle import lone_exceptions
-    from conveyor._runtime.signals import watch_signals
 
-    stopped, work = anyio.Event(), anyio.CancelScope()
-    async with lone_exceptions(), anyio.create_task_group() as tasks:
-        with work:
-            await tasks.start(watch_signals, stopped.set, work.cancel)
-            async with app, app.worker(*([weights] if weights else []), **keywords):
-                say(_announcement(app, weights, options))
-                await stopped.wait()
-        tasks.cancel_scope.cancel()
-    if work.cancelled_caught:
-        say("cancelled: what was running is handed back")
-        return ExitCode.INTERRUPTED
-    say("stopped: every running job has ended, or is handed back")
-    return ExitCode.OK
+    queues = [weights] if weights else []
+    if await run_until_signalled(app, queues, keywords, lambda: say(_announcement(app, weights, options))):
+        say("stopped: every running job has ended, or is handed back")
+        return ExitCode.OK
+    say("cancelled: what was running is handed back")
+    return ExitCode.INTERRUPTED
 
 
 def _announcement(app: Conveyor, weights: Mapping[str, int], options: WorkerOptions) -> str:

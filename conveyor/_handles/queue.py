@@ -55,7 +55,7 @@ class Queue:
         self._services = services
         self._options = options
         self._placement = placement
-        self.name = check_name(name, "queue name")
+        self.name: str = check_name(name, "queue name")
 
     def __repr__(self) -> str:
         """Show its name."""

@@ -102,7 +102,7 @@ class Executor:
     def _context(self, job: JobData, slot: Slot, handler: Handler) -> JobContext:
         run = slot.run_number
         on_loop = None if handler.is_async else anyio.from_thread.run_sync
-        return JobContext(job, self.board, lambda: slot.is_stopped(run), on_loop)
+        return JobContext(job, self.board.outbox, lambda: slot.is_stopped(run), on_loop)
 
     def settlement(self, job: JobData, value: object) -> Settlement:
         """Turn what a handler returned into what the store is asked to do."""

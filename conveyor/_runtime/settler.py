@@ -37,6 +37,7 @@ class Settler:
         """Bind to a board and the fetcher that sends its wants along."""
         self._store = store
         self._board = board
+        self._outbox = board.outbox
         self._fetcher = fetcher
         self._options = options
         self._wakeup = wakeup
@@ -55,24 +56,24 @@ class Settler:
             await self._flush()
 
     async def _flush(self) -> None:
-        board = self._board
-        while board.has_reports:
+        outbox = self._outbox
+        while outbox.has_reports:
             await self._write_reports()
-        if board.has_unsettled:
+        if outbox.has_settlements:
             await self._settle()
-        if locks := board.take_hand_backs():
+        if locks := outbox.take_hand_backs():
             await until_available(lambda: self._store.jobs.release_locks(locks), "hand jobs back")
-            board.confirm_released(locks)
+            outbox.confirm_released(locks)
 
     async def _write_reports(self) -> None:
-        logs, progress = self._board.take_reports()
+        logs, progress = self._outbox.take_reports()
         if progress:
             await until_available(lambda: self._store.jobs.set_progress(progress), "store progress")
         if logs:
             await until_available(lambda: self._store.jobs.append_logs(logs), "store logs")
 
     async def _settle(self) -> None:
-        settlements = self._board.take_settlements()
+        settlements = self._outbox.take_settlements()
         fetch = self._fetcher.begin()
         try:
             if fetch is None:
@@ -97,7 +98,7 @@ class Settler:
             if fetch is not None:
                 self._fetcher.give_up(fetch)
             raise
-        self._board.confirm_settled()
+        self._outbox.confirm_settled()
         if fetch is not None:
             self._fetcher.deliver(fetch, report.jobs)
         _tell_refusals(report)
@@ -113,7 +114,7 @@ class Settler:
                 _tell_refusals(await self._settle_all([settlement]))
             except StoreError:
                 logger.exception("job %s cannot be settled; it will be run again", settlement.job_id)
-        self._board.confirm_settled()
+        self._outbox.confirm_settled()
 
 
 def _tell_refusals(report: SettleReport) -> None:

@@ -27,6 +27,7 @@ from conveyor._runtime.executor import Executor, Slot, StopReason
 from conveyor._runtime.fetcher import Fetcher
 from conveyor._runtime.lock_renewer import LockRenewer
 from conveyor._runtime.maintenance import Promoter, StallDetector
+from conveyor._runtime.outbox import Outbox
 from conveyor._runtime.session import Session
 from conveyor._runtime.settler import Settler
 from conveyor._runtime.trust import Trust
@@ -80,7 +81,7 @@ class Worker:
         self._session = Session(store, _describe_session(weights), options.lock_duration)
         settler_wakeup = Wakeup()
         self._trust = Trust(options.lock_duration)
-        self._board = Board(self._session.info.id, settler_wakeup)
+        self._board = Board(self._session.info.id, Outbox(settler_wakeup))
         self._deadlines = Deadlines()
         self._fetcher = Fetcher(store, self._board, self._session, options, self._trust)
         self._settler = Settler(store, self._board, self._fetcher, options, settler_wakeup)

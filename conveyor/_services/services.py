@@ -35,9 +35,9 @@ class Services:
 
     def __init__(self, middleware: Sequence[Middleware]) -> None:
         """Start closed."""
-        self.handlers = HandlerRegistry()
+        self.handlers: HandlerRegistry = HandlerRegistry()
         self.curves: dict[str, Curve] = {}
-        self.middleware = tuple(middleware)
+        self.middleware: Sequence[Middleware] = tuple(middleware)
         self._store: Store | None = None
         self._job_queue: JobQueueStrategy | None = None
         self._waiters: WaitForJob | None = None

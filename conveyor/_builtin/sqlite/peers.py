@@ -23,11 +23,11 @@ from conveyor.model.events import Notification, NotificationKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Peers"]
+__all__ = ["Peers", "socket_directory"]
 
 _LOOK_SECONDS: Final = 0.1
-# A socket's path may have 108 bytes (104 elsewhere); its name takes up to 32 of them.
-_LONGEST_DIRECTORY: Final = 68
+# A socket's path may have 108 bytes (104 elsewhere); its name takes 25 of them.
+_LONGEST_DIRECTORY: Final = 75
 _LARGEST_DATAGRAM: Final = 32_000
 # A directory's mtime is only so fine: one that changed just now may change again without showing it.
 _MTIME_SETTLES_NS: Final = 50_000_000
@@ -48,7 +48,7 @@ class Peers:
             path: the database file.
             on_heard: called on any thread with what other processes published.
         """
-        self._directory = _directory(path)
+        self._directory = socket_directory(path)
         self._on_heard = on_heard
         self._own: Path | None = None
         self._inbox: socket.socket | None = None
@@ -162,7 +162,8 @@ class Peers:
             self._directory_seen_ns = 0
 
 
-def _directory(path: Path) -> Path:
+def socket_directory(path: Path) -> Path:
+    """Return where the sockets of a database file are: beside it, or with the temporary files if that is too long."""
     real = Path(os.path.realpath(path))
     beside = real.with_name(real.name + "-notify")
     if len(os.fsencode(beside)) <= _LONGEST_DIRECTORY:

@@ -34,7 +34,7 @@ class _Watch(trio.abc.Instrument):
         """Begin anew with each run."""
         self._be_real(False)
 
-    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - the instrument's signature
+    def before_io_wait(self, timeout: float) -> None:
         """Switch between jumps and real time."""
         is_real = _is_real()
         if is_real != self._is_real:

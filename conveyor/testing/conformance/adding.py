@@ -96,6 +96,13 @@ class AddingConformance(StoreKit):
         assert (await workshop.jobs.save_job(workshop.new("a"))).outcome is Added.ADDED
         assert await workshop.job("a") == settled
 
+    async def test_the_same_add_after_a_rerun_with_another_payload_adds_nothing(self, workshop: Workshop) -> None:
+        await workshop.finished("a")
+        rerun = await workshop.jobs.rerun_job("a", b"[2]")
+        assert await workshop.jobs.save_job(workshop.new("a")) == AddReceipt("a", Added.ADDED)
+        assert await workshop.jobs.save_job(workshop.new("a", payload=b"[2]")) == AddReceipt("a", Added.DUPLICATE)
+        assert await workshop.job("a") == rerun
+
     async def test_the_same_add_while_the_job_runs_adds_nothing(self, workshop: Workshop) -> None:
         await workshop.fetched("a")
         assert (await workshop.jobs.save_job(workshop.new("a"))).outcome is Added.ADDED

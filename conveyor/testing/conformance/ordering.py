@@ -192,6 +192,14 @@ class OrderingConformance(StoreKit):
         await workshop.settle(ending(lock_of(job), Command.RETRY))
         assert await workshop.fetch_order() == ["first", "a"]
 
+    async def test_a_rerun_job_keeps_its_priority(self, workshop: Workshop) -> None:
+        await workshop.add("first", priority=-5)
+        await workshop.finish(await (await workshop.hand()).fetch_one())
+        await workshop.add("a")
+        workshop.clock.advance(1)
+        assert (await workshop.jobs.rerun_job("first")).priority == -5
+        assert await workshop.fetch_order() == ["first", "a"]
+
     @pytest.mark.parametrize("is_lifo", [False, True])
     async def test_moments_less_than_a_millisecond_apart_are_kept_apart(
         self, workshop: Workshop, is_lifo: bool

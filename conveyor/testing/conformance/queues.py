@@ -8,7 +8,7 @@ import pytest
 
 from conveyor.errors import ConfigurationError, InvalidJobStateError
 from conveyor.model.job import LogEntry
-from conveyor.model.queries import ALL_NAMES
+from conveyor.model.queries import ALL_NAMES, Want
 from conveyor.model.states import LIVE_STATES, Command, JobState
 from conveyor.testing.conformance.kit import StoreKit
 from conveyor.testing.conformance.workshop import QUEUE, Workshop, ending, lock_of
@@ -44,6 +44,16 @@ class PausingConformance(StoreKit):
         assert await workshop.fetch_order(queue="elsewhere") == ["c"]
         await workshop.queues.resume_job_name(QUEUE, ALL_NAMES)
         assert await workshop.fetch_order() == ["a", "b"]
+
+    async def test_a_pause_holds_for_every_want_of_one_fetch(self, workshop: Workshop) -> None:
+        for queue in (QUEUE, "elsewhere", "nowhere"):
+            await workshop.add(f"pack-{queue}", queue=queue, name="pack")
+            await workshop.add(f"ship-{queue}", queue=queue, name="ship")
+        await workshop.queues.pause_job_name("elsewhere", "pack")
+        await workshop.queues.pause_job_name("nowhere", ALL_NAMES)
+        wants = [Want(queue, 10) for queue in (QUEUE, "elsewhere", "nowhere")]
+        jobs = await (await workshop.hand()).fetch_wants(*wants)
+        assert [job.id for job in jobs] == [f"pack-{QUEUE}", f"ship-{QUEUE}", "ship-elsewhere"]
 
     async def test_resuming_the_queue_leaves_a_paused_name_paused(self, workshop: Workshop) -> None:
         await workshop.add("a", name="pack")

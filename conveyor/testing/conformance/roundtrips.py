@@ -148,6 +148,18 @@ class RoundtripsConformance(StoreKit):
         fetched = await (await workshop.hand()).fetch_one()
         assert (fetched.options, fetched.priority) == (options, options.priority)
 
+    async def test_what_was_handed_in_or_out_changes_nothing_more(self, workshop: Workshop) -> None:
+        new = workshop.new("a", metadata={"trace": "00"})
+        await workshop.jobs.save_job(new)
+        new.options.metadata["trace"] = "changed"
+        for job in (await workshop.job("a"), await (await workshop.hand()).fetch_one(), await workshop.job("a")):
+            assert job.options.metadata == {"trace": "00"}
+            job.state, job.attempts_made, job.token = JobState.FAILED, 9, None
+            job.options.metadata["trace"] = "changed"
+        job = await workshop.job("a")
+        assert (job.state, job.attempts_made, job.options.metadata) == (JobState.ACTIVE, 0, {"trace": "00"})
+        await workshop.finish(job)
+
     async def test_options_outlive_the_run(self, workshop: Workshop) -> None:
         options = OPTIONS["everything"]
         await workshop.jobs.save_job(NewJob("a", QUEUE, "pack", b"{}", options))

@@ -17,7 +17,7 @@ from conveyor.model.states import Command, JobState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conveyor.contracts.store import Store
+    from conveyor.contracts.store import JobStore, QueueStore, SessionStore, Store
     from conveyor.testing.clocks import ManualClock
 
 __all__ = ["LOCK", "NAME", "QUEUE", "Hand", "Workshop", "ending", "lock_of", "stranger", "token_of"]
@@ -134,11 +134,11 @@ class Workshop:
     """An open store, its clock, and short ways to what tests do all the time."""
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
-        self.store = store
-        self.clock = clock
-        self.jobs = store.jobs
-        self.sessions = store.sessions
-        self.queues = store.queues
+        self.store: Store = store
+        self.clock: ManualClock = clock
+        self.jobs: JobStore = store.jobs
+        self.sessions: SessionStore = store.sessions
+        self.queues: QueueStore = store.queues
 
     def new(
         self,

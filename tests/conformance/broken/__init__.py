@@ -1,0 +1,1 @@
+"""Stores with one planted bug each, for testing the conformance kit itself."""

@@ -1,0 +1,83 @@
+"""The SQLite schema: up, down and up again, by one process at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from conveyor._builtin.sqlite.schema import split_statements
+from conveyor._builtin.sqlite.statements import load_migrations
+from conveyor.errors import SchemaError, StoreError
+from conveyor.testing.stores import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+def schema(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    return connection.execute("select name, sql from sqlite_master where name != 'migrations' order by name").fetchall()
+
+
+def change(file: Path, statement: str) -> None:
+    connection = sqlite3.connect(file)
+    with connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_up_down_and_up_give_the_same_schema() -> None:
+    connection = sqlite3.connect(":memory:")
+    for migration in load_migrations():
+        connection.executescript(migration.up)
+    first = schema(connection)
+    for migration in reversed(load_migrations()):
+        connection.executescript(migration.down)
+    assert schema(connection) == []
+    for migration in load_migrations():
+        connection.executescript(migration.up)
+    assert schema(connection) == first
+    connection.close()
+
+
+def test_a_script_is_split_where_its_statements_end() -> None:
+    assert list(split_statements("-- a; b\nselect ';';\n\nselect\n  2;\n")) == ["-- a; b\nselect ';';", "select\n  2;"]
+
+
+async def test_two_openers_at_once_migrate_once(file: Path) -> None:
+    async def open_and_close() -> None:
+        async with open_store(f"sqlite:///{file}") as store:
+            assert (await store.schema.get_status()).pending == ()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(open_and_close)
+
+
+async def test_a_schema_that_is_missing_is_refused_where_it_may_not_be_made(file: Path) -> None:
+    with pytest.raises(SchemaError, match="conveyor store migrate"):
+        async with open_store(f"sqlite:///{file}?auto_migrate=false"):
+            pass
+
+
+async def test_a_schema_from_the_future_is_refused(file: Path) -> None:
+    async with open_store(f"sqlite:///{file}"):
+        pass
+    change(file, "insert into migrations values (99, 'later', '', 0)")
+    for option in ("true", "false"):
+        with pytest.raises(SchemaError, match="upgrade conveyor"):
+            async with open_store(f"sqlite:///{file}?auto_migrate={option}"):
+                pass
+
+
+async def test_a_migration_that_was_edited_is_noticed(file: Path) -> None:
+    async with open_store(f"sqlite:///{file}"):
+        pass
+    change(file, "update migrations set checksum = 'edited'")
+    with pytest.raises(StoreError, match="was changed after it had been applied"):
+        async with open_store(f"sqlite:///{file}"):
+            pass

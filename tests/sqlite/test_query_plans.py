@@ -1,0 +1,90 @@
+"""The plans of hot statements: the index meant, no walk over a table, no sorting."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conveyor._builtin.sqlite.statements import load_migrations, sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BY_ID = "SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (id=?)"
+
+
+@pytest.fixture(params=[0, 1000], ids=["empty", "1000 rows"])
+def connection(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:")
+    for migration in load_migrations():
+        connection.executescript(migration.up)
+    states = ["waiting", "delayed", "active"]
+    for seq in range(1, request.param + 1):
+        connection.execute(sql("jobs/save_jobs"), (seq, f"id-{seq}", "mail", "send", b"{}", None, 0))
+        connection.execute(sql("jobs/save_jobs_live"), (seq, "mail", "send", states[seq % 3], 0, seq, seq, seq))
+    connection.execute("update live set session_id = seq, fetch_number = 1 where state = 'active'")
+    if request.param:
+        connection.execute("analyze")
+    yield connection
+    connection.close()
+
+
+def plan(connection: sqlite3.Connection, name: str) -> list[str]:
+    statement = sql(name)
+    count = max((int(number) for number in re.findall(r"\?(\d+)", statement)), default=0)
+    return [row[3] for row in connection.execute(f"explain query plan {statement}", [1] * count)]
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("jobs/fetch_jobs", "SEARCH live USING INDEX live_ready (queue=?)"),
+        ("jobs/fetch_jobs_named", "SEARCH live USING INDEX live_ready (queue=?)"),
+        ("jobs/fetch_jobs_priority", "SEARCH live USING INDEX live_ready (queue=? AND priority>?)"),
+        ("jobs/fetch_jobs_lifo", "SEARCH live USING INDEX live_ready (queue=? AND priority=? AND order_at>?)"),
+        ("jobs/fetch_jobs_lifo_own", "SEARCH live USING INDEX live_ready (queue=? AND priority=? AND order_at<?)"),
+        ("jobs/fetch_jobs_locked", "SEARCH live USING INDEX live_active (session_id=? AND fetch_number=?)"),
+        ("jobs/settle_jobs_history", BY_ID),
+        ("jobs/settle_jobs", BY_ID),
+        ("jobs/settle_jobs_again", BY_ID),
+        ("jobs/settle_jobs_attempt", BY_ID),
+        ("jobs/settle_jobs_removed", BY_ID),
+        ("jobs/release_locks", BY_ID),
+        ("jobs/set_progress", BY_ID),
+        ("jobs/append_logs", BY_ID),
+        ("jobs/find_job", "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)"),
+        ("jobs/extend_locks", "SEARCH sessions USING PRIMARY KEY (id=?)"),
+        ("jobs/fetch_jobs_number", "SEARCH sessions USING PRIMARY KEY (id=?)"),
+        ("sessions/renew", "SEARCH sessions USING PRIMARY KEY (id=?)"),
+        ("queues/get_paused_job_names", "SEARCH paused USING PRIMARY KEY (queue=?)"),
+        ("queues/list_jobs_settled", "SEARCH history USING INDEX history_finished (queue=? AND state=?)"),
+        ("jobs/get_next_delayed_timestamp", "live_delayed (queue=?)"),
+    ],
+)
+def test_a_hot_statement_uses_its_index(connection: sqlite3.Connection, name: str, step: str) -> None:
+    steps = plan(connection, name)
+    assert any(step in found for found in steps), steps
+    assert not any(found.startswith("SCAN") or "TEMP B-TREE" in found for found in steps), steps
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("jobs/promote_delayed_jobs", "live_delayed (queue=? AND run_at<?)"),
+        ("jobs/reclaim_stalled_jobs_expired", "live_active (session_id=?)"),
+        ("jobs/extend_locks_held", "live_active (session_id=?)"),
+    ],
+)
+def test_a_pass_uses_its_index(connection: sqlite3.Connection, name: str, step: str) -> None:
+    steps = plan(connection, name)
+    assert any(step in found for found in steps), steps
+    assert not any(found.startswith(("SCAN live", "SCAN jobs")) for found in steps), steps
+
+
+def test_a_search_walks_the_ids_and_sorts_nothing(connection: sqlite3.Connection) -> None:
+    steps = plan(connection, "inspection/search_jobs")
+    assert steps[0] == "SCAN jobs USING INDEX sqlite_autoindex_jobs_1"
+    assert not any("TEMP B-TREE" in found for found in steps)
