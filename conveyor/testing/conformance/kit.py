@@ -38,7 +38,7 @@ class StoreKit:
     """What a store's tests share. Give `url`, or override the fixture `store_url`: each test wants an empty store."""
 
     url: ClassVar[str] = ""
-    pytestmark = pytest.mark.anyio
+    pytestmark: ClassVar[pytest.MarkDecorator] = pytest.mark.anyio
 
     @pytest.fixture
     def store_url(self) -> str:

@@ -88,8 +88,8 @@ class Hand:
     """A worker session that fetches and settles, and counts its own fetches as a worker does."""
 
     def __init__(self, store: Store) -> None:
-        self.id = secrets.token_hex(16)
-        self.fetches = 0
+        self.id: str = secrets.token_hex(16)
+        self.fetches: int = 0
         self._store = store
 
     @property
