@@ -132,7 +132,7 @@ class InvalidJobStateError(JobError):
         self.allowed: tuple[str, ...] = tuple(sorted(allowed))
         legal = ", ".join(self.allowed) or "nothing"
         super().__init__(
-            f"job {job_id!r} is {state}, so it cannot be used with {command!r}; allowed now: {legal}",
+            f"job {job_id!r} is {state}, so {command!r} is not allowed; allowed now: {legal}",
             job_id=job_id,
             queue_name=queue_name,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
@@ -17,20 +17,11 @@ if TYPE_CHECKING:
     from conveyor.errors import SchemaError
     from conveyor.model.migrations import Migration
 
-__all__ = ["HasNotes", "store"]
+__all__ = ["store"]
 
 _DEFAULTS: Final = StoreOptions()
 
 store: Final = App(name="store", help="Check the store and bring its schema up to date.")
-
-
-@runtime_checkable
-class HasNotes(Protocol):
-    """A store that has something to tell its operator: library versions, known hazards, one sentence each."""
-
-    def notes(self) -> Sequence[str]:
-        """Return the sentences."""
-        ...
 
 
 @store.command
@@ -77,7 +68,7 @@ async def _describe(opened: Store) -> dict[str, Any]:
     return _schema_to_json(opened.name, status.found, status.wanted, pending) | {
         "guarantees": to_json(opened.guarantees),
         "capabilities": to_json(opened.capabilities),
-        "notes": list(opened.notes()) if isinstance(opened, HasNotes) else [],
+        "notes": list(opened.notes()),
     }
 
 

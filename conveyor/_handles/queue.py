@@ -53,8 +53,8 @@ class Queue:
     def __init__(self, services: Services, name: str, options: JobOptions, placement: Placement = NOW) -> None:
         """Bind a queue; made by ``app.queue``."""
         self._services = services
-        self._options = options
-        self._placement = placement
+        self.options: JobOptions = options
+        self.placement: Placement = placement
         self.name: str = check_name(name, "queue name")
 
     def __repr__(self) -> str:
@@ -63,7 +63,7 @@ class Queue:
 
     def has_options_of(self, other: Queue) -> bool:
         """Whether both give their jobs the same defaults."""
-        return (self._options, self._placement) == (other._options, other._placement)
+        return (self.options, self.placement) == (other.options, other.placement)
 
     def job(self, name: str | None = None, **options: Unpack[JobKeywords]) -> JobDecorator:
         """Register a function as the handler of its jobs (named after it unless `name` is given).
@@ -73,18 +73,23 @@ class Queue:
         Raises:
             ConfigurationError: an option is wrong, the name is taken, or a parameter cannot be sent as JSON.
         """
-        laid_over, placement = parse_job_keywords(options, self._options, self._placement)
+        laid_over, placement = parse_job_keywords(options, self.options, self.placement)
 
         def decorate(function: Callable[..., Any], /) -> JobHandler[..., Any, ..., Any]:
-            handler = make_handler(self.name, name, function)
+            handler = make_handler(self.name, name, function, laid_over, placement)
             self._services.handlers.add(handler)
             return JobHandler(self._services, handler, function, laid_over, placement)
 
         return cast("JobDecorator", decorate)  # one implementation stands for the four overloads
 
     def new(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> NewJob:
-        """Make a job of JSON data without adding it, for `add_many`."""
-        laid_over, placement = parse_job_keywords(options, self._options, self._placement)
+        """Make a job of JSON data without adding it, for `add_many`.
+
+        Its defaults are those of its handler, where this program has it, else those of the queue.
+        """
+        handler = self._services.handlers.find(self.name, name)
+        defaults = self if handler is None else handler
+        laid_over, placement = parse_job_keywords(options, defaults.options, defaults.placement)
         return queues.make_job(self._services, self.name, name, data, options=laid_over, placement=placement)
 
     async def add(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> Job[Any]:

@@ -81,14 +81,19 @@ class Board:
         self.running.pop(job.id, None)
         self.outbox.hand_back((job,))
 
-    def lose(self, job_id: str) -> None:
-        """The lock of a job is gone: stop its run, or forget it if it was not started."""
-        seat = self.running.get(job_id)
+    def lose(self, lock: Lock) -> None:
+        """A lock is gone: stop its run, or forget its job if it was not started.
+
+        The answer may be about an older run of a job that this worker gave back and fetched again since: only
+        the run that the token names is touched.
+        """
+        seat = self.running.get(lock.job_id)
         if seat is not None:
-            seat.lose()
+            if seat.job is not None and seat.job.token == lock.token:
+                seat.lose()
             return
         for job in self.ready:
-            if job.id == job_id:
+            if job.id == lock.job_id and job.token == lock.token:
                 self.ready.remove(job)
                 return
 

@@ -75,14 +75,15 @@ class Fetcher:
         self._wakeup = Wakeup()
         self._last_number = 0
         self._in_flight = 0
+        self._under_way: set[int] = set()
         self._rate = _StartRate(board)
         self._delivered_at = 0.0
         self._started_at_hand_back = -1
 
     @property
-    def last_number(self) -> int:
-        """The number of the newest fetch."""
-        return self._last_number
+    def last_delivered_number(self) -> int:
+        """The highest number up to which no fetch is under way any more."""
+        return min(self._under_way, default=self._last_number + 1) - 1
 
     @property
     def queue_names(self) -> Sequence[str]:
@@ -134,11 +135,12 @@ class Fetcher:
         hints = {want.queue_name: self._queues[want.queue_name].hints for want in wants}
         fetch = Fetch(self._last_number, wants, anyio.current_time(), hints)
         self._in_flight += fetch.size
+        self._under_way.add(fetch.number)
         return fetch
 
     def deliver(self, fetch: Fetch, jobs: Sequence[JobData]) -> None:
         """Put what a fetch brought on the board, and learn from it."""
-        self._in_flight -= fetch.size
+        self.give_up(fetch)
         self._trust.extend(fetch.asked_at)
         self._learn_which_are_dry(fetch, jobs)
         now = anyio.current_time()
@@ -148,8 +150,9 @@ class Fetcher:
             self._board.deliver(jobs)
 
     def give_up(self, fetch: Fetch) -> None:
-        """Take back a fetch that was cancelled; what it may have locked is handed back when the session ends."""
+        """Note that a fetch is over; what it locked without an answer, reconciling gives back."""
         self._in_flight -= fetch.size
+        self._under_way.discard(fetch.number)
 
     async def _fetch(self, fetch: Fetch) -> None:
         try:

@@ -12,9 +12,8 @@ from conveyor.errors import StoreUnavailableError
 from conveyor.model.locks import renewal_interval_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from conveyor._runtime.board import Board
+    from conveyor._runtime.fetcher import Fetcher
     from conveyor._runtime.session import Session
     from conveyor._runtime.trust import Trust
     from conveyor._runtime.watchdog import Watchdog
@@ -33,9 +32,18 @@ class LockRenewer:
     """One batched call for everything held, every third of the lock duration."""
 
     def __init__(
-        self, store: Store, board: Board, session: Session, options: WorkerOptions, trust: Trust, *, watchdog: Watchdog
+        self,
+        store: Store,
+        board: Board,
+        session: Session,
+        options: WorkerOptions,
+        *,
+        trust: Trust,
+        fetcher: Fetcher,
+        watchdog: Watchdog,
     ) -> None:
         """Bind to a board and its session."""
+        self._fetcher = fetcher
         self._watchdog = watchdog
         self._store = store
         self._board = board
@@ -82,13 +90,20 @@ class LockRenewer:
         if not held:
             await self._session.renew()
             return
-        lost = await self._store.jobs.extend_locks(held, self._options.lock_duration)
-        # What ended while the answer was on its way is not lost: it is no longer held.
-        self._stop(lock.job_id for lock in lost)
+        # What ended while the answer was on its way is on the board no more, and is not lost.
+        for lock in await self._store.jobs.extend_locks(held, self._options.lock_duration):
+            self._board.lose(lock)
+        await self._reconcile()
 
-    def _stop(self, job_ids: Iterable[str]) -> None:
-        for job_id in job_ids:
-            self._board.lose(job_id)
+    async def _reconcile(self) -> None:
+        """Give back what the store thinks this session holds and the worker does not: an answer was lost."""
+        # Taken together, with no checkpoint between: a fetch that is answered later has a higher number.
+        held, last_number = self._board.held_locks(), self._fetcher.last_delivered_number
+        report = await self._store.sessions.reconcile(self._session.info.id, held, last_number)
+        for lock in report.lost:
+            self._board.lose(lock)
+        if report.released:
+            logger.warning("%d jobs of a fetch whose answer was lost wait again", len(report.released))
 
     def _stop_everything(self) -> None:
         if self._board.occupied:

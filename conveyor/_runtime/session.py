@@ -25,6 +25,7 @@ class Session:
         """Describe a session that is not open yet."""
         self.info = info
         self._store = store
+        self._is_closed = False
         self._lock_duration = lock_duration
 
     async def open(self) -> None:
@@ -33,7 +34,7 @@ class Session:
 
     async def renew(self) -> None:
         """Keep the session, which holds no job; open it again where it was cleared away as dead."""
-        if not await self._store.sessions.renew(self.info.id, self._lock_duration):
+        if not await self._store.sessions.renew(self.info.id, self._lock_duration) and not self._is_closed:
             logger.warning("the store forgot the session of this worker; opening it again")
             await self._store.sessions.open(self.info, self._lock_duration)
 
@@ -42,6 +43,11 @@ class Session:
         is_known = await until_available(
             lambda: self._store.sessions.renew(self.info.id, self._lock_duration), "renew the session"
         )
-        if not is_known:
+        if not is_known and not self._is_closed:
             await self.open()
         return not is_known
+
+    async def close(self) -> None:
+        """End the session; what it still holds waits again. It is not opened again after that."""
+        self._is_closed = True
+        await self._store.sessions.close(self.info.id)

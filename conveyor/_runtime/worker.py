@@ -87,7 +87,13 @@ class Worker:
         self._settler = Settler(store, self._board, self._fetcher, options, settler_wakeup)
         self._watchdog = Watchdog(store.sessions.thread_renewal(), self._session.info.id, options)
         self._renewer = LockRenewer(
-            store, self._board, self._session, options, self._trust, watchdog=self._watchdog
+            store,
+            self._board,
+            self._session,
+            options,
+            trust=self._trust,
+            fetcher=self._fetcher,
+            watchdog=self._watchdog,
         )
         self._promoter = Promoter(store, lambda: self._fetcher.queue_names, equipment.clock)
         self._stall_detector = StallDetector(store, options)
@@ -189,7 +195,7 @@ class Worker:
             self._board.hand_back_ready()
             try:
                 await self._settler.flush()
-                await self._equipment.store.sessions.close(self._session.info.id)
+                await self._session.close()
             except StoreError:
                 logger.exception("the last writes of this worker failed; its jobs will be reclaimed")
         if in_time.cancelled_caught:

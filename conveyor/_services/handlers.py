@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from conveyor.model.job import JobData
+    from conveyor.model.options import JobOptions, Placement
 
 __all__ = ["Handler", "HandlerRegistry", "make_handler"]
 
@@ -37,10 +38,14 @@ class Handler:
     wants_context: bool
     is_async: bool
     decode_result: Callable[[bytes], Any]
+    options: JobOptions
+    placement: Placement
 
 
-def make_handler(queue_name: str, name: str | None, function: Callable[..., Any]) -> Handler:
-    """Look at a function's signature once, and make a handler of it.
+def make_handler(
+    queue_name: str, name: str | None, function: Callable[..., Any], options: JobOptions, placement: Placement
+) -> Handler:
+    """Look at a function's signature once, and make a handler of it; the options are its jobs' defaults.
 
     Raises:
         ConfigurationError: it is no function, or has parameters that cannot be sent.
@@ -57,6 +62,8 @@ def make_handler(queue_name: str, name: str | None, function: Callable[..., Any]
         wants_context=wants_context,
         is_async=inspect.iscoroutinefunction(function),
         decode_result=JsonCodec().decoder(_result_type(function)),
+        options=options,
+        placement=placement,
     )
 
 

@@ -86,7 +86,12 @@ async def promote(services: Services, job_id: str) -> JobData:
 
 
 async def rerun(services: Services, job_id: str, payload: bytes | None) -> JobData:
-    """Run a settled job again."""
+    """Run a settled job again; new data must fit its handler, where this program has it."""
+    if payload is not None:
+        job = await get(services, job_id)
+        handler = services.handlers.find(job.queue_name, job.name)
+        if handler is not None:
+            handler.arguments.check(payload)
     return await services.store.jobs.rerun_job(job_id, payload)
 
 

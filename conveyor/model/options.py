@@ -40,6 +40,11 @@ def _is_integer(_: object, attribute: Attribute[int], value: int) -> None:
         raise ConfigurationError(f"{attribute.name} must be a whole number of 32 bits, got {value!r}")
 
 
+def _is_not_negative(_: object, attribute: Attribute[int], value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"{attribute.name} must be a whole number of at least 0, got {value!r}")
+
+
 def _is_bool(_: object, attribute: Attribute[bool], value: bool) -> None:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{attribute.name} must be True or False, got {value!r}")
@@ -260,7 +265,7 @@ class WorkerOptions:
     lifo: bool = field(default=False, validator=_is_bool)
     lock_duration: timedelta = field(default=timedelta(seconds=30), converter=_lock_duration)
     stalled_interval: timedelta = field(default=timedelta(seconds=5), converter=_stalled_interval)
-    max_stalled: int = field(default=3, validator=_is_integer)
+    max_stalled: int = field(default=3, validator=_is_not_negative)
     shutdown_grace: timedelta = field(default=timedelta(seconds=30), converter=_shutdown_grace)
     poll_interval: timedelta = field(default=timedelta(seconds=5), converter=_poll_interval)
     max_unresponsive: timedelta = field(default=timedelta(seconds=60), converter=_max_unresponsive)

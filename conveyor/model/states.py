@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIVE_STATES",
+    "OPERATOR_COMMANDS",
     "SETTLED_STATES",
     "TRANSITIONS",
     "Command",
     "JobState",
     "legal_commands",
     "legal_states",
+    "refuse",
     "transition",
 ]
 
@@ -104,11 +106,18 @@ TRANSITIONS: Final[Mapping[tuple[JobState, Command], JobState | None]] = Mapping
 
 SETTLED_STATES: Final = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 LIVE_STATES: Final = frozenset(JobState) - SETTLED_STATES
+OPERATOR_COMMANDS: Final = frozenset({Command.PROMOTE, Command.CANCEL, Command.RERUN, Command.REMOVE})
 
 
 def legal_commands(state: JobState) -> frozenset[Command]:
     """Return the commands that are legal in this state."""
     return frozenset(command for from_state, command in TRANSITIONS if from_state is state)
+
+
+def refuse(job_id: str, state: JobState, command: Command, queue_name: str = "") -> InvalidJobStateError:
+    """Return the error for a command that is not legal, with what a person may ask instead."""
+    allowed = [str(legal) for legal in legal_commands(state) & OPERATOR_COMMANDS]
+    return InvalidJobStateError(job_id, str(state), str(command), allowed, queue_name)
 
 
 def legal_states(command: Command) -> frozenset[JobState]:
@@ -125,4 +134,4 @@ def transition(job_id: str, state: JobState, command: Command) -> JobState | Non
     try:
         return TRANSITIONS[state, command]
     except KeyError:
-        raise InvalidJobStateError(job_id, state, command, legal_commands(state)) from None
+        raise refuse(job_id, state, command) from None

@@ -59,9 +59,17 @@ async def test_two_openers_at_once_migrate_once(file: Path) -> None:
 
 
 async def test_a_schema_that_is_missing_is_refused_where_it_may_not_be_made(file: Path) -> None:
+    file.touch()
     with pytest.raises(SchemaError, match="conveyor store migrate"):
         async with open_store(f"sqlite:///{file}?auto_migrate=false"):
             pass
+
+
+async def test_looking_at_a_mistyped_path_leaves_no_file_behind(file: Path) -> None:
+    with pytest.raises(StoreError, match="does its directory exist"):
+        async with open_store(f"sqlite:///{file}?auto_migrate=false"):
+            pass
+    assert not file.exists()
 
 
 async def test_a_schema_from_the_future_is_refused(file: Path) -> None:

@@ -18,7 +18,7 @@ from conveyor.contracts.clock import Clock
 from conveyor.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from conveyor.contracts.store import Store
@@ -48,6 +48,10 @@ class MemoryStore:
         self.schema = MemorySchema()
         self.notifier = notifier
         self.inspection = MemoryInspection(tables)
+
+    def notes(self) -> Sequence[str]:
+        """Return that jobs end with the process."""
+        return ("Jobs are kept in memory: they are gone when the process ends.",)
 
 
 def open_memory(url: str, injector: Injector) -> AbstractAsyncContextManager[Store]:

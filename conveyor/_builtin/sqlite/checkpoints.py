@@ -11,9 +11,6 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-if sys.platform != "win32":
-    import fcntl
-
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
@@ -51,8 +48,18 @@ class Checkpointer:
     def _alone(self) -> Iterator[bool]:
         if sys.platform == "win32":
             yield True
-            return
-        descriptor = os.open(self._lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        else:
+            with _locked(self._lock_path) as is_locked:
+                yield is_locked
+
+
+if sys.platform != "win32":
+    import fcntl
+
+    @contextmanager
+    def _locked(path: Path) -> Iterator[bool]:
+        """Hold the lock file if nobody else does; tell whether it is held."""
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

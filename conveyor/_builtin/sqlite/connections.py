@@ -31,7 +31,7 @@ def connect_writer(options: SqliteOptions) -> sqlite3.Connection:
         StoreError: the file system cannot hold a WAL database.
         sqlite3.Error: the driver's complaint.
     """
-    connection = _connect(options)
+    connection = _connect(options, "rwc" if options.auto_migrate else "rw")
     try:
         _use_wal(connection, options)
         connection.execute(f"pragma synchronous = {options.synchronous}")
@@ -45,7 +45,7 @@ def connect_writer(options: SqliteOptions) -> sqlite3.Connection:
 
 def connect_reader(options: SqliteOptions) -> sqlite3.Connection:
     """Open a connection that reads only."""
-    connection = _connect(options)
+    connection = _connect(options, "rw")
     try:
         connection.execute("pragma query_only = true")
         connection.execute("pragma temp_store = memory")
@@ -55,9 +55,11 @@ def connect_reader(options: SqliteOptions) -> sqlite3.Connection:
     return connection
 
 
-def _connect(options: SqliteOptions) -> sqlite3.Connection:
+def _connect(options: SqliteOptions, mode: str) -> sqlite3.Connection:
+    # Only a store that may migrate makes a file: looking at a mistyped path leaves nothing behind.
     return sqlite3.connect(
-        options.path,
+        f"{options.path.absolute().as_uri()}?mode={mode}",
+        uri=True,
         timeout=options.busy_timeout.total_seconds(),
         isolation_level=None,
         check_same_thread=False,

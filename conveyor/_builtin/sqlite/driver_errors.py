@@ -29,7 +29,7 @@ _LASTING: Final = {
     sqlite3.SQLITE_PERM: "this process may not open the file: give it the right to read and write",
     sqlite3.SQLITE_NOTADB: "the file is something else than a SQLite database: name another one",
     sqlite3.SQLITE_CORRUPT: "the database is damaged: restore a backup, or rescue it with sqlite3's .recover",
-    sqlite3.SQLITE_ERROR: "is its schema complete? see: conveyor store status",
+    sqlite3.SQLITE_ERROR: "is its schema complete? see: conveyor store check",
 }
 
 

@@ -14,6 +14,7 @@ import sqlite3
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -96,6 +97,9 @@ class Peers:
             except OSError:
                 inbox.shutdown(socket.SHUT_RDWR)  # its queue is full, so it is not asleep
         own.unlink(missing_ok=True)
+        # The last one out removes the directory; whoever is coming in just then has `data_version`.
+        with suppress(OSError):
+            self._directory.rmdir()
 
     def send(self, hints: Sequence[Notification]) -> None:
         """Tell the other processes that listen, as well as is possible at once."""

@@ -8,9 +8,9 @@ from conveyor._builtin.sqlite.changes import rerun_job
 from conveyor._builtin.sqlite.removing import delete_jobs
 from conveyor._builtin.sqlite.rows import job_from_row, span_micros
 from conveyor._builtin.sqlite.statements import sql
-from conveyor.errors import ConfigurationError, InvalidJobStateError
+from conveyor.errors import ConfigurationError
 from conveyor.model.events import NotificationKind
-from conveyor.model.states import SETTLED_STATES, Command, JobState, legal_commands
+from conveyor.model.states import SETTLED_STATES, Command, JobState, refuse
 
 if TYPE_CHECKING:
     import sqlite3
@@ -147,9 +147,7 @@ def _obliterate(transaction: Transaction, queue_name: str, force: bool) -> int:
     connection = transaction.connection
     active = [job_id for (job_id,) in connection.execute(sql("queues/obliterate_active"), (queue_name,))]
     if active and not force:
-        raise InvalidJobStateError(
-            active[0], JobState.ACTIVE, Command.REMOVE, legal_commands(JobState.ACTIVE), queue_name
-        )
+        raise refuse(active[0], JobState.ACTIVE, Command.REMOVE, queue_name)
     job_ids = [job_id for (job_id,) in connection.execute(sql("queues/obliterate"), (queue_name,))]
     delete_jobs(transaction, job_ids)
     connection.execute(sql("queues/obliterate_pauses"), (queue_name,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -25,12 +26,12 @@ from conveyor.contracts.clock import Clock
 from conveyor.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from conveyor._builtin.sqlite.options import SqliteOptions
     from conveyor.contracts.strategy import Injector
 
-__all__ = ["SQLiteStore", "open_sqlite"]
+__all__ = ["SQLiteStore", "library_notes", "open_sqlite"]
 
 _CAPABILITIES: Final = Capabilities(is_durable=True, is_shared=True, has_notifications=True, has_inspection=True)
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
@@ -63,6 +64,10 @@ class SQLiteStore:
         self.notifier = SqliteNotifier(self._writer, peers)
         self.inspection = SqliteInspection(self._readers)
 
+    def notes(self) -> Sequence[str]:
+        """Return which SQLite this is, and what to know of it."""
+        return library_notes(sqlite3.sqlite_version_info)
+
     async def open(self) -> None:
         """Connect, and bring the schema up to date or check that it is."""
         await self._writer.open(self.notifier.post)
@@ -78,6 +83,15 @@ class SQLiteStore:
         self.notifier.close()
         self._readers.close()
         await self._writer.close()
+
+
+def library_notes(version: tuple[int, int, int]) -> Sequence[str]:
+    """Return which SQLite this is, and whether it can damage a file when two connections checkpoint at once."""
+    name = f"SQLite {'.'.join(map(str, version))}"
+    if version >= (3, 51, 3) or version in ((3, 50, 7), (3, 44, 6)):
+        return (f"{name}.",)
+    hazard = "has the WAL-reset bug (mended in 3.51.3, 3.50.7 and 3.44.6)"
+    return (f"{name} {hazard}: conveyor lets one process at a time take checkpoints; see that others do, too.",)
 
 
 @asynccontextmanager

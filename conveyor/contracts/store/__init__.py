@@ -12,6 +12,8 @@ from conveyor.contracts.store.schema import SchemaStore
 from conveyor.contracts.store.sessions import SessionStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conveyor.contracts.capabilities import Capabilities, Guarantees
 
 __all__ = ["InspectionStore", "JobStore", "Notifier", "QueueStore", "SchemaStore", "SessionStore", "Store"]
@@ -21,8 +23,10 @@ __all__ = ["InspectionStore", "JobStore", "Notifier", "QueueStore", "SchemaStore
 class Store(Protocol):
     """A place where jobs are kept, open and ready.
 
-    Every command is one atomic step and can be repeated after its answer was lost: with the same ids, the same
-    fetch number, the same token and outcome it changes nothing more and answers the same.
+    Every command is one atomic step and can be repeated after its answer was lost. A bulk command with the same
+    ids, fetch number, token and outcome changes nothing more and answers the same; a single command on a state
+    that it has left already is refused with the state it finds, which tells the caller that it took effect.
+    Only lines of a job's log may be doubled by that.
     Time is the store's own clock. An operation that is cancelled either took effect or did not, and leaves the
     store usable. Driver errors come as StoreError, transient ones as StoreUnavailableError.
     """
@@ -40,6 +44,10 @@ class Store(Protocol):
     @property
     def guarantees(self) -> Guarantees:
         """What its acknowledgements survive."""
+        ...
+
+    def notes(self) -> Sequence[str]:
+        """Return what its operator should know, one sentence each: library versions, known hazards."""
         ...
 
     @property

@@ -34,6 +34,7 @@ class JobStore(Protocol):
         A job whose time has not come (``delay``, ``run_at``) is delayed, the others wait. Ids are unique over
         live and retained jobs of the whole store: the same add again (same queue, name, payload) answers ADDED
         and adds nothing, whatever has become of the job since; any other answers DUPLICATE and adds nothing.
+        The id of a job that was removed, also by its own settlement, is free again.
         The same holds within one call.
         """
         ...

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["hold", "trio_options"]
 
+# trio itself always waits for the socket by which other threads wake it.
+OWN_WAITS: Final = 1
+
 _holds: Final = trio.lowlevel.RunVar("conveyor_jump_holds", 0)
 
 
@@ -59,8 +62,8 @@ def _is_real() -> bool:
 def _has_io() -> bool:
     # Its fields differ between platforms; all of them count.
     io = trio.lowlevel.current_statistics().io_statistics
-    waiting = (getattr(io, name, 0) for name in ("tasks_waiting_read", "tasks_waiting_write", "tasks_waiting"))
-    return any(waiting)
+    waiting = sum(getattr(io, name, 0) for name in ("tasks_waiting_read", "tasks_waiting_write", "tasks_waiting"))
+    return waiting > OWN_WAITS
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from conveyor.testing.conformance.fetching import FetchingConformance  # noqa: E
 from conveyor.testing.conformance.history import HistoryConformance  # noqa: E402
 from conveyor.testing.conformance.inspection import InspectionConformance  # noqa: E402
 from conveyor.testing.conformance.locks import LocksConformance  # noqa: E402
+from conveyor.testing.conformance.machine import MachineConformance  # noqa: E402
 from conveyor.testing.conformance.notifications import NotificationsConformance  # noqa: E402
 from conveyor.testing.conformance.ordering import OrderingConformance  # noqa: E402
 from conveyor.testing.conformance.queues import PausingConformance, QueuesConformance  # noqa: E402
@@ -60,5 +61,6 @@ class StoreConformance(
     SharingConformance,
     ConcurrencyConformance,
     RepetitionConformance,
+    MachineConformance,
 ):
     """Everything a store promises, by theme. Subclass it with a name that begins with ``Test``."""

@@ -7,7 +7,7 @@ It knows nothing of speed, of tasks or of openings. Where the contract leaves so
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import Factory, define
 
@@ -19,11 +19,14 @@ from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from conveyor.model.job import Attempt, JobData, NewJob
+    from conveyor.model.job import JobData, NewJob
     from conveyor.model.queries import Want
     from conveyor.model.settlement import Settlement
 
 __all__ = ["ReferenceJob", "ReferenceStore", "view_of"]
+
+# What every store must agree on of a job, apart from its history: the fields that the contract fixes in its state.
+JobView: TypeAlias = tuple[object, ...]
 
 NO_TIME: Final = timedelta(0)
 
@@ -83,6 +86,15 @@ class ReferenceStore:
         found = [job for job in self.jobs if job.new.queue_name == queue and job.state in states]
         return sorted(found, key=lambda job: job.place)
 
+    def held(self, lock: Lock) -> ReferenceJob | None:
+        """Return the job that this lock holds."""
+        job = self.find(lock.job_id)
+        return job if job is not None and job.state is JobState.ACTIVE and job.token == lock.token else None
+
+    def held_by(self, session_id: str) -> list[ReferenceJob]:
+        """Return the jobs that a session holds."""
+        return [job for job in self.jobs if job.state is JobState.ACTIVE and job.token and job.token[0] == session_id]
+
     def save(self, jobs: Sequence[NewJob]) -> list[Added]:
         """Add jobs."""
         return [self._save(job) for job in jobs]
@@ -99,7 +111,7 @@ class ReferenceStore:
 
     def close(self, session_id: str) -> int:
         """End a session; what it holds waits again."""
-        held = self._held_by(session_id)
+        held = self.held_by(session_id)
         for job in held:
             job.state = JobState.WAITING
         self.sessions.pop(session_id, None)
@@ -110,7 +122,7 @@ class ReferenceStore:
         session, token = self.sessions[session_id], LockToken(session_id, number)
         session.expires_at = max(session.expires_at, self.now() + lock)
         if number in session.fetches:
-            return sorted(job.new.id for job in self._held_by(session_id) if job.token == token)
+            return sorted(job.new.id for job in self.held_by(session_id) if job.token == token)
         session.fetches.append(number)
         fetched: list[str] = []
         for want in wants:
@@ -126,7 +138,7 @@ class ReferenceStore:
 
     def extend(self, locks: Iterable[Lock], lock: timedelta) -> list[Lock]:
         """Keep locks; return those lost."""
-        lost = [one for one in locks if self._held(one) is None]
+        lost = [one for one in locks if self.held(one) is None]
         for one in locks:
             if one not in lost:
                 session = self.sessions[one.token.session_id]
@@ -137,7 +149,7 @@ class ReferenceStore:
         """Hand jobs back; return the locks lost."""
         lost = []
         for one in locks:
-            job = self._held(one)
+            job = self.held(one)
             if job is None:
                 lost.append(one)
             else:
@@ -146,7 +158,7 @@ class ReferenceStore:
 
     def write(self, lock: Lock) -> bool:
         """Let a run write a log line; return whether it may."""
-        job = self._held(lock)
+        job = self.held(lock)
         if job is not None:
             job.lines += 1
         return job is not None
@@ -182,7 +194,7 @@ class ReferenceStore:
 
     def reclaim(self, max_stalled: int) -> list[str]:
         """Take jobs away from sessions whose lock is over; return their ids."""
-        stalled = [job for job in self.jobs if job.state is JobState.ACTIVE and self._expires_at(job) <= self.now()]
+        stalled = [job for job in self.jobs if job.state is JobState.ACTIVE and self.expires_at(job) <= self.now()]
         for job in stalled:
             job.stalled_count += 1
             self._end_run(job, AttemptOutcome.STALLED)
@@ -208,9 +220,19 @@ class ReferenceStore:
             self._rerun(job, None)
         return len(settled)
 
-    def views(self) -> dict[str, tuple[Any, ...]]:
+    def expires_at(self, job: ReferenceJob) -> datetime:
+        """Return when the lock of an active job ends: its session's."""
+        assert job.token is not None, f"{job.new.id} is active without a token"
+        return self.sessions[job.token.session_id].expires_at
+
+    def views(self) -> dict[str, JobView]:
         """Return all that a store must agree on, by job id."""
         return {job.new.id: _view(job) for job in self.jobs}
+
+    def stalled(self) -> list[str]:
+        """Return the ids of active jobs whose lock has been over for some time."""
+        active = [job for job in self.jobs if job.state is JobState.ACTIVE]
+        return sorted(job.new.id for job in active if self.expires_at(job) < self.now())
 
     def _save(self, new: NewJob) -> Added:
         known = self.find(new.id)
@@ -228,19 +250,8 @@ class ReferenceStore:
         is_paused = bool({ALL_NAMES, job.new.name} & self.paused.get(job.new.queue_name, set()))
         return not is_paused and want.job_name in (None, job.new.name)
 
-    def _held(self, lock: Lock) -> ReferenceJob | None:
-        job = self.find(lock.job_id)
-        return job if job is not None and job.state is JobState.ACTIVE and job.token == lock.token else None
-
-    def _held_by(self, session_id: str) -> list[ReferenceJob]:
-        return [job for job in self.jobs if job.state is JobState.ACTIVE and job.token and job.token[0] == session_id]
-
-    def _expires_at(self, job: ReferenceJob) -> datetime:
-        assert job.token is not None, f"{job.new.id} is active without a token"
-        return self.sessions[job.token.session_id].expires_at
-
     def _settle(self, settlement: Settlement) -> bool:
-        job = self._held(Lock(settlement.job_id, settlement.token))
+        job = self.held(Lock(settlement.job_id, settlement.token))
         if job is None:
             return self._was_applied(settlement)
         target = TRANSITIONS[JobState.ACTIVE, settlement.command]
@@ -284,18 +295,15 @@ class ReferenceStore:
         return len(jobs)
 
 
-def _view(job: ReferenceJob) -> tuple[Any, ...]:
+def _view(job: ReferenceJob) -> JobView:
     new = job.new
-    running = (job.token, job.started_at) if job.state is JobState.ACTIVE else None
     described = (new.queue_name, new.name, job.payload, new.options.priority, job.state, job.created_at, job.run_at)
-    counted = (job.attempts_made, job.stalled_count, job.finished_at, job.result, job.error is not None, job.lines)
-    return (*described, *counted, running, tuple(job.attempts))
+    counted = (job.attempts_made, job.stalled_count, job.finished_at, job.result, job.error is not None)
+    return (*described, *counted, *((job.token, job.started_at) if job.state is JobState.ACTIVE else ()))
 
 
-def view_of(job: JobData, lines: int, attempts: Sequence[Attempt]) -> tuple[Any, ...]:
+def view_of(job: JobData) -> JobView:
     """Return of a job in a store what `ReferenceStore.views` tells of its own."""
-    running = (job.token, job.started_at) if job.state is JobState.ACTIVE else None
     described = (job.queue_name, job.name, job.payload, job.priority, job.state, job.created_at, job.run_at)
-    counted = (job.attempts_made, job.stalled_count, job.finished_at, job.result, job.error is not None, lines)
-    runs = tuple((one.number, one.token, one.started_at, one.ended_at, one.outcome) for one in attempts)
-    return (*described, *counted, running, runs)
+    counted = (job.attempts_made, job.stalled_count, job.finished_at, job.result, job.error is not None)
+    return (*described, *counted, *((job.token, job.started_at) if job.state is JobState.ACTIVE else ()))

@@ -69,7 +69,7 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
 MACHINE: Final = "test_random_commands_answer_as_the_reference_does"
 
 # Faults that the state machine finds without being told where to look.
-FOUND_BY_MACHINE: Final[Sequence[Fault]] = ()
+FOUND_BY_MACHINE: Final[Sequence[Fault]] = tuple(CAUGHT_BY)
 
 ASKED: Final[Mapping[Fault, Sequence[str]]] = {
     fault: [test, MACHINE] if fault in FOUND_BY_MACHINE else [test] for fault, test in CAUGHT_BY.items()

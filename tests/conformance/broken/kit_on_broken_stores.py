@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from conveyor.testing.conformance import StoreConformance
 from conveyor.testing.conformance.kit import StoreKit
@@ -39,6 +40,20 @@ class BrokenStoreKit(StoreKit):
             store.notifier.close()
 
         return open_once
+
+    @pytest.fixture
+    def machine_settings(self) -> settings:
+        """The settings of the kit, without the search for the shortest example."""
+        return settings(
+            max_examples=40,
+            stateful_step_count=30,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],
+            report_multiple_bugs=False,
+        )
 
 
 class TestWhole(BrokenStoreKit, StoreConformance):

@@ -1,0 +1,1 @@
+"""A deterministic simulation: the real runtime over the memory store, on a seeded scheduler, with every fault."""

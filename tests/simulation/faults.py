@@ -1,0 +1,128 @@
+"""One process's way to the store: slow, flaky, cut off, or gone; and its ear for notifications."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from conveyor.errors import StoreError, StoreUnavailableError
+from conveyor.model.events import Notification, NotificationKind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from random import Random
+
+    from tests.simulation.history import History
+    from tests.simulation.plan import Plan
+
+__all__ = ["Line"]
+
+# These return at once, without going to the store.
+LOCAL: Final = frozenset({"thread_renewal"})
+
+
+class Line:
+    """A `Store` as one process sees it over a bad line."""
+
+    def __init__(
+        self, name: str, facets: dict[str, Any], plan: Plan, draw: Random, *, history: History, notifier: Any
+    ) -> None:
+        self.name = name
+        self.plan = plan
+        self.draw = draw
+        self.history = history
+        self.is_healed = False
+        self.is_dead = False
+        self.connected = anyio.Event()
+        self.connected.set()
+        self.notifier = _Ear(self, notifier)
+        self._facets = {facet: _Facet(self, inner) for facet, inner in facets.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        return self._facets[name]
+
+    def cut_off(self) -> None:
+        """Let no call through until `connect`; those under way take effect and wait for their answer."""
+        self.connected = anyio.Event()
+
+    def connect(self) -> None:
+        """Let calls through again."""
+        self.connected.set()
+
+    async def call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call through, maybe late, maybe in vain, maybe without hearing the answer."""
+        await self._travel()
+        self._raise_if_dead()
+        is_spoiled = not self.is_healed and self.draw.random() < self.plan.flakiness
+        is_late = is_spoiled and self.draw.random() < 0.5
+        if is_spoiled and not is_late:
+            raise StoreUnavailableError("spoiled before it took effect")
+        answer = await function(*args, **kwargs)
+        await self._travel()
+        if is_late:
+            raise StoreUnavailableError("the answer was lost")
+        return answer
+
+    async def _travel(self) -> None:
+        self._raise_if_dead()
+        slowness = 0 if self.is_healed else self.plan.slowness
+        if slowness and (seconds := self.draw.choice((0, 0, slowness / 10, slowness)) * self.draw.random()):
+            await anyio.sleep(seconds)
+        if not self.connected.is_set():
+            if self.draw.random() < 0.3:
+                await anyio.sleep(self.draw.uniform(0.01, 0.3))
+                self._raise_if_dead()
+                raise StoreUnavailableError("cut off")
+            await self.connected.wait()
+
+    def _raise_if_dead(self) -> None:
+        if self.is_dead:
+            raise StoreError("this process is dead: nothing of it reaches the store")
+
+
+class _Facet:
+    """One facet over the line."""
+
+    def __init__(self, line: Line, inner: Any) -> None:
+        self._line = line
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._inner, name)
+        if name in LOCAL:
+            return function
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await self._line.call(function, args, kwargs)
+
+        self.__dict__[name] = call
+        return call
+
+
+class _Ear:
+    """Notifications over the line: some are lost, some come twice."""
+
+    def __init__(self, line: Line, inner: Any) -> None:
+        self._line = line
+        self._inner = inner
+
+    @asynccontextmanager
+    async def subscribe(self, *queue_names: str) -> AsyncIterator[AsyncIterator[Notification]]:
+        async with self._inner.subscribe(*queue_names) as notifications:
+            yield self._heard(notifications)
+
+    async def publish(self, notification: Notification, /) -> None:
+        await self._inner.publish(notification)
+
+    async def _heard(self, notifications: AsyncIterator[Notification]) -> AsyncIterator[Notification]:
+        line = self._line
+        async for notification in notifications:
+            deafness = 0 if line.is_healed else line.plan.deafness
+            if not line.connected.is_set() or (deafness and line.draw.random() < deafness):
+                continue
+            yield notification
+            if deafness and line.draw.random() < deafness:
+                yield notification
+                yield Notification(NotificationKind.ANYTHING)
