@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from conveyor._cli.discovery import find_operated_app
 from conveyor._cli.failures import ExitCode
+from conveyor._cli.opening import looking_only
 from conveyor._cli.output import show_records
 from conveyor.errors import InvalidJobStateError, JobNotFoundError
 
@@ -22,7 +23,7 @@ _CODES: Final = {"not_found": ExitCode.NOT_FOUND, "refused": ExitCode.REFUSED, "
 
 async def change_jobs(verb: str, job_ids: Sequence[str], options: StoreOptions, args: Sequence[str]) -> int:
     """Cancel or rerun each job; return the exit code of the worst that happened: not found, refused, ok."""
-    async with find_operated_app(options) as app:
+    async with looking_only(find_operated_app(options)) as app:
         records = [await _change(app, verb, job_id, args) for job_id in job_ids]
     show_records(records, options.output, ("id", "outcome", "state", "why"), lambda record: tuple(record.values()))
     outcomes = {record["outcome"] for record in records}

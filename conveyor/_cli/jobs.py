@@ -62,8 +62,9 @@ async def _list(wanted: JobFilter, cursor: str | None, limit: int, options: Stor
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.job_views import LIST_TITLES, list_row
     from conveyor._cli.known_queues import check_queues
+    from conveyor._cli.opening import looking_only
 
-    async with find_operated_app(options) as app:
+    async with looking_only(find_operated_app(options)) as app:
         found = await app.jobs.find(wanted, cursor=cursor, limit=limit)
         if not found.jobs:
             await check_queues(app, wanted.queue_names)
@@ -99,8 +100,9 @@ def show(
 async def _show(job_id: str, log_lines: int, options: StoreOptions) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.job_views import attempts_to_json, logs_to_json, read_logs, write_job
+    from conveyor._cli.opening import looking_only
 
-    async with find_operated_app(options) as app:
+    async with looking_only(find_operated_app(options)) as app:
         job = await app.jobs.get(job_id)
         attempts = await job.attempts()
         logs = await read_logs(job, log_lines)
@@ -131,8 +133,9 @@ def logs(
 async def _logs(job_id: str, tail: int | None, options: StoreOptions) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.job_views import log_line, logs_to_json, read_logs
+    from conveyor._cli.opening import looking_only
 
-    async with find_operated_app(options) as app:
+    async with looking_only(find_operated_app(options)) as app:
         entries = logs_to_json(await read_logs(await app.jobs.get(job_id), tail))
     if options.output != "table":
         show_records(entries, options.output, (), lambda _: ())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from conveyor._services.services import Services
     from conveyor.contracts.store import Store
 
-__all__ = ["open_store", "services_of", "url_of", "without_migrating"]
+__all__ = ["looking_only", "open_store", "services_of", "url_of", "without_migrating"]
 
 
 def services_of(app: Conveyor) -> Services:
@@ -46,6 +46,13 @@ def without_migrating(url: str) -> str:
     address, _, query = url.partition("?")
     kept = [option for option in query.split("&") if option and not option.startswith("auto_migrate=")]
     return f"{address}?{'&'.join([*kept, 'auto_migrate=false'])}"
+
+
+def looking_only(app: Conveyor) -> Conveyor:
+    """Return the app, set to leave its store's schema as it is: an operator's look must not make or migrate a store."""
+    if app._store is None or isinstance(app._store, str):  # noqa: SLF001 - as above
+        app._store = without_migrating(url_of(app))  # noqa: SLF001 - as above
+    return app
 
 
 @asynccontextmanager

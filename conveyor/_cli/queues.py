@@ -37,10 +37,10 @@ def list_(*, options: Annotated[StoreOptions, flattened] = _DEFAULTS) -> int:
 
 async def _list(options: StoreOptions) -> int:
     from conveyor._cli.discovery import find_operated_app
-    from conveyor._cli.opening import services_of
+    from conveyor._cli.opening import looking_only, services_of
     from conveyor.model.states import JobState
 
-    async with find_operated_app(options) as app:
+    async with looking_only(find_operated_app(options)) as app:
         infos = await services_of(app).inspection("listing queues").list_queues()
         name = services_of(app).store.name
     if not infos and options.output == "table":
@@ -86,9 +86,9 @@ async def _switch(
 ) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.known_queues import check_queues
-    from conveyor._cli.opening import services_of
+    from conveyor._cli.opening import looking_only, services_of
 
-    async with find_operated_app(options) as app:
+    async with looking_only(find_operated_app(options)) as app:
         if not force:
             await check_queues(app, [name], f"if that is the name: conveyor queues {verb} {name} --force")
         queue = app.queue(name)

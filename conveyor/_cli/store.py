@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from conveyor._app import Conveyor
     from conveyor.contracts.store import Store
-    from conveyor.errors import SchemaError
     from conveyor.model.migrations import Migration
 
 __all__ = ["store"]
@@ -55,7 +54,8 @@ async def _check(app: Conveyor) -> dict[str, Any]:
         async with open_store(app, without_migrating(url)) as opened:
             return await _describe(opened)
     except SchemaError as exc:
-        pending = [_title(migration) for migration in _pending(app.plugins.store_provider(url).migrations(), exc)]
+        migrations = app.plugins.store_provider(url).migrations()
+        pending = [_title(migration) for migration in _pending(migrations, exc.found)]
         name = app.plugins.store_provider(url).name
         return _schema_to_json(name, exc.found, exc.wanted, pending)
 
@@ -105,19 +105,22 @@ def migrate(*, options: Annotated[StoreOptions, flattened] = _DEFAULTS) -> int:
 
 async def _migrate(app: Conveyor) -> Sequence[Migration]:
     from conveyor._cli.opening import open_store, url_of, without_migrating
-    from conveyor.errors import SchemaError
+    from conveyor.errors import SchemaError, StoreError
 
     url = url_of(app)
+    found = 0
     try:
         async with open_store(app, without_migrating(url)) as opened:
             return await opened.schema.migrate()
     except SchemaError as exc:
         if exc.found > exc.wanted:
             raise
-        behind = exc
+        found = exc.found
+    except StoreError:
+        pass  # maybe there is nothing yet; opening it to migrate says what else is wrong
     async with open_store(app, url.replace("auto_migrate=false", "auto_migrate=true")) as opened:
         await opened.schema.migrate()
-    return _pending(app.plugins.store_provider(url).migrations(), behind)
+    return _pending(app.plugins.store_provider(url).migrations(), found)
 
 
 @store.command(help_epilogue="Example:\n  conveyor store sql --store sqlite:///jobs.db > schema.sql")
@@ -145,8 +148,8 @@ def sql(
     return 0
 
 
-def _pending(migrations: Sequence[Migration], error: SchemaError) -> list[Migration]:
-    return [migration for migration in migrations if migration.version > error.found]
+def _pending(migrations: Sequence[Migration], found: int) -> list[Migration]:
+    return [migration for migration in migrations if migration.version > found]
 
 
 def _title(migration: Migration) -> str:

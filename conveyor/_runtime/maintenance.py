@@ -30,16 +30,20 @@ __all__ = ["Promoter", "StallDetector"]
 logger: Final = logging.getLogger("conveyor.maintenance")
 
 RETRY_SECONDS: Final = 1.0
-# The wall clock and the event loop's clock may differ a little; waking early costs one query more.
+# The wall clock may be set, the event loop's clock is not; waking early costs one query more.
 LONGEST_SLEEP_SECONDS: Final = 60.0
 
 
 class Promoter:
     """Makes delayed jobs wait when their time comes."""
 
-    def __init__(self, store: Store, queue_names: Callable[[], Sequence[str]], clock: Clock) -> None:
+    def __init__(
+        self, store: Store, queue_names: Callable[[], Sequence[str]], clock: Clock, options: WorkerOptions
+    ) -> None:
         """Bind to a store and the queues this worker serves."""
         self._store = store
+        # The hint that a job was put off may have been lost, so it sleeps no longer than an idle fetcher.
+        self._longest_sleep_seconds = min(options.poll_interval.total_seconds(), LONGEST_SLEEP_SECONDS)
         self._queue_names = queue_names
         self._clock = clock
         self._wakeup = Wakeup()
@@ -63,9 +67,9 @@ class Promoter:
 
     def _seconds_until(self, due_at: datetime | None) -> float:
         if due_at is None:
-            return LONGEST_SLEEP_SECONDS
+            return self._longest_sleep_seconds
         seconds = (due_at - self._clock.now()).total_seconds()
-        return min(max(seconds, 0.0), LONGEST_SLEEP_SECONDS)
+        return min(max(seconds, 0.0), self._longest_sleep_seconds)
 
 
 class StallDetector:

@@ -95,7 +95,7 @@ class Worker:
             fetcher=self._fetcher,
             watchdog=self._watchdog,
         )
-        self._promoter = Promoter(store, lambda: self._fetcher.queue_names, equipment.clock)
+        self._promoter = Promoter(store, lambda: self._fetcher.queue_names, equipment.clock, options)
         self._stall_detector = StallDetector(store, options)
         self._executor = Executor(
             equipment.handlers,

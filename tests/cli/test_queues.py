@@ -47,6 +47,7 @@ def test_a_queue_that_nobody_has_seen_is_not_found_unless_forced(
 
 
 def test_a_queue_that_the_app_has_handlers_for_is_known(conveyor: Callable[..., Ran]) -> None:
+    conveyor("store", "migrate", "--app", "hello:app")
     assert conveyor("queues", "pause", "mails", "--app", "hello:app").code == 0
 
 

@@ -6,8 +6,6 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conveyor._cli.store import HasNotes
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,11 +21,12 @@ def test_a_store_that_fits_is_described(conveyor: Callable[..., Ran]) -> None:
     assert (ran.json["is_reachable"], ran.json["is_schema_current"], ran.json["pending"]) == (True, True, [])
     assert ran.json["guarantees"] == {"add": "power_loss", "settle": "power_loss"}
     assert ran.json["capabilities"]["is_durable"] is True
-    assert isinstance(ran.json["notes"], list)
+    assert "SQLite" in ran.json["notes"][0]
     assert "power_loss" in conveyor("store", "check", *STORE).out
 
 
 def test_a_schema_that_is_behind_is_reported_and_then_migrated(conveyor: Callable[..., Ran]) -> None:
+    Path("jobs.db").touch()
     behind = conveyor("store", "check", *STORE, "-o", "json")
     assert behind.code == 6
     assert behind.json["schema_found"] == 0
@@ -84,10 +83,9 @@ def test_an_app_with_an_open_store_has_no_url_to_check(conveyor: Callable[..., R
     assert "use --store URL" in ran.err
 
 
-def test_a_store_may_offer_notes() -> None:
-    class Noting:
-        def notes(self) -> list[str]:
-            return ["old library"]
-
-    assert isinstance(Noting(), HasNotes)
-    assert not isinstance(object(), HasNotes)
+def test_looking_leaves_no_file_behind(conveyor: Callable[..., Ran]) -> None:
+    for command in (("store", "check"), ("jobs", "list"), ("queues", "list")):
+        ran = conveyor(*command, *STORE)
+        assert ran.code == 4
+        assert "does it, or its directory, exist" in ran.err
+        assert not Path("jobs.db").exists()

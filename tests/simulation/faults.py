@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from random import Random
 
-    from tests.simulation.history import History
     from tests.simulation.plan import Plan
 
 __all__ = ["Line"]
@@ -27,17 +26,18 @@ class Line:
     """A `Store` as one process sees it over a bad line."""
 
     def __init__(
-        self, name: str, facets: dict[str, Any], plan: Plan, draw: Random, *, history: History, notifier: Any
+        self, name: str, facets: dict[str, Any], plan: Plan, draw: Random, *, store: Any
     ) -> None:
         self.name = name
         self.plan = plan
         self.draw = draw
-        self.history = history
         self.is_healed = False
         self.is_dead = False
         self.connected = anyio.Event()
         self.connected.set()
-        self.notifier = _Ear(self, notifier)
+        self.notifier = _Ear(self, store.notifier)
+        self.inspection = store.inspection
+        self.capabilities = store.capabilities
         self._facets = {facet: _Facet(self, inner) for facet, inner in facets.items()}
 
     def __getattr__(self, name: str) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.scheduler import process_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
@@ -109,7 +111,8 @@ class NotedSessions:
 
     async def open(self, session: SessionInfo, lock_duration: timedelta, /) -> None:
         await self._sessions.open(session, lock_duration)
-        self._history.note("opened", self._history.sessions.get(session.id, ""))
+        process = self._history.sessions[session.id] = process_name.get()
+        self._history.note("opened", process)
 
     async def reconcile(self, session_id: str, held: Sequence[Lock], last_fetch_number: int, /) -> Any:
         tokens = self._held(session_id)

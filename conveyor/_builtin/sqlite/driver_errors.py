@@ -24,7 +24,7 @@ _TRANSIENT: Final = {
 }
 
 _LASTING: Final = {
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: does its directory exist, and may this process write there?",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: does it, or its directory, exist, and may this process write there?",
     sqlite3.SQLITE_READONLY: "the file or its directory is read-only: give this process the right to write",
     sqlite3.SQLITE_PERM: "this process may not open the file: give it the right to read and write",
     sqlite3.SQLITE_NOTADB: "the file is something else than a SQLite database: name another one",

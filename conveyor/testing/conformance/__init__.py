@@ -21,6 +21,7 @@ from conveyor.testing.conformance.adding import AddingConformance  # noqa: E402
 from conveyor.testing.conformance.concurrency import ConcurrencyConformance  # noqa: E402
 from conveyor.testing.conformance.delays import DelaysConformance  # noqa: E402
 from conveyor.testing.conformance.durability import DurabilityConformance, SharingConformance  # noqa: E402
+from conveyor.testing.conformance.faults_run import FaultsConformance  # noqa: E402
 from conveyor.testing.conformance.fetching import FetchingConformance  # noqa: E402
 from conveyor.testing.conformance.history import HistoryConformance  # noqa: E402
 from conveyor.testing.conformance.inspection import InspectionConformance  # noqa: E402
@@ -62,5 +63,6 @@ class StoreConformance(
     ConcurrencyConformance,
     RepetitionConformance,
     MachineConformance,
+    FaultsConformance,
 ):
     """Everything a store promises, by theme. Subclass it with a name that begins with ``Test``."""

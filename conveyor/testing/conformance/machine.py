@@ -55,6 +55,7 @@ numbers = st.integers(0, 5)
 hands = st.integers(0, 1)
 ends = st.sampled_from([*FINAL_ENDS, *REMOVALS, *NEXT_RUNS])
 wants = st.builds(Want, queues, st.sampled_from((0, 1, 2, 9)), st.booleans(), st.sampled_from((None, None, *NAMES)))
+settled_states = st.sampled_from(sorted(SETTLED_STATES))
 payloads = st.sampled_from((b"{}", b"{}", b"[2]"))
 descriptions = st.tuples(
     ids, queues, names, payloads, st.sampled_from((0, 0, -1)), st.booleans(), st.sampled_from((0, 0, 0, 5, 40))
@@ -139,7 +140,9 @@ class StoreMachine(RuleBasedStateMachine):
         answer = self.ask(command_job(self.workshop.jobs, id, command, payload))
         assert answer == self.reference.command(id, command, payload)
 
-    @rule(queue=queues, verb=st.sampled_from(("drain", "clean", "retry")), state=st.sampled_from(sorted(SETTLED_STATES)))
+    @rule(
+        queue=queues, verb=st.sampled_from(("drain", "clean", "retry")), state=st.sampled_from(sorted(SETTLED_STATES))
+    )
     def change_queue(self, queue: str, verb: str, state: JobState) -> None:
         """Do what operators do to whole queues."""
         getattr(self, f"_{verb}")(queue, state)
@@ -286,4 +289,9 @@ class MachineConformance(StoreKit):
             start_blocking_portal(anyio_backend_name, anyio_backend_options) as portal,
             portal.wrap_async_context_manager(open_workshop()) as workshop,
         ):
-            run_state_machine_as_test(lambda: StoreMachine(portal, workshop), settings=machine_settings)
+
+            class Machine(StoreMachine):
+                def __init__(self) -> None:
+                    super().__init__(portal, workshop)
+
+            run_state_machine_as_test(Machine, settings=machine_settings)

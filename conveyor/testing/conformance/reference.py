@@ -257,7 +257,7 @@ class ReferenceStore:
         target = TRANSITIONS[JobState.ACTIVE, settlement.command]
         assert target is not None, f"{settlement.command} does not end a run"
         self._end_run(job, settlement.outcome)
-        job.state, job.error = target, settlement.error and settlement.error.message
+        job.state, job.error = target, None if settlement.error is None else str(settlement.error)
         job.attempts_made += settlement.is_counted
         if target in SETTLED_STATES:
             job.result, job.finished_at = settlement.result, self.now()

@@ -68,8 +68,17 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
 
 MACHINE: Final = "test_random_commands_answer_as_the_reference_does"
 
-# Faults that the state machine finds without being told where to look.
-FOUND_BY_MACHINE: Final[Sequence[Fault]] = tuple(CAUGHT_BY)
+# Some of the faults that the state machine finds without being told where to look; it finds about half of them.
+FOUND_BY_MACHINE: Final[Sequence[Fault]] = (
+    locks.UnexpiredLocksReclaimed,
+    fetching.OrderedByIdOnly,
+    fetching.LifoOptionIgnored,
+    fetching.PausesIgnoredByLaterWants,
+    fetching.RepeatedFetchLocksAnew,
+    commands.RepeatedAddIsADuplicate,
+    commands.PromotionForgetsTheTime,
+    commands.SnoozeCountsAnAttempt,
+)
 
 ASKED: Final[Mapping[Fault, Sequence[str]]] = {
     fault: [test, MACHINE] if fault in FOUND_BY_MACHINE else [test] for fault, test in CAUGHT_BY.items()

@@ -31,13 +31,11 @@ class Fetching(MemoryJobs):
         self, wants: Sequence[Want], worker_id: str, lock_duration: timedelta, /, *, fetch_number: int
     ) -> Sequence[JobData]:
         tables = self._tables
-        if worker_id not in tables.sessions:
-            return await super().fetch_jobs(wants, worker_id, lock_duration, fetch_number=fetch_number)
+        session, token = tables.sessions.get(worker_id), LockToken(worker_id, fetch_number)
+        is_repeated = session is not None and fetch_number in session._fetches
         repeated = await super().fetch_jobs((), worker_id, lock_duration, fetch_number=fetch_number)
-        session, token = tables.sessions[worker_id], LockToken(worker_id, fetch_number)
-        if repeated or (worker_id, fetch_number) in self._seen:
+        if session is None or is_repeated:
             return repeated
-        self._seen.add((worker_id, fetch_number))
         jobs: list[JobData] = []
         for position, want in enumerate(wants):
             for record in self._picked(want, position):
@@ -46,10 +44,6 @@ class Fetching(MemoryJobs):
                 record.queue.lock(record, session, token, tables.now())
                 jobs.append(record.snapshot())
         return jobs
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._seen: set[tuple[str, int]] = set()
 
     def _picked(self, want: Want, position: int) -> list[JobRecord]:
         waiting = [

@@ -1,0 +1,91 @@
+"""A simulated process: an app and its worker over a line of their own, which can be frozen, killed or stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from conveyor import Conveyor, JobContext, Retry, Snooze
+from tests.simulation.plan import LOCK_SECONDS, MAX_STALLED
+from tests.simulation.scheduler import process_name
+
+if TYPE_CHECKING:
+    from conveyor.contracts.clock import Clock
+    from conveyor.model.locks import LockToken
+    from tests.simulation.faults import Line
+    from tests.simulation.history import History
+    from tests.simulation.plan import Plan, PlannedJob
+
+__all__ = ["QUEUES", "Process"]
+
+QUEUES = ("left", "right")
+
+
+class Process:
+    """One worker process, from its beginning to its end; a restarted one is another."""
+
+    def __init__(self, name: str, line: Line, plan: Plan, clock: Clock, history: History) -> None:
+        self.name = name
+        self.line = line
+        self.is_gone = False
+        self.scope = anyio.CancelScope()
+        self._plan = plan
+        self._jobs = {job.id: job for job in plan.jobs}
+        self._history = history
+        self._stop = anyio.Event()
+        self._app = Conveyor(line, clock=clock)
+        for queue_name in QUEUES:
+            self._app.queue(queue_name).job("work")(self._work)
+
+    def stop(self) -> None:
+        """Ask it to stop gracefully."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Live."""
+        process_name.set(self.name)
+        self._history.note("began", self.name)
+        plan = self._plan
+        how = "left"
+        detail = ""
+        try:
+            with self.scope:
+                async with self._app, self._app.worker(
+                    *QUEUES,
+                    concurrency=plan.concurrency,
+                    prefetch=plan.prefetch,  # type: ignore[arg-type] # drawn from what is allowed
+                    lock_duration=LOCK_SECONDS,
+                    stalled_interval=2,
+                    max_stalled=MAX_STALLED,
+                    shutdown_grace=plan.grace_seconds,
+                    poll_interval=5,
+                ):
+                    await self._stop.wait()
+        except Exception as exc:  # noqa: BLE001 - the checker judges it
+            how, detail = "crashed", repr(exc)
+        if not self.line.is_dead:
+            self._history.note(how, self.name, detail=detail)
+        self.is_gone = True
+
+    async def _work(self, context: JobContext) -> Any:
+        job, token = self._jobs[context.job.id], context.job.token
+        self._history.note("started", self.name, job.id, token)
+        how = "stopped"
+        try:
+            await anyio.sleep(job.seconds)
+            how = "ended"
+        finally:
+            if not self.line.is_dead:
+                self._history.note("ended", self.name, job.id, token, how)
+        return self._outcome(context, job, token)
+
+    def _outcome(self, context: JobContext, job: PlannedJob, token: LockToken | None) -> Any:
+        snoozed = sum(event.job_id == job.id and event.detail == "snoozed" for event in self._history.events)
+        if snoozed < job.snoozes:
+            return Snooze(0.5)
+        if context.attempt <= job.failures:
+            if job.backoff_seconds:
+                return Retry(job.backoff_seconds)
+            raise RuntimeError("as planned")
+        return "done"
