@@ -70,14 +70,13 @@ class Board:
         self.running[job.id] = seat
         self.started_count += 1
 
-    def finish(self, job: JobData, settlement: Settlement | None) -> None:
-        """Note that a run ended, and how; None: its lock is gone, so there is nothing to write."""
+    def finish(self, job: JobData, settlement: Settlement) -> None:
+        """Note that a run ended, and how."""
         self.running.pop(job.id, None)
-        if settlement is not None:
-            self.outbox.add_settlement(settlement)
+        self.outbox.add_settlement(settlement)
 
     def abandon(self, job: JobData) -> None:
-        """Note that a run was stopped before its end; the job is handed back."""
+        """Note that a run was stopped before its end; the job is handed back, if its lock still holds."""
         self.running.pop(job.id, None)
         self.outbox.hand_back((job,))
 

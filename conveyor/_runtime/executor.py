@@ -209,7 +209,8 @@ class Slot:
     def _end(self, job: JobData, value: object) -> None:
         self.job = None
         if self._stop_reason is StopReason.LOCK_LOST:
-            self._board.finish(job, None)
+            # Where trust ended and the lock did not, nobody else would ever give the job up: the session lives on.
+            self._board.abandon(job)
         else:
             self._board.finish(job, self._executor.settlement(job, value))
 

@@ -76,6 +76,7 @@ class Fetcher:
         self._last_number = 0
         self._in_flight = 0
         self._under_way: set[int] = set()
+        self._was_refused = False
         self._rate = _StartRate(board)
         self._delivered_at = 0.0
         self._started_at_hand_back = -1
@@ -164,12 +165,16 @@ class Fetcher:
             )
         except StoreError:
             self.give_up(fetch)
-            if not await self._session.is_reopened():
+            # The renewer may have opened a lost session again between the refusal and this question: then the
+            # store knows it, and only a second refusal is about something else.
+            if not await self._session.is_reopened() and self._was_refused:
                 raise
+            self._was_refused = True
             return
         except BaseException:
             self.give_up(fetch)
             raise
+        self._was_refused = False
         self.deliver(fetch, jobs)
 
     def _demand(self) -> int:

@@ -50,4 +50,4 @@ class Session:
     async def close(self) -> None:
         """End the session; what it still holds waits again. It is not opened again after that."""
         self._is_closed = True
-        await self._store.sessions.close(self.info.id)
+        await until_available(lambda: self._store.sessions.close(self.info.id), "close the session")

@@ -59,11 +59,12 @@ class Settler:
         outbox = self._outbox
         while outbox.has_reports:
             await self._write_reports()
-        if outbox.has_settlements:
-            await self._settle()
+        # Hand-backs first: the fetch that goes with the settlements may then bring those jobs, which are next.
         if locks := outbox.take_hand_backs():
             await until_available(lambda: self._store.jobs.release_locks(locks), "hand jobs back")
             outbox.confirm_released(locks)
+        if outbox.has_settlements:
+            await self._settle()
 
     async def _write_reports(self) -> None:
         logs, progress = self._outbox.take_reports()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -151,8 +152,10 @@ class _FaultyFacet:
         self._facet = facet
         self._whole = whole
 
-    def __getattr__(self, verb: str) -> Callable[..., Awaitable[Any]]:
-        function = getattr(self._whole, verb)
+    def __getattr__(self, verb: str) -> Any:
+        function: Callable[..., Awaitable[Any]] = getattr(self._whole, verb)
+        if not inspect.iscoroutinefunction(function):
+            return function  # what is made without asking the store, such as the way of the renewal thread
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             match self._faulty.decide(self._facet, verb):

@@ -44,7 +44,8 @@ def sqlite_add_many(folder: Path, jobs: int) -> float:
     started = time.perf_counter()
     for first in range(0, jobs, BULK):
         connection.execute("begin immediate")
-        connection.executemany(sql("jobs/save_jobs"), rows[first : first + BULK])
+        connection.executemany(sql("jobs/save_jobs"), [job for job, _ in rows[first : first + BULK]])
+        connection.executemany(sql("jobs/save_jobs_live"), [live for _, live in rows[first : first + BULK]])
         connection.execute("commit")
     return jobs / (time.perf_counter() - started)
 
@@ -56,8 +57,9 @@ def sqlite_add_grouped(folder: Path, jobs: int) -> float:
     started = time.perf_counter()
     for first in range(0, jobs, BATCH):
         connection.execute("begin immediate")
-        for row in rows[first : first + BATCH]:
-            connection.execute(sql("jobs/save_jobs"), row)
+        for job, live in rows[first : first + BATCH]:
+            connection.execute(sql("jobs/save_jobs"), job)
+            connection.execute(sql("jobs/save_jobs_live"), live)
         connection.execute("commit")
     return jobs / (time.perf_counter() - started)
 
@@ -65,7 +67,9 @@ def sqlite_add_grouped(folder: Path, jobs: int) -> float:
 def sqlite_process(folder: Path, jobs: int) -> float:
     """Fetch a hundred and settle the hundred before, in one transaction, until all are done."""
     connection = _open(folder)
-    connection.executemany(sql("jobs/save_jobs"), _rows(jobs))
+    for job, live in _rows(jobs):
+        connection.execute(sql("jobs/save_jobs"), job)
+        connection.execute(sql("jobs/save_jobs_live"), live)
     settled = number = 0
     held: list[str] = []
     started = time.perf_counter()
@@ -78,7 +82,8 @@ def sqlite_process(folder: Path, jobs: int) -> float:
         connection.executemany(sql("jobs/settle_jobs"), locks)
         settled += len(held)
         number += 1
-        fetched = connection.execute(sql("jobs/fetch_jobs"), (SESSION, number, now, "floor", BATCH)).fetchall()
+        connection.execute(sql("jobs/fetch_jobs"), (SESSION, number, now, "floor", BATCH))
+        fetched = connection.execute(sql("jobs/fetch_jobs_locked"), (SESSION, number)).fetchall()
         connection.execute("commit")
         held = [row[0] for row in fetched]
     return jobs / (time.perf_counter() - started)
@@ -121,11 +126,12 @@ def _open(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def _rows(jobs: int) -> Iterator[tuple[object, ...]]:
+def _rows(jobs: int) -> Iterator[tuple[tuple[object, ...], tuple[object, ...]]]:
+    """Yield each job's rows in the tables jobs and live."""
     now = _micros()
     for seq in range(1, jobs + 1):
         job_id = f"01a20131-239f-740c-965e-{seq:012x}"
-        yield (seq, job_id, "floor", "noop", "waiting", 0, now, seq, PAYLOAD, None, now, now)
+        yield (seq, job_id, "floor", "noop", PAYLOAD, None, now), (seq, "floor", "noop", "waiting", 0, now, seq, now)
 
 
 def _micros() -> int:

@@ -11,12 +11,14 @@ import pytest
 
 from conveyor import Conveyor, JobState
 from conveyor._runtime import maintenance, transient
+from conveyor.testing.faults import FaultKind, FaultScript, FaultyStore
 from conveyor.testing.stores import open_store
 from tests.eventually import eventually
-from tests.runtime.conftest import Spoiler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from conveyor.contracts.store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -37,27 +39,35 @@ async def until(condition: Callable[[], object]) -> None:
     await eventually(holds)
 
 
+class Spoiled(FaultyStore):
+    """A store whose calls fail when a test says so."""
+
+    def __init__(self, store: Store) -> None:
+        self.script = FaultScript()
+        super().__init__(store, self.script)
+
+
 @asynccontextmanager
-async def spoiled_app() -> AsyncIterator[tuple[Spoiler, Conveyor]]:
+async def spoiled_app() -> AsyncIterator[tuple[Spoiled, Conveyor]]:
     """Open an app over a memory store that can be spoiled."""
     async with open_store("memory://") as store:
-        spoiler = Spoiler(store)
-        app = Conveyor(spoiler)
+        spoiled = Spoiled(store)
+        app = Conveyor(spoiled)
         async with app:
-            yield spoiler, app
+            yield spoiled, app
 
 
-@pytest.mark.parametrize("is_lost", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("kind", [FaultKind.FAIL_BEFORE, FaultKind.LOSE_ANSWER])
 @pytest.mark.parametrize("method", ["fetch_jobs", "settle_jobs", "release_locks", "open", "promote_delayed_jobs"])
-async def test_every_job_runs_once_though_calls_fail(method: str, is_lost: bool) -> None:
-    async with spoiled_app() as (spoiler, app):
+async def test_every_job_runs_once_though_calls_fail(method: str, kind: FaultKind) -> None:
+    async with spoiled_app() as (spoiled, app):
         ran: list[int] = []
 
         @app.queue("work").job()
         async def note(number: int) -> None:
             ran.append(number)
 
-        spoiler.spoil(method, 3, after=is_lost)
+        spoiled.script.spoil(method, 3, kind)
         jobs = await note.add_many([note.new(number) for number in range(100)])
         jobs.append(await note.options(delay="10ms").add(100))
         async with app.worker(concurrency=5):
@@ -69,7 +79,7 @@ async def test_every_job_runs_once_though_calls_fail(method: str, is_lost: bool)
 
 
 async def test_a_worker_that_cannot_renew_stops_its_handlers_before_the_lock_ends() -> None:
-    async with spoiled_app() as (spoiler, app):
+    async with spoiled_app() as (spoiled, app):
         stopped_at: list[float] = []
         started = anyio.Event()
 
@@ -86,16 +96,16 @@ async def test_a_worker_that_cannot_renew_stops_its_handlers_before_the_lock_end
             await started.wait()
             began = anyio.current_time()
             for method in ("extend_locks", "renew", "fetch_jobs", "release_locks"):
-                spoiler.spoil(method, 1000)
+                spoiled.script.spoil(method, 1000)
             await until(lambda: stopped_at)
             assert stopped_at[0] - began < 0.3
             assert (await job.refresh()).state is JobState.ACTIVE
             for method in ("extend_locks", "renew", "fetch_jobs", "release_locks"):
-                spoiler.spoil(method, 0)
+                spoiled.script.spoil(method, 0)
 
 
 async def test_a_long_job_keeps_its_lock_by_renewal() -> None:
-    async with spoiled_app() as (spoiler, app):
+    async with spoiled_app() as (spoiled, app):
 
         @app.queue("work").job()
         async def take_long() -> str:
@@ -105,12 +115,12 @@ async def test_a_long_job_keeps_its_lock_by_renewal() -> None:
         async with app.worker(lock_duration="120ms", stalled_interval="10ms"):
             job = await take_long.add()
             assert await job.result(timeout="10s") == "still mine"
-        assert spoiler.calls["extend_locks"] >= 3
+        assert spoiled.calls["extend_locks"] >= 3
         assert job.data.stalled_count == 0
 
 
 async def test_a_job_taken_away_by_an_operator_stops_at_once() -> None:
-    async with spoiled_app() as (spoiler, app):
+    async with spoiled_app() as (spoiled, app):
         started, ended = anyio.Event(), anyio.Event()
 
         @app.queue("work").job()
@@ -127,19 +137,19 @@ async def test_a_job_taken_away_by_an_operator_stops_at_once() -> None:
             with anyio.fail_after(1):
                 await job.cancel()
                 await ended.wait()
-        assert spoiler.calls["extend_locks"] == 1
+        assert spoiled.calls["extend_locks"] == 1
 
 
 async def test_a_forgotten_session_is_opened_again() -> None:
-    async with spoiled_app() as (spoiler, app):
+    async with spoiled_app() as (spoiled, app):
 
         @app.queue("work").job()
         async def note() -> str:
             return "ran"
 
         async with app.worker() as _:
-            (session,) = await spoiler.store.sessions.list_sessions()
-            await spoiler.store.sessions.close(session.id)
+            (session,) = await spoiled.store.sessions.list_sessions()
+            await spoiled.store.sessions.close(session.id)
             assert await (await note.add()).result(timeout="10s") == "ran"
 
 
@@ -168,7 +178,7 @@ async def test_jobs_fetched_ahead_that_do_not_start_go_back() -> None:
 
 
 async def test_an_idle_worker_asks_nothing() -> None:
-    async with spoiled_app() as (spoiler, app):
+    async with spoiled_app() as (spoiled, app):
 
         @app.queue("work").job()
         async def note() -> None: ...
@@ -176,9 +186,9 @@ async def test_an_idle_worker_asks_nothing() -> None:
         async with app.worker(poll_interval="1h", stalled_interval="1h", lock_duration="1h"):
             await (await note.add()).result(timeout="10s")
             await anyio.sleep(0.05)
-            before = dict(spoiler.calls)
+            before = dict(spoiled.calls)
             await anyio.sleep(0.3)
-            assert dict(spoiler.calls) == before
+            assert dict(spoiled.calls) == before
 
 
 async def test_queues_share_a_worker_by_weight() -> None:

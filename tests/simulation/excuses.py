@@ -25,13 +25,16 @@ class Excuses:
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._spans: dict[str, list[tuple[str, float, float]]] = {}
+        self._left_at = {event.process: event.at for event in events if event.kind == "left"}
         for number, event in enumerate(events):
             if event.kind in _ENDS:
                 end = _end(event, events[number:])
                 self._spans.setdefault(event.process, []).append((event.kind, event.at, end))
 
     def is_healthy(self, process: str, since: float, until: float) -> bool:
-        """Whether nothing kept the process from renewing its locks in this time."""
+        """Whether nothing kept the process from renewing its locks in this time, or from its last writes before."""
+        if process in self._left_at:
+            since = min(since, self._left_at[process] - LAST_WRITES_SECONDS)
         return not self._has(process, since, until, ("frozen", "cut_off", "killed", "jumped"))
 
     def was_scheduled(self, process: str, since: float, until: float) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from attrs import define, field
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from conveyor.model.locks import LockToken
 
 __all__ = ["Event", "History"]
+
+SESSION_ID: Final = re.compile("[0-9a-f]{32}")
 
 
 @define
@@ -30,12 +33,6 @@ class Event:
     token: LockToken | None = None
     detail: str = ""
     is_counted: bool = False
-
-    def __str__(self) -> str:
-        """Return it as one line."""
-        run = "" if self.token is None else f"{self.token.session_id[:4]}.{self.token.fetch_number}"
-        return f"{self.at:9.4f}  {self.process:<8} {self.kind:<13} {self.job_id:<8} {run:<8} {self.detail}".rstrip()
-
 
 @define
 class History:
@@ -63,8 +60,11 @@ class History:
         return "" if token is None else self.sessions.get(token.session_id, "")
 
     def __str__(self) -> str:
-        """Return the history as text, the same for the same seed: sessions are told by their process."""
-        text = "\n".join(map(str, self.events))
-        for session_id, process in self.sessions.items():
-            text = text.replace(f"{session_id[:4]}.", f"{process}.")
-        return text
+        """Return the history as text, the same for the same seed: the ids of sessions are left out."""
+        return "\n".join(map(self._line, self.events))
+
+    def _line(self, event: Event) -> str:
+        token = event.token
+        run = "" if token is None else f"{self.process_of(token)}.{token.fetch_number}"
+        detail = SESSION_ID.sub("…", event.detail)
+        return f"{event.at:9.4f}  {event.process:<8} {event.kind:<13} {event.job_id:<8} {run:<8} {detail}".rstrip()

@@ -161,6 +161,8 @@ class _World:
         self._begin_process()
 
     async def _cut(self, process: Process) -> None:
+        if not process.line.connected.is_set():
+            return
         self._history.note("cut_off", process.name)
         process.line.cut_off()
         await anyio.sleep(self._draw.uniform(0.1, 2.5 * LOCK_SECONDS))

@@ -29,6 +29,7 @@ from conveyor.testing.conformance.locks import LocksConformance  # noqa: E402
 from conveyor.testing.conformance.machine import MachineConformance  # noqa: E402
 from conveyor.testing.conformance.notifications import NotificationsConformance  # noqa: E402
 from conveyor.testing.conformance.ordering import OrderingConformance  # noqa: E402
+from conveyor.testing.conformance.processes import ProcessesConformance  # noqa: E402
 from conveyor.testing.conformance.queues import PausingConformance, QueuesConformance  # noqa: E402
 from conveyor.testing.conformance.repetition import RepetitionConformance  # noqa: E402
 from conveyor.testing.conformance.roundtrips import RoundtripsConformance  # noqa: E402
@@ -62,6 +63,7 @@ class StoreConformance(
     SharingConformance,
     ConcurrencyConformance,
     RepetitionConformance,
+    ProcessesConformance,
     MachineConformance,
     FaultsConformance,
 ):
