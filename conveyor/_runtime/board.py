@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor._runtime.outbox import Outbox
     from conveyor.model.job import JobData
+    from conveyor.model.locks import LockToken
     from conveyor.model.settlement import Settlement
 
 __all__ = ["Board", "Seat"]
@@ -46,7 +47,8 @@ class Board:
         self.session_id = session_id
         self.outbox = outbox
         self.ready: deque[JobData] = deque()
-        self.running: dict[str, Seat] = {}
+        # By run, not by job: after a stall, this worker may run a job anew while its older run still unwinds.
+        self.running: dict[tuple[str, LockToken | None], Seat] = {}
         self.idle: list[Seat] = []
         self.started_count = 0
         self.is_closing = False
@@ -65,19 +67,23 @@ class Board:
         for _ in range(min(len(jobs), len(self.idle))):
             self.idle.pop().wake()
 
+    def is_running(self, job_id: str) -> bool:
+        """Whether a seat runs this job."""
+        return any(running_id == job_id for running_id, _ in self.running)
+
     def start(self, job: JobData, seat: Seat) -> None:
         """Note that a seat runs a job."""
-        self.running[job.id] = seat
+        self.running[job.id, job.token] = seat
         self.started_count += 1
 
     def finish(self, job: JobData, settlement: Settlement) -> None:
         """Note that a run ended, and how."""
-        self.running.pop(job.id, None)
+        self.running.pop((job.id, job.token), None)
         self.outbox.add_settlement(settlement)
 
     def abandon(self, job: JobData) -> None:
         """Note that a run was stopped before its end; the job is handed back, if its lock still holds."""
-        self.running.pop(job.id, None)
+        self.running.pop((job.id, job.token), None)
         self.outbox.hand_back((job,))
 
     def lose(self, lock: Lock) -> None:
@@ -86,10 +92,9 @@ class Board:
         The answer may be about an older run of a job that this worker gave back and fetched again since: only
         the run that the token names is touched.
         """
-        seat = self.running.get(lock.job_id)
+        seat = self.running.get(lock)
         if seat is not None:
-            if seat.job is not None and seat.job.token == lock.token:
-                seat.lose()
+            seat.lose()
             return
         for job in self.ready:
             if job.id == lock.job_id and job.token == lock.token:

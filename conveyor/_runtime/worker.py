@@ -207,7 +207,7 @@ class Worker:
             self._fetcher.notice_work(queue_name)
         if kind in (NotificationKind.DELAYED, NotificationKind.CHANGED, NotificationKind.ANYTHING):
             self._promoter.look_again()
-        is_mine = kind is NotificationKind.REVOKED and job_id in self._board.running
+        is_mine = kind is NotificationKind.REVOKED and self._board.is_running(job_id)
         if is_mine or (kind is NotificationKind.ANYTHING and self._board.running):
             self._renewer.check_soon()
 

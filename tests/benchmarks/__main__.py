@@ -43,7 +43,8 @@ def _one_round(folder: Path, jobs: int, figures: defaultdict[str, list[float]]) 
     measures: Mapping[str, Callable[[Path], float]] = {
         "floor sqlite process": lambda place: floors.sqlite_process(place, jobs),
         "floor sqlite add_many": lambda place: floors.sqlite_add_many(place, jobs),
-        "floor sqlite add_concurrent": lambda place: floors.sqlite_add_grouped(place, jobs),
+        "floor sqlite add_concurrent asyncio": lambda place: floors.sqlite_add_concurrent(place, jobs, "asyncio"),
+        "floor sqlite add_concurrent trio": lambda place: floors.sqlite_add_concurrent(place, jobs, "trio"),
     }
     for name, measure in measures.items():
         place = folder / name.replace(" ", "-")

@@ -24,12 +24,13 @@ from conveyor.model.queries import Want
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.settlement import settle_completed
 from conveyor.testing.stores import open_store
+from tests.benchmarks import floor_callers
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-__all__ = ["memory_process", "sqlite_add_grouped", "sqlite_add_many", "sqlite_process"]
+__all__ = ["memory_process", "sqlite_add_concurrent", "sqlite_add_many", "sqlite_process"]
 
 BATCH: Final = 100
 BULK: Final = 1000
@@ -50,18 +51,9 @@ def sqlite_add_many(folder: Path, jobs: int) -> float:
     return jobs / (time.perf_counter() - started)
 
 
-def sqlite_add_grouped(folder: Path, jobs: int) -> float:
-    """Insert in transactions of a hundred single statements: what a hundred callers in step would be."""
-    connection = _open(folder)
-    rows = list(_rows(jobs))
-    started = time.perf_counter()
-    for first in range(0, jobs, BATCH):
-        connection.execute("begin immediate")
-        for job, live in rows[first : first + BATCH]:
-            connection.execute(sql("jobs/save_jobs"), job)
-            connection.execute(sql("jobs/save_jobs_live"), live)
-        connection.execute("commit")
-    return jobs / (time.perf_counter() - started)
+def sqlite_add_concurrent(folder: Path, jobs: int, backend: str) -> float:
+    """Insert for a hundred callers, one job each at a time."""
+    return floor_callers.sqlite_add_concurrent(_open(folder), _rows(jobs), backend)
 
 
 def sqlite_process(folder: Path, jobs: int) -> float:

@@ -129,11 +129,24 @@ class Writer:
         return await self._run(Operation(lambda transaction: work(transaction, *args)))
 
     async def run_item(self, many: Callable[[Transaction, Sequence[S]], Sequence[T]], item: S) -> T:
-        """Do the same for one item of many: concurrent calls become one call of `many`, which answers each."""
-        return await self._run(Item(many, item))
+        """Do the same for one item of many: concurrent calls become one call of `many`, which answers each.
+
+        It must bear being cancelled without an answer, as an add does: a shield for each of a hundred callers
+        costs as much as what they do.
+        """
+        operation = Item(many, item)
+        await checkpoint_if_cancelled()
+        await self._gather(operation).done.wait()
+        return _answer(operation)
 
     async def _run(self, operation: Operation[T]) -> T:
         await checkpoint_if_cancelled()
+        gathering = self._gather(operation)
+        with anyio.CancelScope(shield=True):
+            await gathering.done.wait()
+        return _answer(operation)
+
+    def _gather(self, operation: AnyOperation) -> _Gathering:
         self._check_open()
         gathering = self._gathering
         if gathering is None:
@@ -142,11 +155,7 @@ class Writer:
             # commit for a hundred callers, and no race of the two threads for the interpreter.
             self._loop.post(self._hand_over)
         gathering.operations.append(operation)
-        with anyio.CancelScope(shield=True):
-            await gathering.done.wait()
-        if operation.error is not None:
-            raise operation.error
-        return operation.value
+        return gathering
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -236,3 +245,9 @@ class Writer:
 
     def _translated(self, exc: Exception) -> Exception:
         return store_error(exc, self._path) if isinstance(exc, sqlite3.Error) else exc
+
+
+def _answer(operation: Operation[T]) -> T:
+    if operation.error is not None:
+        raise operation.error
+    return operation.value

@@ -1,0 +1,168 @@
+"""A session on a new SQLite file that kills its own process at a given statement: ``scripted_session FOLDER 3 14 15``.
+
+Each number is a life of its own, forked from this warm process, on ``FOLDER/<number>.db``; what the store acknowledged
+is in ``FOLDER/<number>.log``, one JSON line each. A life that reaches its end tells how many statements it took.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from conveyor.model.job import LogEntry, Progress, ProgressReport
+from conveyor.model.queries import Want
+from conveyor.model.settlement import Settlement
+from conveyor.model.states import Command, JobState
+from conveyor.testing.clocks import ManualClock
+from conveyor.testing.conformance.workshop import LOCK, QUEUE, Hand, Workshop, ending, lock_of
+from conveyor.testing.stores import open_store
+
+
+class Witness:
+    """Writes down what was acknowledged, so that it outlives the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def tell(self, **facts: Any) -> None:
+        """Write one line, past every buffer of this process."""
+        os.write(self._file, json.dumps(facts).encode() + b"\n")
+
+
+class Session:
+    """The script: every verb that writes, at least once."""
+
+    def __init__(self, workshop: Workshop, witness: Witness) -> None:
+        self.workshop = workshop
+        self.witness = witness
+        self.hand = Hand(workshop.store)
+
+    async def run(self) -> None:
+        """Go through the script."""
+        await self.add("a0", "a1", "a2", "a3", "a4")
+        for number in range(5, 9):
+            await self.add(f"a{number}", priority=-number)
+        await self.add("later", "much-later", delay=10)
+        await self.add("elsewhere", queue="elsewhere")
+        await self.hand.open()
+        await self.settle_some()
+        await self.write_some()
+        await self.change_some()
+        await self.stall_some()
+        await self.remove_some()
+
+    async def add(self, *job_ids: str, queue: str = QUEUE, priority: int = 0, delay: float = 0) -> None:
+        await self.workshop.add(*job_ids, queue=queue, priority=priority, delay=delay)
+        self.witness.tell(added=job_ids)
+
+    async def settle(self, *settlements: Settlement) -> None:
+        assert await self.workshop.settle(*settlements) == []
+        self.tell_settled(settlements)
+
+    def tell_settled(self, settlements: Iterable[Settlement]) -> None:
+        self.witness.tell(settled=[(one.job_id, list(one.token), one.outcome) for one in settlements])
+
+    async def settle_some(self) -> None:
+        first, second, third, fourth = [lock_of(job) for job in await self.hand.fetch(4)]
+        await self.settle(ending(first, Command.COMPLETE, result=b"1"))
+        await self.settle(ending(second, Command.FAIL), ending(third, Command.RETRY))
+        last = ending(fourth, Command.STOP)
+        report = await self.hand.settle_and_fetch(last, Want(QUEUE, 2))
+        self.tell_settled([last])
+        await self.settle(*(ending(lock_of(job), Command.DELAY) for job in report.jobs))
+
+    async def write_some(self) -> None:
+        jobs = self.workshop.jobs
+        lock = lock_of(await self.hand.fetch_one())
+        await jobs.append_logs([LogEntry(lock.job_id, "hello", lock=lock), LogEntry(lock.job_id, "operator")])
+        await jobs.set_progress([ProgressReport(lock, Progress(1, 2, "half"))])
+        await jobs.extend_locks([lock], LOCK)
+        await self.workshop.sessions.renew(self.hand.id, LOCK)
+        await jobs.release_locks([lock])
+
+    async def change_some(self) -> None:
+        jobs, queues = self.workshop.jobs, self.workshop.queues
+        await jobs.promote_job("later")
+        await jobs.cancel_job("much-later", "enough")
+        await jobs.rerun_job("much-later")
+        await queues.pause_job_name(QUEUE, "ship")
+        await queues.resume_job_name(QUEUE, "ship")
+        self.workshop.clock.advance(20)
+        await jobs.promote_delayed_jobs([QUEUE])
+        await queues.retry_jobs(QUEUE, JobState.FAILED)
+
+    async def stall_some(self) -> None:
+        await self.hand.fetch(2)
+        self.workshop.clock.advance(LOCK * 2)
+        await self.workshop.jobs.reclaim_stalled_jobs(0, limit=1)
+        await self.workshop.jobs.reclaim_stalled_jobs(3)
+
+    async def remove_some(self) -> None:
+        await self.hand.open()
+        job = await self.hand.fetch_one()
+        self.witness.tell(removing=[job.id])
+        await self.workshop.settle(ending(lock_of(job), Command.COMPLETE, is_removed=True))
+        self.witness.tell(removing=["elsewhere"])
+        await self.workshop.queues.obliterate("elsewhere")
+        waiting = await self.workshop.queues.list_jobs(QUEUE, JobState.WAITING)
+        self.witness.tell(removing=[waiting[0].id])
+        await self.workshop.jobs.remove_job(waiting[0].id)
+        self.witness.tell(removing=[job.id for job in waiting])
+        await self.workshop.queues.drain(QUEUE)
+        await self.workshop.sessions.close(self.hand.id)
+
+
+def die_at(statement: int) -> count[int]:
+    """Let every connection count its statements, and the one of this number be the last thing that happens."""
+    statements = count(1)
+
+    def trace(_: str) -> None:
+        if next(statements) == statement:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    connect = sqlite3.connect
+
+    def connect_traced(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **kwargs)
+        connection.set_trace_callback(trace)
+        return connection
+
+    sqlite3.connect = connect_traced  # type: ignore[assignment]  # for this process alone, and for its one purpose
+    return statements
+
+
+async def live(folder: Path, statement: int) -> None:
+    """Run the script on a file of its own."""
+    statements = die_at(statement)
+    witness = Witness(folder / f"{statement}.log")
+    clock = ManualClock()
+    async with open_store(f"sqlite:///{folder / f'{statement}.db'}", clock=clock) as store:
+        witness.tell(is_open=True)
+        await Session(Workshop(store, clock), witness).run()
+    witness.tell(statements=next(statements) - 1)
+
+
+def main() -> None:
+    """Live once for each number."""
+    folder = Path(sys.argv[1])
+    for statement in map(int, sys.argv[2:]):
+        child = os.fork()
+        if child == 0:
+            anyio.run(live, folder, statement)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status) and status:
+            sys.exit(f"life {statement} ended with {status}")
+
+
+if __name__ == "__main__":
+    main()

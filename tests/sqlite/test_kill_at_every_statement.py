@@ -1,0 +1,123 @@
+"""SIGKILL at any SQL statement: what was acknowledged is there, and the file is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from conveyor.contracts.store import Store
+from conveyor.model.job import NewJob
+from conveyor.model.options import JobOptions
+from conveyor.model.states import JobState
+from conveyor.testing.conformance.workshop import QUEUE, Hand
+from conveyor.testing.stores import open_store
+from tests.house.tree import ROOT
+
+SCRIPT: Final = "tests.sqlite.scripted_session"
+NEVER: Final = 1_000_000
+# Every part has one life in CI; with CONVEYOR_FULL=1 the parts share all statements.
+PARTS: Final = 25
+IS_FULL: Final = os.environ.get("CONVEYOR_FULL") == "1"
+
+FAULTS: Final = {
+    "a job is live and in history": "select count(*) from live join history using (seq)",
+    "a job is neither live nor in history": """
+        select count(*) from jobs where seq not in (select seq from live union select seq from history)
+    """,
+    "there is a state without a job": """
+        select count(*) from (select seq from live union select seq from history) where seq not in (select seq from jobs)
+    """,
+    "there is history of no job": "select count(*) from attempts where job_id not in (select id from jobs)",
+    "there are log lines of no job": "select count(*) from logs where job_id not in (select id from jobs)",
+}
+
+
+def live_and_die(folder: Path, statements: list[int]) -> None:
+    """Run the script once for each statement at which to die."""
+    command = [sys.executable, "-m", SCRIPT, str(folder), *map(str, statements)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def told(folder: Path, statement: int) -> list[dict[str, Any]]:
+    """Return what the store had acknowledged in this life."""
+    path = folder / f"{statement}.log"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """Live once to the end, then die at every statement, or at some; return the folder and the statements."""
+    folder = tmp_path_factory.mktemp("lives")
+    live_and_die(folder, [NEVER])
+    last: int = told(folder, NEVER)[-1]["statements"]
+    statements = list(range(1, last + 1)) if IS_FULL else [1 + part * last // PARTS for part in range(PARTS)]
+    live_and_die(folder, statements)
+    return folder, statements
+
+
+def check_file(path: Path) -> None:
+    """Assert that SQLite and the tables agree with themselves."""
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
+        for fault, query in FAULTS.items():
+            assert connection.execute(query).fetchone() == (0,), fault
+    connection.close()
+
+
+async def check_promises(store: Store, facts: list[dict[str, Any]]) -> None:
+    """Assert that everything is there that was acknowledged, unless it was being removed."""
+    removed = {job_id for fact in facts for job_id in fact.get("removing", ())}
+    for job_id in {job_id for fact in facts for job_id in fact.get("added", ())} - removed:
+        assert await store.jobs.find_job(job_id) is not None, f"{job_id} is lost"
+    for job_id, token, outcome in (run for fact in facts for run in fact.get("settled", ())):
+        if job_id not in removed:
+            runs = [(list(run.token), run.outcome) for run in await store.jobs.get_attempts(job_id)]
+            assert (token, outcome) in runs, f"a run of {job_id} is lost"
+
+
+async def check_use(store: Store) -> None:
+    """Assert that jobs can be added and fetched as if nothing had been."""
+    await store.jobs.save_job(NewJob("new", QUEUE, "pack", b"{}", JobOptions(priority=-100)))
+    hand = Hand(store)
+    await hand.open()
+    assert (await hand.fetch_one()).id == "new"
+    assert await store.sessions.close(hand.id) == 1
+    counts = await store.queues.get_job_counts(QUEUE)
+    listed = [await store.queues.list_jobs(QUEUE, state, end=1000) for state in JobState]
+    assert [len(jobs) for jobs in listed] == [counts[state] for state in JobState]
+
+
+def parts() -> Iterator[Any]:
+    """Yield the parts that are tested one by one."""
+    yield from (pytest.param(part, id=f"part-{part:02}") for part in range(PARTS))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", parts())
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.anyio
+async def test_a_kill_at_any_statement_loses_nothing(lives: tuple[Path, list[int]], part: int) -> None:
+    folder, statements = lives
+    for statement in statements[part::PARTS]:
+        path = folder / f"{statement}.db"
+        async with open_store(f"sqlite:///{path}") as store:
+            status = await store.schema.get_status()
+            assert (status.found, status.pending) == (status.wanted, ())
+            await check_promises(store, told(folder, statement))
+            await check_use(store)
+        check_file(path)
+
+
+def test_the_script_reaches_its_end_when_nobody_kills_it(lives: tuple[Path, list[int]]) -> None:
+    facts = told(lives[0], NEVER)
+    assert len(facts) > 10
+    assert all("statements" not in told(lives[0], statement)[-1:] for statement in lives[1])
