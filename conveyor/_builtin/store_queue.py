@@ -43,6 +43,10 @@ class StoreJobQueue:
         """Save several jobs in one transaction."""
         return await self._store.jobs.save_jobs(jobs)
 
+    async def add_many_in(self, connection: object, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Save several jobs inside the caller's transaction."""
+        return await self._store.jobs.save_jobs_in(connection, jobs)
+
     async def start(self, queue_name: str, process: ProcessJob, /) -> None:
         """Have the worker fetch from the queue; it settles by itself, so `process` is not called."""
         del process

@@ -48,6 +48,7 @@ class JobHandler(Generic[CallP, CallR, P, R]):
         self._function = function
         self._options = options
         self._placement = placement
+        self._connection: object = None
         update_wrapper(self, function)
 
     def __call__(self, *args: CallP.args, **kwargs: CallP.kwargs) -> CallR:
@@ -68,10 +69,17 @@ class JobHandler(Generic[CallP, CallR, P, R]):
         """The queue of its jobs."""
         return self._handler.queue_name
 
-    def options(self, **options: Unpack[JobKeywords]) -> JobHandler[CallP, CallR, P, R]:
-        """Return a copy whose jobs have other options: ``await send.options(priority=-1).add(...)``."""
+    def options(self, *, connection: object = None, **options: Unpack[JobKeywords]) -> JobHandler[CallP, CallR, P, R]:
+        """Return a copy whose jobs have other options: ``await send.options(priority=-1).add(...)``.
+
+        With a `connection`, the copy adds inside that connection's transaction: see `add_many`.
+        """
         laid_over, placement = parse_job_keywords(options, self._options, self._placement)
-        return JobHandler(self._services, self._handler, self._function, laid_over, placement)
+        copy: JobHandler[CallP, CallR, P, R] = JobHandler(
+            self._services, self._handler, self._function, laid_over, placement
+        )
+        copy._connection = self._connection if connection is None else connection
+        return copy
 
     def new(self, *args: P.args, **kwargs: P.kwargs) -> NewJob:
         """Make a job without adding it, for `add_many`.
@@ -91,12 +99,15 @@ class JobHandler(Generic[CallP, CallR, P, R]):
             DuplicateJobError: ``job_id`` is taken by another job.
         """
         job = self.new(*args, **kwargs)
-        await queues.add(self._services, job)
+        await queues.add(self._services, job, self._connection)
         return self._handle(job)
 
-    async def add_many(self, jobs: Sequence[NewJob]) -> list[Job[R]]:
-        """Add jobs made with `new`, all in one transaction, and return them in the same order."""
-        await queues.add_many(self._services, jobs)
+    async def add_many(self, jobs: Sequence[NewJob], *, connection: object = None) -> list[Job[R]]:
+        """Add jobs made with `new`, all in one transaction, and return them in the same order.
+
+        With a `connection`, that is the caller's own transaction: see `Queue.add`.
+        """
+        await queues.add_many(self._services, jobs, self._connection if connection is None else connection)
         return [self._handle(job) for job in jobs]
 
     def _handle(self, job: NewJob) -> Job[R]:

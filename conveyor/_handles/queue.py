@@ -92,33 +92,53 @@ class Queue:
         laid_over, placement = parse_job_keywords(options, defaults.options, defaults.placement)
         return queues.make_job(self._services, self.name, name, data, options=laid_over, placement=placement)
 
-    async def add(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> Job[Any]:
+    async def add(
+        self, name: str, data: object = None, *, connection: object = None, **options: Unpack[JobKeywords]
+    ) -> Job[Any]:
         """Add a job by its handler's name; `data` is the JSON object of the handler's arguments.
+
+        With a `connection` the add joins the caller's own transaction: the job is there exactly when the caller
+        commits. It is a connection of the store's driver to the store's database (SQLite: a `sqlite3.Connection`
+        to the same file, used here and now on this thread), or what ``ctx.transaction()`` gives.
 
         Raises:
             PayloadError: the data has no JSON form, or does not fit the handler, where this program has it.
             DuplicateJobError: ``job_id`` is taken by another job.
+            CapabilityError: a connection is given, and the store has no transactions.
+            ConfigurationError: the connection is of another kind, on another database, or has no transaction.
         """
         job = self.new(name, data, **options)
-        await queues.add(self._services, job)
+        await queues.add(self._services, job, connection)
         return plain_handle(self._services, as_added(job))
 
-    async def add_many(self, jobs: Sequence[NewJob]) -> list[Job[Any]]:
-        """Add jobs made with `new`, all in one transaction, and return them in the same order."""
-        await queues.add_many(self._services, jobs)
+    async def add_many(self, jobs: Sequence[NewJob], *, connection: object = None) -> list[Job[Any]]:
+        """Add jobs made with `new`, all in one transaction, and return them in the same order.
+
+        With a `connection`, that is the caller's own transaction: see `add`.
+        """
+        await queues.add_many(self._services, jobs, connection)
         return [plain_handle(self._services, as_added(job)) for job in jobs]
 
     async def schedule(
-        self, delay: Duration, name: str, data: object = None, /, **options: Unpack[JobKeywords]
+        self,
+        delay: Duration,
+        name: str,
+        data: object = None,
+        /,
+        *,
+        connection: object = None,
+        **options: Unpack[JobKeywords],
     ) -> Job[Any]:
         """Add a job that runs later: ``await queue.schedule("in 5 minutes", "remind", {"who": "ada"})``."""
         options["delay"], options["run_at"] = parse_duration(delay, field="delay"), None
-        return await self.add(name, data, **options)
+        return await self.add(name, data, connection=connection, **options)
 
-    async def now(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> Job[Any]:
+    async def now(
+        self, name: str, data: object = None, *, connection: object = None, **options: Unpack[JobKeywords]
+    ) -> Job[Any]:
         """Add a job that runs at once, whatever delay the queue's defaults say."""
         options["delay"] = options["run_at"] = None
-        return await self.add(name, data, **options)
+        return await self.add(name, data, connection=connection, **options)
 
     async def pause(self, job_name: str | None = None) -> None:
         """Start no more jobs of the queue, or of one name; survives restarts. Running jobs go on."""

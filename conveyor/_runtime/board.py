@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from conveyor.model.locks import Lock
+from conveyor._runtime.wakeup import Wakeup
+from conveyor.model.locks import Lock, LockToken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conveyor._runtime.outbox import Outbox
     from conveyor.model.job import JobData
-    from conveyor.model.locks import LockToken
     from conveyor.model.settlement import Settlement
 
 __all__ = ["Board", "Seat"]
@@ -28,6 +28,11 @@ class Seat(Protocol):
     @property
     def job(self) -> JobData | None:
         """The job it runs."""
+        ...
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether its job is settled already, though the run goes on: it holds no lock any more."""
         ...
 
     def wake(self) -> None:
@@ -50,6 +55,7 @@ class Board:
         # By run, not by job: after a stall, this worker may run a job anew while its older run still unwinds.
         self.running: dict[tuple[str, LockToken | None], Seat] = {}
         self.idle: list[Seat] = []
+        self.emptied = Wakeup()
         self.started_count = 0
         self.is_closing = False
 
@@ -78,12 +84,12 @@ class Board:
 
     def finish(self, job: JobData, settlement: Settlement) -> None:
         """Note that a run ended, and how."""
-        self.running.pop((job.id, job.token), None)
+        self._free(job)
         self.outbox.add_settlement(settlement)
 
     def abandon(self, job: JobData) -> None:
         """Note that a run was stopped before its end; the job is handed back, if its lock still holds."""
-        self.running.pop((job.id, job.token), None)
+        self._free(job)
         self.outbox.hand_back((job,))
 
     def lose(self, lock: Lock) -> None:
@@ -115,5 +121,11 @@ class Board:
     def held_locks(self) -> list[Lock]:
         """Return the locks of everything held."""
         held = [Lock(job.id, job.token) for job in self.ready if job.token is not None]
-        held += [Lock(s.job.id, s.job.token) for s in self.running.values() if s.job is not None and s.job.token]
+        seats = [seat for seat in self.running.values() if not seat.is_settled]
+        held += [Lock(s.job.id, s.job.token) for s in seats if s.job is not None and s.job.token]
         return held + self.outbox.held_locks()
+
+    def _free(self, job: JobData) -> None:
+        self.running.pop((job.id, job.token), None)
+        if not self.running:
+            self.emptied.set()

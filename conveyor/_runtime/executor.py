@@ -17,6 +17,7 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 
+from conveyor._runtime.transactions import RunTransaction
 from conveyor._services.context import JobContext
 from conveyor.codec import encode_json
 from conveyor.errors import ConfigurationError, PayloadError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from conveyor._runtime.board import Board
     from conveyor._runtime.deadlines import Deadlines
+    from conveyor._runtime.transactions import TransactionOpener
     from conveyor._services.handlers import Handler, HandlerRegistry
     from conveyor.contracts.middleware import Middleware
     from conveyor.model.job import JobData
@@ -60,14 +62,16 @@ class Executor:
         deadlines: Deadlines,
         *,
         thread_limiter: anyio.CapacityLimiter,
+        transactions: TransactionOpener | None = None,
     ) -> None:
-        """Bind to what a run needs."""
+        """Bind to what a run needs; without `transactions`, runs have none."""
         self.board = board
         self.deadlines = deadlines
         self._handlers = handlers
         self._middleware = tuple(middleware)
         self._curves = curves
         self._thread_limiter = thread_limiter
+        self._transactions = transactions
 
     async def call(self, job: JobData, slot: Slot) -> object:
         """Find the handler, read its arguments, and call it inside the middleware."""
@@ -102,7 +106,11 @@ class Executor:
     def _context(self, job: JobData, slot: Slot, handler: Handler) -> JobContext:
         run = slot.run_number
         on_loop = None if handler.is_async else anyio.from_thread.run_sync
-        return JobContext(job, self.board.outbox, lambda: slot.is_stopped(run), on_loop)
+        # `process` runs jobs for whoever settles them by himself: such a run has no transaction of ours.
+        if self._transactions is None or slot.job is None or not handler.is_async:
+            return JobContext(job, self.board.outbox, lambda: slot.is_stopped(run), on_loop)
+        slot.transaction = transaction = RunTransaction(job, self.board.outbox, self._transactions)
+        return JobContext(job, transaction, lambda: slot.is_stopped(run), transaction=transaction)
 
     def settlement(self, job: JobData, value: object) -> Settlement:
         """Turn what a handler returned into what the store is asked to do."""
@@ -132,11 +140,17 @@ class Slot:
         """Take a seat at the executor's board."""
         self.job: JobData | None = None
         self.run_number = 0
+        self.transaction: RunTransaction | None = None
         self._executor = executor
         self._board = executor.board
         self._scope: anyio.CancelScope | None = None
         self._stop_reason: StopReason | None = None
         self._event: anyio.Event | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the run's transaction has settled its job already."""
+        return self.transaction is not None and self.transaction.settlement is not None
 
     def wake(self) -> None:
         """There may be work, or the end."""
@@ -144,8 +158,9 @@ class Slot:
             self._event.set()
 
     def lose(self) -> None:
-        """The lock of its job is gone: stop the run."""
-        self.stop(StopReason.LOCK_LOST)
+        """The lock of its job is gone: stop the run, unless its transaction is what ended the lock."""
+        if self.transaction is None or not self.transaction.is_ending:
+            self.stop(StopReason.LOCK_LOST)
 
     def stop(self, reason: StopReason, run_number: int | None = None) -> None:
         """Cancel the handler that runs now (if it is still the run meant)."""
@@ -200,6 +215,7 @@ class Slot:
         self.job = job
         self.run_number += 1
         self._stop_reason = None
+        self.transaction = None
         self._board.start(job, self)
         timeout = job.options.timeout
         if timeout is not None:
@@ -208,7 +224,11 @@ class Slot:
 
     def _end(self, job: JobData, value: object) -> None:
         self.job = None
-        if self._stop_reason is StopReason.LOCK_LOST:
+        if self.transaction is not None and self.transaction.settlement is not None:
+            self.transaction.tell_ignored(value)
+            # The same again, which changes nothing: so this run, too, ends by way of the settler.
+            self._board.finish(job, self.transaction.settlement)
+        elif self._stop_reason is StopReason.LOCK_LOST:
             # Where trust ended and the lock did not, nobody else would ever give the job up: the session lives on.
             self._board.abandon(job)
         else:
@@ -223,6 +243,8 @@ class Slot:
             case StopReason.TIMEOUT:
                 self._end(job, self._timed_out(job, None))
             case StopReason.LOCK_LOST:
+                self._end(job, None)
+            case _ if self.is_settled:
                 self._end(job, None)
             case StopReason.SHUTDOWN | None:  # None: the whole program is being cancelled
                 self.job = None

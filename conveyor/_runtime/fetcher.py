@@ -14,6 +14,7 @@ from attrs import define, field
 from conveyor._runtime.transient import until_available
 from conveyor._runtime.wakeup import Wakeup
 from conveyor.errors import StoreError
+from conveyor.model.locks import trusted_until_seconds
 from conveyor.model.queries import Want
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Fetcher:
         self._under_way: set[int] = set()
         self._was_refused = False
         self._rate = _StartRate(board)
+        self._is_held = False
         self._delivered_at = 0.0
         self._started_at_hand_back = -1
 
@@ -90,6 +92,11 @@ class Fetcher:
     def queue_names(self) -> Sequence[str]:
         """The queues fetched from."""
         return tuple(self._queues)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a fetch was asked for and is not answered yet."""
+        return bool(self._under_way)
 
     def add_queue(self, queue_name: str, weight: int = 1) -> None:
         """Fetch from a queue from now on."""
@@ -106,6 +113,15 @@ class Fetcher:
         for name, state in self._queues.items():
             if queue_name in ("", name):
                 state.hints += 1
+        self._wakeup.set()
+
+    def hold(self) -> None:
+        """Fetch nothing but suspects, until `go_on`."""
+        self._is_held = True
+
+    def go_on(self) -> None:
+        """Fetch as usual again."""
+        self._is_held = False
         self._wakeup.set()
 
     def close(self) -> None:
@@ -128,10 +144,17 @@ class Fetcher:
 
     def begin(self) -> Fetch | None:
         """Return what to fetch now, or None; whoever takes it must `deliver` or `give_up`."""
-        demand = self._demand()
+        demand = 0 if self._is_held else self._demand()
         wants = self._share(demand) if demand > 0 else ()
-        if not wants:
-            return None
+        return self._begin(wants) if wants else None
+
+    async def fetch_suspect(self, queue_names: Sequence[str]) -> None:
+        """Fetch one job that stalled before, from the first of these queues that has any."""
+        wants = [Want(name, 1, is_suspect=True) for name in queue_names if name in self._queues]
+        if wants:
+            await self._fetch(self._begin(wants))
+
+    def _begin(self, wants: Sequence[Want]) -> Fetch:
         self._last_number += 1
         hints = {want.queue_name: self._queues[want.queue_name].hints for want in wants}
         fetch = Fetch(self._last_number, wants, anyio.current_time(), hints)
@@ -146,7 +169,11 @@ class Fetcher:
         self._learn_which_are_dry(fetch, jobs)
         now = anyio.current_time()
         self._rate.learn(now, now - fetch.asked_at)
-        if jobs:
+        if jobs and trusted_until_seconds(fetch.asked_at, self._options.lock_duration) <= now:
+            # The answer took so long that the store may have given the jobs away: start none of them. That the
+            # session is trusted (again) says nothing of them: it may have been opened anew.
+            self._board.outbox.hand_back(jobs)
+        elif jobs:
             self._delivered_at = now
             self._board.deliver(jobs)
 
@@ -167,9 +194,10 @@ class Fetcher:
             self.give_up(fetch)
             # The renewer may have opened a lost session again between the refusal and this question: then the
             # store knows it, and only a second refusal is about something else.
-            if not await self._session.is_reopened() and self._was_refused:
+            is_reopened = await self._session.is_reopened()
+            if self._was_refused and not is_reopened:
                 raise
-            self._was_refused = True
+            self._was_refused = not is_reopened
             return
         except BaseException:
             self.give_up(fetch)
@@ -210,6 +238,8 @@ class Fetcher:
         for job in jobs:
             brought[job.queue_name] = brought.get(job.queue_name, 0) + 1
         for want in fetch.wants:
+            if want.is_suspect:
+                continue  # it says nothing about the others
             state = self._queues.get(want.queue_name)
             # A hint that came while the fetch was under way may be about a job that the fetch did not see.
             if state is not None and brought.get(want.queue_name, 0) < want.limit:

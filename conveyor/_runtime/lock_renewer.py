@@ -61,11 +61,17 @@ class LockRenewer:
         """Renew for ever; where the store cannot be reached, stop the handlers when trust ends."""
         wait_seconds = self._interval_seconds
         while True:
-            await self._check.wait(min(wait_seconds, max(0.0, self._trust.seconds_left)))
+            await self._check.wait(self._at_most(wait_seconds))
             self._hear_from_watchdog()
+            # Before as well as after: a renewal that comes too late may hang, and the handlers must not wait for it.
+            self._stop_unless_trusted()
             wait_seconds = await self._renew()
-            if self._trust.seconds_left <= 0:
-                self._stop_everything()
+            self._stop_unless_trusted()
+
+    def _at_most(self, seconds: float) -> float:
+        """Wait no longer than trust lasts; once it is over and everything stopped, there is no hurry any more."""
+        left = self._trust.seconds_left
+        return min(seconds, left) if left > 0 else seconds
 
     def _hear_from_watchdog(self) -> None:
         self._watchdog.beat()
@@ -77,7 +83,7 @@ class LockRenewer:
         asked_at = anyio.current_time()
         try:
             # A renewal that hangs must not keep the handlers running past the end of trust.
-            with anyio.fail_after(max(0.01, self._trust.seconds_left)):
+            with anyio.fail_after(self._at_most(self._interval_seconds)):
                 await self._renew_once()
         except (StoreUnavailableError, TimeoutError) as exc:
             logger.warning("could not renew locks, trying again: %s", str(exc) or "the store does not answer")
@@ -105,7 +111,7 @@ class LockRenewer:
         if report.released:
             logger.warning("%d jobs of a fetch whose answer was lost wait again", len(report.released))
 
-    def _stop_everything(self) -> None:
-        if self._board.occupied:
+    def _stop_unless_trusted(self) -> None:
+        if self._trust.seconds_left <= 0 and self._board.occupied:
             logger.error("the locks of %d jobs can no longer be trusted; stopping them", self._board.occupied)
             self._board.lose_all()

@@ -1,7 +1,7 @@
 """Maintenance of a worker's queues: two loops, each calling one pass.
 
-Promotion sleeps until the next delayed job is due and is woken when a job is put off; stall detection looks at
-an interval. Where the store cannot be reached, both just look again later: nothing is lost by being late.
+Promotion sleeps until the next delayed job is due and is woken when a job is put off; stall detection, and expiry with it, looks
+at an interval. Where the store cannot be reached, both just look again later: nothing is lost by being late.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from conveyor._runtime.wakeup import Wakeup
+from conveyor._services.maintenance.expire import expire_jobs
 from conveyor._services.maintenance.promote import promote_due_jobs
 from conveyor._services.maintenance.reclaim import reclaim_stalled_jobs
 from conveyor.errors import StoreUnavailableError
@@ -73,7 +74,7 @@ class Promoter:
 
 
 class StallDetector:
-    """Finds the jobs of workers that died."""
+    """Finds the jobs of workers that died, and those that had not started in time."""
 
     def __init__(self, store: Store, options: WorkerOptions) -> None:
         """Bind to a store."""
@@ -85,7 +86,9 @@ class StallDetector:
         while True:
             try:
                 await reclaim_stalled_jobs(self._store, self._options.max_stalled)
+                # After it: a job that a dead worker held may have expired meanwhile.
+                await expire_jobs(self._store)
             except StoreUnavailableError as exc:
-                logger.warning("could not look for stalled jobs, trying again: %s", exc)
+                logger.warning("could not look for stalled and expired jobs, trying again: %s", exc)
             seconds = self._options.stalled_interval.total_seconds()
             await anyio.sleep(seconds * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, no secret

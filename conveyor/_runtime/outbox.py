@@ -68,6 +68,12 @@ class Outbox:
         progress, self._progress = list(self._progress.values()), {}
         return logs, progress
 
+    def take_reports_of(self, lock: Lock) -> tuple[list[LogEntry], ProgressReport | None]:
+        """Take the lines and progress of one run, to be written in its transaction."""
+        logs = [entry for entry in self._logs if entry.lock == lock]
+        self._logs = [entry for entry in self._logs if entry.lock != lock]
+        return logs, self._progress.pop(lock, None)
+
     def take_settlements(self) -> Sequence[Settlement]:
         """Take what is to be settled; it stays here until `confirm_settled`."""
         self._in_flight = [*self._in_flight, *self._settlements] if self._in_flight else self._settlements

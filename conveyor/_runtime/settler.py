@@ -55,6 +55,11 @@ class Settler:
         async with self._one_at_a_time:
             await self._flush()
 
+    async def finish_flush(self) -> None:
+        """Wait until the flush that is under way, if any, is over."""
+        async with self._one_at_a_time:
+            return
+
     async def _flush(self) -> None:
         outbox = self._outbox
         while outbox.has_reports:

@@ -1,8 +1,8 @@
 """The worker: a session, its loops, and the slots that run jobs; started, stopped and handed back in order.
 
     worker
-    ├─ lock renewer, stall detector, promoter, deadlines, fetcher, settler      until everything is written
-    └─ slots, one per job at once                                               until the last job ends
+    ├─ lock renewer, stall detector, promoter, deadlines, fetcher, suspects, settler    until everything is written
+    └─ slots, one per job at once                                                       until the last job ends
 
 Stopping: fetch no more; hand back what was not started; let running jobs end, for as long as the grace lasts;
 cancel the rest and hand it back; write every outcome; close the session. A cancelled program skips the grace.
@@ -30,6 +30,8 @@ from conveyor._runtime.maintenance import Promoter, StallDetector
 from conveyor._runtime.outbox import Outbox
 from conveyor._runtime.session import Session
 from conveyor._runtime.settler import Settler
+from conveyor._runtime.suspects import Suspects
+from conveyor._runtime.transactions import TransactionOpener
 from conveyor._runtime.trust import Trust
 from conveyor._runtime.wakeup import Wakeup
 from conveyor._runtime.watchdog import Watchdog
@@ -84,6 +86,7 @@ class Worker:
         self._board = Board(self._session.info.id, Outbox(settler_wakeup))
         self._deadlines = Deadlines()
         self._fetcher = Fetcher(store, self._board, self._session, options, self._trust)
+        self._suspects = Suspects(store, self._board, self._fetcher, options)
         self._settler = Settler(store, self._board, self._fetcher, options, settler_wakeup)
         self._watchdog = Watchdog(store.sessions.thread_renewal(), self._session.info.id, options)
         self._renewer = LockRenewer(
@@ -104,6 +107,7 @@ class Worker:
             self._board,
             self._deadlines,
             thread_limiter=anyio.CapacityLimiter(options.concurrency),
+            transactions=TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush),
         )
         self._slots: list[Slot] = []
         self._stopping = anyio.Event()
@@ -121,6 +125,7 @@ class Worker:
     def add_queue(self, queue_name: str) -> None:
         """Fetch from a queue from now on."""
         self._fetcher.add_queue(queue_name, self._weights.get(queue_name, 1))
+        self._suspects.notice_work()
         self._promoter.look_again()
 
     def remove_queue(self, queue_name: str) -> None:
@@ -152,13 +157,14 @@ class Worker:
                 await self._leave()
             loops.cancel_scope.cancel()
 
-    def _loops(self) -> Sequence[LockRenewer | StallDetector | Promoter | Deadlines | Fetcher | Settler]:
+    def _loops(self) -> Sequence[LockRenewer | StallDetector | Promoter | Deadlines | Fetcher | Suspects | Settler]:
         return (
             self._renewer,
             self._stall_detector,
             self._promoter,
             self._deadlines,
             self._fetcher,
+            self._suspects,
             self._settler,
         )
 
@@ -205,6 +211,7 @@ class Worker:
         kind, queue_name, job_id = notification
         if kind in (NotificationKind.ADDED, NotificationKind.CHANGED, NotificationKind.ANYTHING):
             self._fetcher.notice_work(queue_name)
+            self._suspects.notice_work()
         if kind in (NotificationKind.DELAYED, NotificationKind.CHANGED, NotificationKind.ANYTHING):
             self._promoter.look_again()
         is_mine = kind is NotificationKind.REVOKED and self._board.is_running(job_id)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from conveyor.errors import ConfigurationError
 from conveyor.model.job import JobData, LogEntry, Progress, ProgressReport
 from conveyor.model.locks import Lock, LockToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
-__all__ = ["JobContext", "Reports"]
+    from conveyor.contracts.store import TransactionConnection
+
+__all__ = ["JobContext", "JobTransaction", "Reports"]
 
 
 class Reports(Protocol):
@@ -22,6 +26,18 @@ class Reports(Protocol):
 
     def add_progress(self, report: ProgressReport, /) -> None:
         """Take progress; of several reports of one run only the last need be written."""
+        ...
+
+
+class JobTransaction(Protocol):
+    """The transaction that a run may open; see `JobContext.transaction`."""
+
+    def open(self) -> AbstractAsyncContextManager[TransactionConnection]:
+        """Return the block."""
+        ...
+
+    def set_result(self, value: object, /) -> None:
+        """Take the result that the commit writes."""
         ...
 
 
@@ -38,6 +54,8 @@ class JobContext:
         reports: Reports,
         is_cancelled: Callable[[], bool],
         on_loop: Callable[[Callable[[], None]], None] | None = None,
+        *,
+        transaction: JobTransaction | None = None,
     ) -> None:
         """Bind a context to one run; core makes these, tests may.
 
@@ -46,11 +64,13 @@ class JobContext:
             reports: where logs and progress go.
             is_cancelled: tells whether the run was asked to stop.
             on_loop: runs a function on the event loop; needed where the handler runs in a thread.
+            transaction: what `transaction` opens; None: this run has none.
         """
         self._job = job
         self._reports = reports
         self._is_cancelled = is_cancelled
         self._on_loop = on_loop
+        self._transaction = transaction
         self._lock = Lock(job.id, job.token or LockToken("", 0))
 
     @property
@@ -77,6 +97,38 @@ class JobContext:
         """Say how far the job is: `done` of `total` (None: unknown), with an optional message."""
         report = ProgressReport(self._lock, Progress(float(done), None if total is None else float(total), message))
         self._send(lambda: self._reports.add_progress(report))
+
+    def transaction(self) -> AbstractAsyncContextManager[TransactionConnection]:
+        """Open a transaction in the store's database that commits what is written in it, and completes the job.
+
+        ``async with ctx.transaction() as connection:`` Leaving the block commits both, or neither; an error, a
+        cancel (timeout, shutdown, a lost lock) or a third of the lock duration rolls back. Adds join it with
+        ``connection=connection``. Once it is committed, the job is completed whatever the handler does; the
+        result is what `set_result` was given.
+
+        Raises:
+            LockLostError: on entering or leaving: another run owns the job; nothing was written.
+            TimeoutError: on leaving, or from a statement: it took longer than a third of the lock duration.
+            CapabilityError: the store has no transactions.
+            ConfigurationError: the handler is not async, or this run has committed a transaction, or is in one.
+        """
+        return self._own_transaction().open()
+
+    def set_result(self, value: object) -> None:
+        """Say, inside the block of `transaction`, what the job's result is; the block's commit writes it.
+
+        Raises:
+            PayloadError: it has no JSON form.
+            ConfigurationError: no transaction is open.
+        """
+        self._own_transaction().set_result(value)
+
+    def _own_transaction(self) -> JobTransaction:
+        if self._transaction is not None:
+            return self._transaction
+        if self._on_loop is not None:
+            raise ConfigurationError("ctx.transaction() is for async handlers: write this one as an async function")
+        raise ConfigurationError("ctx.transaction() needs a worker: nobody else can complete the job in it")
 
     def _send(self, report: Callable[[], None]) -> None:
         if self._on_loop is None:

@@ -68,28 +68,31 @@ def make_job(
 def new_job(queue_name: str, name: str, payload: bytes, options: JobOptions, placement: Placement) -> NewJob:
     """Make a job of an encoded payload, under a new id unless one is given."""
     job_id = placement.job_id or str(uuid_utils.uuid7())
-    return NewJob(job_id, queue_name, name, payload, options, placement.delay, placement.run_at)
+    return NewJob(job_id, queue_name, name, payload, options, placement.delay, placement.run_at, placement.expires)
 
 
-async def add(services: Services, job: NewJob) -> None:
+async def add(services: Services, job: NewJob, connection: object = None) -> None:
     """Add one job.
 
     Raises:
         DuplicateJobError: another job has its id.
     """
-    if services.middleware:
-        await add_many(services, [job])
+    if services.middleware or connection is not None:
+        await add_many(services, [job], connection)
         return
     _raise_if_duplicate(job, await services.job_queue.add(job))
 
 
-async def add_many(services: Services, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
-    """Add several jobs at once.
+async def add_many(services: Services, jobs: Sequence[NewJob], connection: object = None) -> Sequence[AddReceipt]:
+    """Add several jobs at once, inside the transaction of a connection where one is given.
 
     Raises:
         DuplicateJobError: another job has the id of one of them; the others were added.
+        CapabilityError: the store, or the job queue strategy, joins no transactions.
     """
     call: Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]] = services.job_queue.add_many
+    if connection is not None:
+        call = partial(services.transactional_queue("connection=").add_many_in, connection)
     for middleware in reversed(services.middleware):
         call = partial(_around_add, middleware.around_add, call)
     receipts = await call(jobs)

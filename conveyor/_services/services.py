@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from conveyor._services.handlers import HandlerRegistry
+from conveyor.contracts.job_queue import TransactionalJobQueueStrategy
 from conveyor.errors import CapabilityError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -72,6 +73,19 @@ class Services:
         if inspection is None:
             raise CapabilityError(self.store.name, "inspection", needed_by)
         return inspection
+
+    def transactional_queue(self, needed_by: str) -> TransactionalJobQueueStrategy:
+        """Return the job queue strategy as one that adds inside its callers' transactions.
+
+        Raises:
+            CapabilityError: it does not, or the store has no transactions.
+        """
+        job_queue = self.job_queue
+        if not isinstance(job_queue, TransactionalJobQueueStrategy):
+            raise CapabilityError(type(job_queue).__name__, "transactions", needed_by)
+        if not self.store.capabilities.has_transactions:
+            raise CapabilityError(self.store.name, "transactions", needed_by)
+        return job_queue
 
     def open(self, store: Store, job_queue: JobQueueStrategy, waiters: WaitForJob) -> None:
         """Note that the app is open."""

@@ -38,9 +38,11 @@ class Capabilities:
         is_shared: several processes may open the same store at once.
         has_notifications: `notifier` is there, and a hint arrives without polling.
         has_inspection: `inspection` is there.
+        has_transactions: `transactions` is there, and `save_jobs_in` joins its callers' own.
     """
 
     is_durable: bool
     is_shared: bool
     has_notifications: bool
     has_inspection: bool
+    has_transactions: bool

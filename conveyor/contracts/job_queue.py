@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import NewJob
     from conveyor.model.queries import AddReceipt
 
-__all__ = ["JobQueueStrategy"]
+__all__ = ["JobQueueStrategy", "TransactionalJobQueueStrategy"]
 
 
 class JobQueueStrategy(Protocol):
@@ -44,4 +44,13 @@ class JobQueueStrategy(Protocol):
 
     async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
         """Take no further job from the queue; what is being processed goes on to its end."""
+        ...
+
+
+@runtime_checkable
+class TransactionalJobQueueStrategy(JobQueueStrategy, Protocol):
+    """A strategy that can add inside its caller's own transaction; without it, ``connection=`` is refused."""
+
+    async def add_many_in(self, connection: object, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Add several jobs inside the transaction of this connection; see `JobStore.save_jobs_in`."""
         ...

@@ -23,6 +23,7 @@ __all__ = [
     "Progress",
     "ProgressReport",
     "error_info",
+    "expired",
 ]
 
 LONGEST_MESSAGE: Final = 2_000
@@ -40,6 +41,11 @@ class ErrorInfo:
     def __str__(self) -> str:
         """Return it in one line, as a log would."""
         return f"{self.type}: {self.message}" if self.message else self.type
+
+
+def expired(expires_at: datetime) -> ErrorInfo:
+    """Return why a job was cancelled that had not started in time."""
+    return ErrorInfo("Expired", f"it had not started by {expires_at.isoformat(timespec='seconds')}")
 
 
 def error_info(error: BaseException) -> ErrorInfo:
@@ -73,7 +79,8 @@ class Progress:
 class NewJob:
     """A job about to be added. Its id is made by the caller, so that adding it again is harmless.
 
-    `payload` is JSON. At most one of `delay` (counted by the store's clock) and `run_at` is given.
+    `payload` is JSON. At most one of `delay` (counted by the store's clock) and `run_at` is given. `expires` is
+    until when it must have started: a time, or a duration counted by the store's clock.
     Treat it as frozen: it is not, because it is made once per job.
     """
 
@@ -84,6 +91,7 @@ class NewJob:
     options: JobOptions
     delay: timedelta | None = None
     run_at: datetime | None = None
+    expires: timedelta | datetime | None = None
 
 
 @define
@@ -99,6 +107,7 @@ class JobData:
         token: the lock of the run going on, or of the last one.
         result: what the handler returned, as JSON.
         error: why the last attempt failed, or why the job was cancelled.
+        expires_at: from when on no run of it begins; None: it never expires.
     """
 
     id: str
@@ -118,6 +127,7 @@ class JobData:
     progress: Progress | None = None
     result: bytes | None = None
     error: ErrorInfo | None = None
+    expires_at: datetime | None = None
 
 
 class AttemptOutcome(StrEnum):

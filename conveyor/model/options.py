@@ -118,18 +118,21 @@ class JobKeywords(TypedDict, total=False):
     metadata: Mapping[str, str]
     delay: Duration | None
     run_at: datetime | None
+    expires: Duration | datetime | None
     job_id: str | None
 
 
 @frozen
 class Placement:
-    """When a new job becomes due, and under which id: what is decided once, when it is added.
+    """When a new job becomes due and expires, and under which id: what is decided once, when it is added.
 
     At most one of `delay` (counted by the store's clock) and `run_at` (aware) is given; neither means now.
+    `expires` is until when it must have started: a time, or a duration counted by the store's clock.
     """
 
     delay: timedelta | None = None
     run_at: datetime | None = None
+    expires: timedelta | datetime | None = None
     job_id: str | None = None
 
 
@@ -167,18 +170,29 @@ def _parse_placement(given: Mapping[str, Any], default: Placement) -> Placement:
     if "delay" in given:
         delay, run_at = _delay(given["delay"]), None
     if given.get("run_at") is not None:
-        delay, run_at = None, _aware(given["run_at"])
+        delay, run_at = None, _aware(given["run_at"], "run_at")
+    expires = _expires(given["expires"]) if "expires" in given else default.expires
+    if isinstance(expires, timedelta) and delay is not None and expires <= delay:
+        raise ConfigurationError(f"expires ({expires}) must be longer than delay ({delay}), or the job never starts")
     job_id = given.get("job_id", default.job_id)
-    return Placement(delay=delay, run_at=run_at, job_id=None if job_id is None else check_job_id(job_id))
+    return Placement(
+        delay=delay, run_at=run_at, expires=expires, job_id=None if job_id is None else check_job_id(job_id)
+    )
 
 
 def _delay(value: Duration | None) -> timedelta | None:
     return None if value is None else parse_duration(value, field="delay")
 
 
-def _aware(value: datetime) -> datetime:
+def _expires(value: Duration | datetime | None) -> timedelta | datetime | None:
+    if value is None:
+        return None
+    return _aware(value, "expires") if isinstance(value, datetime) else _longer_than_zero(value, "expires")
+
+
+def _aware(value: datetime, name: str) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ConfigurationError(f"run_at must be a datetime with a time zone, got {value!r}")
+        raise ConfigurationError(f"{name} must be a datetime with a time zone, got {value!r}")
     return value
 
 

@@ -23,12 +23,16 @@ ALL_NAMES: Final = "__all__"
 
 @frozen
 class Want:
-    """How many jobs to fetch from one queue, newest first or not, and optionally of one name only."""
+    """How many jobs to fetch from one queue, newest first or not, and optionally of one name only.
+
+    With `is_suspect` one job is meant, whatever the limit and `lifo` say, of those that stalled before.
+    """
 
     queue_name: str
     limit: int
     lifo: bool = False
     job_name: str | None = None
+    is_suspect: bool = False
 
 
 class Added(StrEnum):

@@ -62,6 +62,7 @@ class Command(StrEnum):
     PROMOTE = "promote"
     RECLAIM = "reclaim"
     GIVE_UP = "give_up"
+    EXPIRE = "expire"
 
     CANCEL = "cancel"
     RERUN = "rerun"
@@ -74,11 +75,14 @@ _W, _C, _D, _A = JobState.WAITING, JobState.WAITING_CHILDREN, JobState.DELAYED, 
 TRANSITIONS: Final[Mapping[tuple[JobState, Command], JobState | None]] = MappingProxyType(
     {
         (_W, Command.FETCH): _A,
+        (_W, Command.EXPIRE): JobState.CANCELLED,
         (_W, Command.CANCEL): JobState.CANCELLED,
         (_W, Command.REMOVE): None,
+        (_C, Command.EXPIRE): JobState.CANCELLED,
         (_C, Command.CANCEL): JobState.CANCELLED,
         (_C, Command.REMOVE): None,
         (_D, Command.PROMOTE): _W,
+        (_D, Command.EXPIRE): JobState.CANCELLED,
         (_D, Command.CANCEL): JobState.CANCELLED,
         (_D, Command.REMOVE): None,
         # A run ends: completed, failed for good, again at once, again later, or stopped by its handler.

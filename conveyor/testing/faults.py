@@ -29,16 +29,19 @@ if TYPE_CHECKING:
         SchemaStore,
         SessionStore,
         Store,
+        TransactionStore,
     )
     from conveyor.model.events import Notification
 
 __all__ = ["FaultKind", "FaultPlan", "FaultScript", "FaultyStore", "StoreCall", "at_call", "at_random"]
 
-LONGEST_DELAY_SECONDS: Final = 0.02
+DELAY_SECONDS: Final = 0.02
 
 
 class FaultKind(StrEnum):
-    """What happens to a call that is spoiled. A notification that is spoiled in any way is never delivered."""
+    """What happens to a call that is spoiled. DROP loses a notification and leaves every other call alone; a
+    notification is lost by anything but DELAY.
+    """
 
     FAIL_BEFORE = "fail_before"
     LOSE_ANSWER = "lose_answer"
@@ -110,6 +113,8 @@ class FaultyStore:
         self.queues: QueueStore = cast("QueueStore", _FaultyFacet(self, "queues", store.queues))
         self.schema: SchemaStore = cast("SchemaStore", _FaultyFacet(self, "schema", store.schema))
         self.notifier: Notifier | None = None if store.notifier is None else _FaultyNotifier(self, store.notifier)
+        # Not spoiled: a transaction whose beginning is not answered would be nobody's to end.
+        self.transactions: TransactionStore | None = store.transactions
         self.inspection: InspectionStore | None = None
         if store.inspection is not None:
             self.inspection = cast("InspectionStore", _FaultyFacet(self, "inspection", store.inspection))
@@ -165,7 +170,9 @@ class _FaultyFacet:
                     await function(*args, **kwargs)
                     raise StoreUnavailableError(f"the answer of {verb} was lost")
                 case FaultKind.DELAY:
-                    await anyio.sleep(LONGEST_DELAY_SECONDS)
+                    await anyio.sleep(DELAY_SECONDS)
+                case FaultKind.DROP | None:
+                    pass
             return await function(*args, **kwargs)
 
         return call

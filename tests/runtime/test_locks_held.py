@@ -39,6 +39,7 @@ class FakeSeat:
     def __init__(self, running: JobData) -> None:
         self.job: JobData | None = running
         self.lost = False
+        self.is_settled = False
 
     def wake(self) -> None: ...
 

@@ -28,6 +28,7 @@ class Line:
     def __init__(
         self, name: str, facets: dict[str, Any], plan: Plan, draw: Random, *, store: Any
     ) -> None:
+        """Lay a line to a store's facets, and to the store's own ear and eyes."""
         self.name = name
         self.plan = plan
         self.draw = draw
@@ -35,6 +36,8 @@ class Line:
         self.is_dead = False
         self.connected = anyio.Event()
         self.connected.set()
+        self.is_one_way = False
+        self.on_fetched: Callable[[], None] | None = None
         self.notifier = _Ear(self, store.notifier)
         self.inspection = store.inspection
         self.capabilities = store.capabilities
@@ -43,9 +46,10 @@ class Line:
     def __getattr__(self, name: str) -> Any:
         return self._facets[name]
 
-    def cut_off(self) -> None:
-        """Let no call through until `connect`; those under way take effect and wait for their answer."""
+    def cut_off(self, *, is_one_way: bool = False) -> None:
+        """Let nothing through until `connect`, or (one way) calls but no answers."""
         self.connected = anyio.Event()
+        self.is_one_way = is_one_way
 
     def connect(self) -> None:
         """Let calls through again."""
@@ -60,17 +64,20 @@ class Line:
         if is_spoiled and not is_late:
             raise StoreUnavailableError("spoiled before it took effect")
         answer = await function(*args, **kwargs)
-        await self._travel()
+        if self.on_fetched is not None and _brings_jobs(function.__name__, answer):
+            on_fetched, self.on_fetched = self.on_fetched, None
+            on_fetched()
+        await self._travel(is_answer=True)
         if is_late:
             raise StoreUnavailableError("the answer was lost")
         return answer
 
-    async def _travel(self) -> None:
+    async def _travel(self, *, is_answer: bool = False) -> None:
         self._raise_if_dead()
         slowness = 0 if self.is_healed else self.plan.slowness
         if slowness and (seconds := self.draw.choice((0, 0, slowness / 10, slowness)) * self.draw.random()):
             await anyio.sleep(seconds)
-        if not self.connected.is_set():
+        if not self.connected.is_set() and (is_answer or not self.is_one_way):
             if self.draw.random() < 0.3:
                 await anyio.sleep(self.draw.uniform(0.01, 0.3))
                 self._raise_if_dead()
@@ -80,6 +87,10 @@ class Line:
     def _raise_if_dead(self) -> None:
         if self.is_dead:
             raise StoreError("this process is dead: nothing of it reaches the store")
+
+
+def _brings_jobs(name: str, answer: Any) -> bool:
+    return bool((name == "fetch_jobs" and answer) or (name == "settle_jobs" and answer.jobs))
 
 
 class _Facet:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
 from conveyor import Conveyor, JobContext, Retry, Snooze
+from conveyor._plugins import Plugins
 from tests.simulation.plan import LOCK_SECONDS, MAX_STALLED
 from tests.simulation.scheduler import process_name
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from tests.simulation.history import History
     from tests.simulation.plan import Plan, PlannedJob
 
-__all__ = ["QUEUES", "Process"]
+__all__ = ["PLUGINS", "QUEUES", "Process"]
 
-QUEUES = ("left", "right")
+QUEUES: Final = ("left", "right")
+# Found once: looking for entry points takes longer than many a run.
+PLUGINS: Final = Plugins()
 
 
 class Process:
@@ -34,7 +37,7 @@ class Process:
         self._jobs = {job.id: job for job in plan.jobs}
         self._history = history
         self._stop = anyio.Event()
-        self._app = Conveyor(line, clock=clock)
+        self._app = Conveyor(line, clock=clock, plugins=PLUGINS)
         for queue_name in QUEUES:
             self._app.queue(queue_name).job("work")(self._work)
 

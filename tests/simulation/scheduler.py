@@ -29,6 +29,7 @@ class _Runnable(deque[Any]):
         self._freezer = freezer
 
     def append(self, task: Any, /) -> None:
+        """Take a task that may run, unless its process is frozen."""
         name = task.context.get(process_name, "")
         if name in self._freezer.frozen:
             self._freezer.frozen[name].append(task)

@@ -19,7 +19,7 @@ from conveyor.model.options import JobOptions
 from tests.simulation.faults import Line
 from tests.simulation.history import History
 from tests.simulation.plan import HORIZON_SECONDS, LOCK_SECONDS, Plan, PlannedJob, make_plan
-from tests.simulation.process import Process
+from tests.simulation.process import PLUGINS, Process
 from tests.simulation.scheduler import Freezer, run_seeded
 from tests.simulation.truth import NotedJobs, NotedSessions
 
@@ -76,11 +76,12 @@ class _World:
         self._living: list[Process] = []
         self._killed: list[Process] = []
         self._lines: list[Line] = []
+        self._client = Conveyor(self._line("client"), clock=self._clock, plugins=PLUGINS)
 
     async def run(self) -> None:
         self._freezer = Freezer()
         async with anyio.create_task_group() as self._tasks:
-            async with anyio.create_task_group() as clients:
+            async with self._client, anyio.create_task_group() as clients:
                 for job in self._plan.jobs:
                     clients.start_soon(self._add, job)
                 if self._plan.is_calm:
@@ -91,9 +92,7 @@ class _World:
             await self._heal()
             await self._wait_for_peace()
             await self._end()
-        for job in self._plan.jobs:
-            if found := await self._store.jobs.find_job(job.id):
-                self._history.final[job.id] = found
+        self._history.final.update(await self._store.jobs.find_jobs([job.id for job in self._plan.jobs]))
 
     def _line(self, name: str) -> Line:
         line = Line(name, self._facets, self._plan, self._draw, store=self._store)
@@ -107,22 +106,19 @@ class _World:
         self._tasks.start_soon(process.run)
 
     async def _add(self, job: PlannedJob) -> None:
-        line = self._line("client")
         await anyio.sleep(job.add_at)
         options = JobOptions(attempts=job.attempts, priority=job.priority, timeout=job.timeout_seconds)
         delay = timedelta(seconds=job.delay_seconds) if job.delay_seconds else None
         new = NewJob(job.id, job.queue_name, "work", b"{}", options, delay)
-        app = Conveyor(line, clock=self._clock)
-        async with app:
-            await _until_answered(lambda: app.queue(job.queue_name).add_many([new]))
-            self._history.note("acknowledged", "client", job.id)
-            if job.cancel_at is not None:
-                await anyio.sleep(max(0.0, job.cancel_at - anyio.current_time()))
-                await _until_answered(lambda: self._cancel(app, job))
+        await _until_answered(lambda: self._client.queue(job.queue_name).add_many([new]))
+        self._history.note("acknowledged", "client", job.id)
+        if job.cancel_at is not None:
+            await anyio.sleep(max(0.0, job.cancel_at - anyio.current_time()))
+            await _until_answered(lambda: self._cancel(job))
 
-    async def _cancel(self, app: Conveyor, job: PlannedJob) -> None:
+    async def _cancel(self, job: PlannedJob) -> None:
         try:
-            await (await app.jobs.get(job.id)).cancel()
+            await (await self._client.jobs.get(job.id)).cancel()
         except (InvalidJobStateError, JobNotFoundError):
             return
 
@@ -161,13 +157,27 @@ class _World:
         self._begin_process()
 
     async def _cut(self, process: Process) -> None:
-        if not process.line.connected.is_set():
-            return
-        self._history.note("cut_off", process.name)
-        process.line.cut_off()
-        await anyio.sleep(self._draw.uniform(0.1, 2.5 * LOCK_SECONDS))
-        process.line.connect()
-        self._history.note("connected", process.name)
+        """Cut the line: at once, or when the answer of a fetch is on its way; both ways, or one."""
+        line = process.line
+        is_cut = anyio.Event()
+
+        def cut_off() -> None:
+            if line.connected.is_set() and not line.is_dead:
+                self._history.note("cut_off", process.name)
+                line.cut_off(is_one_way=self._draw.random() < 0.3)
+                is_cut.set()
+
+        if self._draw.random() < 0.5:
+            cut_off()
+        else:
+            line.on_fetched = cut_off
+        with anyio.move_on_after(HORIZON_SECONDS - anyio.current_time()):
+            await is_cut.wait()
+            await anyio.sleep(self._draw.uniform(0.1, 2.5 * LOCK_SECONDS))
+        line.on_fetched = None
+        if is_cut.is_set():
+            line.connect()
+            self._history.note("connected", process.name)
 
     async def _restart(self, process: Process) -> None:
         self._history.note("stopping", process.name)

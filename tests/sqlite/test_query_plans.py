@@ -23,8 +23,8 @@ def connection(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
         connection.executescript(migration.up)
     states = ["waiting", "delayed", "active"]
     for seq in range(1, request.param + 1):
-        connection.execute(sql("jobs/save_jobs"), (seq, f"id-{seq}", "mail", "send", b"{}", None, 0))
-        connection.execute(sql("jobs/save_jobs_live"), (seq, "mail", "send", states[seq % 3], 0, seq, seq, seq))
+        connection.execute(sql("jobs/save_jobs"), (seq, f"id-{seq}", "mail", "send", b"{}", None, 0, None))
+        connection.execute(sql("jobs/save_jobs_live"), (seq, "mail", "send", states[seq % 3], 0, seq, seq, seq, None))
     connection.execute("update live set session_id = seq, fetch_number = 1 where state = 'active'")
     if request.param:
         connection.execute("analyze")
@@ -46,6 +46,8 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("jobs/fetch_jobs_priority", "SEARCH live USING INDEX live_ready (queue=? AND priority>?)"),
         ("jobs/fetch_jobs_lifo", "SEARCH live USING INDEX live_ready (queue=? AND priority=? AND order_at>?)"),
         ("jobs/fetch_jobs_lifo_own", "SEARCH live USING INDEX live_ready (queue=? AND priority=? AND order_at<?)"),
+        ("jobs/fetch_jobs_suspect", "SEARCH live USING INDEX live_suspects (queue=?)"),
+        ("jobs/get_suspect_queues", "SEARCH live USING INDEX live_suspects (queue=?)"),
         ("jobs/fetch_jobs_locked", "SEARCH live USING INDEX live_active (session_id=? AND fetch_number=?)"),
         ("jobs/settle_jobs_history", BY_ID),
         ("jobs/settle_jobs", BY_ID),
@@ -55,6 +57,7 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("jobs/release_locks", BY_ID),
         ("jobs/set_progress", BY_ID),
         ("jobs/append_logs", BY_ID),
+        ("transactions/begin", BY_ID),
         ("jobs/find_job", "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)"),
         ("jobs/extend_locks", "SEARCH sessions USING PRIMARY KEY (id=?)"),
         ("jobs/fetch_jobs_number", "SEARCH sessions USING PRIMARY KEY (id=?)"),
@@ -74,6 +77,7 @@ def test_a_hot_statement_uses_its_index(connection: sqlite3.Connection, name: st
     ("name", "step"),
     [
         ("jobs/promote_delayed_jobs", "live_delayed (queue=? AND run_at<?)"),
+        ("jobs/expire_jobs_due", "SEARCH live USING INDEX live_expiring (queue=? AND expires_at>? AND expires_at<?)"),
         ("jobs/reclaim_stalled_jobs_expired", "live_active (session_id=?)"),
         ("jobs/extend_locks_held", "live_active (session_id=?)"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from conveyor._builtin.sqlite.statements import sql
 from conveyor._builtin.sqlite.store import SQLiteStore
 from conveyor.errors import JobNotFoundError, StoreError, StoreUnavailableError
-from conveyor.model.queries import Want
+from conveyor.model.queries import Added, AddReceipt, Want
 from conveyor.model.states import JobState
 from conveyor.testing.stores import open_store
 from tests.sqlite.jobs import LOCK, SESSION, new_job, open_session
@@ -135,10 +135,10 @@ def hold(transaction: Transaction, gate: threading.Event) -> None:
 
 async def test_a_caller_that_is_cancelled_while_it_waits_is_told_what_came_of_it(store: SQLiteStore) -> None:
     gate = threading.Event()
-    receipts = []
+    receipts: list[AddReceipt] = []
 
     async def add() -> None:
-        receipts.append(await store.jobs.save_job(new_job("a")))
+        receipts.extend(await store.jobs.save_jobs([new_job("a")]))
 
     async with anyio.create_task_group() as group:
         group.start_soon(store._writer.run, hold, gate)
@@ -149,6 +149,20 @@ async def test_a_caller_that_is_cancelled_while_it_waits_is_told_what_came_of_it
         gate.set()
     assert [receipt.job_id for receipt in receipts] == ["a"]
     assert await store.jobs.find_job("a") is not None
+
+
+async def test_a_single_add_that_is_cancelled_while_it_waits_is_added_whole_or_not_at_all(store: SQLiteStore) -> None:
+    gate = threading.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(store._writer.run, hold, gate)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(store.jobs.save_job, new_job("a"))
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+        gate.set()
+    # Adding it again is harmless, and waits for its turn behind the first.
+    assert (await store.jobs.save_job(new_job("a"))).outcome is Added.ADDED
+    assert await store.queues.count_jobs("mail", JobState.WAITING) == 1
 
 
 async def test_a_cancelled_caller_adds_nothing_more(store: SQLiteStore) -> None:
@@ -196,3 +210,16 @@ async def test_fetched_jobs_come_in_order_though_returned_rows_have_none(store: 
     assert [job.id for job in jobs] == ["first", "newest", "soon", "late"]
     again = await store.jobs.fetch_jobs([Want("mail", 10)], SESSION, LOCK, fetch_number=1)
     assert again == jobs
+
+
+async def test_only_what_must_last_waits_for_the_disk(store: SQLiteStore) -> None:
+    def read(transaction: Transaction) -> int:
+        (answer,) = transaction.connection.execute("pragma synchronous").fetchone()
+        return int(answer)
+
+    async def synchronous() -> list[int]:
+        return [await store._writer.run(read), await store._writer.run_passing(read)]
+
+    full, normal = 2, 1
+    assert await synchronous() == [full, normal]
+    assert await synchronous() == [full, normal]

@@ -38,6 +38,9 @@ def add_jobs(tables: Tables, jobs: Sequence[NewJob]) -> list[AddReceipt]:
         state = JobState.WAITING if run_at is now else JobState.DELAYED
         at_number = now_number if run_at is now else microseconds(run_at)
         record = _new_record(tables, job, now, run_at, at_number)
+        if job.expires is not None:
+            expires = job.expires
+            record.expires_at = later(now, expires) if isinstance(expires, timedelta) else expires.astimezone(UTC)
         record.queue.enter(record, state)
         added[state][job.queue_name] = None
         receipts.append(AddReceipt(job.id))

@@ -99,7 +99,7 @@ def rerun(tables: Tables, records: Sequence[JobRecord]) -> None:
         record.sequence = tables.next_sequence()
         record.attempts_made = record.stalled_count = 0
         record.result = record.error = record.progress = None
-        record.started_at = record.finished_at = None
+        record.started_at = record.finished_at = record.expires_at = None
         record.queue.wait_from(record, now)
     tables.notifier.tell(NotificationKind.ADDED, {record.queue.name for record in records})
 

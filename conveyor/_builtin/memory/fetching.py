@@ -5,9 +5,11 @@ from __future__ import annotations
 from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING
 
+from conveyor._builtin.memory.expiring import expire_jobs
 from conveyor._builtin.memory.records import later
 from conveyor.errors import StoreError
 from conveyor.model.locks import LockToken
+from conveyor.model.queries import Want
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from conveyor._builtin.memory.records import JobRecord, SessionRecord
     from conveyor._builtin.memory.tables import Tables
     from conveyor.model.job import JobData
-    from conveyor.model.queries import Want
 
 __all__ = ["fetch_jobs", "fetching_session"]
 
@@ -53,8 +54,14 @@ def fetch_jobs(
         queue = tables.queues.get(want.queue_name)
         if queue is None or want.limit <= 0:
             continue
+        if queue.expiring:
+            expire_jobs(tables, (queue,), now)
         lock = queue.lock
-        for record in _take(queue.open_lines(want.job_name), want):
+        if want.is_suspect:
+            if any(record.stalled_count for record in session.held.values()):
+                continue
+            want = Want(want.queue_name, 1, job_name=want.job_name, is_suspect=True)  # noqa: PLW2901
+        for record in _take(queue.open_lines(want.job_name, is_suspect=want.is_suspect), want):
             lock(record, session, token, now)
             jobs.append(record.snapshot())
     return jobs

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from conveyor._builtin.memory import adding, changes, fetching, journal, locking, settling
+from conveyor._builtin.memory import adding, changes, expiring, fetching, journal, locking, settling
+from conveyor.errors import CapabilityError
 from conveyor.model.settlement import SettleReport
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ class MemoryJobs:
         """Add jobs and answer in the order of the input."""
         return adding.add_jobs(self._tables, jobs)
 
+    async def save_jobs_in(self, connection: object, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Refuse: there is no transaction to join."""
+        del connection, jobs
+        raise CapabilityError("memory", "transactions", "connection=")
+
     async def get_job(self, queue_name: str, job_id: str, /) -> JobData | None:
         """Return the job where this queue has it."""
         record = self._tables.jobs.get(job_id)
@@ -59,6 +65,11 @@ class MemoryJobs:
         tables = self._tables
         session = fetching.fetching_session(tables, worker_id)
         return fetching.fetch_jobs(tables, session, wants, lock_duration, fetch_number=fetch_number, now=tables.now())
+
+    async def get_suspect_queues(self, queue_names: Sequence[str], /) -> Sequence[str]:
+        """Return the queues that have a suspect to fetch."""
+        queues = self._tables.existing(queue_names)
+        return tuple(queue.name for queue in queues if queue.open_lines(is_suspect=True))
 
     async def extend_locks(self, locks: Sequence[Lock], lock_duration: timedelta, /) -> Sequence[Lock]:
         """Keep locks; return those lost. All locks of a session end together, so it keeps the others, too."""
@@ -135,6 +146,11 @@ class MemoryJobs:
     async def promote_delayed_jobs(self, queue_names: Sequence[str], /, *, limit: int = 1000) -> int:
         """Make delayed jobs wait whose time has come."""
         return changes.promote_due(self._tables, self._tables.existing(queue_names), limit)
+
+    async def expire_jobs(self, *, limit: int = 1000) -> int:
+        """Cancel jobs that had not started in time."""
+        tables = self._tables
+        return expiring.expire_jobs(tables, tables.queues.values(), tables.now(), limit)
 
     async def get_stalled_jobs(self, threshold: timedelta, /, *, limit: int = 1000) -> Sequence[JobData]:
         """Return active jobs whose lock has been over for longer than `threshold`."""

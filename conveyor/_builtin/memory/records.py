@@ -62,6 +62,7 @@ class JobRecord:
     progress: Progress | None = None
     result: bytes | None = None
     error: ErrorInfo | None = None
+    expires_at: datetime | None = None
     history: list[AttemptRow] = Factory(list)
     logs: list[LogEntry] | None = None
 
@@ -86,6 +87,7 @@ class JobRecord:
             self.progress,
             self.result,
             self.error,
+            self.expires_at,
         )
 
     def is_held_under(self, token: LockToken) -> bool:

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from conveyor.contracts.store import Store
+    from conveyor.contracts.store import Store, TransactionStore
     from conveyor.contracts.strategy import Injector
 
 __all__ = ["MemoryStore", "open_memory"]
 
-CAPABILITIES: Final = Capabilities(is_durable=False, is_shared=False, has_notifications=True, has_inspection=True)
+CAPABILITIES: Final = Capabilities(
+    is_durable=False, is_shared=False, has_notifications=True, has_inspection=True, has_transactions=False
+)
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
 
 
@@ -48,6 +50,7 @@ class MemoryStore:
         self.schema = MemorySchema()
         self.notifier = notifier
         self.inspection = MemoryInspection(tables)
+        self.transactions: TransactionStore | None = None
 
     def notes(self) -> Sequence[str]:
         """Return that jobs end with the process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -34,17 +35,21 @@ class QueueTable:
     Attributes:
         by_state: the records of each state by id, in the order in which they came to it.
         ready: the waiting ones by job name; names without any may be missing.
+        suspects: those of the waiting that stalled before, likewise; they are not among the ready.
         delayed: the delayed ones, soonest first.
+        expiring: a heap of those that expire unless they start; one that left under its ticket is stale.
         paused: the job names that are not fetched.
     """
 
-    __slots__ = ("by_state", "delayed", "name", "paused", "ready")
+    __slots__ = ("by_state", "delayed", "expiring", "name", "paused", "ready", "suspects")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.by_state: dict[JobState, dict[str, JobRecord]] = {state: {} for state in JobState}
         self.ready: dict[str, ReadyLine] = {}
+        self.suspects: dict[str, ReadyLine] = {}
         self.delayed = Line()
+        self.expiring: list[tuple[datetime, int, int, JobRecord]] = []
         self.paused: set[str] = set()
 
     def enter(self, record: JobRecord, state: JobState) -> None:
@@ -52,12 +57,18 @@ class QueueTable:
         record.state = state
         self.by_state[state][record.id] = record
         if state is JobState.WAITING:
-            line = self.ready.get(record.name)
+            lines = self.suspects if record.stalled_count else self.ready
+            line = lines.get(record.name)
             if line is None:
-                line = self.ready[record.name] = ReadyLine()
+                line = lines[record.name] = ReadyLine()
             line.push(record)
         elif state is JobState.DELAYED:
-            self.delayed.push((record.available_at, record.priority, record.sequence, record.ticket, record))
+            self._push_delayed(record)
+        if record.expires_at is not None and not state.is_settled:
+            heappush(self.expiring, (record.expires_at, record.sequence, record.ticket, record))
+
+    def _push_delayed(self, record: JobRecord) -> None:
+        self.delayed.push((record.available_at, record.priority, record.sequence, record.ticket, record))
 
     def leave(self, record: JobRecord) -> None:
         """Take a record out of its state; a run that goes on loses its lock by that."""
@@ -67,7 +78,7 @@ class QueueTable:
             record.session = None
         elif record.state is JobState.WAITING:
             record.ticket += 1
-            self.ready[record.name].forget()
+            (self.suspects if record.stalled_count else self.ready)[record.name].forget()
         elif record.state is JobState.DELAYED:
             record.ticket += 1
             self.delayed.forget()
@@ -88,17 +99,18 @@ class QueueTable:
         record.available_at = microseconds(now)
         self.enter(record, state)
 
-    def open_lines(self, job_name: str | None) -> list[ReadyLine]:
+    def open_lines(self, job_name: str | None = None, *, is_suspect: bool = False) -> list[ReadyLine]:
         """Return the lines that may be fetched from and are not empty."""
         if ALL_NAMES in self.paused:
             return []
-        names = list(self.ready) if job_name is None else [job_name]
+        all_lines = self.suspects if is_suspect else self.ready
+        names = list(all_lines) if job_name is None else [job_name]
         lines: list[ReadyLine] = []
         for name in names:
-            line = self.ready.get(name)
+            line = all_lines.get(name)
             if line is not None and not line:
                 # Names come and go; a fetch looks at every line that is left.
-                del self.ready[name]
+                del all_lines[name]
             elif line is not None and name not in self.paused:
                 lines.append(line)
         return lines

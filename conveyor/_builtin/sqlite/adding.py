@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
 from conveyor._builtin.sqlite.rows import micros_after, to_micros
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["save_jobs"]
 
 # The rows of one job in the tables jobs and live.
-_JobRow: TypeAlias = tuple[int, str, str, str, bytes, bytes | None, int]
-_LiveRow: TypeAlias = tuple[int, str, str, str, int, int, int, int]
+_JobRow: TypeAlias = tuple[int, str, str, str, bytes, bytes | None, int, int | None]
+_LiveRow: TypeAlias = tuple[int, str, str, str, int, int, int, int, int | None]
 
 
 def save_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
@@ -41,7 +42,7 @@ def save_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddR
 
 def _job_row(transaction: Transaction, job: NewJob, seq: int) -> _JobRow:
     options = encode_options(job.options)
-    return seq, job.id, job.queue_name, job.name, job.payload, options, transaction.now
+    return seq, job.id, job.queue_name, job.name, job.payload, options, transaction.now, _expires_at(transaction, job)
 
 
 def _live_row(transaction: Transaction, job: NewJob, seq: int) -> _LiveRow:
@@ -58,7 +59,15 @@ def _live_row(transaction: Transaction, job: NewJob, seq: int) -> _LiveRow:
         transaction.hint(NotificationKind.ADDED, job.queue_name)
     options = job.options
     order_at, order_seq = (-1 - due_at, -1 - seq) if options.lifo else (due_at, seq)
-    return seq, job.queue_name, job.name, state, options.priority, order_at, order_seq, due_at
+    place = state, options.priority, order_at, order_seq
+    return seq, job.queue_name, job.name, *place, due_at, _expires_at(transaction, job)
+
+
+def _expires_at(transaction: Transaction, job: NewJob) -> int | None:
+    expires = job.expires
+    if expires is None:
+        return None
+    return micros_after(transaction.now, expires) if isinstance(expires, timedelta) else to_micros(expires)
 
 
 def _look_closer(transaction: Transaction, job: NewJob, seq: int) -> AddReceipt:

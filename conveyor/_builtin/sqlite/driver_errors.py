@@ -10,7 +10,7 @@ from conveyor.errors import StoreError, StoreUnavailableError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["store_error"]
+__all__ = ["statement_error", "store_error"]
 
 _PRIMARY: Final = 0xFF
 
@@ -24,13 +24,24 @@ _TRANSIENT: Final = {
 }
 
 _LASTING: Final = {
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: does it, or its directory, exist, and may this process write there?",
+    sqlite3.SQLITE_CANTOPEN: (
+        "the file cannot be opened: does it, or its directory, exist, and may this process write there?"
+    ),
     sqlite3.SQLITE_READONLY: "the file or its directory is read-only: give this process the right to write",
     sqlite3.SQLITE_PERM: "this process may not open the file: give it the right to read and write",
     sqlite3.SQLITE_NOTADB: "the file is something else than a SQLite database: name another one",
     sqlite3.SQLITE_CORRUPT: "the database is damaged: restore a backup, or rescue it with sqlite3's .recover",
     sqlite3.SQLITE_ERROR: "is its schema complete? see: conveyor store check",
 }
+
+
+def statement_error(error: sqlite3.Error, path: Path) -> StoreError:
+    """Return conveyor's error for what a user's own statement met: its text is the driver's."""
+    if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _TRANSIENT:
+        return store_error(error, path)
+    refused = StoreError(f"SQLite refused a statement: {error}")
+    refused.__cause__ = error
+    return refused
 
 
 def store_error(error: sqlite3.Error, path: Path) -> StoreError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from conveyor._builtin.sqlite.expiring import expire_all_of
 from conveyor._builtin.sqlite.rows import jobs_from_rows, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.errors import StoreError
@@ -28,7 +29,7 @@ _Lock: TypeAlias = tuple[str, int, int]
 _FETCHES_REMEMBERED: Final = 1000
 _RECENT: Final = (1 << _FETCHES_REMEMBERED) - 1
 
-_QUEUE, _NAME, _PRIORITY, _ORDER_AT, _ORDER_SEQ = 1, 2, 6, 18, 19
+_QUEUE, _NAME, _PRIORITY, _STALLED_COUNT, _ORDER_AT, _ORDER_SEQ = 1, 2, 6, 8, 19, 20
 _in_order: Final = itemgetter(_PRIORITY, _ORDER_AT, _ORDER_SEQ)
 
 
@@ -81,9 +82,13 @@ def _lock_jobs(transaction: Transaction, want: Want, lock: _Lock) -> int:
     paused = {name for (name,) in connection.execute(sql("queues/get_paused_job_names"), (want.queue_name,))}
     if ALL_NAMES in paused:
         return 0
-    if not (paused or want.lifo or want.job_name is not None):
+    expire_all_of(transaction, want.queue_name)
+    if not (paused or want.lifo or want.is_suspect or want.job_name is not None):
         return connection.execute(sql("jobs/fetch_jobs"), (*lock, want.queue_name, want.limit)).rowcount
-    picked = _pick_lifo(transaction, want) if want.lifo else _pick(transaction, want)
+    if want.is_suspect:
+        picked = _pick_suspect(transaction, want, lock[0])
+    else:
+        picked = _pick_lifo(transaction, want) if want.lifo else _pick(transaction, want)
     connection.executemany(sql("jobs/fetch_jobs_picked"), [(*lock, seq) for seq in picked])
     return len(picked)
 
@@ -91,6 +96,11 @@ def _lock_jobs(transaction: Transaction, want: Want, lock: _Lock) -> int:
 def _pick(transaction: Transaction, want: Want) -> list[int]:
     chosen = (want.queue_name, want.job_name, want.limit)
     return [seq for (seq,) in transaction.connection.execute(sql("jobs/fetch_jobs_named"), chosen)]
+
+
+def _pick_suspect(transaction: Transaction, want: Want, session_id: str) -> list[int]:
+    chosen = (want.queue_name, want.job_name, session_id)
+    return [seq for (seq,) in transaction.connection.execute(sql("jobs/fetch_jobs_suspect"), chosen)]
 
 
 def _pick_lifo(transaction: Transaction, want: Want) -> list[int]:
@@ -114,7 +124,8 @@ def _place(row: JobRow, wants: Sequence[Want]) -> tuple[int, int, bool, int, int
     order_at, order_seq = row[_ORDER_AT], row[_ORDER_SEQ]
     is_plain = order_at >= 0
     for index, want in enumerate(wants):
-        if want.queue_name == row[_QUEUE] and want.job_name in {None, row[_NAME]}:
+        is_meant = want.queue_name == row[_QUEUE] and want.job_name in {None, row[_NAME]}
+        if is_meant and want.is_suspect == (row[_STALLED_COUNT] > 0):
             if want.lifo and is_plain:
                 order_at, order_seq = -order_at, -order_seq
             return index, row[_PRIORITY], is_plain, order_at, order_seq

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conveyor._builtin.sqlite import adding, changes, fetching, journal, locking, reading, settling
+from conveyor._builtin.sqlite import adding, changes, expiring, fetching, journal, locking, reading, settling
 from conveyor._builtin.sqlite.rows import to_micros
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from conveyor._builtin.sqlite.readers import Readers
     from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor._builtin.sqlite.transactions import SqliteTransactions
     from conveyor._builtin.sqlite.writer import Writer
     from conveyor.contracts.clock import Clock
     from conveyor.model.job import Attempt, JobData, LogEntry, NewJob, ProgressReport
@@ -26,11 +27,13 @@ __all__ = ["SqliteJobs"]
 class SqliteJobs:
     """Jobs: add, fetch, settle, change, read. See `conveyor.contracts.store.jobs`."""
 
-    def __init__(self, writer: Writer, readers: Readers, clock: Clock) -> None:
+    def __init__(self, writer: Writer, readers: Readers, clock: Clock, transactions: SqliteTransactions) -> None:
         self._write = writer.run
+        self._write_passing = writer.run_passing
         self._write_item = writer.run_item
         self._read = readers.run
         self._clock = clock
+        self._transactions = transactions
 
     async def save_job(self, job: NewJob, /) -> AddReceipt:
         """Add one job; those of concurrent callers share a commit."""
@@ -39,6 +42,10 @@ class SqliteJobs:
     async def save_jobs(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Add jobs in one transaction."""
         return await self._write(adding.save_jobs, jobs)
+
+    async def save_jobs_in(self, connection: object, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Add jobs inside the caller's transaction."""
+        return await self._transactions.save_jobs_in(connection, jobs)
 
     async def get_job(self, queue_name: str, job_id: str, /) -> JobData | None:
         """Return the job where this queue has it."""
@@ -56,15 +63,19 @@ class SqliteJobs:
         self, wants: Sequence[Want], worker_id: str, lock_duration: timedelta, /, *, fetch_number: int
     ) -> Sequence[JobData]:
         """Lock the next jobs for a worker session."""
-        return await self._write(fetching.fetch_jobs, wants, worker_id, lock_duration, fetch_number)
+        return await self._write_passing(fetching.fetch_jobs, wants, worker_id, lock_duration, fetch_number)
+
+    async def get_suspect_queues(self, queue_names: Sequence[str], /) -> Sequence[str]:
+        """Return the queues that have a suspect to fetch."""
+        return await self._read(reading.get_suspect_queues, queue_names)
 
     async def extend_locks(self, locks: Sequence[Lock], lock_duration: timedelta, /) -> Sequence[Lock]:
         """Keep locks and return those that are lost."""
-        return await self._write(locking.extend_locks, locks, lock_duration)
+        return await self._write_passing(locking.extend_locks, locks, lock_duration)
 
     async def release_locks(self, locks: Sequence[Lock], /) -> Sequence[Lock]:
         """Hand jobs back and return the locks that were lost."""
-        return await self._write(locking.release_locks, locks)
+        return await self._write_passing(locking.release_locks, locks)
 
     async def settle_jobs(
         self,
@@ -88,7 +99,7 @@ class SqliteJobs:
 
     async def set_progress(self, reports: Sequence[ProgressReport], /) -> Sequence[Refusal]:
         """Store the runs' progress."""
-        return await self._write(journal.set_progress, reports)
+        return await self._write_passing(journal.set_progress, reports)
 
     async def append_logs(self, entries: Sequence[LogEntry], /) -> Sequence[Refusal]:
         """Append lines."""
@@ -128,7 +139,11 @@ class SqliteJobs:
 
     async def promote_delayed_jobs(self, queue_names: Sequence[str], /, *, limit: int = 1000) -> int:
         """Make delayed jobs wait whose time has come."""
-        return await self._write(changes.promote_delayed_jobs, queue_names, limit)
+        return await self._write_passing(changes.promote_delayed_jobs, queue_names, limit)
+
+    async def expire_jobs(self, *, limit: int = 1000) -> int:
+        """Cancel jobs that had not started in time."""
+        return await self._write(expiring.expire_jobs, limit)
 
     async def get_stalled_jobs(self, threshold: timedelta, /, *, limit: int = 1000) -> Sequence[JobData]:
         """Return active jobs whose lock is over."""

@@ -21,12 +21,13 @@ T_co = TypeVar("T_co", covariant=True)
 class Operation(Generic[T_co]):
     """One call that waits for its turn, and later for its answer: `value`, unless there is an `error`."""
 
-    __slots__ = ("error", "value", "work")
+    __slots__ = ("error", "must_last", "value", "work")
 
     value: T_co
 
-    def __init__(self, work: Callable[[Transaction], T_co]) -> None:
+    def __init__(self, work: Callable[[Transaction], T_co], *, must_last: bool = True) -> None:
         self.work = work
+        self.must_last = must_last
         self.error: Exception | None = None
 
     def run(self, transaction: Transaction) -> None:

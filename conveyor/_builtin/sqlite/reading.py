@@ -23,6 +23,7 @@ __all__ = [
     "get_job",
     "get_logs",
     "get_next_delayed_timestamp",
+    "get_suspect_queues",
     "look_for_job",
 ]
 
@@ -76,3 +77,9 @@ def get_next_delayed_timestamp(connection: sqlite3.Connection, queue_names: Sequ
     found = (connection.execute(sql("jobs/get_next_delayed_timestamp"), (name,)).fetchone()[0] for name in queue_names)
     due = min((at for at in found if at is not None), default=None)
     return None if due is None else from_micros(due)
+
+
+def get_suspect_queues(connection: sqlite3.Connection, queue_names: Sequence[str]) -> Sequence[str]:
+    """Return the queues that have a suspect to fetch."""
+    statement = sql("jobs/get_suspect_queues")
+    return [name for name in dict.fromkeys(queue_names) if connection.execute(statement, (name,)).fetchone()]

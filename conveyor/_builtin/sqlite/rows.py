@@ -103,6 +103,7 @@ def jobs_from_rows(rows: Iterable[JobRow]) -> list[JobData]:
                 None if row[15] is None else decode_progress(row[15]),
                 row[16],
                 None if row[17] is None else decode_error(row[17]),
+                None if row[18] is None else from_micros(row[18]),
             )
         )
     return jobs

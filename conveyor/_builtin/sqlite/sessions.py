@@ -30,7 +30,7 @@ class SqliteSessions:
     """Worker sessions. See `conveyor.contracts.store.sessions`."""
 
     def __init__(self, writer: Writer, readers: Readers, make_renewal: Callable[[], SqliteThreadRenewal]) -> None:
-        self._write = writer.run
+        self._write = writer.run_passing
         self._read = readers.run
         self._make_renewal = make_renewal
 

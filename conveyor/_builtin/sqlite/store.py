@@ -20,6 +20,7 @@ from conveyor._builtin.sqlite.readers import Readers
 from conveyor._builtin.sqlite.schema import SqliteSchema
 from conveyor._builtin.sqlite.sessions import SqliteSessions
 from conveyor._builtin.sqlite.thread_renewal import SqliteThreadRenewal
+from conveyor._builtin.sqlite.transactions import SqliteTransactions
 from conveyor._builtin.sqlite.writer import Writer
 from conveyor.contracts.capabilities import Capabilities, Durability, Guarantees
 from conveyor.contracts.clock import Clock
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SQLiteStore", "library_notes", "open_sqlite"]
 
-_CAPABILITIES: Final = Capabilities(is_durable=True, is_shared=True, has_notifications=True, has_inspection=True)
+_CAPABILITIES: Final = Capabilities(
+    is_durable=True, is_shared=True, has_notifications=True, has_inspection=True, has_transactions=True
+)
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
 
 
@@ -57,7 +60,8 @@ class SQLiteStore:
         self.name = f"sqlite:{options.path}"
         self.capabilities = _CAPABILITIES
         self.guarantees = Guarantees(add=survives, settle=survives)
-        self.jobs = SqliteJobs(self._writer, self._readers, clock)
+        self.transactions = SqliteTransactions(options, loop, self._writer, clock)
+        self.jobs = SqliteJobs(self._writer, self._readers, clock, self.transactions)
         self.sessions = SqliteSessions(self._writer, self._readers, partial(SqliteThreadRenewal, options, clock))
         self.queues = SqliteQueues(self._writer, self._readers)
         self.schema = SqliteSchema(self._writer)

@@ -83,6 +83,8 @@ class Writer:
         self._thread = threading.Thread(target=self._main, name=f"conveyor-sqlite {path.name}", daemon=True)
         self._is_open = False
         self._has_stopped = False
+        self._is_full = False
+        self._is_waiting = False
         self._lookers: list[anyio.Event] = []
         self._ready = anyio.Event()
         self._connect_error: Exception | None = None
@@ -128,6 +130,13 @@ class Writer:
         """
         return await self._run(Operation(lambda transaction: work(transaction, *args)))
 
+    async def run_passing(self, work: Callable[[Transaction, *Ts], T], *args: *Ts) -> T:
+        """Do the same for what need not survive a loss of power: who holds a lock, when no holder is left then.
+
+        Such a commit does not wait for the disk; the next one that does takes it along.
+        """
+        return await self._run(Operation(lambda transaction: work(transaction, *args), must_last=False))
+
     async def run_item(self, many: Callable[[Transaction, Sequence[S]], Sequence[T]], item: S) -> T:
         """Do the same for one item of many: concurrent calls become one call of `many`, which answers each.
 
@@ -138,6 +147,11 @@ class Writer:
         await checkpoint_if_cancelled()
         await self._gather(operation).done.wait()
         return _answer(operation)
+
+    def post(self, work: Callable[[Transaction, *Ts], object], *args: *Ts) -> None:
+        """Have an operation run in the next group, for nobody who waits; whether it failed is not told."""
+        if self._is_open:
+            self._gather(Operation[object](lambda transaction: work(transaction, *args), must_last=False))
 
     async def _run(self, operation: Operation[T]) -> T:
         await checkpoint_if_cancelled()
@@ -181,6 +195,8 @@ class Writer:
             self._connect_error = self._translated(exc)
             self._loop.post(self._ready.set)
             return
+        # 2 is FULL: the store was asked to survive a loss of power.
+        self._is_full = self._is_waiting = connection.execute("pragma synchronous").fetchone()[0] == 2
         self._loop.post(self._ready.set)
         try:
             while not self._has_stopped:
@@ -216,6 +232,7 @@ class Writer:
         group = [operation for gathering in gatherings for operation in gathering.operations]
         hints: Sequence[Notification] = ()
         try:
+            self._wait_for_disk(connection, any([operation.must_last for operation in group]))
             hints = run_group(lambda: self._begin(connection), group, self._translated)
         except Exception as exc:  # noqa: BLE001 - every caller gets it, and the thread lives on
             roll_back(connection)
@@ -226,6 +243,11 @@ class Writer:
         if hints:
             self._peers.send(hints)
         self._checkpoint(connection)
+
+    def _wait_for_disk(self, connection: sqlite3.Connection, must_last: bool) -> None:
+        if self._is_full and must_last is not self._is_waiting:
+            connection.execute(f"pragma synchronous = {'full' if must_last else 'normal'}")
+            self._is_waiting = must_last
 
     def _begin(self, connection: sqlite3.Connection) -> Transaction:
         connection.execute("begin immediate")

@@ -10,13 +10,25 @@ from conveyor.contracts.store.notifier import Notifier
 from conveyor.contracts.store.queues import QueueStore
 from conveyor.contracts.store.schema import SchemaStore
 from conveyor.contracts.store.sessions import SessionStore
+from conveyor.contracts.store.transactions import OpenTransaction, TransactionConnection, TransactionStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conveyor.contracts.capabilities import Capabilities, Guarantees
 
-__all__ = ["InspectionStore", "JobStore", "Notifier", "QueueStore", "SchemaStore", "SessionStore", "Store"]
+__all__ = [
+    "InspectionStore",
+    "JobStore",
+    "Notifier",
+    "OpenTransaction",
+    "QueueStore",
+    "SchemaStore",
+    "SessionStore",
+    "Store",
+    "TransactionConnection",
+    "TransactionStore",
+]
 
 
 @runtime_checkable
@@ -78,4 +90,9 @@ class Store(Protocol):
     @property
     def inspection(self) -> InspectionStore | None:
         """Looking around for operators; None: those commands are refused."""
+        ...
+
+    @property
+    def transactions(self) -> TransactionStore | None:
+        """Transactions that runs write in; None: they are refused."""
         ...

@@ -22,6 +22,9 @@ class JobStore(Protocol):
     is promoted by hand or rerun (now), or when its retry is due. Release and reclaim leave it at its old place.
     Jobs with the option `lifo` go before the others of their priority, newest first. A want with `lifo` turns
     the last two orders round for the jobs without the option.
+
+    A waiting job that stalled since it was added or rerun is a suspect: it may be what its worker died of. Suspects
+    are fetched one at a time and only by those who ask for one, so that the next worker loses nothing else with it.
     """
 
     async def save_job(self, job: NewJob, /) -> AddReceipt:
@@ -36,6 +39,19 @@ class JobStore(Protocol):
         and adds nothing, whatever has become of the job since; any other answers DUPLICATE and adds nothing.
         The id of a job that was removed, also by its own settlement, is free again.
         The same holds within one call.
+        """
+        ...
+
+    async def save_jobs_in(self, connection: object, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Add jobs as `save_jobs` does, inside a transaction that the caller has begun and will end.
+
+        The connection is one of the store's driver to the same database, or a `TransactionConnection` of this
+        store. The jobs are there exactly when the caller commits, and nobody is woken before. A call that fails
+        leaves nothing in the transaction, which goes on where the database lets it.
+
+        Raises:
+            CapabilityError: the store has no transactions.
+            ConfigurationError: the connection is none of these, is on another database, or has no transaction.
         """
         ...
 
@@ -57,8 +73,10 @@ class JobStore(Protocol):
         """Lock the next jobs for a worker session, for all wants in one atomic step, and return them in order.
 
         Each returned job is active, its token is (worker_id, fetch_number), its `started_at` is set. No job is
-        given to two fetches. Jobs of paused names and queues are passed over. The session's lock is extended to
-        at least `lock_duration` from now; jobs it holds already are kept by that too.
+        given to two fetches. Jobs of paused names and queues are passed over, and so are suspects. A want with
+        `is_suspect` gets nothing but suspects: the first in order (`lifo` turns nothing round), one whatever the
+        limit, and none while the session holds a suspect, whether from before or from this very call.
+        The session's lock is extended to at least `lock_duration` from now; jobs it holds already are kept by that too.
 
         The same fetch number of a session again locks nothing new and returns the jobs that this fetch locked
         and that are still active under it.
@@ -66,6 +84,10 @@ class JobStore(Protocol):
         Raises:
             StoreError: there is no such session; open it (again) first.
         """
+        ...
+
+    async def get_suspect_queues(self, queue_names: Sequence[str], /) -> Sequence[str]:
+        """Return those of the queues, in the order given, that have a suspect whose name is not paused."""
         ...
 
     async def extend_locks(self, locks: Sequence[Lock], lock_duration: timedelta, /) -> Sequence[Lock]:
@@ -165,6 +187,15 @@ class JobStore(Protocol):
 
     async def promote_delayed_jobs(self, queue_names: Sequence[str], /, *, limit: int = 1000) -> int:
         """Make delayed jobs whose time has come wait, available since their time; return how many (at most limit)."""
+        ...
+
+    async def expire_jobs(self, *, limit: int = 1000) -> int:
+        """Cancel live jobs that are not active and whose `expires_at` has come; return how many (at most limit).
+
+        Their error has the type ``Expired``, and FINISHED is published. It concerns the start of a run: one that
+        goes on is left alone, and a retry of it that would begin later is expired in its turn. A fetch gives out
+        no such job, whether or not anybody called this before. A rerun job expires no more.
+        """
         ...
 
     async def get_stalled_jobs(self, threshold: timedelta, /, *, limit: int = 1000) -> Sequence[JobData]:

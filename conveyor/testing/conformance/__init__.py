@@ -21,6 +21,7 @@ from conveyor.testing.conformance.adding import AddingConformance  # noqa: E402
 from conveyor.testing.conformance.concurrency import ConcurrencyConformance  # noqa: E402
 from conveyor.testing.conformance.delays import DelaysConformance  # noqa: E402
 from conveyor.testing.conformance.durability import DurabilityConformance, SharingConformance  # noqa: E402
+from conveyor.testing.conformance.expiry import ExpiryConformance  # noqa: E402
 from conveyor.testing.conformance.faults_run import FaultsConformance  # noqa: E402
 from conveyor.testing.conformance.fetching import FetchingConformance  # noqa: E402
 from conveyor.testing.conformance.history import HistoryConformance  # noqa: E402
@@ -37,6 +38,8 @@ from conveyor.testing.conformance.schema import SchemaConformance  # noqa: E402
 from conveyor.testing.conformance.sessions import SessionsConformance  # noqa: E402
 from conveyor.testing.conformance.settling import SettlingConformance  # noqa: E402
 from conveyor.testing.conformance.stalls import StallsConformance  # noqa: E402
+from conveyor.testing.conformance.suspects import SuspectsConformance  # noqa: E402
+from conveyor.testing.conformance.transactions import TransactionsConformance  # noqa: E402
 from conveyor.testing.conformance.transitions import TransitionsConformance  # noqa: E402
 
 __all__ = ["StoreConformance"]
@@ -49,8 +52,11 @@ class StoreConformance(
     LocksConformance,
     SettlingConformance,
     TransitionsConformance,
+    TransactionsConformance,
     DelaysConformance,
+    ExpiryConformance,
     StallsConformance,
+    SuspectsConformance,
     SessionsConformance,
     PausingConformance,
     QueuesConformance,

@@ -43,6 +43,8 @@ class Comparison:
             assert counts == {state: len(self._reference.select(queue, state)) for state in JobState}
         next_due = await self._store.jobs.get_next_delayed_timestamp(self._queue_names)
         assert next_due == self._reference.next_due(self._queue_names)
+        suspects = await self._store.jobs.get_suspect_queues(self._queue_names)
+        assert list(suspects) == self._reference.suspect_queues(self._queue_names)
         stalled = await self._store.jobs.get_stalled_jobs(NOTHING)
         assert sorted(job.id for job in stalled) == self._reference.stalled()
         self._looks += 1

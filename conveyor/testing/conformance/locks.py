@@ -19,7 +19,7 @@ async def zombie_and_heir(workshop: Workshop) -> tuple[JobData, JobData]:
     zombie = await workshop.fetched("a")
     workshop.clock.advance(LOCK * 2)
     await workshop.jobs.reclaim_stalled_jobs(3)
-    return zombie, await (await workshop.hand()).fetch_one()
+    return zombie, await (await workshop.hand()).fetch_suspect()
 
 
 class LocksConformance(StoreKit):

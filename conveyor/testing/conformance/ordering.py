@@ -164,15 +164,17 @@ class OrderingConformance(StoreKit):
         assert list(await workshop.jobs.release_locks([lock_of(held[2]), lock_of(held[0])])) == []
         assert await workshop.fetch_order() == ["a", "c", "d"]
 
-    async def test_reclaimed_jobs_stand_at_their_old_places(self, workshop: Workshop) -> None:
+    async def test_reclaimed_jobs_stand_at_their_old_places_among_suspects(self, workshop: Workshop) -> None:
         for job_id in ("a", "b", "c"):
             await workshop.add(job_id)
             workshop.clock.advance(1)
-        await (await workshop.hand()).fetch(2)
+        for limit in (1, 2):
+            await (await workshop.hand()).fetch(limit)
         workshop.clock.advance(LOCK * 2)
         await workshop.add("late")
         await workshop.jobs.reclaim_stalled_jobs(3)
-        assert await workshop.fetch_order() == ["a", "b", "c", "late"]
+        assert [(await (await workshop.hand()).fetch_suspect()).id for _ in range(3)] == ["a", "b", "c"]
+        assert await workshop.fetch_order() == ["late"]
 
     async def test_a_released_lifo_job_stands_at_its_old_place(self, workshop: Workshop) -> None:
         await workshop.add("x", lifo=True)

@@ -1,7 +1,8 @@
 """The reference: a store as the contract's words put it, in lists and plain loops, for comparison and nothing else.
 
-It knows nothing of speed, of tasks or of openings. Where the contract leaves something open, so does the reference:
-`ReferenceStore.view` and `view_of` keep only what every store must agree on.
+It knows nothing of speed, of tasks or of openings, and is one long module so that it reads as the contract does.
+Where the contract leaves something open, so does the reference: `ReferenceStore.views` and `view_of` keep only what
+every store must agree on.
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ from attrs import Factory, define
 
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.locks import Lock, LockToken
-from conveyor.model.queries import ALL_NAMES, Added
+from conveyor.model.queries import ALL_NAMES, Added, Want
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from conveyor.model.job import JobData, NewJob
-    from conveyor.model.queries import Want
     from conveyor.model.settlement import Settlement
 
 __all__ = ["ReferenceJob", "ReferenceStore", "view_of"]
@@ -127,7 +127,10 @@ class ReferenceStore:
         fetched: list[str] = []
         for want in wants:
             ready = [job for job in self.select(want.queue_name, JobState.WAITING) if self._is_wanted(job, want)]
-            for job in sorted(ready, key=lambda job: job.order(want.lifo))[: want.limit]:
+            limit = want.limit
+            if want.is_suspect:
+                limit = 0 if any(job.stalled_count for job in self.held_by(session_id)) else 1
+            for job in sorted(ready, key=lambda job: job.order(want.lifo and not want.is_suspect))[:limit]:
                 job.state, job.token, job.started_at = JobState.ACTIVE, token, self.now()
                 fetched.append(job.new.id)
         return fetched
@@ -187,6 +190,15 @@ class ReferenceStore:
         for job in due:
             job.state = JobState.WAITING
         return len(due)
+
+    def suspect_queues(self, queues: Sequence[str]) -> list[str]:
+        """Return the queues that have a suspect whose name is not paused."""
+        wants = [Want(queue, 1, is_suspect=True) for queue in queues]
+        return [
+            want.queue_name
+            for want in wants
+            if any(self._is_wanted(job, want) for job in self.select(want.queue_name, JobState.WAITING))
+        ]
 
     def next_due(self, queues: Sequence[str]) -> datetime | None:
         """Return when the next delayed job is due."""
@@ -248,7 +260,8 @@ class ReferenceStore:
 
     def _is_wanted(self, job: ReferenceJob, want: Want) -> bool:
         is_paused = bool({ALL_NAMES, job.new.name} & self.paused.get(job.new.queue_name, set()))
-        return not is_paused and want.job_name in (None, job.new.name)
+        is_suspect = job.stalled_count > 0
+        return not is_paused and is_suspect == want.is_suspect and want.job_name in (None, job.new.name)
 
     def _settle(self, settlement: Settlement) -> bool:
         job = self.held(Lock(settlement.job_id, settlement.token))

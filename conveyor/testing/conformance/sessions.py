@@ -133,7 +133,7 @@ class SessionsConformance(StoreKit):
         job = await hand.fetch_one()
         workshop.clock.advance(LOCK * 2)
         await workshop.jobs.reclaim_stalled_jobs(3)
-        heir = await (await workshop.hand()).fetch_one()
+        heir = await (await workshop.hand()).fetch_suspect()
         report = await workshop.sessions.reconcile(hand.id, [lock_of(job)], 1)
         assert (list(report.lost), list(report.released)) == ([lock_of(job)], [])
         assert await workshop.job("a") == heir

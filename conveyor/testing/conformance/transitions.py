@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 import pytest
@@ -26,6 +27,7 @@ LEGAL: Final = [(state, command) for state in STATES for command in Command if (
 ILLEGAL: Final = [(state, command) for state in STATES for command in Command if (state, command) not in TRANSITIONS]
 ENDS: Final = frozenset({Command.COMPLETE, Command.FAIL, Command.RETRY, Command.DELAY, Command.STOP})
 JOB: Final = "a"
+EXPIRES: Final = timedelta(hours=2)
 
 
 def _cell(cell: tuple[JobState, Command]) -> str:
@@ -35,12 +37,12 @@ def _cell(cell: tuple[JobState, Command]) -> str:
 async def bring(workshop: Workshop, state: JobState) -> Lock:
     """Make the job, bring it to this state, and return a lock: its own while it is active, a stranger's otherwise."""
     if state is JobState.DELAYED:
-        await workshop.add(JOB, delay="1h")
+        await workshop.add(JOB, delay="1h", expires=EXPIRES)
         return stranger(JOB)
     if state is JobState.WAITING:
-        await workshop.add(JOB)
+        await workshop.add(JOB, expires=EXPIRES)
         return stranger(JOB)
-    job = await workshop.fetched(JOB)
+    job = await workshop.fetched(JOB, expires=EXPIRES)
     if state is JobState.ACTIVE:
         return lock_of(job)
     ends = {
@@ -69,6 +71,9 @@ async def ask(workshop: Workshop, command: Command, lock: Lock) -> bool:
             await jobs.promote_job(JOB)
         case Command.FETCH:
             return await workshop.fetch_order() == [JOB]
+        case Command.EXPIRE:
+            workshop.clock.advance(EXPIRES)
+            return await jobs.expire_jobs() == 1
         case Command.RECLAIM | Command.GIVE_UP:
             workshop.clock.advance(LOCK * 2)
             stalls_allowed = 0 if command is Command.GIVE_UP else 1

@@ -107,10 +107,20 @@ class Hand:
         """Fetch from one queue, under the next fetch number."""
         return await self.fetch_wants(Want(queue, limit, lifo, job_name))
 
+    async def fetch_suspects(self, limit: int = EVERYTHING, *, queue: str = QUEUE) -> Sequence[JobData]:
+        """Fetch what stalled before from one queue, under the next fetch number."""
+        return await self.fetch_wants(Want(queue, limit, is_suspect=True))
+
     async def fetch_one(self, *, queue: str = QUEUE) -> JobData:
         """Fetch one job, which must be there."""
         jobs = await self.fetch(1, queue=queue)
         assert len(jobs) == 1, f"queue {queue} should have had a job to fetch"
+        return jobs[0]
+
+    async def fetch_suspect(self) -> JobData:
+        """Fetch one job that stalled before, which must be there."""
+        jobs = await self.fetch_suspects()
+        assert len(jobs) == 1, f"queue {QUEUE} should have had one suspect to fetch"
         return jobs[0]
 
     async def fetch_wants(self, *wants: Want) -> Sequence[JobData]:
@@ -152,7 +162,9 @@ class Workshop:
     ) -> NewJob:
         """Return a job to be added."""
         options, placement = parse_job_keywords(keywords, DEFAULTS)
-        return NewJob(id, queue, name, payload, options, delay=placement.delay, run_at=placement.run_at)
+        return NewJob(
+            id, queue, name, payload, options, delay=placement.delay, run_at=placement.run_at, expires=placement.expires
+        )
 
     async def add(self, *job_ids: str, queue: str = QUEUE, name: str = NAME, **keywords: Unpack[JobKeywords]) -> None:
         """Add jobs of these ids, in this order."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Any
 
-    from conveyor._builtin.memory.records import JobRecord
+    from conveyor._builtin.memory.records import JobRecord, SessionRecord
     from conveyor.model.job import JobData
     from conveyor.model.locks import Lock
 
@@ -38,22 +38,26 @@ class Fetching(MemoryJobs):
             return repeated
         jobs: list[JobData] = []
         for position, want in enumerate(wants):
-            for record in self._picked(want, position):
-                record.ticket += 1
-                record.queue.ready[record.name].forget()
+            for record in self._picked(session, want, position):
+                record.queue.leave(record)
+                record.queue.by_state[JobState.WAITING][record.id] = record  # where lock() looks for it
                 record.queue.lock(record, session, token, tables.now())
                 jobs.append(record.snapshot())
         return jobs
 
-    def _picked(self, want: Want, position: int) -> list[JobRecord]:
+    def _picked(self, session: SessionRecord, want: Want, position: int) -> list[JobRecord]:
         waiting = [
             record
             for record in self._tables.jobs.values()
             if record.state is JobState.WAITING
             and record.queue.name == want.queue_name
             and want.job_name in (None, record.name)
+            and want.is_suspect == bool(record.stalled_count)
             and (not {record.name, ALL_NAMES} & record.queue.paused or not self._respects_pauses(position))
         ]
+        if want.is_suspect:
+            holds_one = any(record.stalled_count for record in session.held.values())
+            want = evolve(want, limit=0 if holds_one else 1, lifo=False)
         return sorted(waiting, key=lambda record: self._place(record, want))[: want.limit]
 
     def _respects_pauses(self, position: int) -> bool:

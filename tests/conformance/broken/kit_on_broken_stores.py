@@ -45,7 +45,7 @@ class BrokenStoreKit(StoreKit):
     def machine_settings(self) -> settings:
         """The settings of the kit, without the search for the shortest example."""
         return settings(
-            max_examples=200,
+            max_examples=120,
             stateful_step_count=30,
             derandomize=True,
             database=None,

@@ -12,10 +12,11 @@ create table jobs (
   payload blob not null,
   options blob,
   created_at integer not null,
+  expires_at integer,
   added_payload blob
 );
 
--- Jobs that are waiting, delayed or active.
+-- Jobs that are waiting, delayed or active. expires_at is that of the job, here for its index.
 -- order_at and order_seq place a waiting job within its priority. For jobs with the option lifo both are
 -- mirrored below zero (-1 - value), so one ascending index gives those first, newest first, then the others.
 create table live (
@@ -29,6 +30,7 @@ create table live (
   attempts_made integer not null default 0,
   stalled_count integer not null default 0,
   run_at integer not null,
+  expires_at integer,
   started_at integer,
   session_id text,
   fetch_number integer,
@@ -36,11 +38,15 @@ create table live (
   error blob
 );
 
-create index live_ready on live (queue, priority, order_at, order_seq) where state = 'waiting';
+create index live_ready on live (queue, priority, order_at, order_seq) where state = 'waiting' and stalled_count = 0;
+
+create index live_suspects on live (queue, priority, order_at, order_seq) where state = 'waiting' and stalled_count > 0;
 
 create index live_delayed on live (queue, run_at) where state = 'delayed';
 
 create index live_active on live (session_id, fetch_number) where state = 'active';
+
+create index live_expiring on live (queue, expires_at) where expires_at is not null and state <> 'active';
 
 create index live_waiting_children on live (queue) where state = 'waiting_children';
 
@@ -87,7 +93,8 @@ select
   coalesce(live.fetch_number, history.fetch_number) as fetch_number,
   coalesce(live.progress, history.progress) as progress,
   history.result,
-  coalesce(live.error, history.error) as error
+  coalesce(live.error, history.error) as error,
+  jobs.expires_at
 from jobs
 left join live on live.seq = jobs.seq
 left join history on history.seq = jobs.seq;

@@ -1,4 +1,4 @@
--- Locks the next waiting jobs of a queue, whatever their names.
+-- Locks the next waiting jobs of a queue, whatever their names; those that stalled before are passed over.
 -- parameters: 1 session id, 2 fetch number, 3 now, 4 queue, 5 how many
 -- index: live_ready
 update live
@@ -8,6 +8,7 @@ where seq in (
   from live
   where queue = ?4
     and state = 'waiting'
+    and stalled_count = 0
   order by priority, order_at, order_seq
   limit ?5
 )

@@ -5,6 +5,7 @@ select seq
 from live
 where queue = ?1
   and state = 'waiting'
+  and stalled_count = 0
   and priority = ?2
   and order_at < 0
   and (?3 is null or name = ?3)

@@ -5,6 +5,7 @@ select seq
 from live
 where queue = ?1
   and state = 'waiting'
+  and stalled_count = 0
   and (?2 is null or name = ?2)
   and name not in (select paused.name from paused where paused.queue = ?1)
 order by priority, order_at, order_seq

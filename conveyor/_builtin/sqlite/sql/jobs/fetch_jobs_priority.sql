@@ -5,4 +5,5 @@ select min(priority)
 from live
 where queue = ?1
   and state = 'waiting'
+  and stalled_count = 0
   and priority > coalesce(?2, -9223372036854775808)

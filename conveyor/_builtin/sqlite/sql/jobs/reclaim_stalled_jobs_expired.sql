@@ -2,7 +2,7 @@
 -- parameters: 1 time, 2 how many
 -- index: live_active
 select jobs.id, jobs.queue, jobs.name, payload, options, state, priority, attempts_made, stalled_count, created_at,
-       run_at, started_at, null, session_id, fetch_number, progress, null, error
+       run_at, started_at, null, session_id, fetch_number, progress, null, error, jobs.expires_at
 from live
 join jobs on jobs.seq = live.seq
 where session_id in (select sessions.id from sessions where expires_at <= ?1)

@@ -3,6 +3,7 @@
 -- index: unique (id) of jobs
 update jobs
 set seq = ?2,
+    expires_at = null,
     payload = coalesce(?3, payload),
     added_payload = case when ?3 is null then added_payload else coalesce(added_payload, payload) end
 where id = ?1

@@ -2,7 +2,7 @@
 -- parameters: 1 queue, 2 state, 3 how many, 4 how many to pass over
 -- index: primary key of live
 select jobs.id, jobs.queue, jobs.name, payload, options, state, priority, attempts_made, stalled_count, created_at,
-       run_at, started_at, null, session_id, fetch_number, progress, null, error
+       run_at, started_at, null, session_id, fetch_number, progress, null, error, jobs.expires_at
 from live
 join jobs on jobs.seq = live.seq
 where live.queue = ?1

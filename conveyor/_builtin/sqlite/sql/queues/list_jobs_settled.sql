@@ -2,7 +2,7 @@
 -- parameters: 1 queue, 2 state, 3 how many, 4 how many to pass over
 -- index: history_finished, backwards
 select jobs.id, jobs.queue, jobs.name, payload, options, state, priority, attempts_made, stalled_count, created_at,
-       run_at, started_at, finished_at, session_id, fetch_number, progress, result, error
+       run_at, started_at, finished_at, session_id, fetch_number, progress, result, error, jobs.expires_at
 from history
 join jobs on jobs.seq = history.seq
 where history.queue = ?1

@@ -1,0 +1,43 @@
+"""Jobs of the memory store that had not started in time: cancelled by the pass, or by a fetch that meets them."""
+
+from __future__ import annotations
+
+from heapq import heappop
+from typing import TYPE_CHECKING
+
+from conveyor.model.events import NotificationKind
+from conveyor.model.job import expired
+from conveyor.model.states import Command, JobState, legal_states
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from conveyor._builtin.memory.records import JobRecord
+    from conveyor._builtin.memory.tables import QueueTable, Tables
+
+__all__ = ["expire_jobs"]
+
+_EXPIRING = legal_states(Command.EXPIRE)
+
+
+def expire_jobs(tables: Tables, queues: Iterable[QueueTable], now: datetime, limit: int | None = None) -> int:
+    """Cancel what had not started in time; return how many."""
+    total = 0
+    for queue in queues:
+        before = total
+        while queue.expiring and queue.expiring[0][0] <= now and (limit is None or total < limit):
+            expires_at, _, ticket, record = heappop(queue.expiring)
+            if record.ticket == ticket and record.state in _EXPIRING and tables.jobs.get(record.id) is record:
+                _expire(record, expires_at, now)
+                total += 1
+        if total > before:
+            tables.notifier.tell(NotificationKind.FINISHED, (queue.name,))
+    return total
+
+
+def _expire(record: JobRecord, expires_at: datetime, now: datetime) -> None:
+    record.queue.leave(record)
+    record.error = expired(expires_at)
+    record.finished_at = now
+    record.queue.enter(record, JobState.CANCELLED)

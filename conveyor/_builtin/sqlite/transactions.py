@@ -1,0 +1,212 @@
+"""The transactions facet of the SQLite store: each on a thread of its own, one at a time in this process."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from conveyor._builtin.sqlite.joining import add_in_savepoint, join
+from conveyor._builtin.sqlite.journal import append_logs, set_progress
+from conveyor._builtin.sqlite.rows import to_micros
+from conveyor._builtin.sqlite.settling import settle_jobs
+from conveyor._builtin.sqlite.transaction import Transaction
+from conveyor._builtin.sqlite.transaction_thread import TransactionThread, release_guards
+from conveyor.errors import ConfigurationError, LockLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import timedelta
+
+    from conveyor._builtin.sqlite.loop import EventLoop
+    from conveyor._builtin.sqlite.options import SqliteOptions
+    from conveyor._builtin.sqlite.writer import Writer
+    from conveyor.contracts.clock import Clock
+    from conveyor.contracts.store.transactions import Row
+    from conveyor.model.events import Notification
+    from conveyor.model.job import LogEntry, NewJob, ProgressReport
+    from conveyor.model.locks import Lock
+    from conveyor.model.queries import AddReceipt
+    from conveyor.model.settlement import Settlement
+
+__all__ = ["SqliteTransactions"]
+
+# SQLite gives the write lock to whoever asks at the right moment, and those who wait ask ten times a second. So
+# after a transaction that kept others waiting, the next of this process comes late enough for them to get in.
+_OTHERS_ASK_SECONDS: Final = 0.1
+_PAUSE_SECONDS: Final = 0.15
+# Whoever was refused meanwhile comes back after a while: a lock renewal after a tenth of its interval, which is
+# as long as a transaction may be.
+_PAUSE_SHARE: Final = 0.15
+_ROLL_BACK_SECONDS: Final = 5.0
+
+
+class SqliteTransactions:
+    """Transactions of runs, and adds that join them or their callers' own. See `TransactionStore`."""
+
+    def __init__(self, options: SqliteOptions, loop: EventLoop, writer: Writer, clock: Clock) -> None:
+        self._options = options
+        self._loop = loop
+        self._writer = writer
+        self._clock = clock
+        self._turn = anyio.Semaphore(1)
+        self._free_at = 0.0
+
+    async def begin(self, lock: Lock, longest: timedelta, /) -> SqliteOpenTransaction:
+        """Begin once it is this run's turn."""
+        await self._turn.acquire()
+        thread = TransactionThread(self._options, self._loop, lock, longest)
+        try:
+            await anyio.sleep_until(self._free_at)
+            # The writer thread gets its turn first: what waits there, such as a renewal, waited for the last one.
+            await self._writer.run_passing(_nothing)
+            await thread.begin()
+        except BaseException:
+            await _leave(thread)
+            self._turn.release()
+            raise
+        began_at = anyio.current_time()
+        connection = SqliteTransactionConnection(thread, self._clock)
+
+        def on_end(hints: Sequence[Notification]) -> None:
+            self._pause_after(anyio.current_time() - began_at, longest)
+            self._turn.release()
+            if hints:
+                self._writer.post(_publish, hints)
+
+        return SqliteOpenTransaction(connection, thread, lock, on_end)
+
+    async def save_jobs_in(self, connection: object, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+        """Add inside a run's transaction of this store, or the caller's own; see `JobStore.save_jobs_in`."""
+        if isinstance(connection, SqliteTransactionConnection):
+            return await connection.save_jobs(jobs)
+        if isinstance(connection, sqlite3.Connection):
+            return join(connection, self._options.path, jobs, to_micros(self._clock.now()))
+        kind = f"{type(connection).__module__}.{type(connection).__qualname__}"
+        raise ConfigurationError(
+            f"connection= takes a sqlite3.Connection, or what ctx.transaction() gives, got a {kind}"
+        )
+
+    def _pause_after(self, held_seconds: float, longest: timedelta) -> None:
+        if held_seconds >= self._options.busy_timeout.total_seconds():
+            pause_seconds = max(_PAUSE_SECONDS, longest.total_seconds() * _PAUSE_SHARE)
+        elif held_seconds >= _OTHERS_ASK_SECONDS:
+            pause_seconds = _PAUSE_SECONDS
+        else:
+            return
+        self._free_at = anyio.current_time() + pause_seconds
+
+
+class SqliteTransactionConnection:
+    """A `TransactionConnection`: what a handler writes with. Placeholders are sqlite3's: ``?``, ``?1``."""
+
+    def __init__(self, thread: TransactionThread, clock: Clock) -> None:
+        self._thread = thread
+        self._clock = clock
+        self.hints: dict[Notification, None] = {}
+
+    async def execute(self, sql: str, /, *params: object) -> int:
+        """Run one statement and return how many rows it changed."""
+        return await self._thread.ask(lambda connection: _execute(connection, sql, params))
+
+    async def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> int:
+        """Run one statement for each row of parameters."""
+        listed = list(rows)
+        return await self._thread.ask(lambda connection: connection.executemany(sql, listed).rowcount)
+
+    async def fetch(self, sql: str, /, *params: object) -> list[Row]:
+        """Run one statement and return its rows by name of column."""
+        return await self._thread.ask(lambda connection: _fetch(connection, sql, params))
+
+    async def fetchrow(self, sql: str, /, *params: object) -> Row | None:
+        """Run one statement and return its first row, or None."""
+        rows = await self.fetch(sql, *params)
+        return rows[0] if rows else None
+
+    async def save_jobs(self, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+        """Add jobs inside the transaction."""
+        return await self._thread.ask(lambda connection: add_in_savepoint(self.part(connection), jobs))
+
+    def part(self, connection: sqlite3.Connection) -> Transaction:
+        """Return the store's own view of the transaction, as of now; the user may have changed anything since."""
+        part = Transaction(connection, to_micros(self._clock.now()))
+        part.hints = self.hints
+        return part
+
+
+class SqliteOpenTransaction:
+    """An `OpenTransaction`."""
+
+    def __init__(
+        self,
+        connection: SqliteTransactionConnection,
+        thread: TransactionThread,
+        lock: Lock,
+        on_end: Callable[[Sequence[Notification]], None],
+    ) -> None:
+        self.connection = connection
+        self._thread = thread
+        self._lock = lock
+        self._on_end = on_end
+        self._is_ended = False
+
+    async def commit(
+        self, settlement: Settlement, /, logs: Sequence[LogEntry] = (), progress: Sequence[ProgressReport] = ()
+    ) -> None:
+        """Write the reports, settle, and commit all."""
+        hints: Sequence[Notification] = ()
+
+        def work(connection: sqlite3.Connection) -> None:
+            part = self.connection.part(connection)
+            set_progress(part, progress)
+            append_logs(part, logs)
+            if settle_jobs(part, (settlement,)).refused:
+                raise LockLostError(str(self._lock.token), job_id=self._lock.job_id, queue_name=settlement.queue_name)
+            release_guards(connection)
+            connection.execute("commit")
+
+        self._is_ended = True
+        try:
+            await self._thread.end(work)
+            hints = tuple(self.connection.hints)
+        finally:
+            self._on_end(hints)
+
+    async def roll_back(self) -> None:
+        """Undo everything."""
+        if self._is_ended:
+            return
+        self._is_ended = True
+        try:
+            await self._thread.leave()
+        finally:
+            self._on_end(())
+
+
+async def _leave(thread: TransactionThread) -> None:
+    with anyio.move_on_after(_ROLL_BACK_SECONDS, shield=True):
+        await thread.leave()
+
+
+def _nothing(_: Transaction) -> None:
+    """Take part in a group of the writer, to know when it is over."""
+
+
+def _publish(transaction: Transaction, hints: Sequence[Notification]) -> None:
+    for hint in hints:
+        transaction.hint(*hint)
+
+
+def _execute(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> int:
+    cursor = connection.execute(sql, params)
+    # Rows that nobody asked for are read all the same: SQLite counts the changes when the statement is through.
+    deque(cursor, maxlen=0)
+    return cursor.rowcount
+
+
+def _fetch(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> list[Row]:
+    cursor = connection.execute(sql, params)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

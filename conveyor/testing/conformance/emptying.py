@@ -1,0 +1,42 @@
+"""Emptying a store between tests, and refusing to empty one that somebody uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conveyor.errors import CapabilityError, ConfigurationError
+
+if TYPE_CHECKING:
+    from conveyor.contracts.store import InspectionStore, Store
+
+__all__ = ["check_empty", "empty"]
+
+
+async def check_empty(store: Store) -> None:
+    """Make sure that the kit may use this store, for it removes all that it finds.
+
+    Raises:
+        ConfigurationError: there are queues or sessions in it.
+        CapabilityError: it cannot tell.
+    """
+    found = [queue.name for queue in await _inspection(store).list_queues()]
+    sessions = await store.sessions.list_sessions()
+    if found or sessions:
+        raise ConfigurationError(
+            f"{store.name} is in use (queues: {', '.join(found) or 'none'}; sessions: {len(sessions)}): "
+            "the conformance kit removes whatever it finds, so give it an empty store of its own"
+        )
+
+
+async def empty(store: Store) -> None:
+    """Remove every queue and every session."""
+    for queue in await _inspection(store).list_queues():
+        await store.queues.obliterate(queue.name, force=True)
+    for session in await store.sessions.list_sessions():
+        await store.sessions.close(session.id)
+
+
+def _inspection(store: Store) -> InspectionStore:
+    if store.inspection is None:
+        raise CapabilityError(store.name, "has_inspection", "emptying it between tests")
+    return store.inspection

@@ -1,0 +1,391 @@
+"""A handler's own transaction, and adds in the caller's: both take effect whole, or not at all."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from conveyor import Conveyor, JobContext, JobState, Snooze
+from conveyor.errors import (
+    CapabilityError,
+    ConfigurationError,
+    DuplicateJobError,
+    JobFailedError,
+    JobNotFoundError,
+    LockLostError,
+    PayloadError,
+    StoreError,
+)
+from tests.eventually import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "jobs.db"
+
+
+@pytest.fixture
+def books(file: Path) -> Iterator[sqlite3.Connection]:
+    """The user's own connection to the store's file, with a table."""
+    connection = sqlite3.connect(file, timeout=10)
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("create table books (title text unique)")
+    connection.commit()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def shop(file: Path, books: sqlite3.Connection) -> Conveyor:
+    """An app over SQLite, not open yet."""
+    del books
+    return Conveyor(f"sqlite:///{file}")
+
+
+def titles(books: sqlite3.Connection) -> list[str]:
+    return [title for (title,) in books.execute("select title from books order by title")]
+
+
+async def test_leaving_the_block_completes_the_job_with_what_was_written(
+    shop: Conveyor, books: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    @shop.queue("till").job(attempts=3)
+    async def sell(context: JobContext, title: str) -> str:
+        context.log("before")
+        async with context.transaction() as connection:
+            context.log("inside")
+            context.progress(1, 2)
+            assert await connection.execute("insert into books values (?)", title) == 1
+            assert await connection.executemany("insert into books values (?)", [("b",), ("c",)]) == 2
+            assert await connection.fetch("select title from books where title < 'd' order by 1") == [
+                {"title": "b"},
+                {"title": "c"},
+            ]
+            row = await connection.fetchrow("select count(*) as sold from books")
+            assert row is not None
+            context.set_result(f"{row['sold']} sold")
+            assert await connection.fetchrow("select 1 where false") is None
+        return "3 sold"
+
+    async with shop, shop.worker():
+        job = await sell.add("zest")
+        assert await job.result(timeout="10s") == "3 sold"
+        assert titles(books) == ["b", "c", "zest"]
+        assert [line.message for line in await job.logs()] == ["before", "inside"]
+        assert job.progress is not None
+        assert [attempt.outcome for attempt in await job.attempts()] == ["completed"]
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_what_the_handler_does_after_the_commit_changes_nothing(
+    shop: Conveyor, books: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    ran: list[str] = []
+
+    @shop.queue("till").job(attempts=3)
+    async def sell(context: JobContext, title: str) -> Any:
+        ran.append(title)
+        async with context.transaction() as connection:
+            await connection.execute("insert into books values (?)", title)
+        if title == "raises":
+            raise ValueError("too late")
+        return Snooze("1ms") if title == "snoozes" else "unkept"
+
+    async with shop, shop.worker():
+        for title in ("raises", "returns", "snoozes"):
+            job = await sell.add(title)
+            assert await job.result(timeout="10s") is None
+    assert ran == titles(books) == ["raises", "returns", "snoozes"]
+    assert "stays completed" in caplog.text
+    assert "too late" in caplog.text
+    assert caplog.text.count("is not kept") == 2
+    assert "lock was lost" not in caplog.text
+
+
+async def test_a_run_goes_on_after_its_commit_though_its_lock_is_gone(shop: Conveyor) -> None:
+    tail: list[str] = []
+
+    @shop.queue("till").job()
+    async def sell(context: JobContext) -> None:
+        async with context.transaction():
+            pass
+        await anyio.sleep(0.6)  # several renewals
+        tail.append("reached")
+
+    async with shop, shop.worker(lock_duration="300ms"):
+        await (await sell.add()).wait_until_finished(timeout="10s")
+    assert tail == ["reached"]
+
+
+@pytest.mark.parametrize("end", ["raise", "timeout", "cancel", "lose"])
+async def test_a_run_that_is_stopped_inside_its_block_leaves_nothing(
+    shop: Conveyor, books: sqlite3.Connection, end: str
+) -> None:
+    inside, errors = anyio.Event(), list[type[BaseException]]()
+
+    @shop.queue("till").job(timeout="100ms" if end == "timeout" else "30s")
+    async def sell(context: JobContext) -> None:
+        try:
+            async with context.transaction() as connection:
+                await connection.execute("insert into books values ('Emma')")
+                inside.set()
+                if end == "raise":
+                    raise ValueError("no stock")  # noqa: TRY301 - what a handler does
+                if end == "lose":
+                    # As if the store had given the job to another run.
+                    await connection.execute("update live set fetch_number = fetch_number + 1")
+                else:
+                    await anyio.sleep(10)
+        except BaseException as exc:
+            errors.append(type(exc))
+            raise
+
+    async with shop:
+        async with shop.worker(shutdown_grace="50ms" if end == "cancel" else "5s"):
+            job = await sell.add()
+            await inside.wait()
+            if end != "cancel":
+                await job.wait_until_finished(timeout="10s")
+        assert titles(books) == []
+        if end == "cancel":
+            assert (await job.refresh()).state is JobState.WAITING
+            assert await job.attempts() == []
+        else:
+            assert (await job.refresh()).state is JobState.FAILED
+    expected = {"raise": ValueError, "lose": LockLostError}.get(end, anyio.get_cancelled_exc_class())
+    assert errors == [expected]
+
+
+async def test_a_run_whose_job_was_cancelled_begins_no_transaction(shop: Conveyor) -> None:
+    refused: list[type[Exception]] = []
+    job_id = anyio.Event()
+
+    @shop.queue("till").job()
+    async def sell(context: JobContext) -> None:
+        with anyio.CancelScope(shield=True):
+            await shop.jobs.get(context.job.id)
+            await shop._services.store.jobs.cancel_job(context.job.id, "no more")
+            try:
+                async with context.transaction():
+                    pass
+            except LockLostError as exc:
+                refused.append(type(exc))
+                job_id.set()
+
+    async with shop, shop.worker():
+        await sell.add()
+        with anyio.fail_after(10):
+            await job_id.wait()
+    assert refused == [LockLostError]
+
+
+async def test_a_transaction_lasts_no_longer_than_a_third_of_the_lock(
+    shop: Conveyor, books: sqlite3.Connection
+) -> None:
+    @shop.queue("till").job()
+    async def dawdle(context: JobContext) -> None:
+        async with context.transaction() as connection:
+            await connection.execute("insert into books values ('Emma')")
+            await anyio.sleep(10)
+
+    @shop.queue("till").job()
+    async def block(context: JobContext) -> None:
+        async with context.transaction() as connection:
+            await connection.execute("insert into books values ('Emma')")
+            time.sleep(0.4)  # noqa: ASYNC251 - the loop is blocked on purpose
+
+    @shop.queue("till").job()
+    async def compute(context: JobContext) -> None:
+        endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n"
+        async with context.transaction() as connection:
+            await connection.fetch(endless)
+
+    async with shop, shop.worker(lock_duration="600ms"):
+        for handler in (dawdle, block, compute):
+            with pytest.raises(JobFailedError, match=r"longer than 0:00:00\.2"):
+                await (await handler.add()).result(timeout="10s")
+        assert titles(books) == []
+
+
+@pytest.mark.parametrize("busy_timeout", ["5s", "20ms"])
+async def test_long_transactions_lose_no_lock_and_starve_no_renewal(file: Path, busy_timeout: str) -> None:
+    """One after another, with hardly a gap: renewals and settlements get their turn in between."""
+    app = Conveyor(f"sqlite:///{file}?busy_timeout={busy_timeout}")
+    runs: list[int] = []
+
+    @app.queue("till").job()
+    async def sell(context: JobContext, number: int) -> None:
+        runs.append(number)
+        async with context.transaction():
+            await anyio.sleep(0.25)
+
+    async with app:
+        jobs = await sell.add_many([sell.new(number) for number in range(6)])
+        async with app.worker(concurrency=6, lock_duration="900ms", stalled_interval="100ms"):
+            for job in jobs:
+                await job.wait_until_finished(timeout="20s")
+                assert (job.state, job.data.stalled_count) == (JobState.COMPLETED, 0)
+    assert sorted(runs) == list(range(6))
+
+
+async def test_adds_join_the_handlers_transaction(shop: Conveyor) -> None:
+    pack_queue = shop.queue("pack")
+
+    @pack_queue.job()
+    async def pack(title: str) -> str:
+        return title
+
+    @shop.queue("till").job()
+    async def sell(context: JobContext, title: str) -> None:
+        async with context.transaction() as connection:
+            await pack.options(connection=connection).add(title)
+            await pack_queue.add_many([pack.new(title)], connection=connection)
+            if title == "broken":
+                raise ValueError(title)
+
+    async with shop:
+        async with shop.worker("till"):
+            await (await sell.add("broken")).wait_until_finished(timeout="10s")
+            assert await pack_queue.count("waiting") == 0
+            await (await sell.add("Emma")).wait_until_finished(timeout="10s")
+            assert await pack_queue.count("waiting") == 2
+        async with shop.worker("pack"):
+
+            async def is_packed() -> bool:
+                return await pack_queue.count("completed") == 2
+
+            await eventually(is_packed)
+
+
+async def test_misuse_is_refused_and_says_how_to_do_it(shop: Conveyor, file: Path) -> None:
+    @shop.queue("till").job()
+    def in_thread(context: JobContext) -> None:
+        context.transaction()
+
+    @shop.queue("till").job()
+    async def nested(context: JobContext) -> None:
+        async with context.transaction(), context.transaction():
+            pass
+
+    @shop.queue("till").job()
+    async def twice(context: JobContext) -> None:
+        async with context.transaction():
+            pass
+        with pytest.raises(ConfigurationError, match="has only one"):
+            context.transaction()
+        with pytest.raises(ConfigurationError, match="set_result"):
+            context.set_result(1)
+
+    @shop.queue("till").job()
+    async def no_result(context: JobContext) -> None:
+        async with context.transaction():
+            with pytest.raises(PayloadError, match="result"):
+                context.set_result(object())
+
+    @shop.queue("till").job()
+    async def later(context: JobContext) -> None:
+        async with context.transaction() as connection:
+            pass
+        with pytest.raises(StoreError, match="is over"):
+            await connection.execute("select 1")
+
+    async with shop, shop.worker():
+        for handler, words in ((in_thread, "async handlers"), (nested, "is in its transaction")):
+            with pytest.raises(JobFailedError, match=words):
+                await (await handler.add()).result(timeout="10s")
+        for handler in (twice, no_result, later):
+            await (await handler.add()).result(timeout="10s")
+
+
+async def test_memory_has_no_transactions() -> None:
+    app = Conveyor("memory://")
+    queue = app.queue("till")
+
+    @queue.job()
+    async def sell(context: JobContext) -> None:
+        async with context.transaction():
+            pass
+
+    async with app, app.worker():
+        with pytest.raises(JobFailedError, match="'transactions'"):
+            await (await sell.add()).result(timeout="10s")
+        for add in (
+            queue.add("sell", connection=object()),
+            queue.now("sell", connection=object()),
+            queue.schedule("1s", "sell", connection=object()),
+            sell.options(connection=object()).add(),
+        ):
+            with pytest.raises(CapabilityError, match="connection="):
+                await add
+
+
+async def test_an_add_in_the_callers_transaction_is_there_when_the_caller_commits(
+    shop: Conveyor, books: sqlite3.Connection
+) -> None:
+    books.row_factory = sqlite3.Row
+    queue = shop.queue("till")
+
+    @queue.job()
+    async def sell(title: str) -> str:
+        return title
+
+    async with shop, shop.worker():
+        books.execute("insert into books values ('Emma')")
+        gone = await sell.options(connection=books).add("Emma")
+        books.rollback()
+        with pytest.raises(JobNotFoundError):
+            await gone.refresh()
+        # None is open now: the first write of the add begins one, as any of the caller's own would.
+        kept = await queue.add("sell", {"title": "Emma"}, connection=books)
+        (also,) = await sell.add_many([sell.new("Persuasion")], connection=books)
+        assert books.in_transaction
+        assert await queue.count("completed") == 0
+        books.commit()
+        assert await kept.result(timeout="10s") == "Emma"
+        assert await also.result(timeout="10s") == "Persuasion"
+
+
+async def test_a_connection_that_cannot_be_joined_is_refused_by_name(
+    shop: Conveyor, file: Path, tmp_path: Path
+) -> None:
+    queue = shop.queue("till")
+    async with shop:
+        elsewhere = sqlite3.connect(tmp_path / "other.db")
+        with pytest.raises(ConfigurationError, match=r"other\.db"):
+            await queue.add("sell", connection=elsewhere)
+        with pytest.raises(ConfigurationError, match="in memory"):
+            await queue.add("sell", connection=sqlite3.connect(":memory:"))
+        with pytest.raises(ConfigurationError, match="begin immediate"):
+            await queue.add("sell", connection=sqlite3.connect(file, isolation_level=None))
+        with pytest.raises(ConfigurationError, match=r"sqlite3\.Connection"):
+            await queue.add("sell", connection="jobs.db")
+        closed = sqlite3.connect(file)
+        closed.close()
+        with pytest.raises(ConfigurationError, match="closed"):
+            await queue.add("sell", connection=closed)
+        assert await queue.count("waiting") == 0
+
+
+async def test_a_duplicate_leaves_the_callers_transaction_to_the_caller(
+    shop: Conveyor, books: sqlite3.Connection
+) -> None:
+    queue = shop.queue("till")
+    async with shop:
+        await queue.add("sell", {"title": "Emma"}, job_id="one")
+        books.execute("insert into books values ('Emma')")
+        with pytest.raises(DuplicateJobError):
+            await queue.add("sell", {"title": "Persuasion"}, job_id="one", connection=books)
+        books.commit()
+        assert titles(books) == ["Emma"]
+        assert await queue.count("waiting") == 1

@@ -1,0 +1,147 @@
+"""Bugs to plant: each breaks one promise of the runtime at a seam, and the simulation must find it."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
+
+import anyio
+
+from conveyor._runtime import fetcher, settler
+from conveyor._runtime.board import Board
+from conveyor._runtime.executor import Slot, StopReason
+from conveyor._runtime.fetcher import Fetcher
+from conveyor._runtime.lock_renewer import LockRenewer
+from conveyor._runtime.outbox import Outbox
+from conveyor._runtime.trust import Trust
+from conveyor._runtime.worker import Worker
+from conveyor.errors import StoreUnavailableError
+from conveyor.model.outcomes import Failed
+from conveyor.model.settlement import SettleReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from conveyor.model.job import JobData
+
+__all__ = ["BUGS", "planted"]
+
+
+def _nothing(*_: object, **__: object) -> None:
+    return None
+
+
+async def _settled_as_far_as_we_know(call: Callable[[], Any], what: str) -> Any:
+    """Settle once, and take a failure for success."""
+    try:
+        return await call()
+    except StoreUnavailableError:
+        return SettleReport()
+
+
+def _forgetful_take(self: Outbox) -> Any:
+    """Take the settlements and keep none until they are confirmed."""
+    taken, self._settlements = self._settlements, []
+    return taken
+
+
+async def _leave_without_a_word(self: Worker) -> None:
+    self._fetcher.close()
+    self._board.is_closing = True
+
+
+async def _renew_nothing(self: LockRenewer) -> float:
+    self._trust.extend(anyio.current_time())
+    return self._interval_seconds
+
+
+def _charge_the_stopped(self: Slot, job: JobData) -> None:
+    if self._stop_reason in (StopReason.SHUTDOWN, None):
+        self._end(job, Failed("stopped"))
+    else:
+        _end_cancelled(self, job)
+
+
+def _deliver_whatever_comes(self: Fetcher, fetch: Any, jobs: Sequence[JobData]) -> None:
+    with patch.object(fetcher, "trusted_until_seconds", lambda *_: math.inf):
+        _deliver(self, fetch, jobs)
+
+
+def _forget_the_lost(self: Slot, job: JobData, value: object) -> None:
+    if self._stop_reason is StopReason.LOCK_LOST:
+        self.job = None
+        self._board.running.pop((job.id, job.token), None)
+    else:
+        _end(self, job, value)
+
+
+def _finish_by_job(self: Board, job: JobData, settlement: Any) -> None:
+    """Forget every run of the job, as if no worker could ever run two."""
+    _forget(self, job)
+    _finish(self, job, settlement)
+
+
+def _abandon_by_job(self: Board, job: JobData) -> None:
+    _forget(self, job)
+    _abandon(self, job)
+
+
+def _forget(self: Board, job: JobData) -> None:
+    for run in [run for run in self.running if run[0] == job.id]:
+        del self.running[run]
+
+
+_end_cancelled: Final = Slot._end_cancelled
+_end: Final = Slot._end
+_finish: Final = Board.finish
+_abandon: Final = Board.abandon
+_deliver: Final = Fetcher.deliver
+
+# What is broken, and with what: (owner, attribute, replacement).
+BUGS: Final[dict[str, list[tuple[Any, str, Any]]]] = {
+    "the end of trust is ignored": [
+        (LockRenewer, "_stop_unless_trusted", _nothing),
+    ],
+    "trust never ends": [
+        (Trust, "seconds_left", property(lambda self: 5.0)),
+    ],
+    "a settlement that failed is taken for written": [
+        (settler, "until_available", _settled_as_far_as_we_know),
+    ],
+    "the outbox keeps nothing until it is confirmed": [
+        (Outbox, "take_settlements", _forgetful_take),
+    ],
+    "nothing is handed back on shutdown": [
+        (Worker, "_leave", _leave_without_a_word),
+    ],
+    "the fetcher hears nothing and never polls": [
+        (Fetcher, "notice_work", _nothing),
+    ],
+    "locks are not renewed": [
+        (LockRenewer, "_renew", _renew_nothing),
+    ],
+    "a hand-back is charged as an attempt": [
+        (Slot, "_end_cancelled", _charge_the_stopped),
+    ],
+    "jobs of a late answer are started though their locks may be over": [
+        (Fetcher, "deliver", _deliver_whatever_comes),
+    ],
+    "a run that was stopped when trust ended is forgotten": [
+        (Slot, "_end", _forget_the_lost),
+    ],
+    "two runs of one job in one worker are taken for one": [
+        (Board, "finish", _finish_by_job),
+        (Board, "abandon", _abandon_by_job),
+    ],
+}
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """Plant a bug for as long as the context is open."""
+    with ExitStack() as stack:
+        for owner, attribute, replacement in BUGS[name]:
+            stack.enter_context(patch.object(owner, attribute, replacement))
+        yield
