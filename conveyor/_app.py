@@ -70,6 +70,8 @@ class Conveyor:
             clock: the wall clock, for tests.
         """
         self.plugins: Plugins = plugins if plugins is not None else Plugins()
+        if not (store is None or isinstance(store, str | Store)):
+            raise ConfigurationError(f"store must be a URL or an open store, got {store!r}")
         self._store = store
         self._job_queue = job_queue
         self._clock: Clock = clock if clock is not None else SystemClock()

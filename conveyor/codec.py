@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -44,6 +45,8 @@ class JsonCodec:
 
     def encode(self, value: object, /) -> bytes:
         """Return the value as JSON; see `PayloadCodec.encode`."""
+        if isinstance(value, float) and not math.isfinite(value):
+            raise PayloadError("value", "$", f"{value!r} has no JSON form")
         try:
             return _encode(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as exc:
@@ -255,9 +258,12 @@ def encode_progress(progress: Progress) -> bytes:
     return _encode(progress)
 
 
-def decode_progress(data: bytes) -> Progress:
-    """Return the progress that `encode_progress` wrote."""
-    return _progress_decoder.decode(data)
+def decode_progress(data: bytes) -> Progress | None:
+    """Return the progress that `encode_progress` wrote; None for anything else: it must not hide its job."""
+    try:
+        return _progress_decoder.decode(data)
+    except msgspec.MsgspecError:
+        return None
 
 
 @lru_cache(maxsize=1)

@@ -79,8 +79,8 @@ class UnknownStrategyError(ConfigurationError):
         self.name = name
         self.known: tuple[str, ...] = tuple(sorted(known))
         super().__init__(
-            f"no {kind} is called {name!r}: {did_you_mean(name, self.known)}; "
-            f"or install one: pip install conveyor-plugin-{name}"
+            f"no {kind} is called {name!r}: {did_you_mean(name, self.known)}; others come with plugins, "
+            "once their distribution is installed"
         )
 
 

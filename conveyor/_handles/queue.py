@@ -9,7 +9,7 @@ from conveyor._handles.job import Job
 from conveyor._services import jobs, queues
 from conveyor._services.context import JobContext
 from conveyor._services.handlers import make_handler
-from conveyor.errors import JobNotFoundError
+from conveyor.errors import ConfigurationError, JobNotFoundError
 from conveyor.model.durations import parse_duration
 from conveyor.model.options import NOW, check_name, parse_job_keywords
 
@@ -73,6 +73,8 @@ class Queue:
         Raises:
             ConfigurationError: an option is wrong, the name is taken, or a parameter cannot be sent as JSON.
         """
+        if callable(name):
+            raise ConfigurationError("write @queue.job() with parentheses: its arguments are options")
         laid_over, placement = parse_job_keywords(options, self.options, self.placement)
 
         def decorate(function: Callable[..., Any], /) -> JobHandler[..., Any, ..., Any]:

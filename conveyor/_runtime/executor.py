@@ -8,19 +8,23 @@ would hit the next.
 from __future__ import annotations
 
 import logging
+import math
 import random
+import threading
 from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
+from attrs import define
 
 from conveyor._runtime.transactions import RunTransaction
 from conveyor._services.context import JobContext
 from conveyor.codec import encode_json
-from conveyor.errors import ConfigurationError, PayloadError
+from conveyor.errors import PayloadError
 from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze, Stop
 from conveyor.model.settlement import Settlement, settle, settle_completed
 
@@ -72,6 +76,8 @@ class Executor:
         self._curves = curves
         self._thread_limiter = thread_limiter
         self._transactions = transactions
+        self._loop_thread = threading.get_ident()
+        self._loop_token = anyio.lowlevel.current_token()
 
     async def call(self, job: JobData, slot: Slot) -> object:
         """Find the handler, read its arguments, and call it inside the middleware."""
@@ -105,12 +111,19 @@ class Executor:
 
     def _context(self, job: JobData, slot: Slot, handler: Handler) -> JobContext:
         run = slot.run_number
-        on_loop = None if handler.is_async else anyio.from_thread.run_sync
+        on_loop = self._on_loop
         # `process` runs jobs for whoever settles them by himself: such a run has no transaction of ours.
         if self._transactions is None or slot.job is None or not handler.is_async:
-            return JobContext(job, self.board.outbox, lambda: slot.is_stopped(run), on_loop)
+            return JobContext(job, self.board.outbox, lambda: slot.is_stopped(run), on_loop, is_async=handler.is_async)
         slot.transaction = transaction = RunTransaction(job, self.board.outbox, self._transactions)
-        return JobContext(job, transaction, lambda: slot.is_stopped(run), transaction=transaction)
+        return JobContext(job, transaction, lambda: slot.is_stopped(run), on_loop, transaction=transaction)
+
+    def _on_loop(self, report: Callable[[], None]) -> None:
+        """Run something on the event loop; handlers report from threads, too, also from those of their own."""
+        if threading.get_ident() == self._loop_thread:
+            report()
+        else:
+            anyio.from_thread.run_sync(report, token=self._loop_token)
 
     def settlement(self, job: JobData, value: object) -> Settlement:
         """Turn what a handler returned into what the store is asked to do."""
@@ -129,8 +142,24 @@ class Executor:
         jitter = random.random()  # noqa: S311 - spreads retries, no secret
         try:
             return settle(job, outcome, result=result, jitter=jitter, curves=self._curves)
-        except ConfigurationError as exc:  # a named back-off curve that is not registered in this program
+        except Exception as exc:  # noqa: BLE001 - a back-off curve is user code, or is not registered here
             return settle(job, Failed(exc, retry=False), result=None, jitter=jitter)
+
+
+@define
+class RunDeadline:
+    """The time by which one run of a slot must have ended."""
+
+    slot: Slot
+    run_number: int
+
+    def matters(self) -> bool:
+        """Whether that run goes on."""
+        return self.slot.job is not None and self.slot.run_number == self.run_number
+
+    def pass_by(self) -> None:
+        """Cancel the run."""
+        self.slot.stop(StopReason.TIMEOUT, self.run_number)
 
 
 class Slot:
@@ -205,6 +234,10 @@ class Slot:
         except Exception as exc:  # noqa: BLE001 - whatever a handler raises is that job's failure
             self._end(job, self._failure(job, exc))
         except BaseException as exc:
+            if not self._is_passing_through(exc):
+                logger.warning("a handler of job %s raised %s", job.id, type(exc).__name__)
+                self._end(job, self._failure(job, exc))
+                return
             self._end_cancelled(job)
             _raise_only_cancellation(exc)
             raise
@@ -219,8 +252,7 @@ class Slot:
         self._board.start(job, self)
         timeout = job.options.timeout
         if timeout is not None:
-            number = self.run_number
-            self._executor.deadlines.watch(timeout.total_seconds(), lambda: self.stop(StopReason.TIMEOUT, number))
+            self._executor.deadlines.watch(timeout.total_seconds(), RunDeadline(self, self.run_number))
 
     def _end(self, job: JobData, value: object) -> None:
         self.job = None
@@ -234,7 +266,24 @@ class Slot:
         else:
             self._board.finish(job, self._executor.settlement(job, value))
 
-    def _failure(self, job: JobData, exc: Exception) -> Failed:
+    def _is_passing_through(self, exc: BaseException) -> bool:
+        """Whether this is a cancellation from outside of the handler, or the user's Ctrl-C.
+
+        Anything else is the handler's failure, however it is derived: ``sys.exit()`` in a job ends the job, not
+        the worker, and so does a CancelledError that the handler made for itself, as asyncio's tasks do.
+        """
+        cancelled = anyio.get_cancelled_exc_class()
+        kinds = (KeyboardInterrupt, cancelled)
+        if isinstance(exc, BaseExceptionGroup):
+            if exc.subgroup(kinds) is None:
+                return False
+        elif not isinstance(exc, kinds):
+            return False
+        if not isinstance(exc, cancelled):
+            return True
+        return self._stop_reason is not None or anyio.current_effective_deadline() == -math.inf
+
+    def _failure(self, job: JobData, exc: BaseException) -> Failed:
         # A handler may turn its cancellation into an error of its own; the timeout is what happened.
         return self._timed_out(job, exc) if self._stop_reason is StopReason.TIMEOUT else Failed(exc)
 
@@ -250,7 +299,7 @@ class Slot:
                 self.job = None
                 self._board.abandon(job)
 
-    def _timed_out(self, job: JobData, cause: Exception | None) -> Failed:
+    def _timed_out(self, job: JobData, cause: BaseException | None) -> Failed:
         error = TimeoutError(f"the run took longer than {job.options.timeout}")
         error.__cause__ = cause
         return Failed(error)

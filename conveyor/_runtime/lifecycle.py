@@ -19,6 +19,9 @@ __all__ = ["lone_exceptions", "open_strategy"]
 
 CLOSE_SECONDS: Final = 10.0
 
+# What task groups call their groups; one that a user raised keeps its shape.
+_OURS: Final = frozenset({"unhandled errors in a TaskGroup", "Exceptions from Trio nursery"})
+
 S = TypeVar("S")
 
 
@@ -40,7 +43,7 @@ def _only_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException | None
     if errors is None:
         return None
     leaf: BaseException = errors
-    while isinstance(leaf, BaseExceptionGroup):
+    while isinstance(leaf, BaseExceptionGroup) and leaf.message in _OURS:
         if len(leaf.exceptions) != 1:
             return None
         leaf = leaf.exceptions[0]

@@ -59,19 +59,21 @@ class LockRenewer:
 
     async def run(self) -> None:
         """Renew for ever; where the store cannot be reached, stop the handlers when trust ends."""
-        wait_seconds = self._interval_seconds
-        while True:
-            await self._check.wait(self._at_most(wait_seconds))
-            self._hear_from_watchdog()
-            # Before as well as after: a renewal that comes too late may hang, and the handlers must not wait for it.
-            self._stop_unless_trusted()
-            wait_seconds = await self._renew()
-            self._stop_unless_trusted()
+        async with anyio.create_task_group() as tasks:
+            # A task of its own: a renewal may hang inside the store, where no timeout reaches it.
+            tasks.start_soon(self._watch_trust, name="conveyor trust")
+            wait_seconds = self._interval_seconds
+            while True:
+                await self._check.wait(wait_seconds)
+                wait_seconds = await self._renew()
 
-    def _at_most(self, seconds: float) -> float:
-        """Wait no longer than trust lasts; once it is over and everything stopped, there is no hurry any more."""
-        left = self._trust.seconds_left
-        return min(seconds, left) if left > 0 else seconds
+    async def _watch_trust(self) -> None:
+        while True:
+            self._hear_from_watchdog()
+            self._stop_unless_trusted()
+            left = self._trust.seconds_left
+            # Once it is over and everything stopped, there is no hurry any more.
+            await anyio.sleep(min(left, self._interval_seconds) if left > 0 else self._interval_seconds / HURRY)
 
     def _hear_from_watchdog(self) -> None:
         self._watchdog.beat()
@@ -82,11 +84,9 @@ class LockRenewer:
     async def _renew(self) -> float:
         asked_at = anyio.current_time()
         try:
-            # A renewal that hangs must not keep the handlers running past the end of trust.
-            with anyio.fail_after(self._at_most(self._interval_seconds)):
-                await self._renew_once()
-        except (StoreUnavailableError, TimeoutError) as exc:
-            logger.warning("could not renew locks, trying again: %s", str(exc) or "the store does not answer")
+            await self._renew_once()
+        except StoreUnavailableError as exc:
+            logger.warning("could not renew locks, trying again: %s", exc)
             return self._interval_seconds / HURRY
         self._trust.extend(asked_at)
         return self._interval_seconds

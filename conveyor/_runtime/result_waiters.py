@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from conveyor._runtime.wakeup import Wakeup
-from conveyor.errors import JobNotFoundError, StoreUnavailableError
+from conveyor.errors import ConfigurationError, JobNotFoundError, StoreUnavailableError
 from conveyor.model.events import Notification, NotificationKind
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ logger: Final = logging.getLogger("conveyor.app")
 
 # How often to look in spite of hearing nothing.
 POLL_SECONDS: Final = 1.0
+MANY: Final = 50
 
 _RELEVANT: Final = frozenset({NotificationKind.FINISHED, NotificationKind.CHANGED, NotificationKind.ANYTHING})
 
@@ -39,6 +40,7 @@ class ResultWaiters:
         self._store = store
         self._waiters: dict[str, list[_Waiter]] = {}
         self._wakeup = Wakeup()
+        self._is_closed = False
 
     def notify(self, notification: Notification, /) -> None:
         """Hear a hint of the store."""
@@ -58,9 +60,18 @@ class ResultWaiters:
             await waiter.event.wait()
         finally:
             self._forget(job_id, waiter)
+        if self._is_closed:
+            raise ConfigurationError(f"the app was closed while job {job_id!r} was waited for; the job goes on")
         if waiter.job is None:
             raise JobNotFoundError(job_id)
         return waiter.job
+
+    def close(self) -> None:
+        """Let nobody wait for an app that is closed."""
+        self._is_closed = True
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.event.set()
 
     async def run(self) -> None:
         """Serve for ever."""
@@ -69,25 +80,29 @@ class ResultWaiters:
                 await self._wakeup.wait(POLL_SECONDS)
             else:
                 await self._wakeup.wait()
+            started = anyio.current_time()
             try:
                 await self._serve()
             except StoreUnavailableError as exc:
                 logger.warning("could not look for results, trying again: %s", exc)
+            if len(self._waiters) >= MANY:
+                # A hint does not say which job ended, so each look reads for everyone who waits: with many of
+                # them, looking takes a tenth of the time at most.
+                await anyio.sleep(min(POLL_SECONDS, 9 * (anyio.current_time() - started)))
 
     async def _serve(self) -> None:
-        job_ids = list(self._waiters)
-        if not job_ids:
+        # Only who waited before the question was sent gets its answer: whoever comes later, such as after a
+        # rerun, may mean a later end.
+        asking = {job_id: tuple(waiters) for job_id, waiters in self._waiters.items()}
+        if not asking:
             return
-        jobs = await self._store.jobs.find_jobs(job_ids)
-        for job_id in job_ids:
+        jobs = await self._store.jobs.find_jobs(list(asking))
+        for job_id, waiters in asking.items():
             job = jobs.get(job_id)
             if job is None or job.state.is_settled:
-                self._answer(job_id, job)
-
-    def _answer(self, job_id: str, job: JobData | None) -> None:
-        for waiter in self._waiters.get(job_id, ()):
-            waiter.job = job
-            waiter.event.set()
+                for waiter in waiters:
+                    waiter.job = job
+                    waiter.event.set()
 
     def _forget(self, job_id: str, waiter: _Waiter) -> None:
         waiters = self._waiters[job_id]

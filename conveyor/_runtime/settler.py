@@ -7,16 +7,15 @@ Logs and progress are written before the ends of their runs, because afterwards 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
 from conveyor._runtime.transient import until_available
-from conveyor.errors import StoreError
 from conveyor.model.settlement import RefusalReason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from conveyor._runtime.board import Board
     from conveyor._runtime.fetcher import Fetcher
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from conveyor.model.settlement import Settlement, SettleReport
 
 __all__ = ["Settler"]
+
+T = TypeVar("T")
 
 logger: Final = logging.getLogger("conveyor.worker")
 
@@ -73,10 +74,8 @@ class Settler:
 
     async def _write_reports(self) -> None:
         logs, progress = self._outbox.take_reports()
-        if progress:
-            await until_available(lambda: self._store.jobs.set_progress(progress), "store progress")
-        if logs:
-            await until_available(lambda: self._store.jobs.append_logs(logs), "store logs")
+        await _each_if_not_all(self._store.jobs.set_progress, progress, "store progress")
+        await _each_if_not_all(self._store.jobs.append_logs, logs, "store logs")
 
     async def _settle(self) -> None:
         settlements = self._outbox.take_settlements()
@@ -95,7 +94,7 @@ class Settler:
                     ),
                     "settle jobs",
                 )
-        except StoreError as exc:
+        except Exception as exc:  # noqa: BLE001 - one settlement that cannot be written must not take others with it
             if fetch is not None:
                 self._fetcher.give_up(fetch)
             await self._settle_one_by_one(settlements, exc)
@@ -112,15 +111,29 @@ class Settler:
     async def _settle_all(self, settlements: Sequence[Settlement]) -> SettleReport:
         return await until_available(lambda: self._store.jobs.settle_jobs(settlements), "settle jobs")
 
-    async def _settle_one_by_one(self, settlements: Sequence[Settlement], cause: StoreError) -> None:
-        """Save what can be saved of a batch the store refused as a whole; the rest stalls and is reclaimed."""
+    async def _settle_one_by_one(self, settlements: Sequence[Settlement], cause: Exception) -> None:
+        """Save what can be saved of a batch the store refused as a whole; the rest is given back and run again."""
         logger.error("the store refused a batch of %d settlements: %s", len(settlements), cause)
         for settlement in settlements:
             try:
                 _tell_refusals(await self._settle_all([settlement]))
-            except StoreError:
+            except Exception:
                 logger.exception("job %s cannot be settled; it will be run again", settlement.job_id)
         self._outbox.confirm_settled()
+
+
+async def _each_if_not_all(write: Callable[[Sequence[T]], Awaitable[object]], reports: list[T], what: str) -> None:
+    """Write reports together; where the store refuses them, one by one, and drop what it does not take."""
+    if not reports:
+        return
+    try:
+        await until_available(lambda: write(reports), what)
+    except Exception:
+        if len(reports) == 1:
+            logger.exception("could not %s: it is dropped", what)
+            return
+        for report in reports:
+            await _each_if_not_all(write, [report], what)
 
 
 def _tell_refusals(report: SettleReport) -> None:

@@ -11,7 +11,7 @@ Each line is a task, or a task group, inside the one above it; leaving a block e
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from attrs import define
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from conveyor.model.options import WorkerOptions
 
 __all__ = ["Supervisor"]
+
+# How long a job queue strategy may take to stop its queues.
+STOP_SECONDS: Final = 10.0
 
 
 @define
@@ -66,6 +69,7 @@ class Supervisor:
                 yield
             finally:
                 self.services.close()
+                waiters.close()
             tasks.cancel_scope.cancel()
 
     @asynccontextmanager
@@ -80,12 +84,15 @@ class Supervisor:
         async with lone_exceptions(), anyio.create_task_group() as tasks:
             worker = Worker(equipment, weights, options)
             await tasks.start(worker.run, name="conveyor worker")
-            # A strategy asks for the host while it starts a queue, and nothing runs in between.
+            # A strategy asks for the host first thing as it starts or stops a queue.
             self.registry.provide(WorkerHost, worker)
-            for queue_name in weights:
-                await job_queue.start(queue_name, worker.process)
-            yield worker
-            for queue_name in weights:
+            try:
+                for queue_name in weights:
+                    await job_queue.start(queue_name, worker.process)
+                yield worker
+            finally:
                 self.registry.provide(WorkerHost, worker)
-                await job_queue.stop(queue_name, worker.process)
+                with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):
+                    for queue_name in weights:
+                        await job_queue.stop(queue_name, worker.process)
             worker.stop()

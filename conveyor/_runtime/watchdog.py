@@ -85,7 +85,13 @@ class Watchdog:
 
     def _watch(self) -> None:
         with contextlib.closing(self._renewal):
-            while not self._stopped.wait(self._interval_seconds / 2):
+            pause_seconds = self._interval_seconds / 2
+            asked_at = time.monotonic()
+            while not self._stopped.wait(pause_seconds):
+                overslept_seconds = time.monotonic() - asked_at - pause_seconds
+                asked_at = time.monotonic()
+                if overslept_seconds > max(1.0, pause_seconds):
+                    self.beat()  # not the loop but the whole process stood still: stopped, or suspended
                 silence_seconds = time.monotonic() - self._beat_at
                 if silence_seconds >= self._options.max_unresponsive.total_seconds():
                     self._end_process()

@@ -11,6 +11,7 @@ cancel the rest and hand it back; write every outcome; close the session. A canc
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import socket
@@ -35,7 +36,7 @@ from conveyor._runtime.transactions import TransactionOpener
 from conveyor._runtime.trust import Trust
 from conveyor._runtime.wakeup import Wakeup
 from conveyor._runtime.watchdog import Watchdog
-from conveyor.errors import StoreError
+from conveyor.errors import ConveyorInternalError, StoreError
 from conveyor.model.events import Notification, NotificationKind
 from conveyor.model.sessions import SessionInfo
 
@@ -106,7 +107,7 @@ class Worker:
             equipment.curves,
             self._board,
             self._deadlines,
-            thread_limiter=anyio.CapacityLimiter(options.concurrency),
+            thread_limiter=anyio.CapacityLimiter(math.inf),
             transactions=TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush),
         )
         self._slots: list[Slot] = []
@@ -153,6 +154,8 @@ class Worker:
             task_status.started()
             try:
                 await self._run_slots()
+                if not self._stopping.is_set():
+                    raise ConveyorInternalError("the slots of a worker ended though nobody stopped it")
             finally:
                 await self._leave()
             loops.cancel_scope.cancel()

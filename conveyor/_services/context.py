@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from conveyor.errors import ConfigurationError
 from conveyor.model.job import JobData, LogEntry, Progress, ProgressReport
 from conveyor.model.locks import Lock, LockToken
+from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +57,7 @@ class JobContext:
         is_cancelled: Callable[[], bool],
         on_loop: Callable[[Callable[[], None]], None] | None = None,
         *,
+        is_async: bool = True,
         transaction: JobTransaction | None = None,
     ) -> None:
         """Bind a context to one run; core makes these, tests may.
@@ -63,13 +66,15 @@ class JobContext:
             job: the job as it was fetched.
             reports: where logs and progress go.
             is_cancelled: tells whether the run was asked to stop.
-            on_loop: runs a function on the event loop; needed where the handler runs in a thread.
+            on_loop: runs a function on the event loop, from whichever thread; None: it is called as it is.
+            is_async: whether the handler is an async function.
             transaction: what `transaction` opens; None: this run has none.
         """
         self._job = job
         self._reports = reports
         self._is_cancelled = is_cancelled
         self._on_loop = on_loop
+        self._is_async = is_async
         self._transaction = transaction
         self._lock = Lock(job.id, job.token or LockToken("", 0))
 
@@ -90,12 +95,19 @@ class JobContext:
 
     def log(self, message: str) -> None:
         """Keep a line with the job."""
-        entry = LogEntry(self._job.id, str(message), lock=self._lock, attempt=self.attempt)
+        entry = LogEntry(self._job.id, clean_text(message), lock=self._lock, attempt=self.attempt)
         self._send(lambda: self._reports.add_log(entry))
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
-        """Say how far the job is: `done` of `total` (None: unknown), with an optional message."""
-        report = ProgressReport(self._lock, Progress(float(done), None if total is None else float(total), message))
+        """Say how far the job is: `done` of `total` (None: unknown), with an optional message.
+
+        Raises:
+            ValueError: a number is not finite.
+        """
+        if not (math.isfinite(done) and (total is None or math.isfinite(total))):
+            raise ValueError(f"progress takes finite numbers, got done={done!r} and total={total!r}")
+        text = None if message is None else clean_text(message)
+        report = ProgressReport(self._lock, Progress(float(done), None if total is None else float(total), text))
         self._send(lambda: self._reports.add_progress(report))
 
     def transaction(self) -> AbstractAsyncContextManager[TransactionConnection]:
@@ -126,7 +138,7 @@ class JobContext:
     def _own_transaction(self) -> JobTransaction:
         if self._transaction is not None:
             return self._transaction
-        if self._on_loop is not None:
+        if not self._is_async:
             raise ConfigurationError("ctx.transaction() is for async handlers: write this one as an async function")
         raise ConfigurationError("ctx.transaction() needs a worker: nobody else can complete the job in it")
 

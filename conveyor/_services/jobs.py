@@ -8,6 +8,7 @@ from conveyor.errors import JobFailedError, JobNotFoundError
 from conveyor.model.job import LogEntry
 from conveyor.model.settlement import RefusalReason
 from conveyor.model.states import JobState
+from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ def raise_unless_completed(job: JobData) -> None:
 
 async def cancel(services: Services, job_id: str, reason: str) -> JobData:
     """End the job as cancelled; a running handler is cancelled too."""
-    return await services.store.jobs.cancel_job(job_id, reason)
+    return await services.store.jobs.cancel_job(job_id, clean_text(reason))
 
 
 async def promote(services: Services, job_id: str) -> JobData:
@@ -102,7 +103,7 @@ async def remove(services: Services, job_id: str) -> None:
 
 async def log(services: Services, job_id: str, message: str) -> None:
     """Keep a line with the job, from outside of its runs."""
-    refused = await services.store.jobs.append_logs([LogEntry(job_id, message)])
+    refused = await services.store.jobs.append_logs([LogEntry(job_id, clean_text(message))])
     if any(refusal.reason is RefusalReason.NOT_FOUND for refusal in refused):
         raise JobNotFoundError(job_id)
 

@@ -90,6 +90,9 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
         DuplicateJobError: another job has the id of one of them; the others were added.
         CapabilityError: the store, or the job queue strategy, joins no transactions.
     """
+    for job in jobs:
+        if not isinstance(job, NewJob):
+            raise ConfigurationError(f"add_many takes jobs made with new(), got {job!r}")
     call: Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]] = services.job_queue.add_many
     if connection is not None:
         call = partial(services.transactional_queue("connection=").add_many_in, connection)

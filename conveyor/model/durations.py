@@ -15,6 +15,9 @@ __all__ = ["Duration", "parse_duration"]
 
 Duration: TypeAlias = timedelta | float | str
 
+# A date so far away still fits into a datetime.
+LONGEST: Final = timedelta(days=36_525)
+
 _MILLISECONDS: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:ms|msecs?|milliseconds?)")
 
 
@@ -34,6 +37,8 @@ def parse_duration(value: Duration, *, field: str = "duration") -> timedelta:
         duration = _as_timedelta(value, field)
     except OverflowError:
         raise ConfigurationError(f"{field} is longer than a timedelta can be, got {value!r}") from None
+    if duration > LONGEST:
+        raise ConfigurationError(f"{field} must be at most 100 years, got {value!r}")
     if duration < timedelta(0):
         raise ConfigurationError(f"{field} must not be negative, got {value!r}")
     return duration

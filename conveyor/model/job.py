@@ -12,6 +12,7 @@ from attrs import define, frozen
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.options import JobOptions
 from conveyor.model.states import JobState
+from conveyor.model.text import clean_text
 
 __all__ = [
     "Attempt",
@@ -51,15 +52,20 @@ def expired(expires_at: datetime) -> ErrorInfo:
 def error_info(error: BaseException) -> ErrorInfo:
     """Turn an exception into text; long messages and tracebacks are cut in the middle."""
     return ErrorInfo(
-        type=type(error).__qualname__,
-        message=_shorten(str(error), LONGEST_MESSAGE),
-        traceback=_shorten("".join(traceback.format_exception(error)), LONGEST_TRACEBACK),
+        type=clean_text(type(error).__qualname__),
+        message=_shorten(clean_text(error), LONGEST_MESSAGE),
+        traceback=_shorten(_traceback(error), LONGEST_TRACEBACK),
     )
 
 
+def _traceback(error: BaseException) -> str:
+    try:
+        return clean_text("".join(traceback.format_exception(error)))
+    except Exception:  # noqa: BLE001 - an exception may break its own formatting; where it was raised still helps
+        return clean_text("".join(traceback.format_tb(error.__traceback__)))
+
+
 def _shorten(text: str, longest: int) -> str:
-    # Surrogates cannot be written as UTF-8, and an exception's message may hold any.
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     if len(text) <= longest:
         return text
     half = longest // 2

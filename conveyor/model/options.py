@@ -10,6 +10,7 @@ from attrs import evolve, field, fields_dict, frozen
 from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.retry import Backoff
+from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,8 +42,8 @@ def _is_integer(_: object, attribute: Attribute[int], value: int) -> None:
 
 
 def _is_not_negative(_: object, attribute: Attribute[int], value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigurationError(f"{attribute.name} must be a whole number of at least 0, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
+        raise ConfigurationError(f"{attribute.name} must be a whole number of at least 0 and of 32 bits, got {value!r}")
 
 
 def _is_bool(_: object, attribute: Attribute[bool], value: bool) -> None:
@@ -64,16 +65,20 @@ def _timeout(value: Duration | None) -> timedelta | None:
     return timeout
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and clean_text(value) == value
+
+
 def _tags(value: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(tag, str) for tag in value):
-        raise ConfigurationError(f"tags must be a list of strings, got {value!r}")
+    if isinstance(value, str) or not all(_is_text(tag) for tag in value):
+        raise ConfigurationError(f"tags must be a list of valid strings, got {value!r}")
     return tuple(value)
 
 
 def _metadata(value: Mapping[str, str]) -> dict[str, str]:
     pairs = dict(value)
-    if not all(isinstance(key, str) and isinstance(text, str) for key, text in pairs.items()):
-        raise ConfigurationError(f"metadata must map strings to strings, got {value!r}")
+    if not all(_is_text(key) and _is_text(text) for key, text in pairs.items()):
+        raise ConfigurationError(f"metadata must map valid strings to valid strings, got {value!r}")
     return pairs
 
 

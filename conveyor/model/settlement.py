@@ -13,6 +13,7 @@ from conveyor.model.job import AttemptOutcome, ErrorInfo, JobData, error_info
 from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze
 from conveyor.model.retry import retry_delay
 from conveyor.model.states import Command
+from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,9 +115,9 @@ def settle(
         case Snooze(delay=delay):
             return _again(job, delay, AttemptOutcome.SNOOZED, None)
         case Cancel(reason=reason):
-            return _stop(job, ErrorInfo("Cancelled", reason))
+            return _stop(job, ErrorInfo("Cancelled", clean_text(reason)))
         case Retry(after=after, reason=reason):
-            return _failed(job, ErrorInfo("Retry", reason), after, jitter, curves)
+            return _failed(job, ErrorInfo("Retry", clean_text(reason)), after, jitter, curves)
         case Failed(error=error, retry=True):
             return _failed(job, error_info(error), None, jitter, curves)
         case Failed(error=error):

@@ -21,7 +21,7 @@ async def pay(context: JobContext, title: str, price: int) -> str:
         assert row is not None
         if row["total"] > 30:
             raise ValueError("there is no more money")
-        await pack.options(connection=connection).add(title)
+        await pack.options(connection=connection, job_id=f"parcel of {title}").add(title)
         context.set_result(f"{row['total']} spent")
     return f"{row['total']} spent"
 
@@ -52,9 +52,9 @@ async def main() -> None:
 
         # Nothing of the failed one is left: no booking, and nothing to pack.
         print(shop.execute("select * from bookings").fetchall())
-        while waiting := await orders.jobs("waiting"):
-            await waiting[0].wait_until_finished()
-        print(await orders.count("completed"), "jobs are done")
+        parcel = await app.jobs.get("parcel of Emma")
+        print(await parcel.result())
+        print(await orders.count("completed"), "jobs are completed")
     shop.close()
 
 

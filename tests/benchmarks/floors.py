@@ -123,7 +123,8 @@ def _rows(jobs: int) -> Iterator[tuple[tuple[object, ...], tuple[object, ...]]]:
     now = _micros()
     for seq in range(1, jobs + 1):
         job_id = f"01a20131-239f-740c-965e-{seq:012x}"
-        yield (seq, job_id, "floor", "noop", PAYLOAD, None, now), (seq, "floor", "noop", "waiting", 0, now, seq, now)
+        job = (seq, job_id, "floor", "noop", PAYLOAD, None, now, None)
+        yield job, (seq, "floor", "noop", "waiting", 0, now, seq, now, None)
 
 
 def _micros() -> int:

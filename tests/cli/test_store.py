@@ -87,5 +87,5 @@ def test_looking_leaves_no_file_behind(conveyor: Callable[..., Ran]) -> None:
     for command in (("store", "check"), ("jobs", "list"), ("queues", "list")):
         ran = conveyor(*command, *STORE)
         assert ran.code == 4
-        assert "does it, or its directory, exist" in ran.err
+        assert "does not exist yet" in ran.err
         assert not Path("jobs.db").exists()

@@ -73,7 +73,7 @@ def make_plan(seed: int) -> Plan:
     return Plan(
         seed,
         [_job(number, draw) for number in range(draw.randint(3, 12))],
-        processes=draw.choice((1, 2, 2, 3)),
+        processes=draw.choice((1, 1, 2, 3)),
         concurrency=draw.choice((1, 2, 4)),
         prefetch=draw.choice(("auto", 0, 3)),
         grace_seconds=draw.choice((0.0, 0.5, 10.0)),
@@ -82,7 +82,7 @@ def make_plan(seed: int) -> Plan:
         deafness=draw.choice((0, 0.1, 0.9)),
         freezes=draw.choice((0, 0, 1, 2)),
         kills=draw.choice((0, 0, 1)),
-        cuts=draw.choice((0, 1, 2)),
+        cuts=draw.choice((0, 1, 2, 3)),
         restarts=draw.choice((0, 1, 2)),
         jumps=draw.choice((0, 0, 0, 1)),
     )
@@ -94,7 +94,7 @@ def _job(number: int, draw: Random) -> PlannedJob:
         f"job-{number}",
         draw.choice(("left", "left", "right")),
         add_at=draw.choice((0.0, draw.uniform(0, HORIZON_SECONDS))),
-        seconds=draw.choice((0.0, 0.05, draw.uniform(0, 2), draw.uniform(2, 15))),
+        seconds=draw.choice((0.0, 0.05, draw.uniform(0, 2), draw.uniform(2, 15), draw.uniform(8, 25))),
         priority=draw.choice((0, 0, -1, 5)),
         attempts=attempts,
         failures=draw.choice((0, 0, 1, attempts)),

@@ -94,7 +94,7 @@ async def test_a_transaction_begun_while_another_process_writes_says_so(store: S
         await transaction.commit(settle_completed(job, None))
 
 
-async def test_a_cancel_does_not_wait_until_the_file_is_free(store: SQLiteStore, file: Path) -> None:
+async def test_a_run_that_waits_for_its_turn_can_be_cancelled(store: SQLiteStore, file: Path) -> None:
     job = await fetch(store)
     async with open_store(f"sqlite:///{file}?busy_timeout=1h") as patient:
         other = sqlite3.connect(file, isolation_level=None)

@@ -49,7 +49,7 @@ async def test_concurrent_adds_share_a_commit(file: Path) -> None:
 
 
 def add_and_fail(transaction: Transaction) -> None:
-    row = (transaction.take_seqs(1)[0], "half-added", "mail", "send", b"{}", None, transaction.now)
+    row = (transaction.take_seqs(1)[0], "half-added", "mail", "send", b"{}", None, transaction.now, None)
     transaction.connection.execute(sql("jobs/save_jobs"), row)
     raise JobNotFoundError("half-added")
 

@@ -56,6 +56,11 @@ def connect_reader(options: SqliteOptions) -> sqlite3.Connection:
 
 
 def _connect(options: SqliteOptions, mode: str) -> sqlite3.Connection:
+    if mode == "rw" and options.path.parent.is_dir() and not options.path.exists():
+        raise StoreError(
+            f"SQLite file {str(options.path)!r} does not exist yet: it is made by the first program that opens the "
+            "store, such as a worker, or by: conveyor store migrate"
+        )
     # Only a store that may migrate makes a file: looking at a mistyped path leaves nothing behind.
     return sqlite3.connect(
         f"{options.path.absolute().as_uri()}?mode={mode}",

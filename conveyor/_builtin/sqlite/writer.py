@@ -232,7 +232,7 @@ class Writer:
         group = [operation for gathering in gatherings for operation in gathering.operations]
         hints: Sequence[Notification] = ()
         try:
-            self._wait_for_disk(connection, any([operation.must_last for operation in group]))
+            self._wait_for_disk(connection, any(operation.must_last for operation in group))
             hints = run_group(lambda: self._begin(connection), group, self._translated)
         except Exception as exc:  # noqa: BLE001 - every caller gets it, and the thread lives on
             roll_back(connection)

@@ -1,0 +1,20 @@
+"""Text from anywhere made fit to be stored: user code may hand over what is no valid text at all."""
+
+from __future__ import annotations
+
+__all__ = ["clean_text"]
+
+
+def clean_text(value: object) -> str:
+    r"""Return the value as text that every store can write; lone surrogates are shown escaped.
+
+    It raises nothing, whatever the value's ``__str__`` does.
+
+    >>> clean_text("caf\udce9")
+    'caf\\udce9'
+    """
+    try:
+        text = str(value)
+    except Exception as exc:  # noqa: BLE001 - a broken __str__ must not hide what it was to tell
+        text = f"<{type(value).__name__} whose text cannot be had: {type(exc).__name__}>"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
