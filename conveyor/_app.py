@@ -70,7 +70,7 @@ class Conveyor:
             clock: the wall clock, for tests.
         """
         self.plugins: Plugins = plugins if plugins is not None else Plugins()
-        if not (store is None or isinstance(store, str | Store)):
+        if not (store is None or isinstance(store, str) or hasattr(store, "jobs")):
             raise ConfigurationError(f"store must be a URL or an open store, got {store!r}")
         self._store = store
         self._job_queue = job_queue
@@ -204,9 +204,9 @@ async def run_until_signalled(
         options: as for ``app.worker``.
         on_ready: called once the worker runs.
     """
-    stopped = anyio.Event()
+    stopped, work = anyio.Event(), anyio.CancelScope()
     async with lone_exceptions(), anyio.create_task_group() as tasks:
-        with anyio.CancelScope() as work:
+        with work:
             await tasks.start(watch_signals, stopped.set, work.cancel)
             async with app, app.worker(*queues, **options):
                 if on_ready is not None:

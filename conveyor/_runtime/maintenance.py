@@ -1,7 +1,8 @@
 """Maintenance of a worker's queues: two loops, each calling one pass.
 
-Promotion sleeps until the next delayed job is due and is woken when a job is put off; stall detection, and expiry with it, looks
-at an interval. Where the store cannot be reached, both just look again later: nothing is lost by being late.
+Promotion sleeps until the next delayed job is due and is woken when a job is put off; stall detection,
+and expiry with it, looks at an interval. Where the store cannot be reached, both just look again later:
+nothing is lost by being late.
 """
 
 from __future__ import annotations

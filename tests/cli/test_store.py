@@ -76,7 +76,7 @@ def test_a_store_without_a_schema_has_nothing_to_do(conveyor: Callable[..., Ran]
 
 
 def test_an_app_with_an_open_store_has_no_url_to_check(conveyor: Callable[..., Ran]) -> None:
-    script = "from conveyor import Conveyor\nclass Store:\n    name = 'own'\napp = Conveyor(Store())\n"
+    script = "from conveyor import Conveyor\nclass Store:\n    name, jobs = 'own', None\napp = Conveyor(Store())\n"
     Path("own.py").write_text(script)
     ran = conveyor("store", "check", "--app", "own:app")
     assert ran.code == 2

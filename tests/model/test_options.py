@@ -44,7 +44,7 @@ BAD_WORKER_OPTIONS: list[tuple[str, Any]] = [
     *[("lifo", value) for value in (1, "yes")],
     *[("lock_duration", value) for value in (0, -1, "soon")],
     *[("stalled_interval", value) for value in (0, -1, "soon")],
-    *[("max_stalled", value) for value in (1.5, "3", True, 2**31)],
+    *[("max_stalled", value) for value in (1.5, "3", True, -1)],
     *[("shutdown_grace", value) for value in (-1, "soon")],
     *[("poll_interval", value) for value in (0, -1, "soon")],
 ]

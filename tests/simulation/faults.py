@@ -25,9 +25,7 @@ LOCAL: Final = frozenset({"thread_renewal"})
 class Line:
     """A `Store` as one process sees it over a bad line."""
 
-    def __init__(
-        self, name: str, facets: dict[str, Any], plan: Plan, draw: Random, *, store: Any
-    ) -> None:
+    def __init__(self, name: str, facets: dict[str, Any], plan: Plan, draw: Random, *, store: Any) -> None:
         """Lay a line to a store's facets, and to the store's own ear and eyes."""
         self.name = name
         self.plan = plan

@@ -34,6 +34,7 @@ class Event:
     detail: str = ""
     is_counted: bool = False
 
+
 @define
 class History:
     """Everything noted, in order; and how the store stood in the end."""

@@ -10,7 +10,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LOCK_SECONDS", "MAX_STALLED", "PlannedJob", "Plan", "make_plan"]
+__all__ = ["LOCK_SECONDS", "MAX_STALLED", "Plan", "PlannedJob", "make_plan"]
 
 LOCK_SECONDS: Final = 6.0
 MAX_STALLED: Final = 5

@@ -54,15 +54,18 @@ class Process:
         detail = ""
         try:
             with self.scope:
-                async with self._app, self._app.worker(
-                    *QUEUES,
-                    concurrency=plan.concurrency,
-                    prefetch=plan.prefetch,  # type: ignore[arg-type] # drawn from what is allowed
-                    lock_duration=LOCK_SECONDS,
-                    stalled_interval=2,
-                    max_stalled=MAX_STALLED,
-                    shutdown_grace=plan.grace_seconds,
-                    poll_interval=5,
+                async with (
+                    self._app,
+                    self._app.worker(
+                        *QUEUES,
+                        concurrency=plan.concurrency,
+                        prefetch=plan.prefetch,  # type: ignore[arg-type] # drawn from what is allowed
+                        lock_duration=LOCK_SECONDS,
+                        stalled_interval=2,
+                        max_stalled=MAX_STALLED,
+                        shutdown_grace=plan.grace_seconds,
+                        poll_interval=5,
+                    ),
                 ):
                     await self._stop.wait()
         except Exception as exc:  # noqa: BLE001 - the checker judges it

@@ -71,7 +71,7 @@ class _World:
         self._store = MemoryStore(self._clock)
         self._jobs = NotedJobs(self._store, history)
         self._facets = {"jobs": self._jobs, "sessions": NotedSessions(self._store, history)}
-        self._facets["queues"] = self._store.queues  # type: ignore[assignment] # any facet will do
+        self._facets["queues"] = self._store.queues
         self._numbers = count(1)
         self._living: list[Process] = []
         self._killed: list[Process] = []

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -172,7 +173,7 @@ def test_a_start_without_a_zone_is_refused() -> None:
 def test_holding_does_nothing_on_an_ordinary_loop() -> None:
     async def hold() -> None:
         with hold_jumps():
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
     for backend in ("asyncio", "trio"):
         anyio.run(hold, backend=backend)

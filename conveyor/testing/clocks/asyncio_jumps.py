@@ -21,7 +21,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         """Begin at zero."""
-        self.holds = 0
+        self.holds: int = 0
         self._now_seconds = 0.0
         self._real_since: float | None = None
         selector = _JumpingSelector(self)
@@ -44,7 +44,9 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         self._now_seconds = self.time()
         self._real_since = time.perf_counter() if is_real else None
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override] # looser than typeshed's, which differs between its versions
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         """Run a function in a thread; no jumps until it has ended."""
         future: asyncio.Future[Any] = super().run_in_executor(executor, func, *args)
         self.holds += 1
@@ -55,7 +57,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         self.holds -= 1
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type] # picked per platform
+class _JumpingSelector(selectors.DefaultSelector):
     """Polls; when nothing is ready and nothing real is under way, moves the loop's time instead of waiting."""
 
     def __init__(self, loop: JumpingLoop) -> None:

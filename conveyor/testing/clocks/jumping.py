@@ -28,6 +28,7 @@ def jumping_backends() -> list[tuple[str, dict[str, Any]]]:
 
     Use each entry for one event loop at a time.
 
+    >>> import anyio
     >>> (asyncio, options), *_ = jumping_backends()
     >>> anyio.run(anyio.sleep, 86_400, backend=asyncio, backend_options=options)
     """

@@ -21,7 +21,7 @@ from conveyor.testing.stores import open_store
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from conveyor import Job
+    from conveyor import Job, NewJob
     from conveyor.contracts.store import Store
     from conveyor.testing.faults import FaultPlan
 
@@ -73,7 +73,7 @@ class Run:
     """Sixty jobs with their fates, over one store."""
 
     def __init__(self, store: Store) -> None:
-        self.app = Conveyor(store)
+        self.app: Conveyor = Conveyor(store)
         self.runs: Counter[str] = Counter()
         queue = self.app.queue("orders")
 
@@ -86,8 +86,8 @@ class Run:
             return Cancel("enough") if fate == Fate.STOPS else None
 
         delays = {Fate.WAITS: "20ms", Fate.IS_CANCELLED: "1h"}
-        self.fates = [FATES[number % len(FATES)] for number in range(JOBS)]
-        self.jobs = [meet.options(delay=delays.get(fate, 0)).new(fate) for fate in self.fates]
+        self.fates: list[Fate] = [FATES[number % len(FATES)] for number in range(JOBS)]
+        self.jobs: list[NewJob] = [meet.options(delay=delays.get(fate, 0)).new(fate) for fate in self.fates]
 
     async def finish(self, whole: Store) -> None:
         """Add, cancel and run all jobs; return once the store within says that all have settled."""

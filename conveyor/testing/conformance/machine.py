@@ -50,21 +50,23 @@ FINAL_ENDS: Final = [(command, False, False) for command in (Command.COMPLETE, C
 REMOVALS: Final = [(command, False, True) for command in (Command.COMPLETE, Command.FAIL)]
 NEXT_RUNS: Final = [(command, is_snoozed, False) for command in (Command.RETRY, Command.DELAY) for is_snoozed in (0, 1)]
 
-ids = st.sampled_from(IDS)
+ids: st.SearchStrategy[str] = st.sampled_from(IDS)
 # Most of what happens happens in the first queue, so that jobs meet.
-queues = st.sampled_from((*QUEUES[:1], *QUEUES))
-names = st.sampled_from(NAMES)
-numbers = st.integers(0, 5)
-hands = st.integers(0, 1)
-ends = st.sampled_from([*FINAL_ENDS, *REMOVALS, *NEXT_RUNS])
-plain_wants = st.builds(
+queues: st.SearchStrategy[str] = st.sampled_from((*QUEUES[:1], *QUEUES))
+names: st.SearchStrategy[str] = st.sampled_from(NAMES)
+numbers: st.SearchStrategy[int] = st.integers(0, 5)
+hands: st.SearchStrategy[int] = st.integers(0, 1)
+ends: st.SearchStrategy[tuple[Command, bool | int, bool]] = st.sampled_from([*FINAL_ENDS, *REMOVALS, *NEXT_RUNS])
+plain_wants: st.SearchStrategy[Want] = st.builds(
     Want, queues, st.sampled_from((0, 1, 2, 9)), st.booleans(), st.sampled_from((None, None, *NAMES))
 )
-suspect_wants = st.builds(Want, queues, st.just(1), st.booleans(), st.none() | names, st.just(True))
-wants = st.one_of(plain_wants, plain_wants, plain_wants, suspect_wants)
-settled_states = st.sampled_from(sorted(SETTLED_STATES))
-payloads = st.sampled_from((b"{}", b"{}", b"[2]"))
-descriptions = st.tuples(
+suspect_wants: st.SearchStrategy[Want] = st.builds(
+    Want, queues, st.just(1), st.booleans(), st.none() | names, st.just(True)
+)
+wants: st.SearchStrategy[Want] = st.one_of(plain_wants, plain_wants, plain_wants, suspect_wants)
+settled_states: st.SearchStrategy[JobState] = st.sampled_from(sorted(SETTLED_STATES))
+payloads: st.SearchStrategy[bytes] = st.sampled_from((b"{}", b"{}", b"[2]"))
+descriptions: st.SearchStrategy[tuple[Any, ...]] = st.tuples(
     ids, queues, names, payloads, st.sampled_from((0, 0, -1)), st.booleans(), st.sampled_from((0, 0, 0, 5, 40))
 )
 
@@ -76,9 +78,9 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.portal = portal
         self.workshop = workshop
-        self.reference = ReferenceStore(workshop.clock.now)
-        self.comparison = Comparison(workshop.store, self.reference, IDS, QUEUES)
-        self.hands = [Hand(workshop.store), Hand(workshop.store)]
+        self.reference: ReferenceStore = ReferenceStore(workshop.clock.now)
+        self.comparison: Comparison = Comparison(workshop.store, self.reference, IDS, QUEUES)
+        self.hands: list[Hand] = [Hand(workshop.store), Hand(workshop.store)]
         self.locks: list[Lock] = []
         self.settlements: list[Settlement] = []
         self.ask(self.empty())
