@@ -74,7 +74,7 @@ PARTS: Final = {
     "types": Part(types, budget=60),
     "layers": Part(layers, budget=5),
     "docs": Part(docs, budget=20),
-    "tests": Part(tests, budget=120),
+    "tests": Part(tests, budget=420),
 }
 
 

@@ -96,8 +96,13 @@ class LockRenewer:
         if not held:
             await self._session.renew()
             return
+        lost = await self._store.jobs.extend_locks(held, self._options.lock_duration)
+        if len(lost) == len(held):
+            # Nothing was extended: all held were runs whose end is settled and not yet answered, say. Trust is the
+            # session's, and a fetch under way may have locked jobs in it.
+            await self._session.renew()
         # What ended while the answer was on its way is on the board no more, and is not lost.
-        for lock in await self._store.jobs.extend_locks(held, self._options.lock_duration):
+        for lock in lost:
             self._board.lose(lock)
         await self._reconcile()
 

@@ -110,10 +110,10 @@ class TransactionThread:
     async def _answer_to(self, request: _Request[T]) -> T:
         try:
             await request.done.wait()
-        finally:
-            if not request.done.is_set():
-                # Nobody will know whether it took effect, so what it belongs to must not be committed.
-                self._is_spoiled = True
+        except BaseException:
+            # The caller will not know whether it took effect, so what it belongs to must not be committed.
+            self._is_spoiled = True
+            raise
         if request.error is not None:
             raise request.error
         return request.value
