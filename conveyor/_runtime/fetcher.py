@@ -33,6 +33,7 @@ LARGEST_PREFETCH: Final = 1000
 # A job fetched ahead that has not started by then goes back, so that another worker may run it.
 STALE_SECONDS: Final = 0.1
 SMOOTHING: Final = 0.3
+MOST_REFUSALS: Final = 3
 
 
 @define
@@ -77,7 +78,6 @@ class Fetcher:
         self._last_number = 0
         self._in_flight = 0
         self._under_way: set[int] = set()
-        self._was_refused = False
         self._rate = _StartRate(board)
         self._is_held = False
         self._delivered_at = 0.0
@@ -184,26 +184,30 @@ class Fetcher:
 
     async def _fetch(self, fetch: Fetch) -> None:
         try:
-            jobs = await until_available(
-                lambda: self._store.jobs.fetch_jobs(
-                    fetch.wants, self._board.session_id, self._options.lock_duration, fetch_number=fetch.number
-                ),
-                "fetch jobs",
-            )
-        except StoreError:
-            self.give_up(fetch)
-            # The renewer may have opened a lost session again between the refusal and this question: then the
-            # store knows it, and only a second refusal is about something else.
-            is_reopened = await self._session.is_reopened()
-            if self._was_refused and not is_reopened:
-                raise
-            self._was_refused = not is_reopened
-            return
+            jobs = await self._ask(fetch)
         except BaseException:
             self.give_up(fetch)
             raise
-        self._was_refused = False
         self.deliver(fetch, jobs)
+
+    async def _ask(self, fetch: Fetch) -> Sequence[JobData]:
+        refusals = 0
+        while True:
+            try:
+                return await until_available(
+                    lambda: self._store.jobs.fetch_jobs(
+                        fetch.wants, self._board.session_id, self._options.lock_duration, fetch_number=fetch.number
+                    ),
+                    "fetch jobs",
+                )
+            except StoreError:
+                if self._session.is_closed:
+                    return ()
+                # Another loop may have opened a lost session again between the refusal and this question: the
+                # store knows it then. Only when it refuses again and again, it is about something else.
+                refusals += not await self._session.is_reopened()
+                if refusals == MOST_REFUSALS:
+                    raise
 
     def _demand(self) -> int:
         return self._options.concurrency + self._prefetch() - self._board.occupied - self._in_flight

@@ -28,6 +28,11 @@ class Session:
         self._is_closed = False
         self._lock_duration = lock_duration
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was ended; it is not opened again."""
+        return self._is_closed
+
     async def open(self) -> None:
         """Make the session known to the store."""
         await until_available(lambda: self._store.sessions.open(self.info, self._lock_duration), "open a session")

@@ -60,12 +60,18 @@ async def drain(
     Raises:
         JobFailedError: a job failed; an exception group of them where several did.
     """
+    names = queue_names or tuple(app._services.handlers.queue_names())  # noqa: SLF001 - what the worker serves
+    queues = [app.queue(name) for name in names]
+    before = await _count(queues)
     async with app.worker(*queue_names, **options) as _:
-        names = queue_names or tuple(app._services.handlers.queue_names())  # noqa: SLF001 - what the worker serves
-        queues = [app.queue(name) for name in names]
-        before = await _count(queues)
-        # Several looks in between would miss what begins and ends; the states of now are enough to know the end.
-        while await _is_busy(queues, with_delayed=with_delayed):  # noqa: ASYNC110 - no event tells of all queues
+        seen: object = None
+        while True:
+            looked = None if await _is_busy(queues, with_delayed=with_delayed) else await _count(queues)
+            # Queues are looked at one after another, and a job may add one where the look has been already: only
+            # two quiet looks that saw the same say that nothing happened in between.
+            if looked is not None and looked == seen:
+                break
+            seen = looked
             await anyio.sleep(LOOK_SECONDS)
     after = await _count(queues)
     drained = Drained(
@@ -80,11 +86,11 @@ async def drain(
     return drained
 
 
+@frozen
 class _Counts:
     """How many jobs are in each state, over some queues."""
 
-    def __init__(self, by_queue: Sequence[Mapping[JobState, int]]) -> None:
-        self.by_queue = by_queue
+    by_queue: Sequence[Mapping[JobState, int]]
 
     def __getitem__(self, state: JobState) -> int:
         return sum(counts[state] for counts in self.by_queue)
@@ -106,9 +112,8 @@ async def _is_busy(queues: Sequence[Queue], *, with_delayed: bool) -> bool:
 
 
 async def _has_due(queue: Queue) -> bool:
-    services = queue._services  # noqa: SLF001 - the app's clock and store, which no handle lends
-    due_at = await services.store.jobs.get_next_delayed_timestamp([queue.name])
-    return due_at is not None and await services.store.jobs.promote_delayed_jobs([queue.name]) > 0
+    jobs = queue._services.store.jobs  # noqa: SLF001 - whether a job is due, the store's clock says
+    return await jobs.promote_delayed_jobs([queue.name]) > 0
 
 
 async def _failures(queue: Queue, before: Mapping[JobState, int]) -> list[JobData]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uuid_utils
 from attrs import evolve
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["added_jobs", "assert_added", "make_job"]
 
-PAGE: int = 1000
+PAGE: Final = 1000
 
 
 def make_job(name: str = "job", arguments: dict[str, Any] | None = None, /, **fields: Any) -> JobData:

@@ -10,11 +10,12 @@ from unittest.mock import patch
 import anyio
 
 from conveyor._runtime import fetcher, settler
-from conveyor._runtime.board import Board
 from conveyor._runtime.executor import Slot, StopReason
 from conveyor._runtime.fetcher import Fetcher
 from conveyor._runtime.lock_renewer import LockRenewer
+from conveyor._runtime.maintenance import StallDetector
 from conveyor._runtime.outbox import Outbox
+from conveyor._runtime.session import Session
 from conveyor._runtime.trust import Trust
 from conveyor._runtime.worker import Worker
 from conveyor.errors import StoreUnavailableError
@@ -77,26 +78,16 @@ def _forget_the_lost(self: Slot, job: JobData, value: object) -> None:
         _end(self, job, value)
 
 
-def _finish_by_job(self: Board, job: JobData, settlement: Any) -> None:
-    """Forget every run of the job, as if no worker could ever run two."""
-    _forget(self, job)
-    _finish(self, job, settlement)
+async def _give_a_lost_session_up(self: Session) -> bool:
+    return False
 
 
-def _abandon_by_job(self: Board, job: JobData) -> None:
-    _forget(self, job)
-    _abandon(self, job)
-
-
-def _forget(self: Board, job: JobData) -> None:
-    for run in [run for run in self.running if run[0] == job.id]:
-        del self.running[run]
+async def _never_look(self: StallDetector) -> None:
+    await anyio.sleep_forever()
 
 
 _end_cancelled: Final = Slot._end_cancelled
 _end: Final = Slot._end
-_finish: Final = Board.finish
-_abandon: Final = Board.abandon
 _deliver: Final = Fetcher.deliver
 
 # What is broken, and with what: (owner, attribute, replacement).
@@ -131,9 +122,11 @@ BUGS: Final[dict[str, list[tuple[Any, str, Any]]]] = {
     "a run that was stopped when trust ended is forgotten": [
         (Slot, "_end", _forget_the_lost),
     ],
-    "two runs of one job in one worker are taken for one": [
-        (Board, "finish", _finish_by_job),
-        (Board, "abandon", _abandon_by_job),
+    "a lost session is not opened again": [
+        (Session, "is_reopened", _give_a_lost_session_up),
+    ],
+    "nobody looks for stalled jobs": [
+        (StallDetector, "run", _never_look),
     ],
 }
 

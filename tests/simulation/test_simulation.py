@@ -1,0 +1,65 @@
+"""The real runtime keeps its promises under every fault the simulation knows, and a seed decides everything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from tests.house.tree import ROOT
+from tests.simulation.checker import check
+from tests.simulation.plan import make_plan
+from tests.simulation.world import simulate
+
+# About fifteen seconds; `python -m tests.simulation --count 10000 --processes 2` is for a longer look.
+SEEDS: Final = 250
+CHUNK: Final = 50
+# Each of these once failed.
+REGRESSIONS: Final = (3, 7, 10, 20, 862, 2108, 6644, 10734, 20626)
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_every_promise_is_kept(first: int) -> None:
+    broken = {seed: faults for seed in range(first, first + CHUNK) if (faults := check(*simulate(seed)))}
+    assert not broken, "python -m tests.simulation -v --seed " + str(min(broken))
+
+
+@pytest.mark.parametrize("seed", REGRESSIONS)
+def test_seeds_that_once_failed_do_so_no_more(seed: int) -> None:
+    assert check(*simulate(seed)) == []
+
+
+def test_a_seed_replays_exactly_also_in_another_process() -> None:
+    here = [str(simulate(5)[1]), str(simulate(5)[1])]
+    there = [_replay_elsewhere(5, hash_seed) for hash_seed in ("1", "2")]
+    assert here[0] == here[1]
+    assert there[0] == there[1]
+    assert here[0] in there[0]
+
+
+def _replay_elsewhere(seed: int, hash_seed: str) -> str:
+    command = [sys.executable, "-m", "tests.simulation", "--seed", str(seed), "-v"]
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_faults_of_every_kind_happen() -> None:
+    kinds = {event.kind for seed in range(60) for event in simulate(seed)[1].events}
+    assert kinds >= {
+        "frozen",
+        "killed",
+        "cut_off",
+        "jumped",
+        "stopping",
+        "reclaimed",
+        "refused",
+        "released",
+        "cancelled",
+    }
+
+
+def test_some_plans_are_calm() -> None:
+    assert any(make_plan(seed).is_calm for seed in range(60))
