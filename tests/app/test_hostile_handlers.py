@@ -104,10 +104,9 @@ async def test_reports_that_are_no_text_are_kept_as_well_as_can_be(app: Conveyor
         assert [line.message for line in await job.logs()] == ["\\ud800", "3"]
 
 
-async def test_a_cancellation_that_a_handler_made_for_itself_is_its_failure(app: Conveyor, anyio_backend: str) -> None:
-    if anyio_backend != "asyncio":
-        return  # on trio nobody can make one
-
+# On trio nobody can make a cancellation of his own.
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancellation_that_a_handler_made_for_itself_is_its_failure(app: Conveyor) -> None:
     @app.queue("work").job()
     async def cancel_a_task_and_await_it() -> None:
         task = asyncio.create_task(asyncio.sleep(60))
