@@ -10,9 +10,10 @@ import pytest
 from attrs import fields_dict
 
 import conveyor
-from conveyor import errors, hookspecs
+from conveyor import errors, hookspecs, testing
 from conveyor._cli.commands import make_app
 from conveyor.model.options import JobKeywords, WorkerOptions
+from conveyor.testing import pytest_plugin
 from tests.house.tree import ROOT
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ def _commands_of(app: App, typed: str) -> Iterator[str]:
 
 def test_every_public_name_has_an_entry() -> None:
     check_entries(set(conveyor.__all__) - {"__version__"}, "names of the front door")
+
+
+def test_every_name_for_tests_has_an_entry() -> None:
+    check_entries([*testing.__all__, *pytest_plugin.__all__], "names of conveyor.testing")
 
 
 def test_every_hook_has_an_entry() -> None:
