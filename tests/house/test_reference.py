@@ -13,7 +13,6 @@ import conveyor
 from conveyor import errors, hookspecs, testing
 from conveyor._cli.commands import make_app
 from conveyor.model.options import JobKeywords, WorkerOptions
-from conveyor.testing import pytest_plugin
 from tests.house.tree import ROOT
 
 if TYPE_CHECKING:
@@ -76,6 +75,9 @@ def test_every_public_name_has_an_entry() -> None:
 
 
 def test_every_name_for_tests_has_an_entry() -> None:
+    # Imported here: pytest wants to load a plugin itself before anybody else does.
+    from conveyor.testing import pytest_plugin
+
     check_entries([*testing.__all__, *pytest_plugin.__all__], "names of conveyor.testing")
 
 
