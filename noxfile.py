@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,7 +14,7 @@ import nox
 from nox.command import CommandFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = True
@@ -22,7 +24,10 @@ nox.options.sessions = ["ci"]
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 ROOT: Final = Path(__file__).parent
+POSTGRES: Final = "plugins/conveyor-plugin-postgres"
 PYTHONS: Final = ["3.11", "3.12", "3.13"]
+# Which tests read CONVEYOR_FULL.
+FAULTS: Final = ["tests/conformance", "tests/sqlite/test_kill_at_every_statement.py"]
 
 
 @nox.session
@@ -34,13 +39,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types with mypy and basedpyright, and that every public name has a known type."""
+    """Check types with mypy and basedpyright, that every public name has one, and what users see of them."""
     session.run("mypy")
     # Every example's file is called main, so each is a check of its own.
-    for example in sorted((ROOT / "examples").glob("*/main.py")):
+    for example in sorted([*ROOT.glob("examples/*/main.py"), *ROOT.glob("plugins/*/examples/*.py")]):
         session.run("mypy", str(example))
     session.run("basedpyright")
     session.run("basedpyright", "--verifytypes", "conveyor", "--ignoreexternal")
+    session.run("python", "-m", "tests.typing")
 
 
 @nox.session
@@ -61,8 +67,84 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session
+def postgres(session: nox.Session) -> None:
+    """Run the PostgreSQL store's tests, on a server of their own; what follows -- goes to pytest."""
+    with session.chdir(POSTGRES):
+        session.run("pytest", *session.posargs)
+
+
+@nox.session
+def plugins(session: nox.Session) -> None:
+    """Build what `conveyor plugins new` writes, install it from wheels in a fresh environment, run its tests."""
+    session.run("python", "-m", "tests.plugins")
+
+
+@nox.session
+def packages(session: nox.Session) -> None:
+    """Build a wheel and an sdist of every distribution, read them, and use each where it alone is installed."""
+    session.run("python", "-m", "tests.packages")
+
+
+@nox.session(venv_backend="uv", python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """Run the tests on every Python we support."""
+    session.install("--editable", ".", "--group", "dev")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(venv_backend="uv", python=PYTHONS[0])
+def minimal(session: nox.Session) -> None:
+    """Run the tests on the lowest versions that pyproject.toml allows; the house rules read files only."""
+    session.install("--resolution", "lowest-direct", "--editable", ".[dev,testing]", "--group", "tests")
+    session.run("pytest", *(session.posargs or ["tests", "--ignore=tests/house"]))
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Let every call of a store fail in turn, and kill a process at every SQL statement."""
+    session.run("pytest", *FAULTS, env={"CONVEYOR_FULL": "1"})
+
+
+@nox.session
+def simulation(session: nox.Session) -> None:
+    """Run workers from many seeds."""
+    session.run("python", "-m", "tests.simulation", *(session.posargs or ["--count", "20000", "--processes", "2"]))
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Kill workers and servers under the PostgreSQL store for ten minutes."""
+    with session.chdir(POSTGRES):
+        session.run("pytest", "-s", "tests/test_chaos.py", env={"CONVEYOR_CHAOS_SECONDS": "600"})
+
+
+def tests_beside_postgres(_: nox.Session) -> None:
+    """Run `postgres` and `tests` at the same time, for each waits more than it works; show one after the other."""
+    command = [sys.executable, "-m", "pytest"]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        beside = subprocess.Popen(command, cwd=ROOT / POSTGRES, stdout=log, stderr=subprocess.STDOUT)
+        code, closing_line = run_shown(command)
+        codes = {"the tests": code, "the PostgreSQL store's tests": beside.wait()}
+        log.seek(0)
+        print(f"\n── postgres {'─' * 60}\n{log.read()}", flush=True)
+    print(f"── tests {'─' * 60}\n{closing_line}", flush=True)
+    if failed := [f"{name}: exit code {code}" for name, code in codes.items() if code]:
+        raise CommandFailed("; ".join(failed))
+
+
+def run_shown(command: Sequence[str]) -> tuple[int, str]:
+    """Run a command, show what it says while it says it, and return its exit code and its last line."""
+    last = ""
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        for line in running.stdout or ():
+            print(line, end="", flush=True)
+            last = line.strip() or last
+    return running.returncode, last
+
+
 class Part(NamedTuple):
-    """One gate of `ci`, and the seconds it should stay within on two cores."""
+    """One gate of `ci` or of `full`, and the seconds it should stay within on two cores."""
 
     gate: Callable[[nox.Session], None]
     budget: int
@@ -74,16 +156,23 @@ PARTS: Final = {
     "types": Part(types, budget=60),
     "layers": Part(layers, budget=5),
     "docs": Part(docs, budget=20),
-    "tests": Part(tests, budget=420),
+    "plugins": Part(plugins, budget=60),
+    "packages": Part(packages, budget=60),
+    "tests": Part(tests_beside_postgres, budget=600),
 }
 
 
 @nox.session
 def ci(session: nox.Session) -> None:
     """Run every gate, also after one failed, and say what each took."""
+    run_parts(session, PARTS)
+
+
+def run_parts(session: nox.Session, parts: Mapping[str, Part]) -> None:
+    """Run parts one after another, and print a table of them; fail at its end if one failed."""
     rows = []
     failed = []
-    for name, part in PARTS.items():
+    for name, part in parts.items():
         print(f"\n── {name} " + "─" * 60, flush=True)
         start = time.perf_counter()
         try:
@@ -92,47 +181,45 @@ def ci(session: nox.Session) -> None:
             failed.append(name)
         seconds = time.perf_counter() - start
         verdict = "FAILED" if name in failed else "over budget" if seconds > part.budget else "ok"
-        rows.append(f"{name:<8}{seconds:>9.1f}{part.budget:>9}  {verdict}")
-    print("\n".join(["", f"{'part':<8}{'seconds':>9}{'budget':>9}", *rows, ""]), flush=True)
+        rows.append((name, seconds, part.budget, verdict))
+    rows.append(("all", sum(row[1] for row in rows), sum(row[2] for row in rows), "FAILED" if failed else ""))
+    table = [f"{name:<12}{seconds:>9.1f}{budget:>9}  {verdict}".rstrip() for name, seconds, budget, verdict in rows]
+    print("\n".join(["", f"{'part':<12}{'seconds':>9}{'budget':>9}", *table, ""]), flush=True)
     if failed:
         session.error(f"failed: {', '.join(failed)}")
 
 
-@nox.session(venv_backend="virtualenv", python=PYTHONS)
-def pythons(session: nox.Session) -> None:
-    """Run the tests on every Python we support."""
-    session.install("--quiet", "--upgrade", "pip")  # --group is understood by pip 25.1 and newer
-    session.install("--quiet", "--editable", ".", "--group", "dev")
-    session.run("pytest", *session.posargs)
+def nested(name: str) -> Callable[[nox.Session], None]:
+    """Return a gate that is a session with an environment of its own."""
+
+    def run_nox(session: nox.Session) -> None:
+        session.run("nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", name)
+
+    return run_nox
 
 
-@nox.session
-def build(session: nox.Session) -> None:
-    """Build the wheel and the sdist into dist/."""
-    session.run("python", "-m", "build", "--outdir", "dist")
-
-
-@nox.session(venv_backend="virtualenv")
-def wheel(session: nox.Session) -> None:
-    """Install the wheel alone, and use it as a user would: outside the checkout."""
-    out = Path(session.create_tmp()).resolve()
-    for old in out.glob("conveyor-*"):
-        old.unlink()
-    session.run(sys.executable, "-m", "build", "--outdir", str(out), external=True)
-    (built,) = out.glob("*.whl")
-    session.install("--quiet", str(built))
-    session.chdir(out)
-    session.run("conveyor", "version")
-    session.run("conveyor", "demo", "--plain", "--limit", "30", "--files", str(ROOT / "conveyor"))
+# What takes longer than a change can wait.
+LONG_PARTS: Final = {
+    "ci": Part(nested("ci"), budget=15 * 60),
+    **{f"pythons-{python}": Part(nested(f"pythons-{python}"), budget=10 * 60) for python in PYTHONS},
+    "minimal": Part(nested("minimal"), budget=10 * 60),
+    "faults": Part(faults, budget=10 * 60),
+    "simulation": Part(simulation, budget=45 * 60),
+    "chaos": Part(chaos, budget=15 * 60),
+}
 
 
 @nox.session
 def full(session: nox.Session) -> None:
     """Run everything a release must pass."""
-    session.notify("ci")
-    for python in PYTHONS:
-        session.notify(f"pythons-{python}")
-    session.notify("wheel")
+    run_parts(session, LONG_PARTS)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel and the sdist of every distribution into dist/."""
+    for settings in (ROOT / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))):
+        session.run("python", "-m", "build", "--outdir", str(ROOT / "dist"), str(settings.parent))
 
 
 @nox.session

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from conveyor._app import run as run
     from conveyor._handles.handler import JobHandler as JobHandler
     from conveyor._handles.job import Job as Job
+    from conveyor._handles.open_app import OpenApp as OpenApp
     from conveyor._handles.queue import Queue as Queue
+    from conveyor._handles.sync_producer import SyncProducer as SyncProducer
+    from conveyor._plugins import Plugins as Plugins
     from conveyor._services.context import JobContext as JobContext
     from conveyor.contracts.middleware import Middleware as Middleware
     from conveyor.errors import ConveyorError as ConveyorError
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from conveyor.model.outcomes import Snooze as Snooze
     from conveyor.model.outcomes import Stop as Stop
     from conveyor.model.queries import JobFilter as JobFilter
+    from conveyor.model.retention import Retention as Retention
     from conveyor.model.retry import Backoff as Backoff
     from conveyor.model.retry import by_name as by_name
     from conveyor.model.retry import exponential as exponential
@@ -49,11 +53,15 @@ _HOMES: Final = {
     "JobState": "conveyor.model.states",
     "Middleware": "conveyor.contracts.middleware",
     "NewJob": "conveyor.model.job",
+    "OpenApp": "conveyor._handles.open_app",
+    "Plugins": "conveyor._plugins",
     "Progress": "conveyor.model.job",
     "Queue": "conveyor._handles.queue",
+    "Retention": "conveyor.model.retention",
     "Retry": "conveyor.model.outcomes",
     "Snooze": "conveyor.model.outcomes",
     "Stop": "conveyor.model.outcomes",
+    "SyncProducer": "conveyor._handles.sync_producer",
     "by_name": "conveyor.model.retry",
     "exponential": "conveyor.model.retry",
     "fixed": "conveyor.model.retry",
@@ -75,11 +83,15 @@ __all__ = [
     "JobState",
     "Middleware",
     "NewJob",
+    "OpenApp",
+    "Plugins",
     "Progress",
     "Queue",
+    "Retention",
     "Retry",
     "Snooze",
     "Stop",
+    "SyncProducer",
     "__version__",
     "by_name",
     "exponential",
@@ -88,14 +100,14 @@ __all__ = [
     "run",
 ]
 
+if not TYPE_CHECKING:  # or every misspelt name would be there for type checkers, too
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'conveyor' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'conveyor' has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    def __dir__() -> list[str]:
+        return sorted(__all__)

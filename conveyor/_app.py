@@ -11,15 +11,19 @@ import anyio
 
 from conveyor._builtin.system_clock import SystemClock
 from conveyor._handles.jobs import Jobs
+from conveyor._handles.open_app import OpenApp
 from conveyor._handles.queue import Queue
 from conveyor._handles.same_task import SameTask
+from conveyor._handles.sync_producer import SyncProducer
 from conveyor._handles.worker import AppWorker
 from conveyor._plugins import Plugins
+from conveyor._runtime import foreground
 from conveyor._runtime.fetcher import weights_of
-from conveyor._runtime.lifecycle import lone_exceptions
-from conveyor._runtime.signals import watch_signals
+from conveyor._runtime.hosting import open_blocks_in
+from conveyor._runtime.onlookers import LoggingOnlooker
 from conveyor._runtime.supervisor import Supervisor
 from conveyor._services.injector import Registry
+from conveyor._services.plugin_rules import read_plugin_rules
 from conveyor._services.services import Services
 from conveyor._services.settings import DEFAULT_STORE, find_setting
 from conveyor.contracts.clock import Clock
@@ -27,12 +31,16 @@ from conveyor.contracts.runtime import Logger
 from conveyor.contracts.store import Store
 from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.options import JobOptions, check_name, parse_job_keywords, parse_worker_keywords
+from conveyor.model.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import timedelta
     from types import TracebackType
 
+    from conveyor._runtime.board import RunListener
+    from conveyor._runtime.hosting import HostGroup, HostLoop
+    from conveyor._runtime.onlookers import Onlooker
     from conveyor._runtime.worker import Worker
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
@@ -41,6 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["Conveyor", "run", "run_until_signalled"]
 
 logger: Final = logging.getLogger("conveyor.app")
+
+DEFAULT_RETENTION: Final = Retention()
 
 
 class Conveyor:
@@ -57,6 +67,7 @@ class Conveyor:
         job_queue: str | JobQueueStrategy = "store",
         middleware: Sequence[Middleware] = (),
         plugins: Plugins | None = None,
+        retention: Retention = DEFAULT_RETENTION,
         clock: Clock | None = None,
     ) -> None:
         """Describe an app.
@@ -67,13 +78,18 @@ class Conveyor:
             job_queue: the job queue strategy, by name or as an instance.
             middleware: wraps adds and runs, the first outermost.
             plugins: where strategies are looked up; None: everything installed.
+            retention: for how long, and how many, settled jobs of the queues that its workers serve are kept; by
+                default for 30 days.
             clock: the wall clock, for tests.
         """
-        self.plugins: Plugins = plugins if plugins is not None else Plugins()
+        self.plugins: Plugins = (plugins if plugins is not None else Plugins()).configured_by(read_plugin_rules)
         if not (store is None or isinstance(store, str) or hasattr(store, "jobs")):
             raise ConfigurationError(f"store must be a URL or an open store, got {store!r}")
+        if not isinstance(retention, Retention):
+            raise ConfigurationError(f"retention must be a Retention, got {retention!r}")
         self._store = store
         self._job_queue = job_queue
+        self._retention = retention
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._services = Services(middleware)
         self._queues: dict[str, Queue] = {}
@@ -120,11 +136,47 @@ class Conveyor:
         return AppWorker(lambda: self._open_worker(queues, options))
 
     async def run(self, *queues: str | Mapping[str, int], **options: Unpack[WorkerKeywords]) -> None:
-        """Open the app, run a worker, and return after a signal (SIGINT, SIGTERM) or when cancelled.
+        """Open the app, run a worker, and return after a signal (SIGINT, SIGTERM), ``max_jobs``, or when cancelled.
 
         The first signal lets running jobs end, the second cancels them and hands them back, the third exits.
+        SIGUSR1 shows the running jobs and their stacks on stderr, unless the program has its own use for it.
         """
-        await run_until_signalled(self, queues, options)
+        await run_until_signalled(self, queues, options, LoggingOnlooker())
+
+    async def open_in(self, task_group: HostGroup | HostLoop, *workers: AppWorker) -> OpenApp:
+        """Open the app in a task of the host's, for hosts that start and stop by callbacks; return once it is open.
+
+        It stays open until ``await opened.close()``, from any task, or until the host cancels the group: then running
+        jobs are handed back. What ends the app by itself goes to the group.
+
+        Args:
+            task_group: an anyio task group, a trio nursery, or an `asyncio.TaskGroup`. Where an asyncio program has
+                none: its event loop; then an error that ends the app is logged, and ``close()`` raises it.
+            workers: opened after the app and closed before it: ``app.worker(...)``.
+
+        Raises:
+            ConfigurationError: the app is open already, or this is no task group that takes tasks.
+            StoreError: the store cannot be opened.
+        """
+        return OpenApp(await open_blocks_in(task_group, self._blocks(workers)))
+
+    def sync_producer(self, *workers: AppWorker, backend: Literal["asyncio", "trio"] = "asyncio") -> SyncProducer:
+        """Return what opens the app in a thread of its own, for programs without an event loop. Nothing is opened yet.
+
+        Args:
+            workers: opened after the app and closed before it: ``app.worker(...)``. None: the program only adds.
+            backend: the event loop of that thread.
+
+        Raises:
+            ConfigurationError: a worker is none.
+        """
+        return SyncProducer(self._services, self._blocks(workers), backend)
+
+    def _blocks(self, workers: Sequence[AppWorker]) -> Sequence[AbstractAsyncContextManager[object]]:
+        for worker in workers:
+            if not isinstance(worker, AppWorker):
+                raise ConfigurationError(f"workers are made with app.worker(...), got {worker!r}")
+        return [self, *workers]
 
     async def __aenter__(self) -> Self:
         """Open the store and every strategy."""
@@ -150,7 +202,9 @@ class Conveyor:
         registry = Registry()
         registry.provide(Clock, self._clock)
         registry.provide(Logger, logger)
-        return Supervisor(self._services, registry, self._store_opener(registry), self._make_job_queue())
+        return Supervisor(
+            self._services, registry, self._store_opener(registry), self._make_job_queue(), self._retention
+        )
 
     def _store_opener(self, registry: Registry) -> Callable[[], AbstractAsyncContextManager[Store]]:
         store = self._store
@@ -168,13 +222,16 @@ class Conveyor:
 
     @asynccontextmanager
     async def _open_worker(
-        self, queues: Sequence[str | Mapping[str, int]], options: WorkerKeywords
+        self,
+        queues: Sequence[str | Mapping[str, int]],
+        options: WorkerKeywords,
+        listener: RunListener | None = None,
     ) -> AsyncIterator[Worker]:
         parsed = parse_worker_keywords(options)
         weights = self._weights(queues)
         if self._supervisor is None or not self._services.is_open:
             raise ConfigurationError("open the app before its worker: `async with app, app.worker():`")
-        async with self._supervisor.open_worker(weights, parsed) as worker:
+        async with self._supervisor.open_worker(weights, parsed, listener) as worker:
             yield worker
 
     def _weights(self, queues: Sequence[str | Mapping[str, int]]) -> Mapping[str, int]:
@@ -194,7 +251,10 @@ async def run_until_signalled(
     app: Conveyor,
     queues: Sequence[str | Mapping[str, int]],
     options: WorkerKeywords,
-    on_ready: Callable[[], None] | None = None,
+    onlooker: Onlooker,
+    *,
+    listener: RunListener | None = None,
+    is_burst: bool = False,
 ) -> bool:
     """Do what `Conveyor.run` does, and return whether running jobs were allowed to end.
 
@@ -202,18 +262,17 @@ async def run_until_signalled(
         app: the app.
         queues: as for ``app.worker``.
         options: as for ``app.worker``.
-        on_ready: called once the worker runs.
+        onlooker: told how the worker comes up and goes down.
+        listener: told of every run.
+        is_burst: return as soon as nothing waits.
     """
-    stopped, work = anyio.Event(), anyio.CancelScope()
-    async with lone_exceptions(), anyio.create_task_group() as tasks:
-        with work:
-            await tasks.start(watch_signals, stopped.set, work.cancel)
-            async with app, app.worker(*queues, **options):
-                if on_ready is not None:
-                    on_ready()
-                await stopped.wait()
-        tasks.cancel_scope.cancel()
-    return not work.cancelled_caught
+
+    @asynccontextmanager
+    async def open_worker() -> AsyncIterator[Worker]:
+        async with app, app._open_worker(queues, options, listener) as worker:  # noqa: SLF001 - of this module
+            yield worker
+
+    return await foreground.run_until_signalled(open_worker, onlooker, is_burst=is_burst)
 
 
 @asynccontextmanager

@@ -74,24 +74,41 @@ class ConfigurationError(ConveyorError):
 class UnknownStrategyError(ConfigurationError):
     """No installed plugin provides a strategy of this kind under this name or URL scheme."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], broken: Iterable[str] = ()) -> None:
         self.kind = kind
         self.name = name
         self.known: tuple[str, ...] = tuple(sorted(known))
+        self.broken: tuple[str, ...] = tuple(broken)
+        unasked = f"; these are broken and could not be asked: {', '.join(self.broken)}" if self.broken else ""
         super().__init__(
             f"no {kind} is called {name!r}: {did_you_mean(name, self.known)}; others come with plugins, "
-            "once their distribution is installed"
+            f"once their distribution is installed{unasked}"
         )
 
 
 class PluginError(ConfigurationError):
     """A plugin that was selected could not be used; the cause is chained."""
 
-    def __init__(self, plugin: str, distribution: str, reason: str) -> None:
+    def __init__(
+        self,
+        plugin: str,
+        distribution: str,
+        reason: str,
+        *,
+        version: str = "unknown",
+        entry_point: str = "",
+        advice: str = "",
+    ) -> None:
         self.plugin = plugin
         self.distribution = distribution
         self.reason = reason
-        super().__init__(f"plugin {plugin!r} of distribution {distribution!r} cannot be used: {reason}")
+        self.version = version
+        self.entry_point = entry_point
+        place = f" (entry point {entry_point})" if entry_point else ""
+        super().__init__(
+            f"plugin {plugin!r} of distribution {distribution!r} {version}{place} cannot be used: {reason}"
+            + (f"; {advice}" if advice else "")
+        )
 
 
 class CapabilityError(ConfigurationError):
@@ -198,11 +215,20 @@ class JobFailedError(JobError):
 
 
 class StoreError(ConveyorError):
-    """The store refused or failed; the driver's own error is ``__cause__``."""
+    """The store refused or failed, and asking again does not help; the driver's own error is ``__cause__``.
+
+    It is damaged, is no store, has another schema, is closed, or refuses this one statement. A worker that meets it
+    in its own work ends with it, and `Job.result` raises it.
+    """
 
 
 class StoreUnavailableError(StoreError):
-    """The store cannot be reached or is busy at the moment; core tries again."""
+    """The store cannot be used at the moment: it is unreachable, busy, full, read-only or gone.
+
+    It passes by itself, or an operator can mend it while the program waits. So a worker keeps what it has to write and
+    tries again for as long as it takes; your own calls raise it at once. Whether a call that raised it took effect is
+    not known; each can be repeated.
+    """
 
 
 class SchemaError(StoreError):

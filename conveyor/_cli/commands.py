@@ -14,12 +14,17 @@ __all__ = ["COMMANDS", "make_app"]
 # Name, where it lives, and the line in `conveyor --help`.
 COMMANDS: Final = (
     ("demo", "conveyor._cli.demo.command:demo", "Watch jobs run, without any setup."),
-    ("worker", "conveyor._cli.worker:worker", "Run the jobs of an app until a signal stops it."),
-    ("jobs", "conveyor._cli.jobs:jobs", "Look at jobs; cancel them or run them again."),
-    ("queues", "conveyor._cli.queues:queues", "Look at queues; pause and resume them."),
-    ("store", "conveyor._cli.store:store", "Check the store and bring its schema up to date."),
-    ("plugins", "conveyor._cli.plugins:plugins", "See which plugins are installed and what they offer."),
+    ("worker", "conveyor._cli.worker.command:worker", "Run the jobs of an app until a signal stops it."),
+    ("dev", "conveyor._cli.worker.dev:dev", "Run them while you write the app: starts again after changes."),
+    ("jobs", "conveyor._cli.jobs.command:jobs", "Find jobs; show, change and export them."),
+    ("queues", "conveyor._cli.queues:queues", "Look at queues; pause, drain and clean them."),
+    ("store", "conveyor._cli.store:store", "Check the store, see what is in it, update its schema."),
+    ("plugins", "conveyor._cli.plugins.command:plugins", "Look at plugins, find what is wrong, start your own."),
+    ("doctor", "conveyor._cli.doctor:doctor", "Find what would go wrong, before it does."),
     ("bench", "conveyor._cli.bench:bench", "Measure a store: adds, runs and pickup time per second."),
+    ("config", "conveyor._cli.config:config", "See which settings hold, and where each comes from."),
+    ("shell", "conveyor._cli.shell:shell", "A Python prompt with the app open."),
+    ("completion", "conveyor._cli.completion:completion", "Let the shell complete commands."),
     ("version", "conveyor._cli.version:version", "Print the version."),
 )
 
@@ -39,6 +44,27 @@ Try:
 """
 
 
+# What stands at the end of a command's own --help.
+_EPILOGUES: Final = {
+    "worker": """The first SIGINT or SIGTERM lets running jobs end, the second cancels them and
+hands them back, the third exits at once. SIGUSR1 shows the running jobs and
+their stacks.
+
+Try:
+  conveyor worker hello:app --queues emails:3 reports:1
+  conveyor worker hello:app --processes auto --max-jobs 10000
+  conveyor worker hello:app --burst
+""",
+    "dev": """It is conveyor worker with --reload and --log-jobs; 4 jobs run at once unless
+--concurrency says otherwise. It needs conveyor[dev].
+
+Try:
+  conveyor dev hello:app
+  conveyor dev hello:app --reload-dir src
+""",
+}
+
+
 def make_app() -> App:
     """Return the command line, ready to parse."""
     from cyclopts import App
@@ -53,5 +79,8 @@ def make_app() -> App:
         version=f"conveyor {__version__}",
     )
     for order, (name, import_path, summary) in enumerate(COMMANDS):
-        app.command(import_path, name=name, help=summary, sort_key=order)
+        if name in _EPILOGUES:
+            app.command(import_path, name=name, help=summary, help_epilogue=_EPILOGUES[name], sort_key=order)
+        else:  # groups bring their own
+            app.command(import_path, name=name, help=summary, sort_key=order)
     return app

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from conveyor._app import Conveyor
-    from conveyor._cli.parameters import StoreOptions
+    from conveyor._cli.parameters import WhereOptions
 
 __all__ = ["find_app", "find_operated_app", "load_app"]
 
@@ -33,7 +33,7 @@ def find_app(reference: str | None, store: str | None = None) -> Conveyor:
     return _over(load_app(setting.value), store)
 
 
-def find_operated_app(options: StoreOptions) -> Conveyor:
+def find_operated_app(options: WhereOptions) -> Conveyor:
     """Return what an operator's command works on: an app, or only a store where no app is meant.
 
     Options come before the environment, and that before pyproject.toml; an app comes before a store.

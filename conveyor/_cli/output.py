@@ -1,4 +1,4 @@
-"""What commands print: data on stdout as a table or JSON, talk on stderr."""
+"""What commands print: data on stdout as a table, JSON or CSV, talk on stderr."""
 
 from __future__ import annotations
 
@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from conveyor._cli.parameters import Format
+    from conveyor._cli.parameters import Format, ListFormat
 
-__all__ = ["age", "in_words", "say", "show_record", "show_records", "write", "write_json", "write_table"]
+__all__ = [
+    "age",
+    "in_words",
+    "printable",
+    "say",
+    "show_record",
+    "show_records",
+    "span",
+    "write",
+    "write_json",
+    "write_table",
+]
 
 # Nothing is cut where a program reads on.
 _WIDTH_OF_FILES: Final = 10_000
@@ -26,7 +37,7 @@ def say(text: str) -> None:
 
 def write(text: str) -> None:
     """Print a line of data, with nothing in it that a terminal would obey."""
-    print(_printable(text))  # noqa: T201 - the command line speaks
+    print(printable(text))  # noqa: T201 - the command line speaks
 
 
 def write_json(value: object, *, on_one_line: bool = False) -> None:
@@ -45,16 +56,22 @@ def show_record(record: Mapping[str, Any], output: Format) -> None:
 
 def show_records(
     records: Sequence[Mapping[str, Any]],
-    output: Format,
+    output: ListFormat,
     titles: Sequence[str],
     row: Callable[[Mapping[str, Any]], Sequence[object]],
 ) -> None:
-    """Print several objects: as a table of the cells that `row` makes, an array, or an object a line."""
+    """Print several objects: as a table of the cells that `row` makes, an array, an object a line, or CSV."""
     if output == "json":
         write_json(records)
     elif output == "jsonl":
         for record in records:
             write_json(record, on_one_line=True)
+    elif output == "csv":
+        from conveyor._cli.csv_cells import CsvWriter
+
+        lines = CsvWriter(sys.stdout)
+        for record in records:
+            lines.write(record)
     else:
         write_table(titles, [row(record) for record in records])
 
@@ -72,7 +89,7 @@ def write_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         table.add_column(no_wrap=True, style="bold")
         table.add_column(overflow="fold")
     for row in rows:
-        table.add_row(*(Text("" if cell is None else _printable(str(cell)), overflow="fold") for cell in row))
+        table.add_row(*(Text("" if cell is None else printable(str(cell)), overflow="fold") for cell in row))
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_FILES)
     with console.capture() as captured:
         console.print(table)
@@ -86,12 +103,21 @@ def age(moment: str | None) -> str:
     return in_words((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
 
 
+def span(start: str | None, end: str | None) -> str:
+    """Return how long it was from one ISO 8601 time to another; nothing where one is missing."""
+    if start is None or end is None:
+        return ""
+    return in_words((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
+
+
 def in_words(seconds: float) -> str:
     """Return a span of time as people say it, in its largest unit.
 
-    >>> in_words(200)
-    '3m'
+    >>> in_words(200), in_words(12.34), in_words(0.005)
+    ('3m', '12s', '5ms')
     """
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
     for size, unit in _UNITS:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
@@ -108,7 +134,8 @@ def _flat(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return the text without what a terminal would obey."""
     # What a job carries may come from anybody, and must not steer the terminal of who looks at it.
     if text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""``conveyor queues``: list, pause, resume."""
+"""``conveyor queues``: list, pause and resume; those that remove jobs stand beside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from cyclopts import App, Parameter
 
 from conveyor._cli.output import age, say, show_record, show_records
-from conveyor._cli.parameters import StoreOptions, flattened
+from conveyor._cli.parameters import ListOptions, StoreOptions, flattened
+from conveyor._cli.queue_removals import clean, drain, obliterate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["queues"]
 
 _DEFAULTS: Final = StoreOptions()
+_LIST_DEFAULTS: Final = ListOptions()
 
-queues: Final = App(name="queues", help="Look at queues; pause and resume them.")
+queues: Final = App(name="queues", help="Look at queues; pause, drain and clean them.")
 
 QueueName = Annotated[str, Parameter(help="Name of the queue.")]
 JobName = Annotated[str | None, Parameter(help="Only the jobs of this name, instead of the whole queue.")]
@@ -27,15 +29,15 @@ Force = Annotated[
 ]
 
 
-@queues.command(name="list")
-def list_(*, options: Annotated[StoreOptions, flattened] = _DEFAULTS) -> int:
+@queues.command(name="list", help_epilogue="Example:\n  conveyor queues list -o json")
+def list_(*, options: Annotated[ListOptions, flattened] = _LIST_DEFAULTS) -> int:
     """List queues: jobs in each state, what is paused, how long the oldest has been waiting."""
     import anyio
 
     return anyio.run(_list, options)
 
 
-async def _list(options: StoreOptions) -> int:
+async def _list(options: ListOptions) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.opening import looking_only, services_of
     from conveyor.model.states import JobState
@@ -51,7 +53,7 @@ async def _list(options: StoreOptions) -> int:
     return 0
 
 
-@queues.command
+@queues.command(help_epilogue="Example:\n  conveyor queues pause mails --job-name send_welcome")
 def pause(
     queue: QueueName,
     /,
@@ -66,7 +68,7 @@ def pause(
     return anyio.run(_switch, "pause", queue, job_name, force, options)
 
 
-@queues.command
+@queues.command(help_epilogue="Example:\n  conveyor queues resume mails")
 def resume(
     queue: QueueName,
     /,
@@ -118,3 +120,11 @@ def _row(queue: Mapping[str, Any]) -> Sequence[object]:
     paused = ["yes"] if queue["is_paused"] else []
     shown = ", ".join([*paused, *queue["paused_job_names"]])
     return (queue["name"], *queue["counts"].values(), age(queue["oldest_waiting_at"]), shown)
+
+
+for _command, _example in (
+    (drain, "conveyor queues drain mails --yes"),
+    (clean, 'conveyor queues clean mails --state failed --older-than "7 days"'),
+    (obliterate, "conveyor queues obliterate mails --yes-delete mails"),
+):
+    queues.command(_command, help_epilogue=f"Example:\n  {_example}")

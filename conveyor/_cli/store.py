@@ -1,4 +1,4 @@
-"""``conveyor store``: check, migrate, sql."""
+"""``conveyor store``: check, migrate and sql; stats stands beside."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from conveyor._cli.output import say, show_record, show_records, write
 from conveyor._cli.parameters import StoreOptions, flattened
+from conveyor._cli.store_stats import stats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,9 @@ __all__ = ["store"]
 
 _DEFAULTS: Final = StoreOptions()
 
-store: Final = App(name="store", help="Check the store and bring its schema up to date.")
+store: Final = App(name="store", help="Check the store, see what is in it, bring its schema up to date.")
+
+store.command(stats, help_epilogue="Example:\n  conveyor store stats -o json")
 
 
 @store.command

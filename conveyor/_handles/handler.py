@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
 
 from conveyor._handles.job import Job
 from conveyor._services import queues
-from conveyor.model.job import JobData, NewJob
+from conveyor.errors import ConfigurationError
 from conveyor.model.options import parse_job_keywords
-from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from conveyor._services.handlers import Handler
     from conveyor._services.services import Services
+    from conveyor.model.job import JobData, NewJob
     from conveyor.model.options import JobKeywords, JobOptions, Placement
 
 __all__ = ["JobHandler"]
@@ -24,10 +23,10 @@ __all__ = ["JobHandler"]
 CallP = ParamSpec("CallP")
 CallR = TypeVar("CallR")
 P = ParamSpec("P")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class JobHandler(Generic[CallP, CallR, P, R]):
+class JobHandler(Generic[CallP, CallR, P, R_co]):
     """What ``@queue.job`` makes of a function.
 
     Calling it calls the function, as a unit test would. `add`, `add_many` and `new` take the function's
@@ -69,13 +68,20 @@ class JobHandler(Generic[CallP, CallR, P, R]):
         """The queue of its jobs."""
         return self._handler.queue_name
 
-    def options(self, *, connection: object = None, **options: Unpack[JobKeywords]) -> JobHandler[CallP, CallR, P, R]:
+    def options(
+        self, *, connection: object = None, **options: Unpack[JobKeywords]
+    ) -> JobHandler[CallP, CallR, P, R_co]:
         """Return a copy whose jobs have other options: ``await send.options(priority=-1).add(...)``.
 
         With a `connection`, the copy adds inside that connection's transaction: see `add_many`.
+
+        Raises:
+            ConfigurationError: an option is wrong, or is `version`, which belongs to the function.
         """
+        if "version" in options:
+            raise ConfigurationError(f"version is that of {self.name!r} itself: give it to @queue.job()")
         laid_over, placement = parse_job_keywords(options, self._options, self._placement)
-        copy: JobHandler[CallP, CallR, P, R] = JobHandler(
+        copy: JobHandler[CallP, CallR, P, R_co] = JobHandler(
             self._services, self._handler, self._function, laid_over, placement
         )
         copy._connection = self._connection if connection is None else connection
@@ -91,7 +97,7 @@ class JobHandler(Generic[CallP, CallR, P, R]):
         payload = handler.arguments.encode(args, kwargs)
         return queues.new_job(handler.queue_name, handler.name, payload, self._options, self._placement)
 
-    async def add(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+    async def add(self, *args: P.args, **kwargs: P.kwargs) -> Job[R_co]:
         """Add a job; when this returns, the job is kept as well as the store promises.
 
         Raises:
@@ -102,7 +108,7 @@ class JobHandler(Generic[CallP, CallR, P, R]):
         await queues.add(self._services, job, self._connection)
         return self._handle(job)
 
-    async def add_many(self, jobs: Sequence[NewJob], *, connection: object = None) -> list[Job[R]]:
+    async def add_many(self, jobs: Sequence[NewJob], *, connection: object = None) -> list[Job[R_co]]:
         """Add jobs made with `new`, all in one transaction, and return them in the same order.
 
         With a `connection`, that is the caller's own transaction: see `Queue.add`.
@@ -110,30 +116,11 @@ class JobHandler(Generic[CallP, CallR, P, R]):
         await queues.add_many(self._services, jobs, self._connection if connection is None else connection)
         return [self._handle(job) for job in jobs]
 
-    def _handle(self, job: NewJob) -> Job[R]:
-        return Job(self._services, as_added(job), self._handler.decode_result)
+    def _handle(self, job: NewJob) -> Job[R_co]:
+        return Job(self._services, job, self._handler.decode_result)
 
 
-def as_added(job: NewJob) -> JobData:
-    """Return what is known of a job that was just added, without asking the store."""
-    now = datetime.now(UTC)
-    due_at = job.run_at or (now + job.delay if job.delay else now)
-    return JobData(
-        id=job.id,
-        queue_name=job.queue_name,
-        name=job.name,
-        payload=job.payload,
-        options=job.options,
-        state=JobState.DELAYED if due_at > now else JobState.WAITING,
-        priority=job.options.priority,
-        attempts_made=0,
-        stalled_count=0,
-        created_at=now,
-        run_at=due_at,
-    )
-
-
-def plain_handle(services: Services, job: JobData) -> Job[Any]:
-    """Return a handle on a job whose handler may be known here or not."""
+def plain_handle(services: Services, job: JobData | NewJob) -> Job[Any]:
+    """Return a handle on a job, or one added just now, whose handler may be known here or not."""
     handler = services.handlers.find(job.queue_name, job.name)
     return Job(services, job, None if handler is None else handler.decode_result)

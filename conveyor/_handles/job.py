@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import anyio
@@ -9,31 +10,40 @@ import anyio
 from conveyor._services import jobs
 from conveyor.codec import decode_json, encode_json, to_json
 from conveyor.model.durations import Duration, parse_duration
+from conveyor.model.job import NewJob, as_added
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from conveyor._services.services import Services
     from conveyor.model.job import Attempt, JobData, LogEntry, Progress
+    from conveyor.model.outcomes import Outcome
     from conveyor.model.states import JobState
 
 __all__ = ["Job"]
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
 
 
-class Job(Generic[R]):
+class Job(Generic[R_co]):
     """A job that was added, and what can be asked of it.
 
     `state`, `progress` and `data` are as of the last look: when it was added, or the last `refresh`, `result` or
     command on this handle.
     """
 
-    def __init__(self, services: Services, data: JobData, decode_result: Callable[[bytes], R] | None = None) -> None:
-        """Bind a handle; get one from ``add``, ``queue.get_job`` or ``app.jobs.get``."""
+    # One is made for each job that is added.
+    __slots__ = ("__weakref__", "_added_at", "_data", "_decode_result", "_services")
+
+    def __init__(
+        self, services: Services, data: JobData | NewJob, decode_result: Callable[[bytes], R_co] | None = None
+    ) -> None:
+        """Bind a handle on a job, or on one added just now; ``add``, ``queue.get_job`` and ``app.jobs.get`` do."""
         self._services = services
         self._data = data
         self._decode_result = decode_result
+        self._added_at = datetime.now(UTC)
 
     def __repr__(self) -> str:
         """Show what it is and where it stood at the last look."""
@@ -57,24 +67,27 @@ class Job(Generic[R]):
     @property
     def state(self) -> JobState:
         """Where it stood at the last look."""
-        return self._data.state
+        return self.data.state
 
     @property
     def progress(self) -> Progress | None:
         """How far it was at the last look."""
-        return self._data.progress
+        return self.data.progress
 
     @property
     def data(self) -> JobData:
         """Everything known of it at the last look."""
+        if isinstance(self._data, NewJob):
+            # Most of those who add never ask, so it is made for those who do.
+            self._data = as_added(self._data, self._added_at)
         return self._data
 
-    async def refresh(self) -> Job[R]:
+    async def refresh(self) -> Job[R_co]:
         """Look again, and return this handle. Raises JobNotFoundError where it was removed."""
         self._data = await jobs.get(self._services, self.id)
         return self
 
-    async def wait_until_finished(self, timeout: Duration | None = None) -> Job[R]:
+    async def wait_until_finished(self, timeout: Duration | None = None) -> Job[R_co]:
         """Wait until it has completed, failed or was cancelled, and return this handle.
 
         Raises:
@@ -86,8 +99,8 @@ class Job(Generic[R]):
             self._data = await jobs.wait(self._services, self.id)
         return self
 
-    async def result(self, timeout: Duration | None = None) -> R:
-        """Wait for it and return what its handler returned.
+    async def result(self: Job[T | Outcome], timeout: Duration | None = None) -> T:
+        """Wait for it and return what its handler returned; outcomes such as `Snooze` are no results.
 
         Raises:
             JobFailedError: it failed or was cancelled; the message says why.
@@ -95,13 +108,13 @@ class Job(Generic[R]):
             JobNotFoundError: it was removed.
         """
         await self.wait_until_finished(timeout)
-        jobs.raise_unless_completed(self._data)
-        return self._decoded_result()
+        jobs.raise_unless_completed(self.data)
+        return cast("T", self._decoded_result())
 
-    def _decoded_result(self) -> R:
-        result = self._data.result
+    def _decoded_result(self) -> R_co:
+        result = self.data.result
         if result is None:
-            return cast("R", None)
+            return cast("R_co", None)
         return decode_json(result) if self._decode_result is None else self._decode_result(result)
 
     async def cancel(self, reason: str = "cancelled by request") -> None:
@@ -142,4 +155,4 @@ class Job(Generic[R]):
 
     def to_json(self) -> dict[str, Any]:
         """Return everything known of it at the last look, as JSON-like values."""
-        return cast("dict[str, Any]", to_json(self._data))
+        return cast("dict[str, Any]", to_json(self.data))

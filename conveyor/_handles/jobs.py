@@ -8,13 +8,16 @@ from attrs import frozen
 
 from conveyor._handles.handler import plain_handle
 from conveyor._services import jobs
+from conveyor._services.bulk import change_matching
 from conveyor.model.queries import JobFilter
+from conveyor.model.states import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from conveyor._handles.job import Job
     from conveyor._services.services import Services
+    from conveyor.model.bulk import BulkReport
 
 __all__ = ["FoundJobs", "Jobs"]
 
@@ -28,7 +31,13 @@ class FoundJobs:
 
 
 class Jobs:
-    """Jobs of all queues, at ``app.jobs``."""
+    """Jobs of all queues, at ``app.jobs``.
+
+    ``cancel``, ``promote``, ``rerun`` and ``remove`` change all jobs that match when they are called, a chunk at a
+    time, and return what they did. Where a filter names no states, it means those in which the command is legal. A
+    job that moved on meanwhile is skipped, and so is what is added later. An error halfway, or a cancel, leaves
+    earlier chunks changed. `progress` is called after each chunk with the report so far.
+    """
 
     def __init__(self, services: Services) -> None:
         """Bind to an app."""
@@ -46,3 +55,25 @@ class Jobs:
     async def count(self, wanted: JobFilter | None = None) -> int:
         """Return how many jobs match, at most 100 000."""
         return await jobs.count(self._services, wanted or JobFilter())
+
+    async def cancel(
+        self,
+        wanted: JobFilter,
+        *,
+        reason: str = "cancelled by request",
+        progress: Callable[[BulkReport], None] | None = None,
+    ) -> BulkReport:
+        """End the jobs that match as cancelled; those that run lose their locks."""
+        return await change_matching(self._services, Command.CANCEL, wanted, reason=reason, progress=progress)
+
+    async def promote(self, wanted: JobFilter, *, progress: Callable[[BulkReport], None] | None = None) -> BulkReport:
+        """Run the delayed jobs that match now."""
+        return await change_matching(self._services, Command.PROMOTE, wanted, progress=progress)
+
+    async def rerun(self, wanted: JobFilter, *, progress: Callable[[BulkReport], None] | None = None) -> BulkReport:
+        """Run the settled jobs that match again, from their first attempt."""
+        return await change_matching(self._services, Command.RERUN, wanted, progress=progress)
+
+    async def remove(self, wanted: JobFilter, *, progress: Callable[[BulkReport], None] | None = None) -> BulkReport:
+        """Delete the jobs that match and do not run, with their history."""
+        return await change_matching(self._services, Command.REMOVE, wanted, progress=progress)

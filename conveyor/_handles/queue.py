@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
-from conveyor._handles.handler import JobHandler, as_added, plain_handle
+from conveyor._handles.handler import JobHandler, plain_handle
 from conveyor._handles.job import Job
 from conveyor._services import jobs, queues
 from conveyor._services.context import JobContext
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from conveyor._services.services import Services
+    from conveyor.codec import Upgrade
     from conveyor.model.durations import Duration
     from conveyor.model.job import NewJob
     from conveyor.model.options import JobKeywords, JobOptions, Placement
@@ -65,20 +66,38 @@ class Queue:
         """Whether both give their jobs the same defaults."""
         return (self.options, self.placement) == (other.options, other.placement)
 
-    def job(self, name: str | None = None, **options: Unpack[JobKeywords]) -> JobDecorator:
+    def job(
+        self,
+        name: str | None = None,
+        *,
+        upgrade: Upgrade | None = None,
+        forbid_unknown: bool = True,
+        **options: Unpack[JobKeywords],
+    ) -> JobDecorator:
         """Register a function as the handler of its jobs (named after it unless `name` is given).
 
         A sync function runs in a thread. The options are defaults for its jobs.
 
+        Args:
+            name: the name of its jobs.
+            upgrade: called with the version and the arguments (a dict, as JSON gives it) of a job added under a lower
+                `version` than that given here; returns the arguments that the function takes now.
+            forbid_unknown: refuse arguments that the function does not take. False ignores them, in jobs of newer
+                programs for example.
+            options: see `JobOptions`.
+
         Raises:
-            ConfigurationError: an option is wrong, the name is taken, or a parameter cannot be sent as JSON.
+            ConfigurationError: an option is wrong, the name is taken, or a parameter or the result cannot be sent as
+                JSON.
         """
         if callable(name):
             raise ConfigurationError("write @queue.job() with parentheses: its arguments are options")
         laid_over, placement = parse_job_keywords(options, self.options, self.placement)
 
         def decorate(function: Callable[..., Any], /) -> JobHandler[..., Any, ..., Any]:
-            handler = make_handler(self.name, name, function, laid_over, placement)
+            handler = make_handler(
+                self.name, name, function, laid_over, placement, upgrade=upgrade, forbid_unknown=forbid_unknown
+            )
             self._services.handlers.add(handler)
             return JobHandler(self._services, handler, function, laid_over, placement)
 
@@ -111,7 +130,7 @@ class Queue:
         """
         job = self.new(name, data, **options)
         await queues.add(self._services, job, connection)
-        return plain_handle(self._services, as_added(job))
+        return plain_handle(self._services, job)
 
     async def add_many(self, jobs: Sequence[NewJob], *, connection: object = None) -> list[Job[Any]]:
         """Add jobs made with `new`, all in one transaction, and return them in the same order.
@@ -119,7 +138,7 @@ class Queue:
         With a `connection`, that is the caller's own transaction: see `add`.
         """
         await queues.add_many(self._services, jobs, connection)
-        return [plain_handle(self._services, as_added(job)) for job in jobs]
+        return [plain_handle(self._services, job) for job in jobs]
 
     async def schedule(
         self,

@@ -6,8 +6,11 @@ A job is held from the fetch that locked it until the settle or release that gav
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
+
+import anyio
 
 from conveyor._runtime.wakeup import Wakeup
 from conveyor.model.locks import Lock, LockToken
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import JobData
     from conveyor.model.settlement import Settlement
 
-__all__ = ["Board", "Seat"]
+__all__ = ["Board", "RunListener", "Seat"]
 
 
 class Seat(Protocol):
@@ -44,34 +47,86 @@ class Seat(Protocol):
         ...
 
 
+class RunListener(Protocol):
+    """Hears of every run of a worker. It must return at once and raise nothing."""
+
+    def run_started(self, job: JobData, /) -> None:
+        """A run begins."""
+        ...
+
+    def run_ended(self, job: JobData, settlement: Settlement | None, /) -> None:
+        """A run is over; None: it was stopped before its end, and the job is handed back."""
+        ...
+
+
 class Board:
     """What a worker holds: see the module."""
 
-    def __init__(self, session_id: str, outbox: Outbox) -> None:
-        """Start empty, for one session."""
+    def __init__(
+        self,
+        session_id: str,
+        outbox: Outbox,
+        *,
+        most_starts: int | None = None,
+        listener: RunListener | None = None,
+    ) -> None:
+        """Start empty, for one session.
+
+        Args:
+            session_id: the worker's.
+            outbox: where what ends goes.
+            most_starts: how many runs to start in all; None: no end.
+            listener: told of every run.
+        """
         self.session_id = session_id
         self.outbox = outbox
         self.ready: deque[JobData] = deque()
         # By run, not by job: after a stall, this worker may run a job anew while its older run still unwinds.
         self.running: dict[tuple[str, LockToken | None], Seat] = {}
         self.idle: list[Seat] = []
+        # Of the ready ones that expire: until when, on the loop's clock, they may start.
+        self._start_before: dict[tuple[str, LockToken | None], float] = {}
         self.emptied = Wakeup()
         self.started_count = 0
+        self._most_starts = most_starts
+        self._listener = listener
+        # The last run that may start has ended.
+        self.finished = anyio.Event()
         self.is_closing = False
+        self.handed_back_count = 0
 
     @property
     def occupied(self) -> int:
         """How many jobs are ready or running."""
         return len(self.ready) + len(self.running)
 
-    def deliver(self, jobs: Sequence[JobData]) -> None:
-        """Put fetched jobs on the board and wake as many idle seats."""
-        if self.is_closing:
+    @property
+    def starts_left(self) -> float:
+        """How many more runs may start."""
+        return math.inf if self._most_starts is None else self._most_starts - self.started_count
+
+    def deliver(self, jobs: Sequence[JobData], asked_at: float) -> None:
+        """Put the jobs of a fetch that was asked for at this time on the board, and wake as many idle seats."""
+        if self.is_closing or self.starts_left <= 0:
             self.outbox.hand_back(jobs)
             return
+        for job in jobs:
+            if job.expires_at is not None and job.started_at is not None:
+                # The store's clock says how long; it counted from when the question arrived, which is later.
+                seconds = (job.expires_at - job.started_at).total_seconds()
+                self._start_before[job.id, job.token] = asked_at + seconds
         self.ready.extend(jobs)
         for _ in range(min(len(jobs), len(self.idle))):
             self.idle.pop().wake()
+
+    def take(self) -> JobData | None:
+        """Take the next job to start, and hand those back whose time to start went by on the way."""
+        while self.ready:
+            job = self.ready.popleft()
+            if job.expires_at is None or anyio.current_time() < self._start_before.pop((job.id, job.token), math.inf):
+                return job
+            self.outbox.hand_back((job,))
+        return None
 
     def is_running(self, job_id: str) -> bool:
         """Whether a seat runs this job."""
@@ -81,15 +136,26 @@ class Board:
         """Note that a seat runs a job."""
         self.running[job.id, job.token] = seat
         self.started_count += 1
+        if self._listener is not None:
+            self._listener.run_started(job)
+        # No checkpoint since it was taken: no other seat starts one too many.
+        if self._most_starts is not None and self.started_count >= self._most_starts:
+            self.hand_back_ready()
 
     def finish(self, job: JobData, settlement: Settlement) -> None:
         """Note that a run ended, and how."""
-        self._free(job)
+        self._free(job, settlement)
         self.outbox.add_settlement(settlement)
 
-    def abandon(self, job: JobData) -> None:
-        """Note that a run was stopped before its end; the job is handed back, if its lock still holds."""
-        self._free(job)
+    def abandon(self, job: JobData, *, is_stopping: bool) -> None:
+        """Note that a run was stopped before its end; the job is handed back, if its lock still holds.
+
+        Args:
+            job: the job.
+            is_stopping: because the worker stops, and not because of its lock.
+        """
+        self._free(job, None)
+        self.handed_back_count += is_stopping
         self.outbox.hand_back((job,))
 
     def lose(self, lock: Lock) -> None:
@@ -105,6 +171,7 @@ class Board:
         for job in self.ready:
             if job.id == lock.job_id and job.token == lock.token:
                 self.ready.remove(job)
+                self._start_before.pop(lock, None)
                 return
 
     def lose_all(self) -> None:
@@ -117,6 +184,7 @@ class Board:
         """Give up every job that has not been started."""
         self.outbox.hand_back(self.ready)
         self.ready.clear()
+        self._start_before.clear()
 
     def held_locks(self) -> list[Lock]:
         """Return the locks of everything held."""
@@ -125,7 +193,11 @@ class Board:
         held += [Lock(s.job.id, s.job.token) for s in seats if s.job is not None and s.job.token]
         return held + self.outbox.held_locks()
 
-    def _free(self, job: JobData) -> None:
+    def _free(self, job: JobData, settlement: Settlement | None) -> None:
         self.running.pop((job.id, job.token), None)
+        if self._listener is not None:
+            self._listener.run_ended(job, settlement)
         if not self.running:
             self.emptied.set()
+            if self.starts_left <= 0:
+                self.finished.set()

@@ -29,7 +29,7 @@ from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, S
 from conveyor.model.settlement import Settlement, settle, settle_completed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from conveyor._runtime.board import Board
     from conveyor._runtime.deadlines import Deadlines
@@ -76,18 +76,20 @@ class Executor:
         self._curves = curves
         self._thread_limiter = thread_limiter
         self._transactions = transactions
+        # By thread: the jobs whose handlers are in threads, also after their runs were given up.
+        self.threads: dict[int, JobData] = {}
         self._loop_thread = threading.get_ident()
-        self._loop_token = anyio.lowlevel.current_token()
+        self.loop_token = anyio.lowlevel.current_token()
 
     async def call(self, job: JobData, slot: Slot) -> object:
         """Find the handler, read its arguments, and call it inside the middleware."""
         handler = self._handlers.get(job)
-        args, kwargs = handler.arguments.decode(job.payload)
+        args, kwargs = handler.read(job)
         if handler.wants_context:
             args = (self._context(job, slot, handler), *args)
         if not self._middleware and handler.is_async:
             return await handler.function(*args, **kwargs)
-        call: Callable[[], Awaitable[object]] = partial(self._call_handler, handler, args, kwargs)
+        call: Callable[[], Awaitable[object]] = partial(self._call_handler, job, handler, args, kwargs)
         for middleware in reversed(self._middleware):
             call = partial(middleware.around_run, job, call)
         return await call()
@@ -102,12 +104,24 @@ class Executor:
             return Failed(exc)
         return value if isinstance(value, _OUTCOMES) else Completed(value)
 
-    async def _call_handler(self, handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    async def _call_handler(
+        self, job: JobData, handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
         if handler.is_async:
             return await handler.function(*args, **kwargs)
         return await anyio.to_thread.run_sync(
-            partial(handler.function, *args, **kwargs), abandon_on_cancel=True, limiter=self._thread_limiter
+            partial(self._call_in_thread, job, partial(handler.function, *args, **kwargs)),
+            abandon_on_cancel=True,
+            limiter=self._thread_limiter,
         )
+
+    def _call_in_thread(self, job: JobData, function: Callable[[], object]) -> object:
+        own = threading.get_ident()
+        self.threads[own] = job
+        try:
+            return function()
+        finally:
+            del self.threads[own]
 
     def _context(self, job: JobData, slot: Slot, handler: Handler) -> JobContext:
         run = slot.run_number
@@ -123,7 +137,7 @@ class Executor:
         if threading.get_ident() == self._loop_thread:
             report()
         else:
-            anyio.from_thread.run_sync(report, token=self._loop_token)
+            anyio.from_thread.run_sync(report, token=self.loop_token)
 
     def settlement(self, job: JobData, value: object) -> Settlement:
         """Turn what a handler returned into what the store is asked to do."""
@@ -170,6 +184,9 @@ class Slot:
         self.job: JobData | None = None
         self.run_number = 0
         self.transaction: RunTransaction | None = None
+        # What shows where its run is: see dumps.py. Kept once, so that a run costs nothing.
+        self.task: anyio.TaskInfo | None = None
+        self.coroutine: Coroutine[object, object, None] | None = None
         self._executor = executor
         self._board = executor.board
         self._scope: anyio.CancelScope | None = None
@@ -205,6 +222,11 @@ class Slot:
 
     async def run(self) -> None:
         """Run jobs until the board closes."""
+        self.task = anyio.get_current_task()
+        self.coroutine = self._run()
+        await self.coroutine
+
+    async def _run(self) -> None:
         board = self._board
         while not (board.is_closing and not board.ready):
             with anyio.CancelScope() as self._scope:
@@ -213,8 +235,9 @@ class Slot:
     async def _run_jobs(self, scope: anyio.CancelScope) -> None:
         board = self._board
         while True:
-            if board.ready:
-                await self._run_one(board.ready.popleft())
+            job = board.take()
+            if job is not None:
+                await self._run_one(job)
                 if scope.cancel_called:
                     return
             elif board.is_closing:
@@ -262,7 +285,7 @@ class Slot:
             self._board.finish(job, self.transaction.settlement)
         elif self._stop_reason is StopReason.LOCK_LOST:
             # Where trust ended and the lock did not, nobody else would ever give the job up: the session lives on.
-            self._board.abandon(job)
+            self._board.abandon(job, is_stopping=False)
         else:
             self._board.finish(job, self._executor.settlement(job, value))
 
@@ -297,7 +320,7 @@ class Slot:
                 self._end(job, None)
             case StopReason.SHUTDOWN | None:  # None: the whole program is being cancelled
                 self.job = None
-                self._board.abandon(job)
+                self._board.abandon(job, is_stopping=True)
 
     def _timed_out(self, job: JobData, cause: BaseException | None) -> Failed:
         error = TimeoutError(f"the run took longer than {job.options.timeout}")

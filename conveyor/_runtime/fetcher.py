@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from conveyor._runtime.board import Board
     from conveyor._runtime.session import Session
+    from conveyor._runtime.transient import Outage
     from conveyor._runtime.trust import Trust
     from conveyor.contracts.store import Store
     from conveyor.model.job import JobData
@@ -66,13 +67,16 @@ class Fetch:
 class Fetcher:
     """Decides what to fetch; the settler asks it for wants to send along."""
 
-    def __init__(self, store: Store, board: Board, session: Session, options: WorkerOptions, trust: Trust) -> None:
+    def __init__(
+        self, store: Store, board: Board, session: Session, options: WorkerOptions, *, trust: Trust, outage: Outage
+    ) -> None:
         """Bind to a board; queues are added later."""
         self._store = store
         self._session = session
         self._board = board
         self._options = options
         self._trust = trust
+        self._outage = outage
         self._queues: dict[str, _QueueState] = {}
         self._wakeup = Wakeup()
         self._last_number = 0
@@ -80,7 +84,9 @@ class Fetcher:
         self._under_way: set[int] = set()
         self._rate = _StartRate(board)
         self._is_held = False
+        self._waits_for_work = False
         self._delivered_at = 0.0
+        self._poll_at = anyio.current_time() + options.poll_interval.total_seconds()
         self._started_at_hand_back = -1
 
     @property
@@ -90,13 +96,18 @@ class Fetcher:
 
     @property
     def queue_names(self) -> Sequence[str]:
-        """The queues fetched from."""
-        return tuple(self._queues)
+        """The queues fetched from; none any more once the worker has started its last job."""
+        return tuple(self._queues) if self._board.starts_left > 0 else ()
 
     @property
     def is_under_way(self) -> bool:
         """Whether a fetch was asked for and is not answered yet."""
         return bool(self._under_way)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it fetches nothing but suspects."""
+        return self._is_held
 
     def add_queue(self, queue_name: str, weight: int = 1) -> None:
         """Fetch from a queue from now on."""
@@ -132,6 +143,7 @@ class Fetcher:
     async def run(self) -> None:
         """Fetch whatever the settler does not fetch along the way."""
         while True:
+            self._poll_if_due()
             fetch = self.begin()
             if fetch is not None:
                 await self._fetch(fetch)
@@ -139,8 +151,17 @@ class Fetcher:
             if self._board.ready:
                 await self._wakeup.wait(STALE_SECONDS)
                 self._hand_back_stale()
-            elif not await self._wakeup.wait(self._options.poll_interval.total_seconds()):
-                self.notice_work()
+            else:
+                self._waits_for_work = True
+                await self._wakeup.wait(self._poll_at - anyio.current_time())
+                self._waits_for_work = False
+
+    def _poll_if_due(self) -> None:
+        """Look everywhere once in a while: at fixed times, however often hints about other queues come between."""
+        now = anyio.current_time()
+        if now >= self._poll_at:
+            self._poll_at = now + self._options.poll_interval.total_seconds()
+            self.notice_work()
 
     def begin(self) -> Fetch | None:
         """Return what to fetch now, or None; whoever takes it must `deliver` or `give_up`."""
@@ -154,6 +175,11 @@ class Fetcher:
         if wants:
             await self._fetch(self._begin(wants))
 
+    async def fetch_one_of_each(self) -> bool:
+        """Ask every queue for one job, whatever hints say; return whether any had one."""
+        wants = [self._want(name, 1) for name in self.queue_names]
+        return bool(wants and await self._fetch(self._begin(wants)))
+
     def _begin(self, wants: Sequence[Want]) -> Fetch:
         self._last_number += 1
         hints = {want.queue_name: self._queues[want.queue_name].hints for want in wants}
@@ -164,7 +190,7 @@ class Fetcher:
 
     def deliver(self, fetch: Fetch, jobs: Sequence[JobData]) -> None:
         """Put what a fetch brought on the board, and learn from it."""
-        self.give_up(fetch)
+        self._forget(fetch)
         self._trust.extend(fetch.asked_at)
         self._learn_which_are_dry(fetch, jobs)
         now = anyio.current_time()
@@ -175,20 +201,35 @@ class Fetcher:
             self._board.outbox.hand_back(jobs)
         elif jobs:
             self._delivered_at = now
-            self._board.deliver(jobs)
+            self._board.deliver(jobs, fetch.asked_at)
+        has_spare = self._board.occupied > self._options.concurrency
+        if len(jobs) < fetch.size or (has_spare and self._waits_for_work):
+            self._look_again()
 
     def give_up(self, fetch: Fetch) -> None:
         """Note that a fetch is over; what it locked without an answer, reconciling gives back."""
+        self._forget(fetch)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Wake the loop after a fetch that somebody else began: a settler asks only once.
+
+        There may be room left for what other queues have, or jobs beyond the slots that must go back in time.
+        """
+        self._wakeup.set()
+
+    def _forget(self, fetch: Fetch) -> None:
         self._in_flight -= fetch.size
         self._under_way.discard(fetch.number)
 
-    async def _fetch(self, fetch: Fetch) -> None:
+    async def _fetch(self, fetch: Fetch) -> Sequence[JobData]:
         try:
             jobs = await self._ask(fetch)
         except BaseException:
             self.give_up(fetch)
             raise
         self.deliver(fetch, jobs)
+        return jobs
 
     async def _ask(self, fetch: Fetch) -> Sequence[JobData]:
         refusals = 0
@@ -199,6 +240,7 @@ class Fetcher:
                         fetch.wants, self._board.session_id, self._options.lock_duration, fetch_number=fetch.number
                     ),
                     "fetch jobs",
+                    self._outage,
                 )
             except StoreError:
                 if self._session.is_closed:
@@ -210,7 +252,10 @@ class Fetcher:
                     raise
 
     def _demand(self) -> int:
-        return self._options.concurrency + self._prefetch() - self._board.occupied - self._in_flight
+        room = self._options.concurrency + self._prefetch() - self._board.occupied - self._in_flight
+        if self._options.max_jobs is None:
+            return room
+        return min(room, self._options.max_jobs - self._board.started_count - len(self._board.ready) - self._in_flight)
 
     def _prefetch(self) -> int:
         if self._board.started_count == self._started_at_hand_back:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.board import Board
     from conveyor._runtime.fetcher import Fetcher
     from conveyor._runtime.session import Session
+    from conveyor._runtime.transient import Outage
     from conveyor._runtime.trust import Trust
     from conveyor._runtime.watchdog import Watchdog
     from conveyor.contracts.store import Store
@@ -26,6 +27,7 @@ logger: Final = logging.getLogger("conveyor.worker")
 
 # How much sooner than usual to try again after a renewal failed.
 HURRY: Final = 10
+LONGEST_HURRY_SECONDS: Final = 2.0
 
 
 class LockRenewer:
@@ -41,10 +43,13 @@ class LockRenewer:
         trust: Trust,
         fetcher: Fetcher,
         watchdog: Watchdog,
+        outage: Outage,
     ) -> None:
         """Bind to a board and its session."""
         self._fetcher = fetcher
         self._watchdog = watchdog
+        self._outage = outage
+        self._has_stopped = False
         self._store = store
         self._board = board
         self._session = session
@@ -62,10 +67,16 @@ class LockRenewer:
         async with anyio.create_task_group() as tasks:
             # A task of its own: a renewal may hang inside the store, where no timeout reaches it.
             tasks.start_soon(self._watch_trust, name="conveyor trust")
-            wait_seconds = self._interval_seconds
-            while True:
-                await self._check.wait(wait_seconds)
-                wait_seconds = await self._renew()
+            try:
+                await self._keep_renewing()
+            finally:
+                self._outage.forget(self)
+
+    async def _keep_renewing(self) -> None:
+        wait_seconds = self._interval_seconds
+        while True:
+            await self._check.wait(wait_seconds)
+            wait_seconds = await self._renew()
 
     async def _watch_trust(self) -> None:
         while True:
@@ -86,10 +97,12 @@ class LockRenewer:
         try:
             await self._renew_once()
         except StoreUnavailableError as exc:
-            logger.warning("could not renew locks, trying again: %s", exc)
-            return self._interval_seconds / HURRY
+            self._outage.note_failure(self, "renew locks", exc)
+            return min(self._interval_seconds / HURRY, LONGEST_HURRY_SECONDS)
+        self._outage.note_success(self)
         self._trust.extend(asked_at)
-        return self._interval_seconds
+        # Counted from the question, as trust is: an answer that took long leaves little of it.
+        return max(0.0, asked_at + self._interval_seconds - anyio.current_time())
 
     async def _renew_once(self) -> None:
         held = self._board.held_locks()
@@ -117,6 +130,11 @@ class LockRenewer:
             logger.warning("%d jobs of a fetch whose answer was lost wait again", len(report.released))
 
     def _stop_unless_trusted(self) -> None:
-        if self._trust.seconds_left <= 0 and self._board.occupied:
-            logger.error("the locks of %d jobs can no longer be trusted; stopping them", self._board.occupied)
+        if self._trust.seconds_left > 0:
+            self._has_stopped = False
+        elif self._board.occupied:
+            if not self._has_stopped:
+                # A handler that takes its time to stop is told again, its operator is not.
+                logger.error("the locks of %d jobs can no longer be trusted; stopping them", self._board.occupied)
+            self._has_stopped = True
             self._board.lose_all()

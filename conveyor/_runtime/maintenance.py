@@ -1,37 +1,36 @@
-"""Maintenance of a worker's queues: two loops, each calling one pass.
+"""Maintenance of a worker's queues: three loops, each calling its passes.
 
 Promotion sleeps until the next delayed job is due and is woken when a job is put off; stall detection,
-and expiry with it, looks at an interval. Where the store cannot be reached, both just look again later:
-nothing is lost by being late.
+and expiry with it, looks at an interval, and retention at another. Where the store cannot be reached, all
+just look again later: nothing is lost by being late.
 """
 
 from __future__ import annotations
 
-import logging
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from conveyor._runtime.transient import until_available
 from conveyor._runtime.wakeup import Wakeup
 from conveyor._services.maintenance.expire import expire_jobs
 from conveyor._services.maintenance.promote import promote_due_jobs
 from conveyor._services.maintenance.reclaim import reclaim_stalled_jobs
-from conveyor.errors import StoreUnavailableError
+from conveyor._services.maintenance.retain import remove_outdated_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from conveyor._runtime.transient import Outage
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.store import Store
     from conveyor.model.options import WorkerOptions
+    from conveyor.model.retention import Retention
 
-__all__ = ["Promoter", "StallDetector"]
+__all__ = ["Promoter", "Retainer", "StallDetector"]
 
-logger: Final = logging.getLogger("conveyor.maintenance")
-
-RETRY_SECONDS: Final = 1.0
 # The wall clock may be set, the event loop's clock is not; waking early costs one query more.
 LONGEST_SLEEP_SECONDS: Final = 60.0
 
@@ -40,7 +39,13 @@ class Promoter:
     """Makes delayed jobs wait when their time comes."""
 
     def __init__(
-        self, store: Store, queue_names: Callable[[], Sequence[str]], clock: Clock, options: WorkerOptions
+        self,
+        store: Store,
+        queue_names: Callable[[], Sequence[str]],
+        clock: Clock,
+        options: WorkerOptions,
+        *,
+        outage: Outage,
     ) -> None:
         """Bind to a store and the queues this worker serves."""
         self._store = store
@@ -48,6 +53,7 @@ class Promoter:
         self._longest_sleep_seconds = min(options.poll_interval.total_seconds(), LONGEST_SLEEP_SECONDS)
         self._queue_names = queue_names
         self._clock = clock
+        self._outage = outage
         self._wakeup = Wakeup()
 
     def look_again(self) -> None:
@@ -60,11 +66,9 @@ class Promoter:
             await self._wakeup.wait(await self._promote())
 
     async def _promote(self) -> float:
-        try:
-            due_at = await promote_due_jobs(self._store, self._queue_names())
-        except StoreUnavailableError as exc:
-            logger.warning("could not promote delayed jobs, trying again: %s", exc)
-            return RETRY_SECONDS
+        due_at = await until_available(
+            lambda: promote_due_jobs(self._store, self._queue_names()), "promote delayed jobs", self._outage
+        )
         return self._seconds_until(due_at)
 
     def _seconds_until(self, due_at: datetime | None) -> float:
@@ -77,19 +81,53 @@ class Promoter:
 class StallDetector:
     """Finds the jobs of workers that died, and those that had not started in time."""
 
-    def __init__(self, store: Store, options: WorkerOptions) -> None:
+    def __init__(self, store: Store, options: WorkerOptions, *, outage: Outage) -> None:
         """Bind to a store."""
+        self._outage = outage
         self._store = store
         self._options = options
 
     async def run(self) -> None:
         """Look for ever, at the worker's interval, spread so that many workers do not look at once."""
         while True:
-            try:
-                await reclaim_stalled_jobs(self._store, self._options.max_stalled)
-                # After it: a job that a dead worker held may have expired meanwhile.
-                await expire_jobs(self._store)
-            except StoreUnavailableError as exc:
-                logger.warning("could not look for stalled and expired jobs, trying again: %s", exc)
-            seconds = self._options.stalled_interval.total_seconds()
-            await anyio.sleep(seconds * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, no secret
+            await until_available(self._look, "look for stalled and expired jobs", self._outage)
+            await _sleep_about(self._options.stalled_interval)
+
+    async def _look(self) -> None:
+        await reclaim_stalled_jobs(self._store, self._options.max_stalled)
+        # After it: a job that a dead worker held may have expired meanwhile.
+        await expire_jobs(self._store)
+
+
+class Retainer:
+    """Removes the settled jobs of a worker's queues that are to be kept no longer."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue_names: Sequence[str],
+        retention: Retention,
+        options: WorkerOptions,
+        *,
+        outage: Outage,
+    ) -> None:
+        """Bind to a store and the queues this worker serves."""
+        self._store = store
+        self._queue_names = queue_names
+        self._retention = retention
+        self._outage = outage
+        self._options = options
+
+    async def run(self) -> None:
+        """Look for ever, at the worker's interval, spread so that many workers do not look at once."""
+        while True:
+            await until_available(
+                lambda: remove_outdated_jobs(self._store, self._queue_names, self._retention),
+                "remove outdated jobs",
+                self._outage,
+            )
+            await _sleep_about(self._options.retention_interval)
+
+
+async def _sleep_about(interval: timedelta) -> None:
+    await anyio.sleep(interval.total_seconds() * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, no secret

@@ -30,12 +30,14 @@ class Outbox:
         self._hand_backs: list[Lock] = []
         self._logs: list[LogEntry] = []
         self._progress: dict[Lock, ProgressReport] = {}
+        self._logs_in_flight: list[LogEntry] = []
+        self._progress_in_flight: dict[Lock, ProgressReport] = {}
         self._settler_wakeup = settler_wakeup
 
     @property
     def has_reports(self) -> bool:
         """Whether logs or progress wait to be written."""
-        return bool(self._logs or self._progress)
+        return bool(self._logs or self._progress or self._logs_in_flight or self._progress_in_flight)
 
     @property
     def has_settlements(self) -> bool:
@@ -63,10 +65,15 @@ class Outbox:
         self._settler_wakeup.set()
 
     def take_reports(self) -> tuple[list[LogEntry], list[ProgressReport]]:
-        """Take the lines and progress to write."""
-        logs, self._logs = self._logs, []
-        progress, self._progress = list(self._progress.values()), {}
-        return logs, progress
+        """Take the lines and progress to write; they stay here until `confirm_reports`."""
+        self._logs_in_flight += self._logs
+        self._progress_in_flight |= self._progress
+        self._logs, self._progress = [], {}
+        return self._logs_in_flight, list(self._progress_in_flight.values())
+
+    def confirm_reports(self) -> None:
+        """Note that what was taken has been written."""
+        self._logs_in_flight, self._progress_in_flight = [], {}
 
     def take_reports_of(self, lock: Lock) -> tuple[list[LogEntry], ProgressReport | None]:
         """Take the lines and progress of one run, to be written in its transaction."""

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from conveyor._runtime.wakeup import Wakeup
-from conveyor.errors import ConfigurationError, JobNotFoundError, StoreUnavailableError
+from conveyor.errors import ConfigurationError, JobNotFoundError, StoreError, StoreUnavailableError
 from conveyor.model.events import Notification, NotificationKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conveyor._runtime.transient import Outage
     from conveyor.contracts.store import Store
     from conveyor.model.job import JobData
 
 __all__ = ["ResultWaiters"]
-
-logger: Final = logging.getLogger("conveyor.app")
 
 # How often to look in spite of hearing nothing.
 POLL_SECONDS: Final = 1.0
@@ -30,14 +30,16 @@ class _Waiter:
     def __init__(self) -> None:
         self.event = anyio.Event()
         self.job: JobData | None = None
+        self.error: StoreError | None = None
 
 
 class ResultWaiters:
     """Waits on behalf of many; nobody waits: no query."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, outage: Outage) -> None:
         """Bind to a store."""
         self._store = store
+        self._outage = outage
         self._waiters: dict[str, list[_Waiter]] = {}
         self._wakeup = Wakeup()
         self._is_closed = False
@@ -52,6 +54,7 @@ class ResultWaiters:
 
         Raises:
             JobNotFoundError: there is no such job, or it was removed meanwhile.
+            StoreError: the store refuses to be read, in a way that does not pass by itself.
         """
         waiter = _Waiter()
         self._waiters.setdefault(job_id, []).append(waiter)
@@ -62,6 +65,8 @@ class ResultWaiters:
             self._forget(job_id, waiter)
         if self._is_closed:
             raise ConfigurationError(f"the app was closed while job {job_id!r} was waited for; the job goes on")
+        if waiter.error is not None:
+            raise waiter.error
         if waiter.job is None:
             raise JobNotFoundError(job_id)
         return waiter.job
@@ -84,7 +89,9 @@ class ResultWaiters:
             try:
                 await self._serve()
             except StoreUnavailableError as exc:
-                logger.warning("could not look for results, trying again: %s", exc)
+                self._outage.note_failure(self, "look for results", exc)
+            else:
+                self._outage.note_success(self)
             if len(self._waiters) >= MANY:
                 # A hint does not say which job ended, so each look reads for everyone who waits: with many of
                 # them, looking takes a tenth of the time at most.
@@ -96,7 +103,14 @@ class ResultWaiters:
         asking = {job_id: tuple(waiters) for job_id, waiters in self._waiters.items()}
         if not asking:
             return
-        jobs = await self._store.jobs.find_jobs(list(asking))
+        try:
+            jobs = await self._store.jobs.find_jobs(list(asking))
+        except StoreUnavailableError:
+            raise
+        except StoreError as exc:
+            # It concerns those who wait, not the app: they may go without, and the app may do something else.
+            _tell_all(asking, exc)
+            return
         for job_id, waiters in asking.items():
             job = jobs.get(job_id)
             if job is None or job.state.is_settled:
@@ -109,3 +123,12 @@ class ResultWaiters:
         waiters.remove(waiter)
         if not waiters:
             del self._waiters[job_id]
+        if not self._waiters:
+            self._outage.forget(self)
+
+
+def _tell_all(asking: Mapping[str, Sequence[_Waiter]], error: StoreError) -> None:
+    for waiters in asking.values():
+        for waiter in waiters:
+            waiter.error = error
+            waiter.event.set()

@@ -10,6 +10,7 @@ from conveyor._runtime.transient import until_available
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from conveyor._runtime.transient import Outage
     from conveyor.contracts.store import Store
     from conveyor.model.sessions import SessionInfo
 
@@ -21,12 +22,13 @@ logger: Final = logging.getLogger("conveyor.worker")
 class Session:
     """One worker's session in the store."""
 
-    def __init__(self, store: Store, info: SessionInfo, lock_duration: timedelta) -> None:
+    def __init__(self, store: Store, info: SessionInfo, lock_duration: timedelta, outage: Outage) -> None:
         """Describe a session that is not open yet."""
         self.info = info
         self._store = store
         self._is_closed = False
         self._lock_duration = lock_duration
+        self._outage = outage
 
     @property
     def is_closed(self) -> bool:
@@ -35,7 +37,9 @@ class Session:
 
     async def open(self) -> None:
         """Make the session known to the store."""
-        await until_available(lambda: self._store.sessions.open(self.info, self._lock_duration), "open a session")
+        await until_available(
+            lambda: self._store.sessions.open(self.info, self._lock_duration), "open a session", self._outage
+        )
 
     async def renew(self) -> None:
         """Keep the session, which holds no job; open it again where it was cleared away as dead."""
@@ -46,7 +50,7 @@ class Session:
     async def is_reopened(self) -> bool:
         """Open the session again if the store lost it; return whether it had."""
         is_known = await until_available(
-            lambda: self._store.sessions.renew(self.info.id, self._lock_duration), "renew the session"
+            lambda: self._store.sessions.renew(self.info.id, self._lock_duration), "renew the session", self._outage
         )
         if not is_known and not self._is_closed:
             await self.open()
@@ -55,4 +59,4 @@ class Session:
     async def close(self) -> None:
         """End the session; what it still holds waits again. It is not opened again after that."""
         self._is_closed = True
-        await until_available(lambda: self._store.sessions.close(self.info.id), "close the session")
+        await until_available(lambda: self._store.sessions.close(self.info.id), "close the session", self._outage)

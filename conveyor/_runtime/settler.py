@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from conveyor._runtime.board import Board
     from conveyor._runtime.fetcher import Fetcher
+    from conveyor._runtime.transient import Outage
     from conveyor._runtime.wakeup import Wakeup
     from conveyor.contracts.store import Store
     from conveyor.model.options import WorkerOptions
@@ -34,7 +35,9 @@ logger: Final = logging.getLogger("conveyor.worker")
 class Settler:
     """Empties the board's outboxes into the store."""
 
-    def __init__(self, store: Store, board: Board, fetcher: Fetcher, options: WorkerOptions, wakeup: Wakeup) -> None:
+    def __init__(
+        self, store: Store, board: Board, fetcher: Fetcher, options: WorkerOptions, *, wakeup: Wakeup, outage: Outage
+    ) -> None:
         """Bind to a board and the fetcher that sends its wants along."""
         self._store = store
         self._board = board
@@ -42,6 +45,7 @@ class Settler:
         self._fetcher = fetcher
         self._options = options
         self._wakeup = wakeup
+        self._outage = outage
         # The last flush of a stopping worker must not overtake one that is under way.
         self._one_at_a_time = anyio.Lock(fast_acquire=True)
 
@@ -63,19 +67,22 @@ class Settler:
 
     async def _flush(self) -> None:
         outbox = self._outbox
-        while outbox.has_reports:
-            await self._write_reports()
         # Hand-backs first: the fetch that goes with the settlements may then bring those jobs, which are next.
         if locks := outbox.take_hand_backs():
-            await until_available(lambda: self._store.jobs.release_locks(locks), "hand jobs back")
+            await until_available(lambda: self._store.jobs.release_locks(locks), "hand jobs back", self._outage)
             outbox.confirm_released(locks)
+            self._fetcher.notice_work()
+        while outbox.has_reports:
+            await self._write_reports()
+        # No checkpoint since: a run that has ended meanwhile may have left reports, too.
         if outbox.has_settlements:
             await self._settle()
 
     async def _write_reports(self) -> None:
         logs, progress = self._outbox.take_reports()
-        await _each_if_not_all(self._store.jobs.set_progress, progress, "store progress")
-        await _each_if_not_all(self._store.jobs.append_logs, logs, "store logs")
+        await _each_if_not_all(self._store.jobs.set_progress, progress, "store progress", self._outage)
+        await _each_if_not_all(self._store.jobs.append_logs, logs, "store logs", self._outage)
+        self._outbox.confirm_reports()
 
     async def _settle(self) -> None:
         settlements = self._outbox.take_settlements()
@@ -93,6 +100,7 @@ class Settler:
                         fetch_number=fetch.number,
                     ),
                     "settle jobs",
+                    self._outage,
                 )
         except Exception as exc:  # noqa: BLE001 - one settlement that cannot be written must not take others with it
             if fetch is not None:
@@ -109,31 +117,45 @@ class Settler:
         _tell_refusals(report)
 
     async def _settle_all(self, settlements: Sequence[Settlement]) -> SettleReport:
-        return await until_available(lambda: self._store.jobs.settle_jobs(settlements), "settle jobs")
+        return await until_available(lambda: self._store.jobs.settle_jobs(settlements), "settle jobs", self._outage)
 
     async def _settle_one_by_one(self, settlements: Sequence[Settlement], cause: Exception) -> None:
-        """Save what can be saved of a batch the store refused as a whole; the rest is given back and run again."""
+        """Save what can be saved of a batch the store refused as a whole; the rest is given back and run again.
+
+        Raises:
+            StoreError: it is not about one settlement, the store refuses everything: nothing more is given back.
+        """
         logger.error("the store refused a batch of %d settlements: %s", len(settlements), cause)
         for settlement in settlements:
             try:
                 _tell_refusals(await self._settle_all([settlement]))
             except Exception:
+                await self._check_store()
                 logger.exception("job %s cannot be settled; it will be run again", settlement.job_id)
         self._outbox.confirm_settled()
 
+    async def _check_store(self) -> None:
+        """Ask for something simple. A store that is damaged, or has another schema, refuses that as well."""
+        session_id, lock_duration = self._board.session_id, self._options.lock_duration
+        await until_available(
+            lambda: self._store.sessions.renew(session_id, lock_duration), "renew the session", self._outage
+        )
 
-async def _each_if_not_all(write: Callable[[Sequence[T]], Awaitable[object]], reports: list[T], what: str) -> None:
+
+async def _each_if_not_all(
+    write: Callable[[Sequence[T]], Awaitable[object]], reports: list[T], what: str, outage: Outage
+) -> None:
     """Write reports together; where the store refuses them, one by one, and drop what it does not take."""
     if not reports:
         return
     try:
-        await until_available(lambda: write(reports), what)
+        await until_available(lambda: write(reports), what, outage)
     except Exception:
         if len(reports) == 1:
             logger.exception("could not %s: it is dropped", what)
             return
         for report in reports:
-            await _each_if_not_all(write, [report], what)
+            await _each_if_not_all(write, [report], what, outage)
 
 
 def _tell_refusals(report: SettleReport) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from typing import TYPE_CHECKING, Final
@@ -15,15 +14,19 @@ if TYPE_CHECKING:
 
 __all__ = ["INTERRUPTED", "watch_signals"]
 
-logger: Final = logging.getLogger("conveyor.worker")
-
 INTERRUPTED: Final = 130
 
 
 async def watch_signals(
-    stop: Callable[[], None], cancel: Callable[[], None], *, task_status: anyio.abc.TaskStatus[None]
+    stop: Callable[[str], None], cancel: Callable[[str], None], *, task_status: anyio.abc.TaskStatus[None]
 ) -> None:
-    """Listen for SIGINT and SIGTERM until cancelled. Works in the main thread only."""
+    """Listen for SIGINT and SIGTERM until cancelled. Works in the main thread only.
+
+    Args:
+        stop: called with the name of the first signal.
+        cancel: called with the name of the second.
+        task_status: told once signals are caught.
+    """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         count = 0
@@ -31,10 +34,8 @@ async def watch_signals(
             count += 1
             name = signal.Signals(received).name
             if count == 1:
-                logger.info("%s: stopping; running jobs may end. Once more cancels them", name)
-                stop()
+                stop(name)
             elif count == 2:
-                logger.warning("%s again: cancelling; running jobs are handed back. Once more exits at once", name)
-                cancel()
+                cancel(name)
             else:
                 os._exit(INTERRUPTED)

@@ -6,6 +6,8 @@
     └─ worker (any number)  opened by `async with app.worker():`, drawn in worker.py
 
 Each line is a task, or a task group, inside the one above it; leaving a block ends everything below it first.
+With ``app.open_in(...)`` and ``app.sync_producer()`` one task of the host, or of a thread, has all of it open: see
+hosting.py.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from attrs import define
+from attrs import define, field
 
 from conveyor._runtime.event_bus import EventBus
 from conveyor._runtime.lifecycle import lone_exceptions, open_strategy
 from conveyor._runtime.result_waiters import ResultWaiters
+from conveyor._runtime.transient import Outage
 from conveyor._runtime.worker import Equipment, Worker
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.runtime import WorkerHost
@@ -27,10 +30,12 @@ from conveyor.contracts.store import Store
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from conveyor._runtime.board import RunListener
     from conveyor._services.injector import Registry
     from conveyor._services.services import Services
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.model.options import WorkerOptions
+    from conveyor.model.retention import Retention
 
 __all__ = ["Supervisor"]
 
@@ -49,7 +54,9 @@ class Supervisor:
     registry: Registry
     open_store: Callable[[], AbstractAsyncContextManager[Store]]
     job_queue: JobQueueStrategy
+    retention: Retention
     event_bus: EventBus | None = None
+    outage: Outage = field(factory=Outage)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -60,7 +67,7 @@ class Supervisor:
             job_queue = await stack.enter_async_context(open_strategy(self.job_queue, self.registry, "job queue"))
             tasks = await stack.enter_async_context(anyio.create_task_group())
             self.event_bus = EventBus(store.notifier)
-            waiters = ResultWaiters(store)
+            waiters = ResultWaiters(store, self.outage)
             self.event_bus.add_listener(waiters.notify)
             await tasks.start(self.event_bus.run, name="conveyor event bus")
             tasks.start_soon(waiters.run, name="conveyor result waiters")
@@ -73,16 +80,25 @@ class Supervisor:
             tasks.cancel_scope.cancel()
 
     @asynccontextmanager
-    async def open_worker(self, weights: Mapping[str, int], options: WorkerOptions) -> AsyncIterator[Worker]:
+    async def open_worker(
+        self, weights: Mapping[str, int], options: WorkerOptions, listener: RunListener | None = None
+    ) -> AsyncIterator[Worker]:
         """Run a worker for as long as the context lasts; leaving it in peace stops the worker gracefully."""
         services = self.services
         job_queue, store = services.job_queue, services.store
         event_bus = self.event_bus or EventBus(None)
         equipment = Equipment(
-            store, services.handlers, services.middleware, services.curves, event_bus, self.registry.get(Clock)
+            store,
+            services.handlers,
+            services.middleware,
+            services.curves,
+            event_bus,
+            self.registry.get(Clock),
+            self.retention,
+            self.outage,
         )
         async with lone_exceptions(), anyio.create_task_group() as tasks:
-            worker = Worker(equipment, weights, options)
+            worker = Worker(equipment, weights, options, listener)
             await tasks.start(worker.run, name="conveyor worker")
             # A strategy asks for the host first thing as it starts or stops a queue.
             self.registry.provide(WorkerHost, worker)

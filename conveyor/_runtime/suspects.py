@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from conveyor._runtime.board import Board
     from conveyor._runtime.fetcher import Fetcher
+    from conveyor._runtime.transient import Outage
     from conveyor.contracts.store import Store
     from conveyor.model.options import WorkerOptions
 
@@ -35,11 +36,12 @@ LOOK_AGAIN_SECONDS: Final = 1.0
 class Suspects:
     """Makes room for suspects, and fetches them."""
 
-    def __init__(self, store: Store, board: Board, fetcher: Fetcher, options: WorkerOptions) -> None:
+    def __init__(self, store: Store, board: Board, fetcher: Fetcher, options: WorkerOptions, *, outage: Outage) -> None:
         """Bind to a board and the fetcher that is held meanwhile."""
         self._store = store
         self._board = board
         self._fetcher = fetcher
+        self._outage = outage
         # Hints may be lost, so it waits for one no longer than an idle fetcher does.
         self._poll_seconds = options.poll_interval.total_seconds()
         self._wakeup = Wakeup()
@@ -92,4 +94,6 @@ class Suspects:
         names = self._fetcher.queue_names
         if not names:
             return ()
-        return await until_available(lambda: self._store.jobs.get_suspect_queues(names), "look for suspects")
+        return await until_available(
+            lambda: self._store.jobs.get_suspect_queues(names), "look for suspects", self._outage
+        )

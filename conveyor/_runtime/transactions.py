@@ -19,7 +19,7 @@ from attrs import frozen
 
 from conveyor._runtime.transient import until_available
 from conveyor.codec import encode_json
-from conveyor.errors import CapabilityError, ConfigurationError, PayloadError, StoreUnavailableError
+from conveyor.errors import CapabilityError, ConfigurationError, PayloadError, StoreError, StoreUnavailableError
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.outcomes import Completed, Failed
 from conveyor.model.settlement import settle_completed
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conveyor._runtime.outbox import Outbox
+    from conveyor._runtime.transient import Outage
     from conveyor.contracts.store import OpenTransaction, Store, TransactionConnection
     from conveyor.model.job import JobData, LogEntry, ProgressReport
     from conveyor.model.settlement import Settlement
@@ -50,11 +51,13 @@ class TransactionOpener:
         store: where they take place.
         longest: after so long a transaction is rolled back.
         finish_flush: waits until no report is on its way to the store.
+        outage: told where one cannot begin.
     """
 
     store: Store
     longest: timedelta
     finish_flush: Callable[[], Awaitable[None]]
+    outage: Outage
 
 
 class _State(Enum):
@@ -175,7 +178,7 @@ class RunTransaction:
             # What the settler has in hand would come after the commit otherwise, and be refused.
             await self._opener.finish_flush()
         return await until_available(
-            lambda: transactions.begin(self._lock, self._opener.longest), "begin a transaction"
+            lambda: transactions.begin(self._lock, self._opener.longest), "begin a transaction", self._opener.outage
         )
 
     async def _commit(self, transaction: OpenTransaction) -> None:
@@ -192,8 +195,13 @@ class RunTransaction:
     async def _roll_back(self, transaction: OpenTransaction) -> None:
         if self.settlement is not None:
             return
-        with anyio.move_on_after(ENDING_SECONDS, shield=True) as in_time:
-            await transaction.roll_back()
+        try:
+            with anyio.move_on_after(ENDING_SECONDS, shield=True) as in_time:
+                await transaction.roll_back()
+        except StoreError as exc:
+            # What ended the block is what counts: it may be a cancellation. The store undoes by itself what stays open.
+            logger.error("the transaction of job %s was not rolled back: %s", self._job.id, exc)  # noqa: TRY400 - said
+            return
         if in_time.cancelled_caught:
             logger.error("the transaction of job %s was not rolled back in time", self._job.id)
 

@@ -1,8 +1,9 @@
 """The worker: a session, its loops, and the slots that run jobs; started, stopped and handed back in order.
 
     worker
-    ├─ lock renewer, stall detector, promoter, deadlines, fetcher, suspects, settler    until everything is written
-    └─ slots, one per job at once                                                       until the last job ends
+    ├─ lock renewer, stall detector, retainer, promoter,
+    │  deadlines, fetcher, suspects, settler                 until everything is written
+    └─ slots, one per job at once                            until the last job ends
 
 Stopping: fetch no more; hand back what was not started; let running jobs end, for as long as the grace lasts;
 cancel the rest and hand it back; write every outcome; close the session. A cancelled program skips the grace.
@@ -23,11 +24,12 @@ import sniffio
 from attrs import define
 
 from conveyor._runtime.board import Board
+from conveyor._runtime.burst import Burst
 from conveyor._runtime.deadlines import Deadlines
 from conveyor._runtime.executor import Executor, Slot, StopReason
 from conveyor._runtime.fetcher import Fetcher
 from conveyor._runtime.lock_renewer import LockRenewer
-from conveyor._runtime.maintenance import Promoter, StallDetector
+from conveyor._runtime.maintenance import Promoter, Retainer, StallDetector
 from conveyor._runtime.outbox import Outbox
 from conveyor._runtime.session import Session
 from conveyor._runtime.settler import Settler
@@ -43,13 +45,17 @@ from conveyor.model.sessions import SessionInfo
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from conveyor._runtime.board import RunListener
     from conveyor._runtime.event_bus import EventBus
+    from conveyor._runtime.transient import Outage
     from conveyor._services.handlers import HandlerRegistry
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.runtime import ProcessJob
     from conveyor.contracts.store import Store
+    from conveyor.model.job import JobData
     from conveyor.model.options import WorkerOptions
+    from conveyor.model.retention import Retention
     from conveyor.model.retry import Curve
 
 __all__ = ["Equipment", "Worker"]
@@ -70,25 +76,35 @@ class Equipment:
     curves: Mapping[str, Curve]
     event_bus: EventBus
     clock: Clock
+    retention: Retention
+    outage: Outage
 
 
 class Worker:
     """Fetches and runs jobs of some queues. It is a `WorkerHost` for the job queue strategy."""
 
-    def __init__(self, equipment: Equipment, weights: Mapping[str, int], options: WorkerOptions) -> None:
+    def __init__(
+        self,
+        equipment: Equipment,
+        weights: Mapping[str, int],
+        options: WorkerOptions,
+        listener: RunListener | None = None,
+    ) -> None:
         """Bind to the app; nothing is opened yet. Must be called inside the event loop."""
         self._equipment = equipment
         self._weights = weights
         self._options = options
-        store = equipment.store
-        self._session = Session(store, _describe_session(weights), options.lock_duration)
+        store, outage = equipment.store, equipment.outage
+        self._session = Session(store, _describe_session(weights), options.lock_duration, outage)
         settler_wakeup = Wakeup()
         self._trust = Trust(options.lock_duration)
-        self._board = Board(self._session.info.id, Outbox(settler_wakeup))
+        self._board = Board(
+            self._session.info.id, Outbox(settler_wakeup), most_starts=options.max_jobs, listener=listener
+        )
         self._deadlines = Deadlines()
-        self._fetcher = Fetcher(store, self._board, self._session, options, self._trust)
-        self._suspects = Suspects(store, self._board, self._fetcher, options)
-        self._settler = Settler(store, self._board, self._fetcher, options, settler_wakeup)
+        self._fetcher = Fetcher(store, self._board, self._session, options, trust=self._trust, outage=outage)
+        self._suspects = Suspects(store, self._board, self._fetcher, options, outage=outage)
+        self._settler = Settler(store, self._board, self._fetcher, options, wakeup=settler_wakeup, outage=outage)
         self._watchdog = Watchdog(store.sessions.thread_renewal(), self._session.info.id, options)
         self._renewer = LockRenewer(
             store,
@@ -98,9 +114,11 @@ class Worker:
             trust=self._trust,
             fetcher=self._fetcher,
             watchdog=self._watchdog,
+            outage=outage,
         )
-        self._promoter = Promoter(store, lambda: self._fetcher.queue_names, equipment.clock, options)
-        self._stall_detector = StallDetector(store, options)
+        self._promoter = Promoter(store, lambda: self._fetcher.queue_names, equipment.clock, options, outage=outage)
+        self._stall_detector = StallDetector(store, options, outage=outage)
+        self._retainer = Retainer(store, tuple(weights), equipment.retention, options, outage=outage)
         self._executor = Executor(
             equipment.handlers,
             equipment.middleware,
@@ -108,10 +126,12 @@ class Worker:
             self._board,
             self._deadlines,
             thread_limiter=anyio.CapacityLimiter(math.inf),
-            transactions=TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush),
+            transactions=TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush, outage),
         )
         self._slots: list[Slot] = []
         self._stopping = anyio.Event()
+        self._grace_ends_at: float | None = None
+        self.has_left_in_order = False
 
     @property
     def process(self) -> ProcessJob:
@@ -122,6 +142,48 @@ class Worker:
     def running_count(self) -> int:
         """How many jobs run at the moment."""
         return len(self._board.running)
+
+    @property
+    def handed_back_count(self) -> int:
+        """How many running jobs were handed back because the worker stops."""
+        return self._board.handed_back_count
+
+    @property
+    def jobs_in_threads(self) -> Mapping[int, JobData]:
+        """The jobs whose handlers are in threads at the moment, by thread; a thread outlives the run it was for."""
+        return dict(self._executor.threads)
+
+    @property
+    def grace_seconds_left(self) -> float:
+        """How long running jobs may still take to end."""
+        if self._grace_ends_at is None:
+            return self._options.shutdown_grace.total_seconds()
+        return max(0.0, self._grace_ends_at - anyio.current_time())
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """What runs its jobs."""
+        return self._slots
+
+    @property
+    def executor(self) -> Executor:
+        """What its slots share."""
+        return self._executor
+
+    async def finished(self) -> None:
+        """Return when it has run as many jobs as it may."""
+        await self._board.finished.wait()
+
+    async def drained(self) -> None:
+        """Return when nothing of its queues waits, is due or runs here."""
+        await Burst(
+            self._equipment.store,
+            self._board,
+            fetcher=self._fetcher,
+            settler=self._settler,
+            suspects=self._suspects,
+            outage=self._equipment.outage,
+        ).run()
 
     def add_queue(self, queue_name: str) -> None:
         """Fetch from a queue from now on."""
@@ -160,10 +222,13 @@ class Worker:
                 await self._leave()
             loops.cancel_scope.cancel()
 
-    def _loops(self) -> Sequence[LockRenewer | StallDetector | Promoter | Deadlines | Fetcher | Suspects | Settler]:
+    def _loops(
+        self,
+    ) -> Sequence[LockRenewer | StallDetector | Retainer | Promoter | Deadlines | Fetcher | Suspects | Settler]:
         return (
             self._renewer,
             self._stall_detector,
+            self._retainer,
             self._promoter,
             self._deadlines,
             self._fetcher,
@@ -191,6 +256,7 @@ class Worker:
 
     async def _end_grace(self) -> None:
         grace_seconds = self._options.shutdown_grace.total_seconds()
+        self._grace_ends_at = anyio.current_time() + grace_seconds
         await anyio.sleep(grace_seconds)
         logger.warning("%d jobs did not end within %g s; handing them back", self.running_count, grace_seconds)
         for slot in self._slots:
@@ -205,6 +271,7 @@ class Worker:
             try:
                 await self._settler.flush()
                 await self._session.close()
+                self.has_left_in_order = True
             except StoreError:
                 logger.exception("the last writes of this worker failed; its jobs will be reclaimed")
         if in_time.cancelled_caught:

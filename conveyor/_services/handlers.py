@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, get_type_hints
+import logging
+from datetime import timedelta
+from functools import reduce
+from operator import or_
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from attrs import define
 
@@ -11,14 +16,22 @@ from conveyor._services.context import JobContext
 from conveyor.codec import ArgumentsCodec, JsonCodec
 from conveyor.errors import ConfigurationError, UnknownHandlerError
 from conveyor.model.options import check_name
+from conveyor.model.outcomes import Cancel, Completed, Failed, Retry, Snooze, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from conveyor.codec import Upgrade
     from conveyor.model.job import JobData
     from conveyor.model.options import JobOptions, Placement
 
-__all__ = ["Handler", "HandlerRegistry", "make_handler"]
+__all__ = ["Handler", "HandlerRegistry", "make_handler", "without_outcomes"]
+
+logger: Final = logging.getLogger("conveyor.worker")
+
+# During a deploy, a job that a newer program added waits so long before a worker looks at it again.
+WAIT_FOR_NEWER: Final = timedelta(minutes=1)
+_NO_RESULT: Final = (Completed, Failed, Retry, Snooze, Cancel, Never, NoReturn)
 
 
 @define
@@ -41,30 +54,70 @@ class Handler:
     options: JobOptions
     placement: Placement
 
+    def read(self, job: JobData) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of a job, positional and by keyword.
+
+        Raises:
+            PayloadError: they do not fit the function.
+            Stop: they are of a newer version: the job waits for a worker that knows it.
+        """
+        version = job.options.version
+        if version > self.options.version:
+            logger.info("job %s waits for a newer program: its arguments are of version %d", job.id, version)
+            raise Stop(Snooze(WAIT_FOR_NEWER))
+        return self.arguments.decode(job.payload, version)
+
 
 def make_handler(
-    queue_name: str, name: str | None, function: Callable[..., Any], options: JobOptions, placement: Placement
+    queue_name: str,
+    name: str | None,
+    function: Callable[..., Any],
+    options: JobOptions,
+    placement: Placement,
+    *,
+    upgrade: Upgrade | None = None,
+    forbid_unknown: bool = True,
 ) -> Handler:
     """Look at a function's signature once, and make a handler of it; the options are its jobs' defaults.
 
     Raises:
-        ConfigurationError: it is no function, or has parameters that cannot be sent.
+        ConfigurationError: it is no function, has parameters or a result that cannot be sent, or `upgrade` cannot
+            be what it says.
     """
     if not callable(function):
         raise ConfigurationError(f"a handler must be a function, got {function!r}")
     job_name = check_name(name or str(getattr(function, "__name__", "")), "job name")
+    _check_upgrade(upgrade, options, job_name)
+    if not isinstance(forbid_unknown, bool):
+        raise ConfigurationError(f"forbid_unknown must be True or False, got {forbid_unknown!r}")
     wants_context = _wants_context(function)
     return Handler(
         queue_name=queue_name,
         name=job_name,
         function=function,
-        arguments=ArgumentsCodec(function, job_name, skip=1 if wants_context else 0),
+        arguments=ArgumentsCodec(
+            function,
+            job_name,
+            skip=1 if wants_context else 0,
+            version=options.version,
+            upgrade=upgrade,
+            forbid_unknown=forbid_unknown,
+        ),
         wants_context=wants_context,
         is_async=inspect.iscoroutinefunction(function),
-        decode_result=JsonCodec().decoder(_result_type(function)),
+        decode_result=_result_decoder(function, job_name),
         options=options,
         placement=placement,
     )
+
+
+def _check_upgrade(upgrade: Upgrade | None, options: JobOptions, name: str) -> None:
+    if upgrade is None:
+        return
+    if not callable(upgrade) or inspect.iscoroutinefunction(upgrade):
+        raise ConfigurationError(f"upgrade of handler {name!r} must be a function that is not async, got {upgrade!r}")
+    if options.version == 1:
+        raise ConfigurationError(f"handler {name!r} has an upgrade, but no version: with it belongs version=2 or more")
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -82,14 +135,29 @@ def _wants_context(function: Callable[..., Any]) -> bool:
     return hint is JobContext or hint in ("JobContext", "conveyor.JobContext")
 
 
-def _result_type(function: Callable[..., Any]) -> Any:
-    hint = _hints(function).get("return", Any)
+def _result_decoder(function: Callable[..., Any], name: str) -> Callable[[bytes], Any]:
+    hint = without_outcomes(_hints(function).get("return", Any))
     try:
-        JsonCodec().decoder(hint)
-    except ConfigurationError:
-        # Outcomes such as `str | Snooze` have no JSON form; the plain result is then read as it stands.
-        return Any
-    return hint
+        return JsonCodec().decoder(hint)
+    except ConfigurationError as exc:
+        shown = inspect.formatannotation(hint)
+        raise ConfigurationError(
+            f"handler {name!r} returns {shown}, which cannot be kept as JSON: {exc.__cause__}; "
+            "return what JSON can say, or None"
+        ) from exc
+
+
+def without_outcomes(hint: Any) -> Any:
+    """Return what of a handler's return type is its result: ``str`` of ``str | Snooze``.
+
+    >>> without_outcomes(str | Snooze | None)
+    str | None
+    """
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    kept = [member for member in members if member not in _NO_RESULT]
+    if len(kept) == len(members):
+        return hint
+    return reduce(or_, kept) if kept else Any
 
 
 class HandlerRegistry:

@@ -92,7 +92,7 @@ async def rerun(services: Services, job_id: str, payload: bytes | None) -> JobDa
         job = await get(services, job_id)
         handler = services.handlers.find(job.queue_name, job.name)
         if handler is not None:
-            handler.arguments.check(payload)
+            handler.arguments.check(payload, job.options.version)
     return await services.store.jobs.rerun_job(job_id, payload)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import uuid_utils
 
@@ -61,7 +61,7 @@ def make_job(
         raise PayloadError("arguments", exc.path, exc.reason, name=name) from exc
     handler = services.handlers.find(queue_name, name)
     if handler is not None:
-        handler.arguments.check(payload)
+        handler.arguments.check(payload, options.version)
     return new_job(queue_name, name, payload, options, placement)
 
 
@@ -80,7 +80,9 @@ async def add(services: Services, job: NewJob, connection: object = None) -> Non
     if services.middleware or connection is not None:
         await add_many(services, [job], connection)
         return
-    _raise_if_duplicate(job, await services.job_queue.add(job))
+    receipt = await services.job_queue.add(job)
+    if receipt.outcome is Added.DUPLICATE:
+        _raise_duplicate(job, receipt)
 
 
 async def add_many(services: Services, jobs: Sequence[NewJob], connection: object = None) -> Sequence[AddReceipt]:
@@ -100,7 +102,8 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
         call = partial(_around_add, middleware.around_add, call)
     receipts = await call(jobs)
     for job, receipt in zip(jobs, receipts, strict=True):
-        _raise_if_duplicate(job, receipt)
+        if receipt.outcome is Added.DUPLICATE:
+            _raise_duplicate(job, receipt)
     return receipts
 
 
@@ -109,9 +112,8 @@ async def _around_add(around: Any, call: Any, jobs: Sequence[NewJob]) -> Sequenc
     return receipts
 
 
-def _raise_if_duplicate(job: NewJob, receipt: AddReceipt) -> None:
-    if receipt.outcome is Added.DUPLICATE:
-        raise DuplicateJobError(receipt.job_id, job.id, job.queue_name)
+def _raise_duplicate(job: NewJob, receipt: AddReceipt) -> NoReturn:
+    raise DuplicateJobError(receipt.job_id, job.id, job.queue_name)
 
 
 async def pause(services: Services, queue_name: str, job_name: str | None) -> None:

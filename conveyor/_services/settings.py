@@ -14,7 +14,7 @@ from conveyor.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULT_STORE", "Setting", "find_setting"]
+__all__ = ["DEFAULT_STORE", "Setting", "find_names", "find_setting"]
 
 DEFAULT_STORE: Final = "sqlite:///conveyor.db"
 
@@ -45,6 +45,23 @@ def find_setting(name: str, *, argument: str | None = None, default: str | None 
             raise ConfigurationError(f"[tool.conveyor] {name} in {path} must be a string, got {found!r}")
         return Setting(found, str(path))
     return None if default is None else Setting(default, "default")
+
+
+def find_names(name: str) -> tuple[object, str] | None:
+    """Return a list of names and where it was found: ``CONVEYOR_PLUGINS_NAME``, parted by commas, else
+    ``[tool.conveyor.plugins] name``, which the caller checks.
+
+    Raises:
+        ConfigurationError: pyproject.toml cannot be read, or has no table there.
+    """
+    variable = f"CONVEYOR_PLUGINS_{name.upper()}"
+    if value := os.environ.get(variable):
+        return [word for word in map(str.strip, value.split(",")) if word], variable
+    path, table = _find_table(Path.cwd())
+    plugins = table.get("plugins", {})
+    if not isinstance(plugins, dict):
+        raise ConfigurationError(f"[tool.conveyor.plugins] in {path} must be a table")
+    return (plugins[name], f"{name} in [tool.conveyor.plugins] of {path}") if name in plugins else None
 
 
 def _find_table(folder: Path) -> tuple[Path, Mapping[str, object]]:

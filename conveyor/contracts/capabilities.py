@@ -7,10 +7,12 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["CONTRACT_VERSION", "Capabilities", "Durability", "Guarantees"]
+__all__ = ["CONTRACT_VERSION", "OLDEST_CONTRACT_VERSION", "Capabilities", "Durability", "Guarantees"]
 
 # Raised when a contract changes so that an older plugin no longer keeps it.
 CONTRACT_VERSION: Final = 1
+# Plugins written for this version, or for one between the two, still work.
+OLDEST_CONTRACT_VERSION: Final = 1
 
 
 class Durability(StrEnum):

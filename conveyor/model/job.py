@@ -23,6 +23,7 @@ __all__ = [
     "NewJob",
     "Progress",
     "ProgressReport",
+    "as_added",
     "error_info",
     "expired",
 ]
@@ -134,6 +135,24 @@ class JobData:
     result: bytes | None = None
     error: ErrorInfo | None = None
     expires_at: datetime | None = None
+
+
+def as_added(job: NewJob, added_at: datetime) -> JobData:
+    """Return what is known of a job that was just added, without asking the store."""
+    due_at = job.run_at or (added_at + job.delay if job.delay else added_at)
+    return JobData(
+        id=job.id,
+        queue_name=job.queue_name,
+        name=job.name,
+        payload=job.payload,
+        options=job.options,
+        state=JobState.DELAYED if due_at > added_at else JobState.WAITING,
+        priority=job.options.priority,
+        attempts_made=0,
+        stalled_count=0,
+        created_at=added_at,
+        run_at=due_at,
+    )
 
 
 class AttemptOutcome(StrEnum):

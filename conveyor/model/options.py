@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from attrs import evolve, field, fields_dict, frozen
+from attrs.validators import optional
+from typing_extensions import TypedDict
 
 from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.durations import Duration, parse_duration
+from conveyor.model.retention import Removal, parse_removal
 from conveyor.model.retry import Backoff
 from conveyor.model.text import clean_text
 
@@ -65,6 +68,14 @@ def _timeout(value: Duration | None) -> timedelta | None:
     return timeout
 
 
+def _remove_on_complete(value: bool | Duration) -> Removal:
+    return parse_removal(value, "remove_on_complete")
+
+
+def _remove_on_fail(value: bool | Duration) -> Removal:
+    return parse_removal(value, "remove_on_fail")
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and clean_text(value) == value
 
@@ -92,10 +103,12 @@ class JobOptions:
         priority: lower runs first.
         lifo: run before the FIFO jobs of the same priority, newest first.
         timeout: cancel a run that takes longer; it counts as a failed attempt.
-        remove_on_complete: keep no record of the job once it completed.
-        remove_on_fail: keep no record of the job once it failed for good.
+        remove_on_complete: True keeps no record of the job once it completed; a duration keeps it at most so
+            long; False keeps it for as long as the app's retention says.
+        remove_on_fail: the same, once it failed for good.
         tags: words to find the job by.
         metadata: strings that travel with the job and mean nothing to conveyor.
+        version: the version of its arguments; a handler of a later version upgrades them.
     """
 
     attempts: int = field(default=1, validator=_is_count)
@@ -103,13 +116,15 @@ class JobOptions:
     priority: int = field(default=0, validator=_is_integer)
     lifo: bool = field(default=False, validator=_is_bool)
     timeout: timedelta | None = field(default=None, converter=_timeout)
-    remove_on_complete: bool = field(default=False, validator=_is_bool)
-    remove_on_fail: bool = field(default=False, validator=_is_bool)
+    remove_on_complete: Removal = field(default=False, converter=_remove_on_complete)
+    remove_on_fail: Removal = field(default=False, converter=_remove_on_fail)
     tags: tuple[str, ...] = field(default=(), converter=_tags)
     metadata: dict[str, str] = field(factory=dict, converter=_metadata, hash=False)
+    version: int = field(default=1, validator=_is_count)
 
 
-class JobKeywords(TypedDict, total=False):
+# Closed, so that every type checker knows a misspelt option for one.
+class JobKeywords(TypedDict, total=False, closed=True):
     """The keyword options that ``queue.add``, ``@queue.job`` and ``handler.options`` take."""
 
     attempts: int
@@ -117,10 +132,11 @@ class JobKeywords(TypedDict, total=False):
     priority: int
     lifo: bool
     timeout: Duration | None
-    remove_on_complete: bool
-    remove_on_fail: bool
+    remove_on_complete: bool | Duration
+    remove_on_fail: bool | Duration
     tags: Sequence[str]
     metadata: Mapping[str, str]
+    version: int
     delay: Duration | None
     run_at: datetime | None
     expires: Duration | datetime | None
@@ -244,6 +260,10 @@ def _stalled_interval(value: Duration) -> timedelta:
     return _longer_than_zero(value, "stalled_interval")
 
 
+def _retention_interval(value: Duration) -> timedelta:
+    return _longer_than_zero(value, "retention_interval")
+
+
 def _poll_interval(value: Duration) -> timedelta:
     return _longer_than_zero(value, "poll_interval")
 
@@ -274,9 +294,11 @@ class WorkerOptions:
         lock_duration: how long a job stays with a worker that gives no sign of life.
         stalled_interval: how often to look for jobs of workers that died.
         max_stalled: a job that stalled more often than this fails.
+        retention_interval: how often to remove settled jobs that are to be kept no longer.
         shutdown_grace: how long a stopping worker waits for its running jobs before it hands them back.
         poll_interval: how often an idle worker looks in spite of hearing nothing.
         max_unresponsive: a process whose event loop does not run for so long dumps its stacks and exits.
+        max_jobs: how many jobs to run in all; None: no end.
     """
 
     concurrency: int = field(default=10, validator=_is_count)
@@ -285,12 +307,14 @@ class WorkerOptions:
     lock_duration: timedelta = field(default=timedelta(seconds=30), converter=_lock_duration)
     stalled_interval: timedelta = field(default=timedelta(seconds=5), converter=_stalled_interval)
     max_stalled: int = field(default=3, validator=_is_not_negative)
+    retention_interval: timedelta = field(default=timedelta(minutes=1), converter=_retention_interval)
     shutdown_grace: timedelta = field(default=timedelta(seconds=30), converter=_shutdown_grace)
     poll_interval: timedelta = field(default=timedelta(seconds=5), converter=_poll_interval)
     max_unresponsive: timedelta = field(default=timedelta(seconds=60), converter=_max_unresponsive)
+    max_jobs: int | None = field(default=None, validator=optional(_is_count))
 
 
-class WorkerKeywords(TypedDict, total=False):
+class WorkerKeywords(TypedDict, total=False, closed=True):
     """The keyword options that ``app.worker`` and ``app.run`` take; see `WorkerOptions`."""
 
     concurrency: int
@@ -299,9 +323,11 @@ class WorkerKeywords(TypedDict, total=False):
     lock_duration: Duration
     stalled_interval: Duration
     max_stalled: int
+    retention_interval: Duration
     shutdown_grace: Duration
     poll_interval: Duration
     max_unresponsive: Duration
+    max_jobs: int | None
 
 
 def parse_worker_keywords(keywords: WorkerKeywords) -> WorkerOptions:

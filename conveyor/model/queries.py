@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import define, frozen
 
 from conveyor.model.states import JobState
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from conveyor.model.job import JobData
 
-__all__ = ["ALL_NAMES", "AddReceipt", "Added", "JobFilter", "Page", "QueueInfo", "Want", "matches"]
+__all__ = ["ALL_NAMES", "AddReceipt", "Added", "JobFilter", "Page", "QueueInfo", "StoreStats", "Want", "matches"]
 
 # The seed's name for "every job name of the queue": pausing it pauses the queue.
 ALL_NAMES: Final = "__all__"
@@ -42,9 +42,12 @@ class Added(StrEnum):
     DUPLICATE = "duplicate"
 
 
-@frozen
+@define
 class AddReceipt:
-    """What became of one added job: `job_id` is its id, or that of the job that already had it."""
+    """What became of one added job: `job_id` is its id, or that of the job that already had it.
+
+    Treat it as frozen: it is not, because it is made once per job.
+    """
 
     job_id: str
     outcome: Added = Added.ADDED
@@ -54,8 +57,8 @@ class AddReceipt:
 class JobFilter:
     """Which jobs are meant. Every field given must match; an empty filter means all jobs.
 
-    `text` is looked for in the job's name, ids and payload, upper and lower case alike.
-    `created_from` is inclusive, `created_to` exclusive.
+    `text` is looked for in the job's name, ids and payload, upper and lower case alike; `error` in the type and the
+    message of its error. Times from are inclusive, times to exclusive; one that has not ended was finished never.
     """
 
     queue_names: tuple[str, ...] = ()
@@ -65,6 +68,10 @@ class JobFilter:
     text: str = ""
     created_from: datetime | None = None
     created_to: datetime | None = None
+    finished_from: datetime | None = None
+    finished_to: datetime | None = None
+    error: str = ""
+    min_attempts: int = 0
 
 
 def matches(job: JobData, wanted: JobFilter) -> bool:
@@ -74,18 +81,23 @@ def matches(job: JobData, wanted: JobFilter) -> bool:
         and (not wanted.names or job.name in wanted.names)
         and (not wanted.states or job.state in wanted.states)
         and all(tag in job.options.tags for tag in wanted.tags)
-        and (wanted.created_from is None or job.created_at >= wanted.created_from)
-        and (wanted.created_to is None or job.created_at < wanted.created_to)
-        and _has_text(job, wanted.text)
+        and _is_between(job.created_at, wanted.created_from, wanted.created_to)
+        and _is_between(job.finished_at, wanted.finished_from, wanted.finished_to)
+        and job.attempts_made >= wanted.min_attempts
+        and (not wanted.text or _has_text(wanted.text, job.id, job.name, job.payload.decode("utf-8")))
+        and (not wanted.error or (job.error is not None and _has_text(wanted.error, job.error.type, job.error.message)))
     )
 
 
-def _has_text(job: JobData, text: str) -> bool:
-    if not text:
-        return True
+def _is_between(moment: datetime | None, start: datetime | None, end: datetime | None) -> bool:
+    if moment is None:
+        return start is None and end is None
+    return (start is None or moment >= start) and (end is None or moment < end)
+
+
+def _has_text(text: str, *hay: str) -> bool:
     # ASCII case only, which every store can do alike.
     needle = _ascii_lower(text)
-    hay = (job.id, job.name, job.payload.decode("utf-8"))
     return any(needle in _ascii_lower(straw) for straw in hay)
 
 
@@ -95,10 +107,14 @@ def _ascii_lower(text: str) -> str:
 
 @frozen
 class Page:
-    """Some jobs in order of their ids, newest first; give `next_cursor` to get those after them."""
+    """Some jobs in order of their ids, newest first; give `next_cursor` to get those after them.
+
+    `at` is when it was read, by the store's clock.
+    """
 
     jobs: Sequence[JobData]
-    next_cursor: str | None = None
+    next_cursor: str | None
+    at: datetime
 
 
 @frozen
@@ -114,3 +130,11 @@ class QueueInfo:
     def is_paused(self) -> bool:
         """Whether the whole queue is paused."""
         return ALL_NAMES in self.paused_names
+
+
+@frozen
+class StoreStats:
+    """How large a store is, in bytes on disk (None: it is on none), and what ended in it lately and is still kept."""
+
+    size_bytes: int | None
+    settled: Mapping[JobState, int]

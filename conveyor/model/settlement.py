@@ -11,6 +11,7 @@ from attrs import define, frozen
 from conveyor.errors import ConveyorInternalError
 from conveyor.model.job import AttemptOutcome, ErrorInfo, JobData, error_info
 from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze
+from conveyor.model.retention import kept_for
 from conveyor.model.retry import retry_delay
 from conveyor.model.states import Command
 from conveyor.model.text import clean_text
@@ -38,6 +39,7 @@ class Settlement:
         is_counted: whether the run counts as an attempt.
         delay: the wait before the next run, counted by the store's clock.
         is_removed: keep no record of the job.
+        kept_for: keep its record at most so long, counted from its end by the store's clock; None: as retention says.
     """
 
     job_id: str
@@ -50,6 +52,7 @@ class Settlement:
     error: ErrorInfo | None = None
     delay: timedelta = NO_WAIT
     is_removed: bool = False
+    kept_for: timedelta | None = None
 
 
 class RefusalReason(StrEnum):
@@ -78,6 +81,7 @@ class SettleReport:
 
 def settle_completed(job: JobData, result: bytes | None) -> Settlement:
     """Return the settlement of a run that completed: the short way, for the hot path."""
+    removal = job.options.remove_on_complete
     return Settlement(
         job.id,
         job.queue_name,
@@ -85,7 +89,8 @@ def settle_completed(job: JobData, result: bytes | None) -> Settlement:
         Command.COMPLETE,
         AttemptOutcome.COMPLETED,
         result=result,
-        is_removed=job.options.remove_on_complete,
+        is_removed=removal is True,
+        kept_for=kept_for(removal),
     )
 
 
@@ -150,6 +155,7 @@ def _again(job: JobData, delay: timedelta, outcome: AttemptOutcome, error: Error
 
 
 def _fail(job: JobData, error: ErrorInfo) -> Settlement:
+    removal = job.options.remove_on_fail
     return Settlement(
         job.id,
         job.queue_name,
@@ -157,7 +163,8 @@ def _fail(job: JobData, error: ErrorInfo) -> Settlement:
         Command.FAIL,
         AttemptOutcome.FAILED,
         error=error,
-        is_removed=job.options.remove_on_fail,
+        is_removed=removal is True,
+        kept_for=kept_for(removal),
     )
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from conveyor.errors import InvalidJobStateError
+from conveyor.errors import ConfigurationError, InvalidJobStateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ __all__ = [
     "TRANSITIONS",
     "Command",
     "JobState",
+    "check_operated",
     "legal_commands",
     "legal_states",
     "refuse",
@@ -127,6 +128,13 @@ def refuse(job_id: str, state: JobState, command: Command, queue_name: str = "")
 def legal_states(command: Command) -> frozenset[JobState]:
     """Return the states in which this command is legal."""
     return frozenset(from_state for from_state, legal in TRANSITIONS if legal is command)
+
+
+def check_operated(command: Command) -> None:
+    """Raise ConfigurationError for a command that is not an operator's to give."""
+    if command not in OPERATOR_COMMANDS:
+        known = ", ".join(sorted(OPERATOR_COMMANDS))
+        raise ConfigurationError(f"jobs are not changed by {str(command)!r}; known: {known}")
 
 
 def transition(job_id: str, state: JobState, command: Command) -> JobState | None:

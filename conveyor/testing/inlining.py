@@ -114,6 +114,7 @@ class _InlineQueue:
         logs, progress = self._outbox.take_reports()
         await self._store.jobs.set_progress(progress)
         await self._store.jobs.append_logs(logs)
+        self._outbox.confirm_reports()
         settlement = self._executor.settlement(job, outcome)
         await self._store.jobs.settle_jobs([settlement])
         if self._raise_on_failure and settlement.outcome is AttemptOutcome.FAILED and isinstance(outcome, Failed):

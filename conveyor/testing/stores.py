@@ -34,10 +34,10 @@ async def open_store(url: str, *, clock: Clock | None = None) -> AsyncIterator[S
     """
     # Plugins are looked for when a store is wanted, not when a clock is imported.
     from conveyor._builtin.system_clock import SystemClock
-    from conveyor._plugins import find_store_provider
+    from conveyor._services.plugin_rules import installed_plugins
 
     services = _Services(clock or SystemClock(), logging.getLogger("conveyor.testing"))
-    async with find_store_provider(url).open(url, services) as store:
+    async with installed_plugins().store_provider(url).open(url, services) as store:
         yield store
 
 

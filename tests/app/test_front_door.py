@@ -9,7 +9,6 @@ import anyio
 import pytest
 
 from conveyor import Conveyor, JobState
-from conveyor._handles.handler import as_added
 from conveyor.errors import (
     ConfigurationError,
     DuplicateJobError,
@@ -18,6 +17,7 @@ from conveyor.errors import (
     StoreError,
     UnknownStrategyError,
 )
+from conveyor.model.job import as_added
 from conveyor.model.queries import AddReceipt, JobFilter
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ class InlineQueue:
     async def add_many(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         assert self.process is not None
         for job in jobs:
-            self.outcomes.append(await self.process(as_added(job)))
+            self.outcomes.append(await self.process(as_added(job, _soon())))
         return [AddReceipt(job.id) for job in jobs]
 
     async def start(self, queue_name: str, process: ProcessJob, /) -> None:

@@ -21,6 +21,8 @@ from conveyor.errors import (
     PayloadError,
     StoreError,
 )
+from conveyor.testing.faults import FaultScript, FaultyStore
+from conveyor.testing.stores import open_store
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
@@ -165,6 +167,29 @@ async def test_a_run_that_is_stopped_inside_its_block_leaves_nothing(
             assert (await job.refresh()).state is JobState.FAILED
     expected = {"raise": ValueError, "lose": LockLostError}.get(end, anyio.get_cancelled_exc_class())
     assert errors == [expected]
+
+
+async def test_a_stopped_run_is_handed_back_though_its_rollback_fails(file: Path, books: sqlite3.Connection) -> None:
+    script = FaultScript()
+    inside = anyio.Event()
+    async with open_store(f"sqlite:///{file}") as store:
+        app = Conveyor(FaultyStore(store, script))
+
+        @app.queue("till").job()
+        async def sell(context: JobContext) -> None:
+            async with context.transaction() as connection:
+                await connection.execute("insert into books values ('Emma')")
+                inside.set()
+                await anyio.sleep_forever()
+
+        async with app:
+            script.spoil("roll_back", 1)
+            async with app.worker(shutdown_grace="50ms"):
+                job = await sell.add()
+                await inside.wait()
+            assert (await job.refresh()).state is JobState.WAITING
+            assert await job.attempts() == []
+    assert titles(books) == []
 
 
 async def test_a_run_whose_job_was_cancelled_begins_no_transaction(shop: Conveyor) -> None:

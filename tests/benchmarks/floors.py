@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-__all__ = ["memory_process", "sqlite_add_concurrent", "sqlite_add_many", "sqlite_process"]
+__all__ = ["bare_rows", "memory_process", "open_bare", "sqlite_add_concurrent", "sqlite_add_many", "sqlite_process"]
 
 BATCH: Final = 100
 BULK: Final = 1000
@@ -40,8 +40,8 @@ SESSION: Final = "f" * 32
 
 def sqlite_add_many(folder: Path, jobs: int) -> float:
     """Insert in transactions of a thousand, one ``executemany`` each."""
-    connection = _open(folder)
-    rows = list(_rows(jobs))
+    connection = open_bare(folder)
+    rows = list(bare_rows(jobs))
     started = time.perf_counter()
     for first in range(0, jobs, BULK):
         connection.execute("begin immediate")
@@ -53,13 +53,13 @@ def sqlite_add_many(folder: Path, jobs: int) -> float:
 
 def sqlite_add_concurrent(folder: Path, jobs: int, backend: str) -> float:
     """Insert for a hundred callers, one job each at a time."""
-    return floor_callers.sqlite_add_concurrent(_open(folder), _rows(jobs), backend)
+    return floor_callers.sqlite_add_concurrent(open_bare(folder), bare_rows(jobs), backend)
 
 
 def sqlite_process(folder: Path, jobs: int) -> float:
     """Fetch a hundred and settle the hundred before, in one transaction, until all are done."""
-    connection = _open(folder)
-    for job, live in _rows(jobs):
+    connection = open_bare(folder)
+    for job, live in bare_rows(jobs):
         connection.execute(sql("jobs/save_jobs"), job)
         connection.execute(sql("jobs/save_jobs_live"), live)
     settled = number = 0
@@ -109,7 +109,8 @@ async def _memory_process(jobs: int) -> float:
         return jobs / (time.perf_counter() - started)
 
 
-def _open(folder: Path) -> sqlite3.Connection:
+def open_bare(folder: Path) -> sqlite3.Connection:
+    """Return a connection to a new database with the store's tables."""
     connection = connect_writer(parse_url(f"sqlite:///{folder}/floor.db"))
     connection.execute("pragma wal_autocheckpoint = 4000")
     for migration in load_migrations():
@@ -118,7 +119,7 @@ def _open(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def _rows(jobs: int) -> Iterator[tuple[tuple[object, ...], tuple[object, ...]]]:
+def bare_rows(jobs: int) -> Iterator[tuple[tuple[object, ...], tuple[object, ...]]]:
     """Yield each job's rows in the tables jobs and live."""
     now = _micros()
     for seq in range(1, jobs + 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -61,6 +62,13 @@ class Ran:
         return json.loads(self.out)
 
 
+class Keyboard(io.StringIO):
+    """A terminal's stdin."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in a folder with an app, hello:app, and nothing configured."""
@@ -88,6 +96,16 @@ def conveyor(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
         return Ran(code, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture
+def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let somebody sit at the terminal, who types this."""
+
+    def sit(typed: str) -> None:
+        monkeypatch.setattr("sys.stdin", Keyboard(typed))
+
+    return sit
 
 
 @pytest.fixture

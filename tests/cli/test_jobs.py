@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.cli.conftest import Ran
 
 APP = ("--app", "hello:app")
+
+TALK = """
+@mails.job()
+async def talk(context: JobContext, file: str) -> None:
+    context.log("one")
+    while not Path(file).exists():
+        await anyio.sleep(0.01)
+    context.log("two")
+"""
 
 
 def test_jobs_are_listed_by_what_is_asked_for(conveyor: Callable[..., Ran], add: Callable[..., str]) -> None:
@@ -41,7 +54,17 @@ def test_a_list_goes_on_after_its_cursor(conveyor: Callable[..., Ran], add: Call
 def test_each_format_keeps_data_on_stdout(conveyor: Callable[..., Ran], add: Callable[..., str]) -> None:
     job_id = add("send", {"to": "ada"})
     table = conveyor("jobs", "list", *APP)
-    assert table.out.splitlines()[0].split() == ["id", "queue", "name", "state", "attempts", "age", "last", "error"]
+    assert table.out.splitlines()[0].split() == [
+        "id",
+        "queue",
+        "name",
+        "state",
+        "attempts",
+        "age",
+        "took",
+        "last",
+        "error",
+    ]
     assert table.out.splitlines()[1].split()[:5] == [job_id, "mails", "send", "waiting", "0/1"]
     lines = conveyor("jobs", "list", *APP, "-o", "jsonl").out.splitlines()
     assert [json.loads(line)["payload"] for line in lines] == [{"to": "ada"}]
@@ -119,3 +142,103 @@ def test_a_job_that_is_not_there_is_not_found(conveyor: Callable[..., Ran]) -> N
     ran = conveyor("jobs", "show", "nobody", "--store", "memory://")
     assert ran.code == 3
     assert "no job 'nobody'" in ran.err
+
+
+def test_jobs_are_found_by_their_error_their_attempts_and_their_times(
+    conveyor: Callable[..., Ran], add: Callable[..., str], work: Callable[[], None]
+) -> None:
+    failed, fine = add("fail", {"reason": "no stamps"}), add("send", {"to": "ada"})
+    work()
+    waits = add("send", {"to": "bob"})
+
+    def ids(*arguments: str) -> list[str]:
+        return [job["id"] for job in conveyor("jobs", "list", *APP, "-o", "json", *arguments).json["jobs"]]
+
+    assert ids("--error", "NO STAMPS") == [failed]
+    assert ids("--min-attempts", "1") == [fine, failed]
+    assert ids("--finished-after", "1 hour") == [fine, failed]
+    assert ids("--finished-before", "1 hour") == []
+    assert ids("--created-after", "2020-01-01") == [waits, fine, failed]
+    assert ids("--created-before", "2020-01-01T00:00+01:00") == []
+    wrong = conveyor("jobs", "list", *APP, "--created-after", "yesterday")
+    assert wrong.code == 2
+    assert "--created-after takes a time" in wrong.err
+
+
+def test_a_cursor_that_no_page_ended_with_is_refused(conveyor: Callable[..., Ran], add: Callable[..., str]) -> None:
+    own = add("send", {"to": "ada"}, job_id="my-own")
+    assert conveyor("jobs", "list", *APP, "--cursor", own).code == 0
+    ran = conveyor("jobs", "list", *APP, "--cursor", "2")
+    assert ran.code == 2
+    assert "--cursor" in ran.err
+
+
+def test_a_job_is_named_by_its_first_characters(conveyor: Callable[..., Ran], add: Callable[..., str]) -> None:
+    add("send", {"to": "ada"}, job_id="order-2026-01")
+    add("send", {"to": "bob"}, job_id="order-2026-02")
+    assert conveyor("jobs", "show", "order-2026-02", *APP, "-o", "json").json["payload"] == {"to": "bob"}
+    add("send", {"to": "eve"}, job_id="receipt-7")
+    assert conveyor("jobs", "show", "receipt-", *APP, "-o", "json").json["payload"] == {"to": "eve"}
+    assert conveyor("jobs", "show", "receipt", *APP).code == 3, "fewer than eight characters mean nothing"
+    ran = conveyor("jobs", "cancel", "receipt-7", "order-20", *APP)
+    assert ran.code == 2
+    assert "order-2026-01, order-2026-02" in ran.err
+    assert conveyor("jobs", "show", "receipt-7", *APP, "-o", "json").json["state"] == "waiting"
+
+
+def test_each_attempt_is_shown_with_its_own_error_from_the_handler_on(
+    conveyor: Callable[..., Ran], add: Callable[..., str], work: Callable[[], None]
+) -> None:
+    job_id = add("fail", {"reason": "no stamps"})
+    work()
+    conveyor("jobs", "rerun", job_id, *APP)
+    work()
+    text = conveyor("jobs", "show", job_id, *APP).out
+    assert text.count("ValueError: no stamps") == 2
+    assert "hello.py" in text
+    assert "_runtime" not in text
+    assert "last error" not in text
+
+
+def test_logs_are_followed_until_the_job_ends(
+    conveyor: Callable[..., Ran], start: Callable[..., subprocess.Popen[str]], add: Callable[..., str], folder: Path
+) -> None:
+    program = folder / "hello.py"
+    program.write_text(program.read_text() + TALK)
+    job_id = add("talk", {"file": "go"})
+    following = start("jobs", "logs", job_id, *APP, "--follow", "-o", "jsonl")
+    worker = start("worker", "hello:app")
+    assert following.stdout is not None
+    assert json.loads(following.stdout.readline())["message"] == "one"
+    (folder / "go").touch()
+    rest, _ = following.communicate(timeout=20)
+    assert [json.loads(line)["message"] for line in rest.splitlines()] == ["two"]
+    assert following.returncode == 0
+    worker.terminate()
+    assert conveyor("jobs", "logs", job_id, *APP, "--follow", "-o", "json").code == 2
+
+
+def test_jobs_are_promoted_and_removed_by_id(conveyor: Callable[..., Ran], add: Callable[..., str]) -> None:
+    job_id = add("send", {"to": "ada"}, delay=3600)
+    assert conveyor("jobs", "promote", job_id, *APP, "-o", "json").json == [
+        {"id": job_id, "outcome": "done", "state": "waiting", "error": None}
+    ]
+    assert conveyor("jobs", "promote", job_id, *APP).code == 5
+    assert conveyor("jobs", "remove", job_id, *APP, "-o", "json").json == [
+        {"id": job_id, "outcome": "done", "state": None, "error": None}
+    ]
+    assert conveyor("jobs", "remove", job_id, *APP).code == 3
+
+
+def test_a_list_comes_as_csv_with_nothing_for_a_spreadsheet_to_run(
+    conveyor: Callable[..., Ran], add: Callable[..., str]
+) -> None:
+    add("send", {"to": "ada"}, job_id="=cmd()")
+    (row,) = csv.DictReader(io.StringIO(conveyor("jobs", "list", *APP, "-o", "csv").out))
+    assert row["id"] == "'=cmd()"
+    assert (json.loads(row["payload"]), row["state"], row["error"], row["priority"]) == (
+        {"to": "ada"},
+        "waiting",
+        "",
+        "0",
+    )

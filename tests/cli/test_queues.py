@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -55,3 +57,76 @@ def test_a_store_without_queues_says_so_on_stderr(conveyor: Callable[..., Ran]) 
     ran = conveyor("queues", "list", "--store", "memory://")
     assert (ran.code, ran.out, ran.err) == (0, "", "no queue in memory\n")
     assert conveyor("queues", "list", "--store", "memory://", "-o", "json").json == []
+
+
+def test_a_queue_is_drained_of_what_has_not_started(
+    conveyor: Callable[..., Ran], add: Callable[..., str], work: Callable[[], None]
+) -> None:
+    add("send", {"to": "ada"})
+    work()
+    add("send", {"to": "bob"})
+    add("send", {"to": "eve"}, delay=3600)
+    refused = conveyor("queues", "drain", "mails", *STORE)
+    assert (refused.code, refused.out) == (2, "")
+    assert "this will remove 2 jobs of queue mails that have not started" in refused.err
+    assert conveyor("queues", "drain", "mails", "--yes", *STORE, "-o", "json").json == {"name": "mails", "removed": 2}
+    (queue,) = conveyor("queues", "list", *STORE, "-o", "json").json
+    assert queue["counts"]["completed"] == 1
+    empty = conveyor("queues", "drain", "mails", *STORE)
+    assert (empty.code, empty.out, empty.err) == (0, "", "nothing to remove\n")
+
+
+def test_a_queue_is_cleaned_of_what_ended_long_ago(
+    conveyor: Callable[..., Ran], add: Callable[..., str], work: Callable[[], None]
+) -> None:
+    add("send", {"to": "ada"})
+    add("fail", {"reason": "no stamps"})
+    work()
+    clean = ("queues", "clean", "mails", *STORE, "-o", "json")
+    assert conveyor(*clean, "--state", "failed", "--older-than", "1 hour").json["removed"] == 0
+    ran = conveyor(*clean, "--state", "failed", "--yes")
+    assert (ran.json, ran.err) == (
+        {"name": "mails", "removed": 1},
+        "this will remove 1 job of queue mails that are failed\n",
+    )
+    assert conveyor(*clean, "--state", "waiting").code == 2
+    assert conveyor(*clean, "--state", "failed", "--older-than", "long").code == 2
+    (queue,) = conveyor("queues", "list", *STORE, "-o", "json").json
+    assert (queue["counts"]["completed"], queue["counts"]["failed"]) == (1, 0)
+
+
+def test_a_queue_is_obliterated_by_its_typed_name_only(
+    conveyor: Callable[..., Ran], add: Callable[..., str], at_terminal: Callable[[str], None]
+) -> None:
+    add("send", {"to": "ada"})
+    obliterate = ("queues", "obliterate", "mails", *STORE, "-o", "json")
+    nobody = conveyor(*obliterate)
+    assert nobody.code == 2
+    assert "--yes-delete mails" in nobody.err
+    at_terminal("mail\n")
+    assert conveyor(*obliterate).code == 2
+    assert conveyor(*obliterate, "--yes-delete", "mail").code == 2
+    at_terminal("mails\n")
+    ran = conveyor(*obliterate)
+    assert "this will remove queue mails with 1 job. Type the name" in ran.err
+    assert (ran.code, ran.json) == (0, {"name": "mails", "removed": 1})
+    assert conveyor("queues", "list", *STORE, "-o", "json").json == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("drain", "mials"), ("clean", "mials", "--state", "failed"), ("obliterate", "mials")]
+)
+def test_an_unknown_queue_is_not_found_and_the_nearest_named(
+    conveyor: Callable[..., Ran], add: Callable[..., str], arguments: tuple[str, ...]
+) -> None:
+    add("send", {"to": "ada"})
+    ran = conveyor("queues", *arguments, *STORE)
+    assert ran.code == 3
+    assert "did you mean 'mails'?" in ran.err
+
+
+def test_queues_come_as_csv(conveyor: Callable[..., Ran], add: Callable[..., str]) -> None:
+    add("send", {"to": "ada"})
+    heading, row = conveyor("queues", "list", *STORE, "-o", "csv").out.splitlines()
+    assert heading == "name,counts,oldest_waiting_at,is_paused,paused_job_names"
+    assert row.startswith("mails,")

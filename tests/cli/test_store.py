@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tests.cli.conftest import await_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,3 +91,41 @@ def test_looking_leaves_no_file_behind(conveyor: Callable[..., Ran]) -> None:
         assert ran.code == 4
         assert "does not exist yet" in ran.err
         assert not Path("jobs.db").exists()
+
+
+def test_stats_tell_what_is_in_the_store_and_what_it_does(
+    conveyor: Callable[..., Ran], add: Callable[..., str], work: Callable[[], None], start: Callable[..., Any]
+) -> None:
+    add("send", {"to": "ada"})
+    add("fail", {"reason": "no stamps"})
+    work()
+    add("count", {}, "numbers")
+    await_line(start("worker", "hello:app", "--queues", "mails"), "jobs at once")
+    stats = conveyor("store", "stats", "--store", "sqlite:///jobs.db", "-o", "json").json
+    assert list(stats) == [
+        "store",
+        "size_bytes",
+        "jobs",
+        "counts",
+        "queues",
+        "oldest_waiting_at",
+        "settled_last_hour",
+        "workers",
+    ]
+    assert (stats["jobs"], stats["counts"]["waiting"], stats["counts"]["failed"]) == (3, 1, 1)
+    assert {name: sum(counts.values()) for name, counts in stats["queues"].items()} == {"mails": 2, "numbers": 1}
+    assert stats["settled_last_hour"] == {"completed": 1, "failed": 1, "cancelled": 0}
+    assert stats["size_bytes"] > 10_000
+    assert stats["oldest_waiting_at"] is not None
+    (worker,) = stats["workers"]
+    assert list(worker) == ["id", "hostname", "pid", "backend", "queue_names", "opened_at", "lock_until"]
+    assert (worker["backend"], worker["queue_names"]) == ("asyncio", ["mails"])
+    text = conveyor("store", "stats", "--store", "sqlite:///jobs.db").out
+    for part in ("size       ", "1 completed, 1 failed", "numbers", f"{worker['pid']} on", "held"):
+        assert part in text
+
+
+def test_stats_of_an_empty_store_say_so(conveyor: Callable[..., Ran]) -> None:
+    ran = conveyor("store", "stats", "--store", "memory://")
+    assert (ran.code, ran.err) == (0, "no queue yet\n")
+    assert conveyor("store", "stats", "--store", "memory://", "-o", "json").json["size_bytes"] is None

@@ -1,8 +1,9 @@
-"""What the documents show is true: Python blocks of README.md and docs/, and examples in docstrings, run."""
+"""What the documents show is true: Python blocks of every page, and examples in docstrings, run."""
 
 from __future__ import annotations
 
 import doctest
+import re
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -12,7 +13,7 @@ import pytest
 from sybil import Document, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-from tests.house.tree import ROOT, imported_name, modules, relative
+from tests.house.tree import imported_name, modules, pages, relative
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from sybil import Example
 
 NOT_RUN: Final = "<!-- not run -->"
-PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLED: Final = [path for path in modules() if ">>>" in path.read_text(encoding="utf-8")]
 
 
@@ -45,7 +45,7 @@ def run_blocks(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     return len(examples)
 
 
-@pytest.mark.parametrize("path", [page for page in PAGES if "```python" in page.read_text()], ids=relative)
+@pytest.mark.parametrize("path", [page for page in pages() if "```python" in page.read_text()], ids=relative)
 def test_the_blocks_of_a_page_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CONVEYOR_STORE", raising=False)
@@ -74,3 +74,9 @@ def test_a_block_marked_so_is_only_compiled(tmp_path: Path, monkeypatch: pytest.
     page.write_text(f"{NOT_RUN}\n\n```python\nfor\n```\n", encoding="utf-8")
     with pytest.raises(SyntaxError):
         run_blocks(page, monkeypatch)
+
+
+def test_python_is_shown_in_blocks_that_are_found() -> None:
+    """A block under another of Python's names, or indented, would be passed over."""
+    other = re.compile(r"^\s*```+\s*(?:py|python3|pycon|Python)\s*$|^[ \t]+```+python|^~~~", re.MULTILINE)
+    assert [relative(page) for page in pages() if other.search(page.read_text(encoding="utf-8"))] == []

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PACKAGE", "ROOT", "functions", "imported_name", "modules", "modules_of_tests", "relative"]
+__all__ = ["PACKAGE", "ROOT", "functions", "imported_name", "modules", "modules_of_tests", "pages", "relative"]
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "conveyor"
+NOT_SOURCES: Final = {"_build", "build", "dist"}
 
 
 def modules() -> list[Path]:
@@ -23,6 +24,12 @@ def modules() -> list[Path]:
 def modules_of_tests() -> list[Path]:
     """Return every module of the tests."""
     return sorted((ROOT / "tests").rglob("*.py"))
+
+
+def pages() -> list[Path]:
+    """Return every page that people read: at the root, in docs/ and beside the plugins; built pages are no sources."""
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").rglob("README.md")]
+    return sorted(page for page in found if not NOT_SOURCES & set(page.relative_to(ROOT).parts))
 
 
 def relative(path: Path) -> str:

@@ -28,8 +28,8 @@ BAD_JOB_OPTIONS: list[tuple[str, Any]] = [
     *[("priority", value) for value in (2**31, -(2**31) - 1, 1.0, "high", False, None)],
     *[("lifo", value) for value in (1, 0, "yes", None)],
     *[("timeout", value) for value in (0, -1, "soon", float("inf"), timedelta(0))],
-    *[("remove_on_complete", value) for value in (1, "yes", None)],
-    *[("remove_on_fail", value) for value in (0, "no", None)],
+    *[("remove_on_complete", value) for value in (0, -1, "yes", None, float("nan"), timedelta(0))],
+    *[("remove_on_fail", value) for value in (0.0, timedelta(seconds=-1), "no", None, "0s", ())],
     *[("tags", value) for value in ("red", [1], ["red", None])],
     *[("metadata", value) for value in ({"a": 1}, {1: "a"}, {"a": None})],
 ]
@@ -44,6 +44,7 @@ BAD_WORKER_OPTIONS: list[tuple[str, Any]] = [
     *[("lifo", value) for value in (1, "yes")],
     *[("lock_duration", value) for value in (0, -1, "soon")],
     *[("stalled_interval", value) for value in (0, -1, "soon")],
+    *[("retention_interval", value) for value in (0, -1, "soon", True)],
     *[("max_stalled", value) for value in (1.5, "3", True, -1)],
     *[("shutdown_grace", value) for value in (-1, "soon")],
     *[("poll_interval", value) for value in (0, -1, "soon")],
@@ -84,6 +85,16 @@ def test_an_unknown_option_is_refused_by_its_name(name: str) -> None:
 def test_a_misspelt_option_is_recognised() -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'attempts'"):
         parse(atempts=3)
+
+
+@pytest.mark.parametrize(
+    ("given_removal", "removal"),
+    [(True, True), (False, False), (1, timedelta(seconds=1)), ("7 days", timedelta(days=7))],
+)
+def test_removal_is_at_once_or_never_or_after_a_duration(given_removal: Any, removal: bool | timedelta) -> None:
+    options, _ = parse(remove_on_complete=given_removal, remove_on_fail=given_removal)
+    assert [options.remove_on_complete, options.remove_on_fail] == [removal, removal]
+    assert type(options.remove_on_complete) is type(removal)
 
 
 def test_delay_and_run_at_together_are_refused() -> None:

@@ -64,6 +64,18 @@ def test_removal_is_decided_by_how_the_job_ended(is_removed: bool) -> None:
     assert not retried.is_removed
 
 
+def test_a_duration_to_be_kept_is_that_of_how_the_job_ended() -> None:
+    day, week = timedelta(days=1), timedelta(days=7)
+    job = running(remove_on_complete=day, remove_on_fail=week)
+    completed = settle(job, Completed(), result=None, jitter=0)
+    failed = settle(job, Failed("no", retry=False), result=None, jitter=0)
+    assert [(one.is_removed, one.kept_for) for one in (completed, failed)] == [(False, day), (False, week)]
+    assert settle_completed(job, None) == completed
+    others = [settle(job, Cancel("enough"), result=None, jitter=0), settle(job, Snooze("1s"), result=None, jitter=0)]
+    others.append(settle(running(remove_on_complete=True), Completed(), result=None, jitter=0))
+    assert [one.kept_for for one in others] == [None, None, None]
+
+
 @pytest.mark.parametrize(
     ("attempts", "attempts_made", "command"),
     [

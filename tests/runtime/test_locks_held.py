@@ -49,7 +49,7 @@ class FakeSeat:
 
 async def test_news_of_an_older_run_leaves_a_job_fetched_again_alone() -> None:
     board = Board(SESSION, Outbox(Wakeup()))
-    board.deliver([job(7)])
+    board.deliver([job(7)], anyio.current_time())
     board.lose(Lock("j", LockToken(SESSION, 6)))
     assert len(board.ready) == 1
     board.lose(Lock("j", LockToken(SESSION, 7)))

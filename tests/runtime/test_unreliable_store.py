@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from conveyor import Conveyor, JobState
-from conveyor._runtime import maintenance, transient
+from conveyor._runtime import transient
 from conveyor.testing.faults import FaultKind, FaultScript, FaultyStore
 from conveyor.testing.stores import open_store
 from tests.eventually import eventually
@@ -27,7 +27,6 @@ pytestmark = pytest.mark.anyio
 def _retry_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transient, "FIRST_WAIT_SECONDS", 0.001)
     monkeypatch.setattr(transient, "LONGEST_WAIT_SECONDS", 0.02)
-    monkeypatch.setattr(maintenance, "RETRY_SECONDS", 0.01)
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -8,19 +8,27 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
 import anyio
+import anyio.lowlevel
 
 from conveyor._runtime import fetcher, settler
+from conveyor._runtime.board import Board
+from conveyor._runtime.deadlines import Deadlines
 from conveyor._runtime.executor import Slot, StopReason
 from conveyor._runtime.fetcher import Fetcher
 from conveyor._runtime.lock_renewer import LockRenewer
-from conveyor._runtime.maintenance import StallDetector
+from conveyor._runtime.maintenance import Promoter, StallDetector
 from conveyor._runtime.outbox import Outbox
 from conveyor._runtime.session import Session
+from conveyor._runtime.settler import Settler
+from conveyor._runtime.suspects import Suspects
+from conveyor._runtime.transient import until_available
 from conveyor._runtime.trust import Trust
 from conveyor._runtime.worker import Worker
 from conveyor.errors import StoreUnavailableError
 from conveyor.model.outcomes import Failed
+from conveyor.model.queries import Want
 from conveyor.model.settlement import SettleReport
+from tests.simulation.threads import VirtualWatchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +42,7 @@ def _nothing(*_: object, **__: object) -> None:
     return None
 
 
-async def _settled_as_far_as_we_know(call: Callable[[], Any], what: str) -> Any:
+async def _settled_as_far_as_we_know(call: Callable[[], Any], what: str, outage: object) -> Any:
     """Settle once, and take a failure for success."""
     try:
         return await call()
@@ -86,6 +94,55 @@ async def _never_look(self: StallDetector) -> None:
     await anyio.sleep_forever()
 
 
+def _poll_unless_woken(self: Fetcher) -> None:
+    """Put the polling off by every wake-up, also by one about another queue."""
+    now = anyio.current_time()
+    if now >= self._poll_at:
+        self.notice_work()
+    self._poll_at = now + self._options.poll_interval.total_seconds()
+
+
+def _take_whatever_comes(self: Board) -> JobData | None:
+    return self.ready.popleft() if self.ready else None
+
+
+def _forgetful_take_reports(self: Outbox) -> Any:
+    """Take the reports and keep none until they are confirmed."""
+    reports = _take_reports(self)
+    self.confirm_reports()
+    return reports
+
+
+async def _flush_reports_first(self: Settler) -> None:
+    while self._outbox.has_reports:
+        await self._write_reports()
+    if locks := self._outbox.take_hand_backs():
+        await until_available(lambda: self._store.jobs.release_locks(locks), "hand jobs back", self._outage)
+        self._outbox.confirm_released(locks)
+    if self._outbox.has_settlements:
+        await self._settle()
+
+
+async def _make_no_room(self: Suspects) -> Sequence[str]:
+    return await self._queue_names()
+
+
+def _share_evenly(self: Fetcher, demand: int) -> Any:
+    for state in self._queues.values():
+        state.weight = 1
+    return _share(self, demand)
+
+
+def _want_the_oldest(self: Fetcher, queue_name: str, limit: int) -> Want:
+    return Want(queue_name, limit)
+
+
+async def _have_no_mercy(self: Worker) -> None:
+    await anyio.sleep_forever()
+
+
+_take_reports: Final = Outbox.take_reports
+_share: Final = Fetcher._share
 _end_cancelled: Final = Slot._end_cancelled
 _end: Final = Slot._end
 _deliver: Final = Fetcher.deliver
@@ -127,6 +184,48 @@ BUGS: Final[dict[str, list[tuple[Any, str, Any]]]] = {
     ],
     "nobody looks for stalled jobs": [
         (StallDetector, "run", _never_look),
+    ],
+    "a fetch that brought too little leaves its room empty": [
+        (Fetcher, "_look_again", _nothing),
+    ],
+    "every wake-up puts the polling off": [
+        (Fetcher, "_poll_if_due", _poll_unless_woken),
+    ],
+    "a job is started whose time to start went by on the way": [
+        (Board, "take", _take_whatever_comes),
+    ],
+    "reports are kept no longer than until they are taken": [
+        (Outbox, "take_reports", _forgetful_take_reports),
+    ],
+    "a run may end between its reports and its settlement": [
+        (Settler, "_flush", _flush_reports_first),
+    ],
+    "suspects run beside others": [
+        (Suspects, "_queue_names_once_empty", _make_no_room),
+    ],
+    "the weights of queues are ignored": [
+        (Fetcher, "_share", _share_evenly),
+    ],
+    "a worker that wants the newest gets the oldest": [
+        (Fetcher, "_want", _want_the_oldest),
+    ],
+    "jobs fetched ahead stay, however long they do not start": [
+        (Fetcher, "_hand_back_stale", _nothing),
+    ],
+    "a stopping worker waits for its handlers as long as they like": [
+        (Worker, "_end_grace", _have_no_mercy),
+    ],
+    "timeouts are not watched": [
+        (Deadlines, "watch", _nothing),
+    ],
+    "news of a lost lock does not reach the run": [
+        (Board, "lose", _nothing),
+    ],
+    "the promoter does not hear that jobs were put off": [
+        (Promoter, "look_again", _nothing),
+    ],
+    "the thread does not renew while the loop is blocked": [
+        (VirtualWatchdog, "look", _nothing),
     ],
 }
 

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 
 from conveyor.errors import StoreError, StoreUnavailableError
 from conveyor.model.events import Notification, NotificationKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import timedelta
     from random import Random
 
+    from tests.simulation.history import History
     from tests.simulation.plan import Plan
+    from tests.simulation.threads import VirtualWatchdog
 
-__all__ = ["Line"]
-
-# These return at once, without going to the store.
-LOCAL: Final = frozenset({"thread_renewal"})
+__all__ = ["Line", "ThreadWay"]
 
 
 class Line:
     """A `Store` as one process sees it over a bad line."""
 
-    def __init__(self, name: str, facets: dict[str, Any], plan: Plan, draw: Random, *, store: Any) -> None:
+    def __init__(
+        self, name: str, facets: dict[str, Any], plan: Plan, draw: Random, *, store: Any, history: History
+    ) -> None:
         """Lay a line to a store's facets, and to the store's own ear and eyes."""
         self.name = name
+        self.watchdog: VirtualWatchdog | None = None
+        self._history = history
         self.plan = plan
         self.draw = draw
         self.is_healed = False
@@ -36,6 +41,8 @@ class Line:
         self.connected.set()
         self.is_one_way = False
         self.on_fetched: Callable[[], None] | None = None
+        # Says whether to cancel the call: its caller was cancelled just now.
+        self.on_called: Callable[[str], bool] | None = None
         self.notifier = _Ear(self, store.notifier)
         self.inspection = store.inspection
         self.capabilities = store.capabilities
@@ -55,11 +62,18 @@ class Line:
 
     async def call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Call through, maybe late, maybe in vain, maybe without hearing the answer."""
+        if self.on_called is not None and self.on_called(function.__name__):
+            if self.draw.random() < 0.5:
+                await function(*args, **kwargs)
+            await anyio.lowlevel.checkpoint()
+        if self.is_healed and self.connected.is_set() and not self.is_dead:
+            return await function(*args, **kwargs)
         await self._travel()
         self._raise_if_dead()
         is_spoiled = not self.is_healed and self.draw.random() < self.plan.flakiness
         is_late = is_spoiled and self.draw.random() < 0.5
         if is_spoiled and not is_late:
+            self._history.note_spoiled(self.name)
             raise StoreUnavailableError("spoiled before it took effect")
         answer = await function(*args, **kwargs)
         if self.on_fetched is not None and _brings_jobs(function.__name__, answer):
@@ -67,6 +81,7 @@ class Line:
             on_fetched()
         await self._travel(is_answer=True)
         if is_late:
+            self._history.note_spoiled(self.name)
             raise StoreUnavailableError("the answer was lost")
         return answer
 
@@ -100,14 +115,30 @@ class _Facet:
 
     def __getattr__(self, name: str) -> Any:
         function = getattr(self._inner, name)
-        if name in LOCAL:
-            return function
+        if name == "thread_renewal":
+            return lambda: ThreadWay(self._line, function())
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             return await self._line.call(function, args, kwargs)
 
         self.__dict__[name] = call
         return call
+
+
+class ThreadWay:
+    """A thread's own way to the store, over the same line."""
+
+    def __init__(self, line: Line, inner: Any) -> None:
+        self.line = line
+        self._inner = inner
+
+    def renew(self, session_id: str, lock_duration: timedelta, /) -> bool:
+        if self.line.is_dead or not self.line.connected.is_set():
+            raise StoreUnavailableError("cut off")
+        return bool(self._inner.renew(session_id, lock_duration))
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 class _Ear:
@@ -132,6 +163,6 @@ class _Ear:
             if not line.connected.is_set() or (deafness and line.draw.random() < deafness):
                 continue
             yield notification
-            if deafness and line.draw.random() < deafness:
+            if line.plan.echoes and not line.is_healed and line.draw.random() < line.plan.echoes:
                 yield notification
                 yield Notification(NotificationKind.ANYTHING)

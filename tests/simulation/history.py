@@ -19,11 +19,13 @@ SESSION_ID: Final = re.compile("[0-9a-f]{32}")
 
 @define
 class Event:
-    """One thing that happened, at a virtual time in seconds.
+    """One thing that happened, at a virtual time in seconds, which `store_at` is by the store's clock.
 
-    Kinds of the store, noted as they take effect: added, fetched, settled, refused, released, reclaimed, cancelled,
-    opened, extended, closed. Of handlers: started, ended. Of clients: acknowledged. Of processes: began, left,
-    crashed. Of the nemesis: frozen, thawed, killed, cut_off, connected, jumped, healed.
+    Kinds of the store, noted as they take effect: added, fetched, settled, refused, released, reclaimed, logged,
+    cancelled, promoted, rerun, removed, expired, waits and taken (a job in its line, and out of it), paused and
+    resumed (a queue), opened, closed. Of handlers: started, told (to stop), ended. Of clients: acknowledged. Of
+    processes: began, left, crashed. Of the nemesis: frozen, thawed, blocked, unblocked, killed, cut_off, connected,
+    stopping, interrupted, forgotten, jumped, healed.
     """
 
     at: float
@@ -33,15 +35,24 @@ class Event:
     token: LockToken | None = None
     detail: str = ""
     is_counted: bool = False
+    store_at: float = 0.0
 
 
 @define
 class History:
-    """Everything noted, in order; and how the store stood in the end."""
+    """Everything noted, in order; and how the store stood in the end.
+
+    Attributes:
+        sessions: which process opened which session.
+        spoiled: when a call of a process failed.
+        clock_offset: by how much the store's clock was set forward so far.
+    """
 
     events: list[Event] = field(factory=list)
     sessions: dict[str, str] = field(factory=dict)
     final: dict[str, JobData] = field(factory=dict)
+    spoiled: list[tuple[float, str]] = field(factory=list)
+    clock_offset: float = 0.0
 
     def note(
         self,
@@ -54,7 +65,14 @@ class History:
         is_counted: bool = False,
     ) -> None:
         """Add what happens now."""
-        self.events.append(Event(anyio.current_time(), kind, process, job_id, token, detail, is_counted))
+        now = anyio.current_time()
+        self.events.append(
+            Event(now, kind, process, job_id, token, detail, is_counted, store_at=now + self.clock_offset)
+        )
+
+    def note_spoiled(self, process: str) -> None:
+        """Add that a call of a process failed now."""
+        self.spoiled.append((anyio.current_time(), process))
 
     def process_of(self, token: LockToken | None) -> str:
         """Return the process whose session a token belongs to."""

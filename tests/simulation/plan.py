@@ -1,26 +1,35 @@
-"""What a seed decides before anything runs: the jobs, the workers, and which faults there will be."""
+"""What a seed decides before anything runs: jobs, workers, what operators do, and which faults there will be."""
 
 from __future__ import annotations
 
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["LOCK_SECONDS", "MAX_STALLED", "Plan", "PlannedJob", "make_plan"]
+__all__ = ["LOCK_SECONDS", "MAX_STALLED", "POLL_SECONDS", "Deed", "Plan", "PlannedJob", "make_plan"]
 
 LOCK_SECONDS: Final = 6.0
 MAX_STALLED: Final = 5
+POLL_SECONDS: Final = 5.0
 # Faults end by then.
 HORIZON_SECONDS: Final = 30.0
+QUEUES: Final = ("left", "right")
 
 
 @frozen
 class PlannedJob:
-    """One job: when it is added, how often it fails or is put off, how long its handler takes."""
+    """One job: when it is added, how often it fails or is put off, how long its handler takes.
+
+    Attributes:
+        hold_seconds: how long its handler still cleans up, shielded, once it was told to stop.
+        is_stubborn: told to stop, its handler returns a value all the same.
+        lines: how many lines its handler logs: the last as it ends, the others as it begins.
+        expires_seconds: so long after it was added no run of it may begin.
+    """
 
     id: str
     queue_name: str
@@ -34,6 +43,22 @@ class PlannedJob:
     timeout_seconds: float | None = None
     backoff_seconds: float = 0
     cancel_at: float | None = None
+    hold_seconds: float = 0
+    is_stubborn: bool = False
+    lines: int = 0
+    expires_seconds: float | None = None
+    is_lifo: bool = False
+    is_removed: bool = False
+
+
+@frozen
+class Deed:
+    """What an operator does once: cancel, rerun, promote or remove a job; pause or resume a queue or its job name."""
+
+    at: float
+    verb: str
+    target: str
+    job_name: str | None = None
 
 
 @frozen
@@ -43,8 +68,11 @@ class Plan:
     Attributes:
         flakiness: the share of store calls that fail, half of them after they took effect.
         slowness: the longest that an ordinary store call takes, in seconds.
-        deafness: the share of notifications that are lost, and of those that come twice.
-        freezes, kills, cuts, restarts, jumps: how many of each, at times of the nemesis' choice.
+        deafness: the share of notifications that are lost.
+        echoes: the share of those that come twice, and once more as news of anything.
+        freezes, blocks, kills, cuts, restarts, interrupts, jumps, forgets: how many of each, at times of the nemesis'
+            choice: processes stand still; their loops do, and the thread renews; die; lose touch; stop; are cancelled;
+            the store's clock is set; the store ends a living session.
         is_calm: nothing is done to one worker that runs one job at a time: then order can be told exactly.
     """
 
@@ -57,34 +85,52 @@ class Plan:
     flakiness: float = 0
     slowness: float = 0
     deafness: float = 0
+    echoes: float = 0
     freezes: int = 0
+    blocks: int = 0
     kills: int = 0
     cuts: int = 0
     restarts: int = 0
+    interrupts: int = 0
     jumps: int = 0
+    forgets: int = 0
+    deeds: Sequence[Deed] = ()
+    weights: Mapping[str, int] = Factory(lambda: dict.fromkeys(QUEUES, 1))
+    is_lifo: bool = False
     is_calm: bool = False
 
 
 def make_plan(seed: int) -> Plan:
     """Draw a plan."""
     draw = Random(seed)
-    if draw.random() < 0.1:
+    kind = draw.random()
+    if kind < 0.1:
         return _calm(seed, draw)
+    if kind < 0.18:
+        return _busy(seed, draw)
+    jobs = [_job(number, draw) for number in range(draw.randint(3, 12))]
     return Plan(
         seed,
-        [_job(number, draw) for number in range(draw.randint(3, 12))],
+        jobs,
         processes=draw.choice((1, 1, 2, 3)),
         concurrency=draw.choice((1, 2, 4)),
         prefetch=draw.choice(("auto", 0, 3)),
         grace_seconds=draw.choice((0.0, 0.5, 10.0)),
         flakiness=draw.choice((0, 0, 0.05, 0.25)),
         slowness=draw.choice((0, 0.01, 0.4)),
-        deafness=draw.choice((0, 0.1, 0.9)),
+        deafness=draw.choice((0, 0, 0.1, 0.9)),
+        echoes=draw.choice((0, 0, 0.3)),
         freezes=draw.choice((0, 0, 1, 2)),
+        blocks=draw.choice((0, 0, 0, 1)),
         kills=draw.choice((0, 0, 1)),
-        cuts=draw.choice((0, 1, 2, 3)),
+        cuts=draw.choice((0, 0, 1, 2, 3)),
         restarts=draw.choice((0, 1, 2)),
+        interrupts=draw.choice((0, 0, 1)),
         jumps=draw.choice((0, 0, 0, 1)),
+        forgets=draw.choice((0, 0, 0, 1)),
+        deeds=[_deed(jobs, draw) for _ in range(draw.choice((0, 0, 2, 6)))],
+        weights={name: draw.choice((1, 1, 3)) for name in QUEUES},
+        is_lifo=draw.random() < 0.2,
     )
 
 
@@ -103,12 +149,60 @@ def _job(number: int, draw: Random) -> PlannedJob:
         timeout_seconds=draw.choice((None, None, None, 1.0)),
         backoff_seconds=draw.choice((0, 0.5)),
         cancel_at=draw.choice((None, None, None, None, draw.uniform(0, HORIZON_SECONDS))),
+        hold_seconds=draw.choice((0, 0, 0, 0.3, draw.uniform(0, 9))),
+        is_stubborn=draw.random() < 0.1,
+        lines=draw.choice((0, 0, 2)),
+        expires_seconds=draw.choice((None, None, None, None, None, draw.uniform(0.01, 20), draw.uniform(0.01, 0.8))),
+        is_lifo=draw.random() < 0.1,
+        is_removed=draw.random() < 0.1,
     )
 
 
-def _calm(seed: int, draw: Random) -> Plan:
+def _deed(jobs: Sequence[PlannedJob], draw: Random) -> Deed:
+    at = draw.uniform(0, HORIZON_SECONDS)
+    verb = draw.choice(("cancel", "rerun", "rerun", "promote", "remove", "pause", "resume"))
+    if verb in ("pause", "resume"):
+        return Deed(at, verb, draw.choice(QUEUES), draw.choice((None, "work")))
+    return Deed(at, verb, draw.choice(jobs).id)
+
+
+def _busy(seed: int, draw: Random) -> Plan:
+    """Draw many short jobs and a worker that has time, but does not hear of each."""
     jobs = [
-        PlannedJob(f"job-{number}", "left", 0.0, seconds=draw.choice((0.0, 0.1)), priority=draw.choice((0, 0, -1, 5)))
-        for number in range(draw.randint(2, 30))
+        PlannedJob(
+            f"job-{number}",
+            "right" if draw.random() < 0.08 else "left",
+            draw.uniform(0, HORIZON_SECONDS),
+            seconds=draw.choice((0.0, 0.05)),
+            delay_seconds=draw.choice((0, 0, 0.5)),
+        )
+        for number in range(draw.randint(20, 40))
     ]
-    return Plan(seed, jobs, 1, 1, draw.choice(("auto", 0, 3)), 10.0, slowness=draw.choice((0, 0.01)), is_calm=True)
+    return Plan(seed, jobs, draw.choice((1, 2)), 2, draw.choice(("auto", 0, 3)), 10.0, deafness=draw.choice((0, 0.5)))
+
+
+def _calm(seed: int, draw: Random) -> Plan:
+    has_two = draw.random() < 0.7
+    jobs = [
+        PlannedJob(
+            f"job-{number}",
+            draw.choice(QUEUES) if has_two else "left",
+            0.0,
+            seconds=draw.choice((0.0, 0.1)),
+            priority=draw.choice((0, 0, -1, 5)),
+            is_lifo=draw.random() < 0.2,
+        )
+        for number in range(draw.randint(5, 40))
+    ]
+    return Plan(
+        seed,
+        jobs,
+        1,
+        1,
+        draw.choice(("auto", 0, 0, 3)),
+        10.0,
+        slowness=draw.choice((0, 0.01)),
+        weights={name: draw.choice((1, 2, 3)) for name in QUEUES},
+        is_lifo=draw.random() < 0.3,
+        is_calm=True,
+    )

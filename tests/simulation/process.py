@@ -8,7 +8,7 @@ import anyio
 
 from conveyor import Conveyor, JobContext, Retry, Snooze
 from conveyor._plugins import Plugins
-from tests.simulation.plan import LOCK_SECONDS, MAX_STALLED
+from tests.simulation.plan import LOCK_SECONDS, MAX_STALLED, POLL_SECONDS, QUEUES
 from tests.simulation.scheduler import process_name
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from tests.simulation.history import History
     from tests.simulation.plan import Plan, PlannedJob
 
-__all__ = ["PLUGINS", "QUEUES", "Process"]
+__all__ = ["PLUGINS", "Process"]
 
-QUEUES: Final = ("left", "right")
 # Found once: looking for entry points takes longer than many a run.
 PLUGINS: Final = Plugins()
 
@@ -48,7 +47,7 @@ class Process:
     async def run(self) -> None:
         """Live."""
         process_name.set(self.name)
-        self._history.note("began", self.name)
+        self._note("began")
         plan = self._plan
         how = "left"
         detail = ""
@@ -57,33 +56,48 @@ class Process:
                 async with (
                     self._app,
                     self._app.worker(
-                        *QUEUES,
+                        plan.weights,
                         concurrency=plan.concurrency,
                         prefetch=plan.prefetch,  # type: ignore[arg-type] # drawn from what is allowed
+                        lifo=plan.is_lifo,
                         lock_duration=LOCK_SECONDS,
                         stalled_interval=2,
                         max_stalled=MAX_STALLED,
                         shutdown_grace=plan.grace_seconds,
-                        poll_interval=5,
+                        poll_interval=POLL_SECONDS,
                     ),
                 ):
                     await self._stop.wait()
         except Exception as exc:  # noqa: BLE001 - the checker judges it
             how, detail = "crashed", repr(exc)
-        if not self.line.is_dead:
-            self._history.note(how, self.name, detail=detail)
+        self._note(how, detail=detail)
         self.is_gone = True
+
+    def _note(self, kind: str, job_id: str = "", token: LockToken | None = None, detail: str = "") -> None:
+        if not self.line.is_dead:
+            self._history.note(kind, self.name, job_id, token, detail)
 
     async def _work(self, context: JobContext) -> Any:
         job, token = self._jobs[context.job.id], context.job.token
-        self._history.note("started", self.name, job.id, token)
+        self._note("started", job.id, token)
+        for number in range(job.lines - 1):
+            context.log(f"line {number}")
         how = "stopped"
         try:
             await anyio.sleep(job.seconds)
             how = "ended"
+        except anyio.get_cancelled_exc_class():
+            self._note("told", job.id, token)
+            if job.hold_seconds:
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(job.hold_seconds)
+            if not job.is_stubborn:
+                raise
+            how = "ended"
         finally:
-            if not self.line.is_dead:
-                self._history.note("ended", self.name, job.id, token, how)
+            if job.lines and how == "ended":
+                context.log("the last line")
+            self._note("ended", job.id, token, how)
         return self._outcome(context, job, token)
 
     def _outcome(self, context: JobContext, job: PlannedJob, token: LockToken | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from attrs import evolve
@@ -113,3 +113,110 @@ def test_a_wrong_order_is_named() -> None:
     events = [Event(0, "added", "", name) for name in ("one", "two")]
     history = History([*events, Event(1, "fetched", "w1", "one", FIRST), Event(1, "started", "w1", "one", FIRST)])
     assert any("should have been two one" in line for line in check(plan, history))
+
+
+def noted(*events: tuple[float, str, str, str, LockToken | None, str], **planned: Any) -> list[str]:
+    """Return what is wrong with a history of these events, beside how its jobs ended."""
+    jobs = [PlannedJob(job_id, "left", 0, 1.0, **planned) for job_id in ("j", "k")]
+    plan = Plan(0, jobs, 2, 2, 0, 1.0)
+    heard = [
+        Event(at, kind, who, job_id, token, detail, store_at=at) for at, kind, who, job_id, token, detail in events
+    ]
+    history = History(heard, {"a": "w1", "b": "w2"})
+    return [line for line in check(plan, history) if not line.startswith("end ")]
+
+
+ADDED: Final = (0.0, "added", "", "j", None, "")
+OPENED: Final = (0.0, "opened", "w1", "", None, "")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "events", "planned"),
+    [
+        (
+            "started though it had expired since",
+            [(1.0, "fetched", "w1", "j", FIRST, ""), (3.0, "started", "w1", "j", FIRST, "")],
+            {"expires_seconds": 2.0},
+        ),
+        ("fetched though it had expired", [(3.0, "fetched", "w1", "j", FIRST, "")], {"expires_seconds": 2.0}),
+        (
+            "in spite of its timeout",
+            [
+                (1.0, "fetched", "w1", "j", FIRST, ""),
+                (1.0, "started", "w1", "j", FIRST, ""),
+                (4.0, "ended", "w1", "j", FIRST, "ended"),
+            ],
+            {"timeout_seconds": 1.0},
+        ),
+        (
+            "before the lines of its run were written",
+            [
+                (1.0, "fetched", "w1", "j", FIRST, ""),
+                (1.0, "started", "w1", "j", FIRST, ""),
+                (2.0, "ended", "w1", "j", FIRST, "ended"),
+                (2.0, "settled", "w1", "j", FIRST, "completed"),
+            ],
+            {"lines": 1},
+        ),
+        (
+            "ran on 14.0 s after its lock was cancelled",
+            [
+                (1.0, "fetched", "w1", "j", FIRST, ""),
+                (1.0, "started", "w1", "j", FIRST, ""),
+                (2.0, "cancelled", "", "j", None, ""),
+                (16.0, "ended", "w1", "j", FIRST, "ended"),
+            ],
+            {},
+        ),
+        (
+            "left without handing back j",
+            [
+                (1.0, "fetched", "w1", "j", FIRST, ""),
+                (1.0, "stopping", "w1", "", None, ""),
+                (2.0, "left", "w1", "", None, ""),
+            ],
+            {},
+        ),
+        ("w1 never left", [(1.0, "stopping", "w1", "", None, ""), (90.0, "over", "", "", None, "")], {}),
+        (
+            "took 29.0 s to stop",
+            [(1.0, "stopping", "w1", "", None, ""), (30.0, "left", "w1", "", None, "")],
+            {},
+        ),
+        (
+            "j waited 8.0 s for a worker that had a free slot",
+            [OPENED, (2.0, "waits", "", "j", None, "left"), (10.0, "healed", "", "", None, "")],
+            {},
+        ),
+        ("promoted 6.0 s late", [OPENED, (9.0, "promoted", "", "j", None, "6.0")], {}),
+        (
+            "fetched 9.0 s before it released",
+            [OPENED, (1.0, "fetched", "w1", "j", FIRST, ""), (10.0, "released", "w1", "j", FIRST, "")],
+            {},
+        ),
+        (
+            "a suspect did not run alone",
+            [
+                (1.0, "killed", "w2", "", None, ""),
+                (0.0, "fetched", "w2", "j", SECOND, ""),
+                (8.0, "reclaimed", "w2", "j", SECOND, "waiting"),
+                (8.0, "fetched", "w1", "j", FIRST, ""),
+                (8.0, "started", "w1", "j", FIRST, ""),
+                (8.0, "fetched", "w1", "k", FIRST, ""),
+                (8.0, "started", "w1", "k", FIRST, ""),
+            ],
+            {},
+        ),
+    ],
+)
+def test_more_that_a_history_must_not_hold_is_named(sentence: str, events: list[Any], planned: dict[str, Any]) -> None:
+    assert any(sentence in line for line in noted(ADDED, *events, **planned))
+
+
+def test_a_share_that_is_not_its_queues_is_named() -> None:
+    jobs = [PlannedJob(f"{queue} {number}", queue, 0, 0) for queue in ("left", "right") for number in range(8)]
+    plan = Plan(0, jobs, 1, 1, 0, 1.0, weights={"left": 1, "right": 3}, is_calm=True)
+    names = [job.id for job in jobs]
+    history = History([*(Event(0, "added", "", name) for name in names)])
+    history.events += [Event(1, "started", "w1", name, LockToken("a", n)) for n, name in enumerate(names)]
+    assert any("weights" in line for line in check(plan, history))

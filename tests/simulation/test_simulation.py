@@ -17,7 +17,8 @@ from tests.simulation.world import simulate
 # About fifteen seconds; `python -m tests.simulation --count 10000 --processes 2` is for a longer look.
 SEEDS: Final = 250
 CHUNK: Final = 50
-# Each of these failed with the runtime of its day. What they found is planted again in bugs.py, where it can be.
+# Each of these failed with the runtime of its day, and its plans. What they found is planted again in bugs.py,
+# where it can be, and what was found since has a test in tests/runtime, too.
 REGRESSIONS: Final = (6644, 10314, 10734, 13941, 16176, 20626, 21724, 28620)
 
 
@@ -58,6 +59,16 @@ def test_faults_of_every_kind_happen() -> None:
         "refused",
         "released",
         "cancelled",
+        "blocked",
+        "interrupted",
+        "forgotten",
+        "expired",
+        "promoted",
+        "rerun",
+        "removed",
+        "paused",
+        "logged",
+        "told",
     }
 
 

@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from attrs import evolve
 
 from conveyor.model.job import LogEntry, Progress, ProgressReport
 from conveyor.model.queries import Want
+from conveyor.model.retention import Retention
 from conveyor.model.settlement import Settlement
 from conveyor.model.states import Command, JobState
 from conveyor.testing.clocks import ManualClock
+from conveyor.testing.conformance.books import Books
 from conveyor.testing.conformance.workshop import LOCK, QUEUE, Hand, Workshop, ending, lock_of
 from conveyor.testing.stores import open_store
 
@@ -58,6 +61,9 @@ class Session:
         await self.write_some()
         await self.change_some()
         await self.stall_some()
+        await self.expire_some()
+        await self.sell_some()
+        await self.outdate_some()
         await self.remove_some()
 
     async def add(self, *job_ids: str, queue: str = QUEUE, priority: int = 0, delay: float = 0) -> None:
@@ -105,6 +111,43 @@ class Session:
         self.workshop.clock.advance(LOCK * 2)
         await self.workshop.jobs.reclaim_stalled_jobs(0, limit=1)
         await self.workshop.jobs.reclaim_stalled_jobs(3)
+
+    async def outdate_some(self) -> None:
+        await self.add("short-lived", "old", "older", queue="outdated")
+        await self.hand.open()
+        own, *others = await self.hand.fetch(queue="outdated")
+        kept_no_longer = evolve(ending(lock_of(own), Command.COMPLETE, queue="outdated"), kept_for=LOCK)
+        await self.settle(kept_no_longer, *(ending(lock_of(job), Command.FAIL, queue="outdated") for job in others))
+        self.witness.tell(removing=["short-lived", "old"])
+        self.workshop.clock.advance(LOCK)
+        retention = Retention(max_age=None, max_count=1)
+        assert await self.workshop.jobs.remove_outdated_jobs(["outdated"], retention) == 2
+
+    async def expire_some(self) -> None:
+        await self.workshop.add("late", "too-late", expires=10)
+        self.witness.tell(added=["late", "too-late"])
+        self.workshop.clock.advance(10)
+        assert await self.workshop.jobs.expire_jobs(limit=1) == 1
+        await self.hand.open()
+        await self.workshop.jobs.release_locks([lock_of(job) for job in await self.hand.fetch_suspects()])
+
+    async def sell_some(self) -> None:
+        """End runs with what they wrote: one is rolled back and handed back, the other commits."""
+        books = Books(self.workshop)
+        first, second = [lock_of(job) for job in await self.hand.fetch(2)]
+        async with books.begun(first) as transaction:
+            await transaction.connection.execute("create table if not exists books (title text)")
+            await books.write(transaction.connection, first.job_id)
+            await transaction.roll_back()
+        await self.workshop.jobs.release_locks([first])
+        async with books.begun(second) as transaction:
+            await transaction.connection.execute("create table if not exists books (title text)")
+            await books.write(transaction.connection, second.job_id)
+            await self.workshop.jobs.save_jobs_in(transaction.connection, [self.workshop.new("with-it")])
+            last = ending(second, Command.COMPLETE)
+            await transaction.commit(last, [LogEntry(second.job_id, "sold", lock=second)])
+        self.tell_settled([last])
+        self.witness.tell(added=["with-it"], sold=[second.job_id])
 
     async def remove_some(self) -> None:
         await self.hand.open()

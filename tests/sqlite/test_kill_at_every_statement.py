@@ -84,6 +84,19 @@ async def check_promises(store: Store, facts: list[dict[str, Any]]) -> None:
             assert (token, outcome) in runs, f"a run of {job_id} is lost"
 
 
+async def check_sales(store: Store, path: Path, facts: list[dict[str, Any]]) -> None:
+    """Assert that what a run wrote and added in its transaction is there with its end, and not without."""
+    connection = sqlite3.connect(path)
+    has_table = connection.execute("select count(*) from sqlite_master where name = 'books'").fetchone() == (1,)
+    sold = [title for (title,) in connection.execute("select title from books")] if has_table else []
+    connection.close()
+    assert sold or not any("sold" in fact for fact in facts), "what was sold is lost"
+    for job_id in sold:
+        assert "completed" in [one.outcome for one in await store.jobs.get_attempts(job_id)], f"{job_id} did not end"
+    is_removed = any("with-it" in fact.get("removing", ()) for fact in facts)
+    assert is_removed or (await store.jobs.find_job("with-it") is not None) == bool(sold)
+
+
 async def check_use(store: Store) -> None:
     """Assert that jobs can be added and fetched as if nothing had been."""
     await store.jobs.save_job(NewJob("new", QUEUE, "pack", b"{}", JobOptions(priority=-100)))
@@ -108,6 +121,7 @@ async def test_a_kill_at_any_statement_loses_nothing(lives: tuple[Path, list[int
             status = await store.schema.get_status()
             assert (status.found, status.pending) == (status.wanted, ())
             await check_promises(store, told(folder, statement))
+            await check_sales(store, path, told(folder, statement))
             await check_use(store)
         check_file(path)
 

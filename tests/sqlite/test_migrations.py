@@ -9,9 +9,10 @@ import anyio
 import pytest
 
 from conveyor._builtin.sqlite.schema import split_statements
-from conveyor._builtin.sqlite.statements import load_migrations
+from conveyor._builtin.sqlite.statements import load_migrations, sql
 from conveyor.errors import SchemaError, StoreError
 from conveyor.testing.stores import open_store
+from tests.sqlite.jobs import new_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,25 @@ def test_up_down_and_up_give_the_same_schema() -> None:
         connection.executescript(migration.up)
     assert schema(connection) == first
     connection.close()
+
+
+@pytest.mark.parametrize("version", range(len(load_migrations())))
+async def test_every_older_version_is_brought_up_to_date(file: Path, tmp_path: Path, version: int) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/new.db") as store:
+        assert (await store.schema.get_status()).pending == ()
+    older, newest = sqlite3.connect(file), sqlite3.connect(tmp_path / "new.db")
+    older.executescript(sql("schema/migrate_table"))
+    for migration in load_migrations()[:version]:
+        older.executescript(migration.up)
+        older.execute(sql("schema/migrate"), (migration.version, migration.name, migration.checksum, 0))
+    older.commit()
+    async with open_store(f"sqlite:///{file}") as store:
+        status = await store.schema.get_status()
+        assert (status.found, status.pending) == (status.wanted, ())
+        await store.jobs.save_job(new_job("a"))
+    assert schema(older) == schema(newest)
+    older.close()
+    newest.close()
 
 
 def test_a_script_is_split_where_its_statements_end() -> None:

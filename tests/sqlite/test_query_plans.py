@@ -22,9 +22,17 @@ def connection(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
     for migration in load_migrations():
         connection.executescript(migration.up)
     states = ["waiting", "delayed", "active"]
+    ends = ["completed", "failed", "cancelled"]
     for seq in range(1, request.param + 1):
         connection.execute(sql("jobs/save_jobs"), (seq, f"id-{seq}", "mail", "send", b"{}", None, 0, None))
         connection.execute(sql("jobs/save_jobs_live"), (seq, "mail", "send", states[seq % 3], 0, seq, seq, seq, None))
+    for seq in range(request.param + 1, 2 * request.param + 1):
+        connection.execute(sql("jobs/save_jobs"), (seq, f"id-{seq}", "mail", "send", b"{}", None, 0, None))
+        connection.execute(sql("jobs/save_jobs_live"), (seq, "mail", "send", "active", 0, seq, seq, seq, None))
+        connection.execute("update live set session_id = 's', fetch_number = 1 where seq = ?", (seq,))
+        end = (f"id-{seq}", "s", 1, ends[seq % 3], seq, None, None, ends[seq % 3], 1)
+        assert connection.execute(sql("jobs/settle_jobs_history"), end).rowcount == 1
+        connection.execute(sql("jobs/remove_job_live"), (f"id-{seq}",))
     connection.execute("update live set session_id = seq, fetch_number = 1 where state = 'active'")
     if request.param:
         connection.execute("analyze")
@@ -51,6 +59,7 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("jobs/fetch_jobs_locked", "SEARCH live USING INDEX live_active (session_id=? AND fetch_number=?)"),
         ("jobs/settle_jobs_history", BY_ID),
         ("jobs/settle_jobs", BY_ID),
+        ("jobs/settle_jobs_kept", BY_ID),
         ("jobs/settle_jobs_again", BY_ID),
         ("jobs/settle_jobs_attempt", BY_ID),
         ("jobs/settle_jobs_removed", BY_ID),
@@ -80,15 +89,36 @@ def test_a_hot_statement_uses_its_index(connection: sqlite3.Connection, name: st
         ("jobs/expire_jobs_due", "SEARCH live USING INDEX live_expiring (queue=? AND expires_at>? AND expires_at<?)"),
         ("jobs/reclaim_stalled_jobs_expired", "live_active (session_id=?)"),
         ("jobs/extend_locks_held", "live_active (session_id=?)"),
+        ("inspection/get_stats", "INDEX history_finished (queue=? AND state=? AND finished_at>?)"),
     ],
 )
 def test_a_pass_uses_its_index(connection: sqlite3.Connection, name: str, step: str) -> None:
     steps = plan(connection, name)
     assert any(step in found for found in steps), steps
-    assert not any(found.startswith(("SCAN live", "SCAN jobs")) for found in steps), steps
+    assert not any(found.startswith(("SCAN live", "SCAN jobs", "SCAN history")) for found in steps), steps
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        (
+            "jobs/remove_outdated_jobs_own",
+            "SEARCH history USING COVERING INDEX history_outdating (queue=? AND remove_at<?)",
+        ),
+        ("jobs/remove_outdated_jobs_count", "SEARCH history USING COVERING INDEX history_finished (queue=?)"),
+        (
+            "jobs/remove_outdated_jobs_old",
+            "SEARCH history USING COVERING INDEX history_finished (queue=? AND state=? AND finished_at<?)",
+        ),
+    ],
+)
+def test_outdated_jobs_are_found_by_an_index_in_its_order(connection: sqlite3.Connection, name: str, step: str) -> None:
+    steps = plan(connection, name)
+    assert any(step in found for found in steps), steps
+    assert not any(found.startswith(("SCAN history", "SCAN jobs")) or "TEMP B-TREE" in found for found in steps), steps
 
 
 def test_a_search_walks_the_ids_and_sorts_nothing(connection: sqlite3.Connection) -> None:
     steps = plan(connection, "inspection/search_jobs")
-    assert steps[0] == "SCAN jobs USING INDEX sqlite_autoindex_jobs_1"
+    assert steps[0] == "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id<?)"
     assert not any("TEMP B-TREE" in found for found in steps)

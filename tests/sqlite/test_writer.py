@@ -48,6 +48,40 @@ async def test_concurrent_adds_share_a_commit(file: Path) -> None:
         assert await store.queues.count_jobs("mail", JobState.WAITING) == 100
 
 
+async def test_callers_that_come_one_after_the_other_share_commits_before_long(file: Path) -> None:
+    clock = CountingClock()
+    gate = threading.Event()
+    turns = 20
+    async with open_store(f"sqlite:///{file}", clock=clock) as store:
+        assert isinstance(store, SQLiteStore)
+        writer = store._writer
+
+        async def add(name: str) -> None:
+            for turn in range(turns):
+                await store.jobs.save_job(new_job(f"{name}-{turn}"))
+
+        async def add_after_waiting() -> None:
+            await writer.run(hold, gate)
+            await add("first")
+
+        await store.jobs.save_job(new_job("alone"))
+        async with anyio.create_task_group() as group:
+            group.start_soon(add_after_waiting)
+            await anyio.wait_all_tasks_blocked()
+            group.start_soon(add, "second")
+            await anyio.wait_all_tasks_blocked()
+            asked_before = clock.asked
+            gate.set()
+        assert clock.asked - asked_before < 2 * turns * 3 / 4
+
+
+async def test_an_operation_without_company_waits_for_none(store: SQLiteStore) -> None:
+    await store.jobs.save_job(new_job("alone"))
+    has_run = threading.Event()
+    store._writer.post(lambda _: has_run.set())
+    assert has_run.wait(30), "it was not handed over while the event loop stood still"
+
+
 def add_and_fail(transaction: Transaction) -> None:
     row = (transaction.take_seqs(1)[0], "half-added", "mail", "send", b"{}", None, transaction.now, None)
     transaction.connection.execute(sql("jobs/save_jobs"), row)

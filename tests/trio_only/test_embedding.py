@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from conveyor import Conveyor, JobState
+from conveyor.errors import ConfigurationError
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
@@ -119,3 +120,35 @@ def test_trio_as_a_guest_of_another_loop(tmp_path: Path) -> None:
         return await done
 
     assert asyncio.run(host()) == 8
+
+
+@pytest.mark.trio
+async def test_an_app_opened_in_the_hosts_nursery_is_closed_by_any_task(tmp_path: Path) -> None:
+    app, _ = make_app(tmp_path)
+    async with trio.open_nursery() as nursery:
+        opened = await app.open_in(nursery, app.worker("work"))
+        job = await app.queue("work").add("double", {"number": 21})
+        assert await job.result(timeout="10s") == 42
+        nursery.start_soon(opened.close)
+
+
+@pytest.mark.trio
+async def test_a_nursery_that_is_cancelled_hands_the_jobs_of_an_app_opened_in_it_back(tmp_path: Path) -> None:
+    app, stopped = make_app(tmp_path)
+    async with trio.open_nursery() as nursery:
+        await app.open_in(nursery, app.worker("work"))
+        job = await app.queue("work").add("hang")
+        await eventually(partial(is_active, job))
+        nursery.cancel_scope.cancel()
+    assert stopped() == 1
+    async with app:
+        assert (await app.jobs.get(job.id)).state is JobState.WAITING
+
+
+@pytest.mark.trio
+async def test_a_nursery_that_was_left_takes_no_app(tmp_path: Path) -> None:
+    app, _ = make_app(tmp_path)
+    async with trio.open_nursery() as nursery:
+        pass
+    with pytest.raises(ConfigurationError, match="takes no tasks"):
+        await app.open_in(nursery)

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from conveyor._builtin.memory.records import JobRecord
     from conveyor._builtin.memory.tables import QueueTable, Tables
 
-__all__ = ["cancel", "next_due_at", "promote_due", "promote_first", "promote_job", "remove", "rerun", "rerun_job"]
+__all__ = [
+    "cancel",
+    "change",
+    "next_due_at",
+    "promote_due",
+    "promote_first",
+    "promote_job",
+    "remove",
+    "rerun",
+    "rerun_job",
+]
 
 
 def cancel(tables: Tables, job_id: str, reason: str) -> JobRecord:
@@ -109,6 +119,18 @@ def remove(tables: Tables, job_id: str) -> None:
     record = tables.job(job_id)
     transition(record.id, record.state, Command.REMOVE)
     tables.remove(record)
+
+
+def change(tables: Tables, command: Command, job_id: str, reason: str) -> None:
+    """Do with one job what an operator asks for."""
+    if command is Command.CANCEL:
+        cancel(tables, job_id, reason)
+    elif command is Command.PROMOTE:
+        promote_job(tables, job_id)
+    elif command is Command.RERUN:
+        rerun_job(tables, job_id, None)
+    else:
+        remove(tables, job_id)
 
 
 def _take_due(queue: QueueTable, now: datetime) -> JobRecord | None:

@@ -7,15 +7,20 @@ from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from conveyor.model.queries import Page, QueueInfo, matches
-from conveyor.model.states import JobState
+from conveyor._builtin.memory.changes import change
+from conveyor.errors import InvalidJobStateError
+from conveyor.model.bulk import ChangeOutcome, ChangeReceipt
+from conveyor.model.queries import Page, QueueInfo, StoreStats, matches
+from conveyor.model.states import JobState, check_operated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime, timedelta
 
     from conveyor._builtin.memory.tables import QueueTable, Tables
     from conveyor.model.job import JobData
     from conveyor.model.queries import JobFilter
+    from conveyor.model.states import Command
 
 __all__ = ["MemoryInspection"]
 
@@ -30,17 +35,45 @@ class MemoryInspection:
         """Return every queue, by name."""
         return tuple(_info(queue) for _, queue in sorted(self._tables.queues.items()))
 
+    async def get_stats(self, window: timedelta, /) -> StoreStats:
+        """Return what settled lately; nothing is on any disk."""
+        since = self._tables.now() - window
+        return StoreStats(None, {state: self._count_settled(state, since) for state in JobState if state.is_settled})
+
+    def _count_settled(self, state: JobState, since: datetime) -> int:
+        records = (record for queue in self._tables.queues.values() for record in queue.by_state[state].values())
+        return sum(1 for record in records if record.finished_at is not None and record.finished_at >= since)
+
     async def search_jobs(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
         """Return jobs that match, by id from the highest down."""
         matching = self._matching(wanted, cursor)
         # One more than asked for tells whether there is another page.
         jobs = nlargest(limit + 1, matching, key=attrgetter("id"))
         page = tuple(jobs[: max(limit, 0)])
-        return Page(page, page[-1].id if page and len(jobs) > limit else None)
+        return Page(page, page[-1].id if page and len(jobs) > limit else None, self._tables.now())
 
     async def count_matching(self, wanted: JobFilter, /, *, cap: int = 100_000) -> int:
         """Return how many jobs match, at most `cap`."""
         return sum(1 for _ in islice(self._matching(wanted, None), max(cap, 0)))
+
+    async def change_jobs(
+        self, command: Command, job_ids: Sequence[str], wanted: JobFilter, /, *, reason: str = ""
+    ) -> Sequence[ChangeReceipt]:
+        """Cancel, promote, rerun or remove those of the jobs that match."""
+        check_operated(command)
+        return [self._change(command, job_id, wanted, reason) for job_id in job_ids]
+
+    def _change(self, command: Command, job_id: str, wanted: JobFilter, reason: str) -> ChangeReceipt:
+        record = self._tables.jobs.get(job_id)
+        if record is None:
+            return ChangeReceipt(job_id, ChangeOutcome.NOT_FOUND)
+        if not matches(record.snapshot(), wanted):
+            return ChangeReceipt(job_id, ChangeOutcome.NO_MATCH, record.state)
+        try:
+            change(self._tables, command, job_id, reason)
+        except InvalidJobStateError:
+            return ChangeReceipt(job_id, ChangeOutcome.REFUSED, record.state)
+        return ChangeReceipt(job_id, ChangeOutcome.DONE, record.state if job_id in self._tables.jobs else None)
 
     def _matching(self, wanted: JobFilter, cursor: str | None) -> Iterator[JobData]:
         for record in self._tables.jobs.values():

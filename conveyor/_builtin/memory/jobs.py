@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from conveyor._builtin.memory import adding, changes, expiring, fetching, journal, locking, settling
+from conveyor._builtin.memory import adding, changes, expiring, fetching, journal, locking, retaining, settling
 from conveyor.errors import CapabilityError
 from conveyor.model.settlement import SettleReport
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import Attempt, JobData, LogEntry, NewJob, ProgressReport
     from conveyor.model.locks import Lock
     from conveyor.model.queries import AddReceipt, Want
+    from conveyor.model.retention import Retention
     from conveyor.model.settlement import Refusal, Settlement
 
 __all__ = ["MemoryJobs"]
@@ -151,6 +152,12 @@ class MemoryJobs:
         """Cancel jobs that had not started in time."""
         tables = self._tables
         return expiring.expire_jobs(tables, tables.queues.values(), tables.now(), limit)
+
+    async def remove_outdated_jobs(
+        self, queue_names: Sequence[str], retention: Retention, /, *, limit: int = 1000
+    ) -> int:
+        """Remove settled jobs that are to be kept no longer."""
+        return retaining.remove_outdated_jobs(self._tables, self._tables.existing(queue_names), retention, limit)
 
     async def get_stalled_jobs(self, threshold: timedelta, /, *, limit: int = 1000) -> Sequence[JobData]:
         """Return active jobs whose lock has been over for longer than `threshold`."""

@@ -6,9 +6,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.memory.records import later
+from conveyor._builtin.memory.retaining import keep_for
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome, ErrorInfo
 from conveyor.model.locks import is_expired
+from conveyor.model.retention import kept_for
 from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ def reclaim_stalled_jobs(tables: Tables, max_stalled: int, limit: int) -> tuple[
         _reclaim(record, max_stalled, now)
     jobs = tuple(record.snapshot() for record in stalled)
     for record in stalled:
-        if record.state is JobState.FAILED and record.options.remove_on_fail:
+        if record.state is JobState.FAILED and record.options.remove_on_fail is True:
             tables.remove(record)
     for session in list(tables.sessions.values()):
         if not session.held and is_expired(session.expires_at, now):
@@ -116,6 +118,8 @@ def _reclaim(record: JobRecord, max_stalled: int, now: datetime) -> None:
     record.error = error
     record.finished_at = now
     record.queue.enter(record, JobState.FAILED)
+    if (kept := kept_for(record.options.remove_on_fail)) is not None:
+        keep_for(record, kept, now)
 
 
 def _wait_again(record: JobRecord) -> None:

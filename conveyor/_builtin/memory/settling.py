@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.memory.records import later
+from conveyor._builtin.memory.retaining import keep_for
 from conveyor.model.events import NotificationKind
 from conveyor.model.settlement import Refusal, RefusalReason
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
@@ -69,6 +70,8 @@ def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datet
             del tables.jobs[record.id]
         else:
             queue.enter(record, target)
+            if settlement.kept_for is not None:
+                keep_for(record, settlement.kept_for, now)
     else:
         queue.wait_from(record, later(now, settlement.delay), target)
 

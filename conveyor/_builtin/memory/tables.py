@@ -39,9 +39,10 @@ class QueueTable:
         delayed: the delayed ones, soonest first.
         expiring: a heap of those that expire unless they start; one that left under its ticket is stale.
         paused: the job names that are not fetched.
+        outdating: a heap of the settled ones with a duration of their own to be kept; see `retaining`.
     """
 
-    __slots__ = ("by_state", "delayed", "expiring", "name", "paused", "ready", "suspects")
+    __slots__ = ("by_state", "delayed", "expiring", "name", "outdating", "paused", "ready", "suspects")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -51,6 +52,7 @@ class QueueTable:
         self.delayed = Line()
         self.expiring: list[tuple[datetime, int, int, JobRecord]] = []
         self.paused: set[str] = set()
+        self.outdating: list[tuple[datetime, int, str]] = []
 
     def enter(self, record: JobRecord, state: JobState) -> None:
         """Put a record that is in no state into this one."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conveyor._builtin.sqlite.reading import find_job
+from conveyor._builtin.sqlite.reading import find_job, look_for_job
 from conveyor._builtin.sqlite.removing import delete_jobs
 from conveyor._builtin.sqlite.rows import error_column
 from conveyor._builtin.sqlite.statements import sql
+from conveyor.errors import InvalidJobStateError
+from conveyor.model.bulk import ChangeOutcome, ChangeReceipt
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import ErrorInfo
+from conveyor.model.queries import matches
 from conveyor.model.states import Command, JobState, transition
 
 if TYPE_CHECKING:
@@ -17,8 +20,9 @@ if TYPE_CHECKING:
 
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import JobData
+    from conveyor.model.queries import JobFilter
 
-__all__ = ["cancel_job", "promote_delayed_jobs", "promote_job", "remove_job", "rerun_job"]
+__all__ = ["cancel_job", "change_jobs", "promote_delayed_jobs", "promote_job", "remove_job", "rerun_job"]
 
 
 def cancel_job(transaction: Transaction, job_id: str, reason: str) -> JobData:
@@ -77,3 +81,36 @@ def remove_job(transaction: Transaction, job_id: str) -> None:
     job = find_job(transaction.connection, job_id)
     transition(job_id, job.state, Command.REMOVE)
     delete_jobs(transaction, [job_id])
+
+
+def change_jobs(
+    transaction: Transaction, command: Command, job_ids: Sequence[str], wanted: JobFilter, reason: str
+) -> Sequence[ChangeReceipt]:
+    """Do what an operator asks for with those of the jobs that match."""
+    return [_change_one(transaction, command, job_id, wanted, reason) for job_id in job_ids]
+
+
+def _change_one(
+    transaction: Transaction, command: Command, job_id: str, wanted: JobFilter, reason: str
+) -> ChangeReceipt:
+    job = look_for_job(transaction.connection, job_id)
+    if job is None:
+        return ChangeReceipt(job_id, ChangeOutcome.NOT_FOUND)
+    if not matches(job, wanted):
+        return ChangeReceipt(job_id, ChangeOutcome.NO_MATCH, job.state)
+    try:
+        after = _change(transaction, command, job_id, reason)
+    except InvalidJobStateError:
+        return ChangeReceipt(job_id, ChangeOutcome.REFUSED, job.state)
+    return ChangeReceipt(job_id, ChangeOutcome.DONE, None if after is None else after.state)
+
+
+def _change(transaction: Transaction, command: Command, job_id: str, reason: str) -> JobData | None:
+    if command is Command.CANCEL:
+        return cancel_job(transaction, job_id, reason)
+    if command is Command.PROMOTE:
+        return promote_job(transaction, job_id)
+    if command is Command.RERUN:
+        return rerun_job(transaction, job_id, None)
+    remove_job(transaction, job_id)
+    return None

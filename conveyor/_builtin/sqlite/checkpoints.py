@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,8 @@ __all__ = ["Checkpointer"]
 # About a page for four changed rows, and four for a commit: a checkpoint comes every 4000 pages or so.
 _CHANGES_BETWEEN: Final = 16_000
 _CHANGES_PER_COMMIT: Final = 16
+_EMPTY_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 0.02
 
 
 class Checkpointer:
@@ -43,6 +46,20 @@ class Checkpointer:
                 # Passive: it waits for nobody, and goes as far as the oldest reader lets it.
                 connection.execute("pragma wal_checkpoint(passive)").fetchall()
         self._written = 0
+
+    def empty_log(self, connection: sqlite3.Connection) -> None:
+        """Move all of the log to the database and leave it empty: the file will be complete by itself.
+
+        It waits for a checkpoint of another process; where that takes long, the other will empty the log.
+        """
+        deadline = time.monotonic() + _EMPTY_SECONDS
+        while True:
+            with self._alone() as is_alone:
+                if is_alone:
+                    connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+            if is_alone or time.monotonic() >= deadline:
+                return
+            time.sleep(_RETRY_SECONDS)
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:

@@ -14,21 +14,23 @@ __all__ = ["statement_error", "store_error"]
 
 _PRIMARY: Final = 0xFF
 
+# What passes by itself, or can be mended while the program waits.
 _TRANSIENT: Final = {
     sqlite3.SQLITE_BUSY: "another process is writing; wait, or raise busy_timeout in the URL",
     sqlite3.SQLITE_LOCKED: "another connection holds it; try again",
     sqlite3.SQLITE_PROTOCOL: "too many processes open it at once; try again",
     sqlite3.SQLITE_FULL: "the disk is full: make room",
-    sqlite3.SQLITE_IOERR: "the disk or file system failed: look at the system's log",
+    sqlite3.SQLITE_IOERR: "the disk or file system failed: look at its free space, limits and the system's log",
     sqlite3.SQLITE_NOMEM: "memory ran out",
-}
-
-_LASTING: Final = {
     sqlite3.SQLITE_CANTOPEN: (
         "the file cannot be opened: does it, or its directory, exist, and may this process write there?"
     ),
     sqlite3.SQLITE_READONLY: "the file or its directory is read-only: give this process the right to write",
     sqlite3.SQLITE_PERM: "this process may not open the file: give it the right to read and write",
+}
+
+# What waiting does not help.
+_LASTING: Final = {
     sqlite3.SQLITE_NOTADB: "the file is something else than a SQLite database: name another one",
     sqlite3.SQLITE_CORRUPT: "the database is damaged: restore a backup, or rescue it with sqlite3's .recover",
     sqlite3.SQLITE_ERROR: "is its schema complete? see: conveyor store check",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conveyor._builtin.sqlite import adding, changes, expiring, fetching, journal, locking, reading, settling
+from conveyor._builtin.sqlite import adding, changes, expiring, fetching, journal, locking, reading, removing, settling
 from conveyor._builtin.sqlite.rows import to_micros
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import Attempt, JobData, LogEntry, NewJob, ProgressReport
     from conveyor.model.locks import Lock
     from conveyor.model.queries import AddReceipt, Want
+    from conveyor.model.retention import Retention
     from conveyor.model.settlement import Refusal, Settlement, SettleReport
 
 __all__ = ["SqliteJobs"]
@@ -144,6 +145,12 @@ class SqliteJobs:
     async def expire_jobs(self, *, limit: int = 1000) -> int:
         """Cancel jobs that had not started in time."""
         return await self._write(expiring.expire_jobs, limit)
+
+    async def remove_outdated_jobs(
+        self, queue_names: Sequence[str], retention: Retention, /, *, limit: int = 1000
+    ) -> int:
+        """Remove settled jobs that are to be kept no longer."""
+        return await self._write_passing(removing.remove_outdated_jobs, queue_names, retention, limit)
 
     async def get_stalled_jobs(self, threshold: timedelta, /, *, limit: int = 1000) -> Sequence[JobData]:
         """Return active jobs whose lock is over."""

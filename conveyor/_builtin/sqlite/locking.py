@@ -11,6 +11,7 @@ from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import ErrorInfo
 from conveyor.model.locks import Lock, LockToken
+from conveyor.model.retention import kept_for
 from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
@@ -80,10 +81,12 @@ def _give_up(transaction: Transaction, job: JobData, max_stalled: int) -> JobDat
     connection = transaction.connection
     times = f"{job.stalled_count + 1} times, more often than max_stalled={max_stalled}"
     error = error_column(ErrorInfo("Stalled", f"its worker died or lost touch {times}"))
-    connection.execute(sql("jobs/reclaim_stalled_jobs_failed"), (job.id, transaction.now, error))
+    kept = kept_for(job.options.remove_on_fail)
+    remove_at = None if kept is None else micros_after(transaction.now, kept)
+    connection.execute(sql("jobs/reclaim_stalled_jobs_failed"), (job.id, transaction.now, error, remove_at))
     connection.execute(sql("jobs/remove_job_live"), (job.id,))
     failed = find_job(connection, job.id)
-    if job.options.remove_on_fail:
+    if job.options.remove_on_fail is True:
         delete_jobs(transaction, [job.id])
     transaction.hint(NotificationKind.FINISHED, job.queue_name)
     return failed

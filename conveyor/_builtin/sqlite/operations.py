@@ -41,9 +41,12 @@ class Item(Operation[T_co]):
     __slots__ = ("item", "many")
 
     def __init__(self, many: Callable[[Transaction, Sequence[T]], Sequence[T_co]], item: T) -> None:
-        super().__init__(lambda transaction: many(transaction, (item,))[0])
+        super().__init__(self._run_alone)
         self.many: Callable[..., Sequence[T_co]] = many
         self.item: object = item
+
+    def _run_alone(self, transaction: Transaction) -> T_co:
+        return self.many(transaction, (self.item,))[0]
 
 
 class _Joined(Operation[None]):

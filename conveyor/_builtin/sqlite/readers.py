@@ -13,7 +13,8 @@ from conveyor.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from conveyor._builtin.sqlite.watched_file import WatchedFile
 
 __all__ = ["Readers"]
 
@@ -26,11 +27,13 @@ _CONNECTIONS: Final = 4
 class Readers:
     """Lends a connection to one reading function at a time; each sees one snapshot of the database."""
 
-    def __init__(self, path: Path, connect: Callable[[], sqlite3.Connection]) -> None:
-        self._path = path
+    def __init__(self, file: WatchedFile, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._file = file
+        self._path = file.path
         self._connect = connect
         self._limiter = anyio.CapacityLimiter(_CONNECTIONS)
-        self._idle: list[sqlite3.Connection] = []
+        # Each with the generation of the file that it is open on.
+        self._idle: list[tuple[int, sqlite3.Connection]] = []
         self._is_closed = False
 
     async def run(self, work: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
@@ -47,29 +50,35 @@ class Readers:
         """Close the connections that nobody uses now; the others are closed by their users."""
         self._is_closed = True
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[1].close()
 
     def _run(self, work: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         try:
-            connection = self._borrow()
+            generation, connection = self._borrow()
             try:
                 connection.execute("begin")
                 return work(connection, *args)
             finally:
-                self._give_back(connection)
+                self._give_back(generation, connection)
         except sqlite3.Error as exc:
             raise store_error(exc, self._path) from exc
 
-    def _borrow(self) -> sqlite3.Connection:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._connect()
+    def _borrow(self) -> tuple[int, sqlite3.Connection]:
+        self._file.check()
+        generation = self._file.generation
+        while True:
+            try:
+                opened_at, connection = self._idle.pop()
+            except IndexError:
+                return generation, self._connect()
+            if opened_at == generation:
+                return generation, connection
+            connection.close()  # it reads a file that was replaced
 
-    def _give_back(self, connection: sqlite3.Connection) -> None:
+    def _give_back(self, generation: int, connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("rollback")
-        if self._is_closed:
+        if self._is_closed or generation != self._file.generation:
             connection.close()
         else:
-            self._idle.append(connection)
+            self._idle.append((generation, connection))

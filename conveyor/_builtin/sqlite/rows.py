@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "LAST_MICROS",
     "JobRow",
     "attempt_from_row",
     "error_column",
@@ -45,7 +46,7 @@ def to_micros(moment: datetime) -> int:
     return span_micros(moment - _EPOCH)
 
 
-_LAST: Final = to_micros(datetime.max.replace(tzinfo=UTC))
+LAST_MICROS: Final = to_micros(datetime.max.replace(tzinfo=UTC))
 
 
 def from_micros(micros: int) -> datetime:
@@ -55,7 +56,7 @@ def from_micros(micros: int) -> datetime:
 
 def micros_after(now: int, span: timedelta) -> int:
     """Return `now` plus a duration, but never later than a datetime can say."""
-    return min(now + span_micros(span), _LAST)
+    return min(now + span_micros(span), LAST_MICROS)
 
 
 def error_column(error: ErrorInfo | None) -> bytes | None:

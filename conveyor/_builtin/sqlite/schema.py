@@ -5,17 +5,19 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from conveyor._builtin.sqlite.operations import roll_back
 from conveyor._builtin.sqlite.statements import load_migrations, sql
+from conveyor._builtin.sqlite.transaction import Transaction
+from conveyor.errors import SchemaError
 from conveyor.model.migrations import SchemaStatus, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor._builtin.sqlite.writer import Writer
     from conveyor.model.migrations import Migration
 
-__all__ = ["SqliteSchema", "split_statements"]
+__all__ = ["SqliteSchema", "bring_up_to_date", "split_statements"]
 
 
 class SqliteSchema:
@@ -32,6 +34,25 @@ class SqliteSchema:
     async def migrate(self) -> Sequence[Migration]:
         """Apply what is missing; the write lock lets one process at a time in."""
         return await self._write(_migrate)
+
+
+def bring_up_to_date(connection: sqlite3.Connection, now: int, *, auto_migrate: bool) -> None:
+    """Migrate a file that is opened in place of another, or refuse it.
+
+    Raises:
+        SchemaError: its schema is another one, and is not to be migrated or is newer.
+        sqlite3.Error: the driver's complaint.
+    """
+    connection.execute("begin immediate")
+    try:
+        transaction = Transaction(connection, now)
+        status = _status(transaction)
+        if status.found > status.wanted or (status.pending and not auto_migrate):
+            raise SchemaError(found=status.found, wanted=status.wanted)
+        _migrate(transaction)
+        connection.execute("commit")
+    finally:
+        roll_back(connection)
 
 
 def split_statements(script: str) -> Iterator[str]:

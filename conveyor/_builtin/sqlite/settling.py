@@ -90,9 +90,22 @@ def _record(transaction: Transaction, settlements: Sequence[Settlement]) -> Iter
     recorded = connection.executemany(sql("jobs/settle_jobs_history"), rows).rowcount
     if recorded:
         connection.executemany(sql("jobs/settle_jobs"), locks)
+        _keep(transaction, settlements)
     if recorded == len(settlements):
         return ()
     return [lost for settlement in settlements if (lost := _refused(transaction, settlement)) is not None]
+
+
+def _keep(transaction: Transaction, settlements: Sequence[Settlement]) -> None:
+    """Note which of the jobs that were settled now go by themselves, and when."""
+    # Apart from the statement for all: its jobs would pay for a value that few of them have.
+    kept = [
+        (*_lock(settlement), _OUTCOMES[settlement.outcome], micros_after(transaction.now, settlement.kept_for))
+        for settlement in settlements
+        if settlement.kept_for is not None
+    ]
+    if kept:
+        transaction.connection.executemany(sql("jobs/settle_jobs_kept"), kept)
 
 
 def _apply(transaction: Transaction, settlement: Settlement) -> Refusal | None:

@@ -17,13 +17,16 @@ from conveyor._builtin.sqlite.options import Synchronous, parse_url
 from conveyor._builtin.sqlite.peers import Peers
 from conveyor._builtin.sqlite.queues import SqliteQueues
 from conveyor._builtin.sqlite.readers import Readers
-from conveyor._builtin.sqlite.schema import SqliteSchema
+from conveyor._builtin.sqlite.rows import to_micros
+from conveyor._builtin.sqlite.schema import SqliteSchema, bring_up_to_date
 from conveyor._builtin.sqlite.sessions import SqliteSessions
 from conveyor._builtin.sqlite.thread_renewal import SqliteThreadRenewal
 from conveyor._builtin.sqlite.transactions import SqliteTransactions
+from conveyor._builtin.sqlite.watched_file import WatchedFile
 from conveyor._builtin.sqlite.writer import Writer
 from conveyor.contracts.capabilities import Capabilities, Durability, Guarantees
 from conveyor.contracts.clock import Clock
+from conveyor.contracts.runtime import Logger
 from conveyor.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -43,30 +46,35 @@ _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL:
 class SQLiteStore:
     """A store in one file, shared by the processes of one machine."""
 
-    def __init__(self, options: SqliteOptions, clock: Clock) -> None:
+    def __init__(self, options: SqliteOptions, clock: Clock, logger: Logger) -> None:
         survives = _SURVIVES[options.synchronous]
         loop = EventLoop()
         peers = Peers(options.path, lambda hints: loop.post(self.notifier.post, hints))
+        file = WatchedFile(options.path)
         self._options = options
         self._writer = Writer(
-            options.path,
+            file,
             partial(connect_writer, options),
+            prepare=lambda connection: bring_up_to_date(
+                connection, to_micros(clock.now()), auto_migrate=options.auto_migrate
+            ),
             clock=clock,
             loop=loop,
             peers=peers,
             checkpointer=Checkpointer(options.path),
+            logger=logger,
         )
-        self._readers = Readers(options.path, partial(connect_reader, options))
+        self._readers = Readers(file, partial(connect_reader, options))
         self.name = f"sqlite:{options.path}"
         self.capabilities = _CAPABILITIES
         self.guarantees = Guarantees(add=survives, settle=survives)
-        self.transactions = SqliteTransactions(options, loop, self._writer, clock)
+        self.transactions = SqliteTransactions(options, loop, self._writer, clock, file=file)
         self.jobs = SqliteJobs(self._writer, self._readers, clock, self.transactions)
-        self.sessions = SqliteSessions(self._writer, self._readers, partial(SqliteThreadRenewal, options, clock))
+        self.sessions = SqliteSessions(self._writer, self._readers, partial(SqliteThreadRenewal, options, file, clock))
         self.queues = SqliteQueues(self._writer, self._readers)
         self.schema = SqliteSchema(self._writer)
         self.notifier = SqliteNotifier(self._writer, peers)
-        self.inspection = SqliteInspection(self._readers)
+        self.inspection = SqliteInspection(self._writer, self._readers, clock)
 
     def notes(self) -> Sequence[str]:
         """Return which SQLite this is, and what to know of it."""
@@ -109,7 +117,7 @@ async def open_sqlite(url: str, injector: Injector) -> AsyncIterator[SQLiteStore
         SchemaError: the schema does not fit and was not to be migrated.
     """
     options = parse_url(url)
-    store = SQLiteStore(options, injector.get(Clock))
+    store = SQLiteStore(options, injector.get(Clock), injector.get(Logger))
     try:
         await store.open()
         yield store

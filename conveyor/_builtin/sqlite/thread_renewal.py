@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conveyor._builtin.sqlite.options import SqliteOptions
+    from conveyor._builtin.sqlite.watched_file import WatchedFile
     from conveyor.contracts.clock import Clock
 
 __all__ = ["SqliteThreadRenewal"]
@@ -22,20 +23,30 @@ __all__ = ["SqliteThreadRenewal"]
 class SqliteThreadRenewal:
     """A `ThreadRenewal`; most are never used, so the connection is opened at the first renewal."""
 
-    def __init__(self, options: SqliteOptions, clock: Clock) -> None:
+    def __init__(self, options: SqliteOptions, file: WatchedFile, clock: Clock) -> None:
         self._options = options
+        self._file = file
+        self._generation = 0
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
 
     def renew(self, session_id: str, lock_duration: timedelta, /) -> bool:
         """Keep what the session holds; False: there is no such session."""
         try:
-            if self._connection is None:
-                self._connection = connect_writer(self._options)
+            connection = self._current_connection()
             until = micros_after(to_micros(self._clock.now()), lock_duration)
-            return self._connection.execute(sql("sessions/renew"), (session_id, until)).rowcount > 0
+            return connection.execute(sql("sessions/renew"), (session_id, until)).rowcount > 0
         except sqlite3.Error as exc:
             raise store_error(exc, self._options.path) from exc
+
+    def _current_connection(self) -> sqlite3.Connection:
+        self._file.check()
+        if self._generation != self._file.generation:
+            self.close()
+        if self._connection is None:
+            self._generation = self._file.generation
+            self._connection = connect_writer(self._options)
+        return self._connection
 
     def close(self) -> None:
         """Close the connection, if one was opened."""

@@ -62,9 +62,18 @@ _AnyRequest: TypeAlias = _Request[object]
 class TransactionThread:
     """Begins at once; does what is asked, in order; ends when told to, and rolls back if that was no commit."""
 
-    def __init__(self, options: SqliteOptions, loop: EventLoop, lock: Lock, longest: timedelta) -> None:
+    def __init__(
+        self,
+        options: SqliteOptions,
+        loop: EventLoop,
+        lock: Lock,
+        longest: timedelta,
+        *,
+        check_file: Callable[[], None],
+    ) -> None:
         """Prepare; `begin` starts the thread."""
         self._options = options
+        self._check_file = check_file
         self._loop = loop
         self._lock = lock
         self._longest = longest
@@ -138,6 +147,7 @@ class TransactionThread:
 
     def _connected(self) -> tuple[sqlite3.Connection | None, Exception | None]:
         try:
+            self._check_file()
             return connect_writer(self._options), None
         except sqlite3.Error as exc:
             return None, store_error(exc, self._options.path)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from conveyor._builtin.sqlite.loop import EventLoop
     from conveyor._builtin.sqlite.options import SqliteOptions
+    from conveyor._builtin.sqlite.watched_file import WatchedFile
     from conveyor._builtin.sqlite.writer import Writer
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.store.transactions import Row
@@ -46,8 +47,11 @@ _ROLL_BACK_SECONDS: Final = 5.0
 class SqliteTransactions:
     """Transactions of runs, and adds that join them or their callers' own. See `TransactionStore`."""
 
-    def __init__(self, options: SqliteOptions, loop: EventLoop, writer: Writer, clock: Clock) -> None:
+    def __init__(
+        self, options: SqliteOptions, loop: EventLoop, writer: Writer, clock: Clock, *, file: WatchedFile
+    ) -> None:
         self._options = options
+        self._file = file
         self._loop = loop
         self._writer = writer
         self._clock = clock
@@ -57,7 +61,7 @@ class SqliteTransactions:
     async def begin(self, lock: Lock, longest: timedelta, /) -> SqliteOpenTransaction:
         """Begin once it is this run's turn."""
         await self._turn.acquire()
-        thread = TransactionThread(self._options, self._loop, lock, longest)
+        thread = TransactionThread(self._options, self._loop, lock, longest, check_file=self._file.check)
         try:
             await anyio.sleep_until(self._free_at)
             # The writer thread gets its turn first: what waits there, such as a renewal, waited for the last one.
@@ -76,7 +80,7 @@ class SqliteTransactions:
             if hints:
                 self._writer.post(_publish, hints)
 
-        return SqliteOpenTransaction(connection, thread, lock, on_end)
+        return SqliteOpenTransaction(connection, thread, lock, on_end, check_file=self._file.check)
 
     async def save_jobs_in(self, connection: object, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
         """Add inside a run's transaction of this store, or the caller's own; see `JobStore.save_jobs_in`."""
@@ -145,11 +149,14 @@ class SqliteOpenTransaction:
         thread: TransactionThread,
         lock: Lock,
         on_end: Callable[[Sequence[Notification]], None],
+        *,
+        check_file: Callable[[], None],
     ) -> None:
         self.connection = connection
         self._thread = thread
         self._lock = lock
         self._on_end = on_end
+        self._check_file = check_file
         self._is_ended = False
 
     async def commit(
@@ -166,6 +173,7 @@ class SqliteOpenTransaction:
                 raise LockLostError(str(self._lock.token), job_id=self._lock.job_id, queue_name=settlement.queue_name)
             release_guards(connection)
             connection.execute("commit")
+            self._check_file()
 
         self._is_ended = True
         try:

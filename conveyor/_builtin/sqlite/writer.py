@@ -9,24 +9,25 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, TypeVarTuple
 
 import anyio
-import anyio.to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from conveyor._builtin.sqlite.driver_errors import store_error
-from conveyor._builtin.sqlite.operations import AnyOperation, Item, Operation, roll_back, run_group
+from conveyor._builtin.sqlite.operations import AnyOperation, Item, Operation, run_group
 from conveyor._builtin.sqlite.rows import to_micros
 from conveyor._builtin.sqlite.transaction import Transaction
-from conveyor.errors import StoreError
+from conveyor._builtin.sqlite.writing import WritingConnection
+from conveyor.errors import StoreError, StoreUnavailableError
+from conveyor.model.events import Notification, NotificationKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from conveyor._builtin.sqlite.checkpoints import Checkpointer
     from conveyor._builtin.sqlite.loop import EventLoop
     from conveyor._builtin.sqlite.peers import Peers
+    from conveyor._builtin.sqlite.watched_file import WatchedFile
     from conveyor.contracts.clock import Clock
-    from conveyor.model.events import Notification
+    from conveyor.contracts.runtime import Logger
 
 __all__ = ["Writer"]
 
@@ -36,6 +37,7 @@ Ts = TypeVarTuple("Ts")
 
 _LARGEST_GROUP: Final = 500
 _CLOSE_SECONDS: Final = 30.0
+_ANYTHING: Final = (Notification(NotificationKind.ANYTHING),)
 
 
 class _Gathering:
@@ -64,22 +66,36 @@ class Writer:
 
     def __init__(
         self,
-        path: Path,
+        file: WatchedFile,
         connect: Callable[[], sqlite3.Connection],
         *,
+        prepare: Callable[[sqlite3.Connection], None],
         clock: Clock,
         loop: EventLoop,
         peers: Peers,
         checkpointer: Checkpointer,
+        logger: Logger,
     ) -> None:
+        path = file.path
+        self._file = file
         self._path = path
-        self._connect = connect
+        self._writing = WritingConnection(
+            file,
+            connect,
+            prepare=prepare,
+            checkpointer=checkpointer,
+            logger=logger,
+            on_opened=self._note_opened,
+        )
         self._clock = clock
         self._loop = loop
         self._peers = peers
-        self._checkpointer = checkpointer
         self._gathering: _Gathering | None = None
+        # Gatherings not answered yet, and whether the next operation is expected to have no company.
+        self._in_flight = 0
+        self._is_quiet = False
         self._queue: queue.SimpleQueue[_Queued] = queue.SimpleQueue()
+        self._ended = anyio.Event()
         self._thread = threading.Thread(target=self._main, name=f"conveyor-sqlite {path.name}", daemon=True)
         self._is_open = False
         self._has_stopped = False
@@ -98,6 +114,7 @@ class Writer:
         """
         self._on_hints = on_hints
         self._is_open = True
+        self._file.on_doubt = self._wake
         self._thread.start()
         with anyio.CancelScope(shield=True):
             await self._ready.wait()
@@ -112,8 +129,9 @@ class Writer:
         self._is_open = False
         self._hand_over()
         self._queue.put(_Signal.STOP)
+        # It tells by itself, and is not joined in a thread: a program that is ending can start none.
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
-            await anyio.to_thread.run_sync(self._thread.join, _CLOSE_SECONDS, abandon_on_cancel=True)
+            await self._ended.wait()
 
     async def look(self) -> None:
         """Wait until the thread has looked at what other processes did; it goes on looking while peers want it."""
@@ -163,12 +181,19 @@ class Writer:
     def _gather(self, operation: AnyOperation) -> _Gathering:
         self._check_open()
         gathering = self._gathering
-        if gathering is None:
-            gathering = self._gathering = _Gathering()
+        if gathering is not None:
+            gathering.operations.append(operation)
+            return gathering
+        gathering = self._gathering = _Gathering()
+        gathering.operations.append(operation)
+        if self._is_quiet:
+            # The last one had no company, so this one waits for none.
+            self._is_quiet = False
+            self._hand_over()
+        else:
             # Not at once: those who run in the same turn of the event loop join in. One hand-over and one
             # commit for a hundred callers, and no race of the two threads for the interpreter.
             self._loop.post(self._hand_over)
-        gathering.operations.append(operation)
         return gathering
 
     def _check_open(self) -> None:
@@ -177,36 +202,52 @@ class Writer:
 
     def _hand_over(self) -> None:
         if self._gathering is not None:
+            self._in_flight += 1
             self._queue.put(self._gathering)
             self._gathering = None
 
+    def _wake(self) -> None:
+        self._queue.put(anyio.Event())
+
     def _deliver(self, gatherings: Sequence[_Gathering], hints: Sequence[Notification]) -> None:
+        self._in_flight -= len(gatherings)
         for gathering in gatherings:
             gathering.done.set()
         if hints:
             self._on_hints(hints)
+        was_alone = len(gatherings) == 1 and len(gatherings[0].operations) == 1
+        self._is_quiet = was_alone and not self._in_flight and self._gathering is None
 
     # From here on: the writer thread.
 
     def _main(self) -> None:
         try:
-            connection = self._connect()
+            self._writing.open()
         except Exception as exc:  # noqa: BLE001 - whoever opens the store gets it
             self._connect_error = self._translated(exc)
             self._loop.post(self._ready.set)
             return
-        # 2 is FULL: the store was asked to survive a loss of power.
-        self._is_full = self._is_waiting = connection.execute("pragma synchronous").fetchone()[0] == 2
         self._loop.post(self._ready.set)
         try:
             while not self._has_stopped:
                 if gatherings := self._take():
-                    self._run_gatherings(connection, gatherings)
-                self._peers.look(connection)
+                    self._run_gatherings(gatherings)
+                else:
+                    self._writing.look()
+                if self._writing.connection is not None:
+                    self._peers.look(self._writing.connection)
                 self._tell_lookers()
         finally:
             self._peers.stop_sending()
-            connection.close()
+            self._writing.close()
+            self._loop.post(self._ended.set)
+
+    def _note_opened(self, connection: sqlite3.Connection) -> None:
+        # 2 is FULL: the store was asked to survive a loss of power.
+        self._is_full = self._is_waiting = connection.execute("pragma synchronous").fetchone()[0] == 2
+        if self._file.generation > 1:
+            # The file was replaced by another: whatever was known of the old one may be wrong.
+            self._loop.post(self._on_hints, _ANYTHING)
 
     def _take(self) -> Sequence[_Gathering]:
         """Wait for something to do, and return all that there is by then."""
@@ -228,21 +269,23 @@ class Writer:
         except queue.Empty:
             return taken
 
-    def _run_gatherings(self, connection: sqlite3.Connection, gatherings: Sequence[_Gathering]) -> None:
+    def _run_gatherings(self, gatherings: Sequence[_Gathering]) -> None:
         group = [operation for gathering in gatherings for operation in gathering.operations]
         hints: Sequence[Notification] = ()
         try:
+            connection = self._writing.get()
             self._wait_for_disk(connection, any(operation.must_last for operation in group))
             hints = run_group(lambda: self._begin(connection), group, self._translated)
+            self._writing.confirm()
         except Exception as exc:  # noqa: BLE001 - every caller gets it, and the thread lives on
-            roll_back(connection)
+            self._writing.roll_back()
             for operation in group:
                 # One error each: a traceback grows wherever an error is raised.
                 operation.error = self._translated(exc)
         self._loop.post(self._deliver, gatherings, hints)
         if hints:
             self._peers.send(hints)
-        self._checkpoint(connection)
+        self._writing.checkpoint()
 
     def _wait_for_disk(self, connection: sqlite3.Connection, must_last: bool) -> None:
         if self._is_full and must_last is not self._is_waiting:
@@ -254,18 +297,14 @@ class Writer:
         # Asked for after the lock was got: times follow the order of commits.
         return Transaction(connection, to_micros(self._clock.now()))
 
-    def _checkpoint(self, connection: sqlite3.Connection) -> None:
-        try:
-            self._checkpointer.after_commit(connection)
-        except (sqlite3.Error, OSError):
-            return  # the log grows until it works; what is wrong with the disk, the next commit says
-
     def _tell_lookers(self) -> None:
         for looked in self._lookers:
             self._loop.post(looked.set)
         self._lookers.clear()
 
     def _translated(self, exc: Exception) -> Exception:
+        if isinstance(exc, StoreUnavailableError):
+            return StoreUnavailableError(str(exc))
         return store_error(exc, self._path) if isinstance(exc, sqlite3.Error) else exc
 
 

@@ -40,7 +40,10 @@ class Store(Protocol):
     that it has left already is refused with the state it finds, which tells the caller that it took effect.
     Only lines of a job's log may be doubled by that.
     Time is the store's own clock. An operation that is cancelled either took effect or did not, and leaves the
-    store usable. Driver errors come as StoreError, transient ones as StoreUnavailableError.
+    store usable. Driver errors come as StoreError. What passes by itself, or can be mended while the program waits
+    (unreachable, busy, full, read-only, gone), comes as StoreUnavailableError: core tries again, for ever. What does
+    not (damaged, another schema) comes as any other StoreError: it ends the worker that meets it. A store whose place
+    may be taken by another, as that of a file may, acknowledges nothing that is not where its URL leads.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""The inspection facet: looking around for operators, over all queues."""
+"""The inspection facet: looking around for operators over all queues, and changing what was found."""
 
 from __future__ import annotations
 
@@ -6,23 +6,50 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
-    from conveyor.model.queries import JobFilter, Page, QueueInfo
+    from conveyor.model.bulk import ChangeReceipt
+    from conveyor.model.queries import JobFilter, Page, QueueInfo, StoreStats
+    from conveyor.model.states import Command
 
 __all__ = ["InspectionStore"]
 
 
 class InspectionStore(Protocol):
-    """Reads only; may be slower than the other facets."""
+    """May be slower than the other facets."""
 
     async def list_queues(self) -> Sequence[QueueInfo]:
         """Return every queue, by name."""
         ...
 
+    async def get_stats(self, window: timedelta, /) -> StoreStats:
+        """Return how large the store is, and how many jobs settled in this time up to now, by each settled state.
+
+        Jobs that are gone again are not counted.
+        """
+        ...
+
     async def search_jobs(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
-        """Return jobs that match, by id from the highest down, after `cursor`; ids of core grow with time."""
+        """Return jobs that match, by id from the highest down, after `cursor`; ids of core grow with time.
+
+        Ids are compared by code point, whatever the store's collation; a cursor need not be the id of a job.
+        """
         ...
 
     async def count_matching(self, wanted: JobFilter, /, *, cap: int = 100_000) -> int:
         """Return how many jobs match, at most `cap`."""
+        ...
+
+    async def change_jobs(
+        self, command: Command, job_ids: Sequence[str], wanted: JobFilter, /, *, reason: str = ""
+    ) -> Sequence[ChangeReceipt]:
+        """Cancel (with this reason), promote, rerun or remove jobs in one atomic step, as the single verb does.
+
+        Answers in the order of the input. A job that is gone, that does not match (any more), or in whose state the
+        command is not legal is left as it is, and never raises. The same call again therefore finds what it has
+        done, and skips it.
+
+        Raises:
+            ConfigurationError: the command is none of these four.
+        """
         ...

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import Attempt, JobData, LogEntry, NewJob, ProgressReport
     from conveyor.model.locks import Lock
     from conveyor.model.queries import AddReceipt, Want
+    from conveyor.model.retention import Retention
     from conveyor.model.settlement import Refusal, Settlement, SettleReport
 
 __all__ = ["JobStore"]
@@ -117,8 +118,8 @@ class JobStore(Protocol):
 
         A settlement is applied only where its token still holds the job; otherwise it is refused, by item and
         never by an exception. The same settlement again, after it was applied, is neither refused nor applied
-        twice. History gets the attempt. `delay` counts from the store's now. The fetch takes place after the
-        settlements and is as in `fetch_jobs`.
+        twice. History gets the attempt. `delay` and `kept_for` count from the store's now. The fetch takes place after
+        the settlements and is as in `fetch_jobs`.
         """
         ...
 
@@ -195,6 +196,24 @@ class JobStore(Protocol):
         Their error has the type ``Expired``, and FINISHED is published. It concerns the start of a run: one that
         goes on is left alone, and a retry of it that would begin later is expired in its turn. A fetch gives out
         no such job, whether or not anybody called this before. A rerun job expires no more.
+        """
+        ...
+
+    async def remove_outdated_jobs(
+        self, queue_names: Sequence[str], retention: Retention, /, *, limit: int = 1000
+    ) -> int:
+        """Remove settled jobs of these queues that are to be kept no longer; return how many.
+
+        These are at most `limit`, unless the store can drop more in one go as cheaply.
+
+        A job is outdated once it ended `max_age` ago or longer, once `kept_for` of its settlement is over, or while
+        `max_count` jobs of its queue, whatever their settled state, ended later; which of those that ended at one
+        moment count as later is open. The shortest wins. One atomic step, which removes jobs as `remove_job` does,
+        with their logs and history. A job that was rerun is live and stays; settled again, it counts from its new
+        end. The settlement of a job that was removed so is refused as NOT_FOUND when it is repeated.
+
+        The cost depends on what is removed and, per queue with a `max_count`, on that number, for so many jobs are
+        counted in an index; it does not grow with what is kept otherwise. A settlement without `kept_for` pays nothing.
         """
         ...
 

@@ -71,7 +71,11 @@ class OpenTransaction(Protocol):
         ...
 
     async def roll_back(self) -> None:
-        """Undo everything. After `commit`, and a second time, it does nothing."""
+        """Undo everything. After `commit`, and a second time, it does nothing.
+
+        Raises:
+            StoreUnavailableError: the database could not be told; it undoes by itself what nobody can end any more.
+        """
         ...
 
 

@@ -18,11 +18,13 @@ for _theme in iter_modules(__path__, f"{__name__}."):
     pytest.register_assert_rewrite(_theme.name)
 
 from conveyor.testing.conformance.adding import AddingConformance  # noqa: E402
+from conveyor.testing.conformance.bulk_changes import BulkChangesConformance  # noqa: E402
 from conveyor.testing.conformance.concurrency import ConcurrencyConformance  # noqa: E402
 from conveyor.testing.conformance.delays import DelaysConformance  # noqa: E402
 from conveyor.testing.conformance.durability import DurabilityConformance, SharingConformance  # noqa: E402
 from conveyor.testing.conformance.expiry import ExpiryConformance  # noqa: E402
 from conveyor.testing.conformance.faults_run import FaultsConformance  # noqa: E402
+from conveyor.testing.conformance.faults_transactions import TransactionFaultsConformance  # noqa: E402
 from conveyor.testing.conformance.fetching import FetchingConformance  # noqa: E402
 from conveyor.testing.conformance.history import HistoryConformance  # noqa: E402
 from conveyor.testing.conformance.inspection import InspectionConformance  # noqa: E402
@@ -30,9 +32,10 @@ from conveyor.testing.conformance.locks import LocksConformance  # noqa: E402
 from conveyor.testing.conformance.machine import MachineConformance  # noqa: E402
 from conveyor.testing.conformance.notifications import NotificationsConformance  # noqa: E402
 from conveyor.testing.conformance.ordering import OrderingConformance  # noqa: E402
-from conveyor.testing.conformance.processes import ProcessesConformance  # noqa: E402
 from conveyor.testing.conformance.queues import PausingConformance, QueuesConformance  # noqa: E402
 from conveyor.testing.conformance.repetition import RepetitionConformance  # noqa: E402
+from conveyor.testing.conformance.retention import RetentionConformance  # noqa: E402
+from conveyor.testing.conformance.rivalry import RivalryConformance  # noqa: E402
 from conveyor.testing.conformance.roundtrips import RoundtripsConformance  # noqa: E402
 from conveyor.testing.conformance.schema import SchemaConformance  # noqa: E402
 from conveyor.testing.conformance.sessions import SessionsConformance  # noqa: E402
@@ -55,6 +58,7 @@ class StoreConformance(
     TransactionsConformance,
     DelaysConformance,
     ExpiryConformance,
+    RetentionConformance,
     StallsConformance,
     SuspectsConformance,
     SessionsConformance,
@@ -64,13 +68,15 @@ class StoreConformance(
     RoundtripsConformance,
     NotificationsConformance,
     InspectionConformance,
+    BulkChangesConformance,
     SchemaConformance,
     DurabilityConformance,
     SharingConformance,
     ConcurrencyConformance,
     RepetitionConformance,
-    ProcessesConformance,
+    RivalryConformance,
     MachineConformance,
     FaultsConformance,
+    TransactionFaultsConformance,
 ):
     """Everything a store promises, by theme. Subclass it with a name that begins with ``Test``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import pytest
@@ -14,10 +14,16 @@ from conveyor.model.states import Command, JobState
 from conveyor.testing.conformance.kit import OpenWorkshop, StoreKit, needs
 from conveyor.testing.conformance.workshop import LOCK, QUEUE, Hand, Workshop, ending, lock_of
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from conveyor.model.locks import Lock
+
 __all__ = ["ConcurrencyConformance"]
 
-FETCHERS: Final = 8
-JOBS: Final = 120
+MANY: Final = 300
+# What a worker may do with a lock beside settling.
+USES: Final = ("extend", "renew", "release")
 
 
 async def drain_by_fetching(workshop: Workshop, hand: Hand, found: list[str]) -> None:
@@ -29,29 +35,6 @@ async def drain_by_fetching(workshop: Workshop, hand: Hand, found: list[str]) ->
 
 class ConcurrencyConformance(StoreKit):
     """Each test lets several tasks loose on the same jobs, and asks whether one order explains the result."""
-
-    async def test_many_fetchers_get_no_job_twice(self, workshop: Workshop) -> None:
-        ids = [f"{number:03}" for number in range(JOBS)]
-        await workshop.add(*ids)
-        found: list[str] = []
-        async with anyio.create_task_group() as tasks:
-            for _ in range(FETCHERS):
-                tasks.start_soon(drain_by_fetching, workshop, await workshop.hand(), found)
-        assert sorted(found) == ids
-        assert await workshop.queues.count_jobs(QUEUE, JobState.COMPLETED) == JOBS
-
-    async def test_fetchers_of_two_openings_get_no_job_twice(
-        self, workshop: Workshop, open_workshop: OpenWorkshop
-    ) -> None:
-        needs(workshop.store.capabilities.is_shared, "is_shared")
-        ids = [f"{number:03}" for number in range(JOBS)]
-        await workshop.add(*ids)
-        found: list[str] = []
-        async with open_workshop() as other, anyio.create_task_group() as tasks:
-            for number in range(FETCHERS):
-                opening = (workshop, other)[number % 2]
-                tasks.start_soon(drain_by_fetching, opening, await opening.hand(), found)
-        assert sorted(found) == ids
 
     async def test_many_adds_while_others_fetch_lose_nothing(self, workshop: Workshop) -> None:
         found: list[str] = []
@@ -118,31 +101,20 @@ class ConcurrencyConformance(StoreKit):
             assert await workshop.settle(ending(lock_of(job), Command.COMPLETE)) == ["a"]
 
     @pytest.mark.parametrize("first", [0, 1, 2])
-    async def test_settle_reclaim_and_extend_agree_on_one_story(self, workshop: Workshop, first: int) -> None:
-        lock = lock_of(await workshop.fetched("a"))
-        workshop.clock.advance(LOCK * 2)
-        refused: list[str] = []
-        reclaimed: list[str] = []
+    @pytest.mark.parametrize("use", USES)
+    async def test_settle_reclaim_and_the_use_of_a_lock_agree_on_one_story(
+        self, workshop: Workshop, use: str, first: int
+    ) -> None:
+        await agree_on_one_story(workshop, workshop, use, first)
 
-        async def settle() -> None:
-            refused.extend(await workshop.settle(ending(lock, Command.COMPLETE)))
-
-        async def reclaim() -> None:
-            reclaimed.extend(job.id for job in await workshop.jobs.reclaim_stalled_jobs(3))
-
-        async def extend() -> None:
-            await workshop.jobs.extend_locks([lock], LOCK)
-
-        verbs = [settle, reclaim, extend]
-        async with anyio.create_task_group() as tasks:
-            for verb in verbs[first:] + verbs[:first]:
-                tasks.start_soon(verb)
-        job = await workshop.job("a")
-        story = (job.state, job.stalled_count, await workshop.outcomes("a"))
-        if reclaimed:
-            assert (refused, story) == (["a"], (JobState.WAITING, 1, [AttemptOutcome.STALLED]))
-        else:
-            assert (refused, story) == ([], (JobState.COMPLETED, 0, [AttemptOutcome.COMPLETED]))
+    @pytest.mark.parametrize("first", [0, 1, 2])
+    @pytest.mark.parametrize("use", USES)
+    async def test_two_openings_agree_on_one_story(
+        self, workshop: Workshop, open_workshop: OpenWorkshop, use: str, first: int
+    ) -> None:
+        needs(workshop.store.capabilities.is_shared, "is_shared")
+        async with open_workshop() as other:
+            await agree_on_one_story(workshop, other, use, first)
 
     async def test_of_two_ends_of_one_run_one_is_applied(self, workshop: Workshop) -> None:
         lock = lock_of(await workshop.fetched("a"))
@@ -195,6 +167,43 @@ class ConcurrencyConformance(StoreKit):
         assert await workshop.fetch_order() in (["after"], ["a", "b", "c", "after"])
 
     @pytest.mark.parametrize("checkpoints", [0, 1, 2, 5])
+    async def test_a_cancelled_settle_happened_or_did_not(self, workshop: Workshop, checkpoints: int) -> None:
+        await workshop.add(*"abc")
+        settlements = [ending(lock_of(job), Command.COMPLETE) for job in await (await workshop.hand()).fetch()]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(workshop.settle, *settlements)
+            for _ in range(checkpoints):
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        assert {await workshop.state(id) for id in "abc"} in ({JobState.ACTIVE}, {JobState.COMPLETED})
+        assert await workshop.settle(*settlements) == []
+        assert [await workshop.outcomes(id) for id in "abc"] == [[AttemptOutcome.COMPLETED]] * 3
+
+    @pytest.mark.parametrize("command", ["add", "settle", "release", "reclaim", "promote", "expire"])
+    async def test_others_see_all_of_a_bulk_command_or_nothing(self, workshop: Workshop, command: str) -> None:
+        ids = [f"{number:03}" for number in range(MANY)]
+        if command in ("promote", "expire"):
+            await workshop.add(*ids, delay=10, expires=20)
+            workshop.clock.advance(10 if command == "promote" else 20)
+        elif command != "add":
+            await workshop.add(*ids)
+        jobs = await (await workshop.hand()).fetch() if command in ("settle", "release", "reclaim") else []
+        if command == "reclaim":
+            workshop.clock.advance(LOCK * 2)
+        locks = [lock_of(job) for job in jobs]
+        commands: dict[str, Callable[[], Awaitable[object]]] = {
+            "add": lambda: workshop.add(*ids),
+            "settle": lambda: workshop.settle(*(ending(lock, Command.COMPLETE) for lock in locks)),
+            "release": lambda: workshop.jobs.release_locks(locks),
+            "reclaim": lambda: workshop.jobs.reclaim_stalled_jobs(3),
+            "promote": lambda: workshop.jobs.promote_delayed_jobs([QUEUE]),
+            "expire": workshop.jobs.expire_jobs,
+        }
+        seen = await see(workshop, commands[command])
+        assert {tuple(sorted(counts.values())) for counts in seen} <= {(), (MANY,)}
+        assert seen[0] != seen[-1]
+
+    @pytest.mark.parametrize("checkpoints", [0, 1, 2, 5])
     async def test_a_cancelled_fetch_can_be_repeated(self, workshop: Workshop, checkpoints: int) -> None:
         await workshop.add(*"abc")
         hand = await workshop.hand()
@@ -205,3 +214,69 @@ class ConcurrencyConformance(StoreKit):
             tasks.cancel_scope.cancel()
         hand.fetches = 1
         assert [job.id for job in await hand.repeat_fetch()] in (["a", "b"], ["a", "b", "c"])
+
+
+async def agree_on_one_story(workshop: Workshop, other: Workshop, use: str, first: int) -> None:
+    """Settle a run in one opening and reclaim its job in the other, while its lock, which is over, is used there."""
+    await workshop.add("a")
+    hand = await workshop.hand()
+    lock = lock_of(await hand.fetch_one())
+    workshop.clock.advance(LOCK * 2)
+    happened: set[str] = set()
+
+    async def settle() -> None:
+        if not await workshop.settle(ending(lock, Command.COMPLETE)):
+            happened.add("settle")
+
+    async def reclaim() -> None:
+        if await other.jobs.reclaim_stalled_jobs(3):
+            happened.add("reclaim")
+
+    async def use_lock() -> None:
+        if await use_once(other, hand, use, lock):
+            happened.add(use)
+
+    verbs = [settle, reclaim, use_lock]
+    async with anyio.create_task_group() as tasks:
+        for verb in verbs[first:] + verbs[:first]:
+            tasks.start_soon(verb)
+    job = await workshop.job("a")
+    end = happened - {"extend", "renew"}
+    assert (end, job.state, job.stalled_count, await workshop.outcomes("a")) in (
+        ({"settle"}, JobState.COMPLETED, 0, [AttemptOutcome.COMPLETED]),
+        ({"reclaim"}, JobState.WAITING, 1, [AttemptOutcome.STALLED]),
+        ({"release"}, JobState.WAITING, 0, []),
+    )
+
+
+async def use_once(workshop: Workshop, hand: Hand, use: str, lock: Lock) -> bool:
+    """Do something with a lock; return whether it could be done."""
+    if use == "extend":
+        return not await workshop.jobs.extend_locks([lock], LOCK)
+    if use == "renew":
+        return await workshop.sessions.renew(hand.id, LOCK)
+    return not await workshop.jobs.release_locks([lock])
+
+
+async def see(workshop: Workshop, command: Callable[[], Awaitable[object]]) -> list[dict[JobState, int]]:
+    """Return the counts above zero that others see before, during and after a command."""
+    seen: list[dict[JobState, int]] = []
+    is_done = False
+
+    async def look() -> None:
+        counts = await workshop.queues.get_job_counts(QUEUE)
+        seen.append({state: count for state, count in counts.items() if count})
+
+    async def look_on() -> None:
+        while not is_done:
+            await look()
+            await anyio.lowlevel.checkpoint()  # not every store waits for something
+
+    await look()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look_on)
+        await anyio.lowlevel.checkpoint()
+        await command()
+        is_done = True
+    await look()
+    return seen

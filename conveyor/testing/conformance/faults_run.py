@@ -144,3 +144,6 @@ class FaultsConformance(StoreKit):
 
     async def test_every_job_ends_once_though_no_hint_arrives(self, whole: Store) -> None:
         await self.run_spoiled(whole, lambda call: FaultKind.DROP if call.facet == "notifier" else None)
+
+    async def test_every_job_ends_once_though_every_hint_arrives_twice(self, whole: Store) -> None:
+        await self.run_spoiled(whole, lambda call: FaultKind.DOUBLE if call.facet == "notifier" else None)

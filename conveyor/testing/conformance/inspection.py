@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -45,6 +46,16 @@ FILTERS: Final = {
     "created-from": JobFilter(created_from=LATER),
     "created-to": JobFilter(created_to=LATER),
     "created-between": JobFilter(created_from=DEFAULT_START, created_to=LATER),
+    "finished-from": JobFilter(finished_from=LATER),
+    "finished-to": JobFilter(finished_to=LATER),
+    "finished-between": JobFilter(finished_from=DEFAULT_START, finished_to=LATER),
+    "an-error-by-type": JobFilter(error="valueerror"),
+    "an-error-by-message": JobFilter(error="too small"),
+    "an-error-by-traceback": JobFilter(error="this is a test"),
+    "an-error-with-a-percent": JobFilter(error="%"),
+    "one-attempt": JobFilter(min_attempts=1),
+    "two-attempts": JobFilter(min_attempts=2),
+    "an-error-in-a-state": JobFilter(states=(JobState.FAILED,), error="ValueError", min_attempts=1),
     "all-at-once": JobFilter(("orders",), ("pack",), (JobState.WAITING,), ("red",), "job", DEFAULT_START, LATER),
 }
 
@@ -63,6 +74,7 @@ async def fill(workshop: Workshop) -> list[str]:
     await workshop.jobs.save_jobs(rows)
     workshop.clock.advance("1 minute")
     await workshop.add("later", name="pack", tags=["reddish"])
+    await workshop.jobs.cancel_job("job-5", "not needed, 100%")
     ids = ["job-1", "job-2", "later", *(row.id for row in rows)]
     return sorted(ids, reverse=True)
 
@@ -87,7 +99,7 @@ class InspectionConformance(StoreKit):
         expected = [jobs[job_id] for job_id in ids if matches(jobs[job_id], wanted)]
         page = await inspection.search_jobs(wanted)
         assert list(page.jobs) == expected
-        assert page.next_cursor is None
+        assert (page.next_cursor, page.at) == (None, workshop.clock.now())
         assert await inspection.count_matching(wanted) == len(expected)
 
     async def test_a_search_is_paged_without_gaps(self, workshop: Workshop, inspection: InspectionStore) -> None:
@@ -114,6 +126,13 @@ class InspectionConformance(StoreKit):
         page = await inspection.search_jobs(JobFilter(), cursor=page.next_cursor, limit=2)
         assert [job.id for job in page.jobs] == ["b", "a"]
 
+    async def test_a_page_begins_below_any_cursor(self, workshop: Workshop, inspection: InspectionStore) -> None:
+        await workshop.add("a", "ab", "b", "é", "Z")
+        page = await inspection.search_jobs(JobFilter(), cursor="a\U0010ffff")
+        assert [job.id for job in page.jobs] == ["ab", "a", "Z"]
+        page = await inspection.search_jobs(JobFilter(), cursor="\U0010ffff")
+        assert [job.id for job in page.jobs] == ["é", "b", "ab", "a", "Z"]
+
     async def test_a_count_stops_at_its_cap(self, workshop: Workshop, inspection: InspectionStore) -> None:
         await workshop.add("a", "b", "c")
         assert await inspection.count_matching(JobFilter(), cap=2) == 2
@@ -137,6 +156,21 @@ class InspectionConformance(StoreKit):
         await workshop.jobs.remove_job("a")
         (info,) = await inspection.list_queues()
         assert info == QueueInfo(QUEUE, dict.fromkeys(JobState, 0), frozenset())
+
+    async def test_stats_count_what_settled_in_the_time_before(
+        self, workshop: Workshop, inspection: InspectionStore
+    ) -> None:
+        await workshop.finished("old")
+        workshop.clock.advance("2 minutes")
+        await workshop.finished("a")
+        await workshop.finished("b", Command.FAIL)
+        await workshop.add("c", queue="emails")
+        await workshop.jobs.cancel_job("c", "")
+        await workshop.add("waits")
+        stats = await inspection.get_stats(timedelta(minutes=1))
+        assert stats.settled == {JobState.COMPLETED: 1, JobState.FAILED: 1, JobState.CANCELLED: 1}
+        assert (await inspection.get_stats(timedelta(minutes=2))).settled[JobState.COMPLETED] == 2
+        assert stats.size_bytes is None or stats.size_bytes > 0
 
     async def test_a_new_store_has_no_queues(self, inspection: InspectionStore) -> None:
         assert list(await inspection.list_queues()) == []

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from conveyor.errors import InvalidJobStateError, JobNotFoundError
-from conveyor.model.job import AttemptOutcome, Progress, ProgressReport
+from conveyor.model.job import AttemptOutcome, LogEntry, Progress, ProgressReport
 from conveyor.model.queries import ALL_NAMES, Want
 from conveyor.model.states import Command, JobState
 from conveyor.testing.conformance.kit import StoreKit
@@ -118,6 +118,25 @@ class RepetitionConformance(StoreKit):
         await hand.open()
         assert await workshop.job("a") == job
         assert len(await workshop.sessions.list_sessions()) == 1
+
+    async def test_renewing_again_keeps_what_the_session_holds(self, workshop: Workshop) -> None:
+        await workshop.add("a")
+        hand = await workshop.hand()
+        job = await hand.fetch_one()
+        assert [await workshop.sessions.renew(hand.id, LOCK) for _ in range(2)] == [True, True]
+        assert await workshop.job("a") == job
+
+    async def test_clearing_logs_again_finds_none(self, workshop: Workshop) -> None:
+        await workshop.add("a")
+        await workshop.jobs.append_logs([LogEntry("a", "hello"), LogEntry("a", "again")])
+        assert [await workshop.jobs.clear_logs("a") for _ in range(2)] == [2, 0]
+
+    async def test_writing_lines_again_doubles_lines_and_nothing_else(self, workshop: Workshop) -> None:
+        job = await workshop.fetched("a")
+        for _ in range(2):
+            assert list(await workshop.jobs.append_logs([LogEntry("a", "hello", lock=lock_of(job))])) == []
+        assert {line.message for line in await workshop.jobs.get_logs("a")} == {"hello"}
+        assert await workshop.job("a") == job
 
     async def test_reconciling_again_releases_nothing_more(self, workshop: Workshop) -> None:
         await workshop.add("a", "b")

@@ -63,8 +63,11 @@ OPTIONS: Final = {
     "lifo": JobOptions(lifo=True),
     "timeout": JobOptions(timeout=timedelta(days=3, microseconds=1)),
     "removal": JobOptions(remove_on_complete=True, remove_on_fail=True),
+    "retention": JobOptions(remove_on_complete="7 days", remove_on_fail=timedelta(days=99, microseconds=1)),
+    "removal-and-retention": JobOptions(remove_on_complete=True, remove_on_fail=1.5),
     "tags": JobOptions(tags=("b", "a", "a", "ünïcode", "")),
     "metadata": JobOptions(metadata={"trace": "00-ab", "ünïcode": '"{}"', "": ""}),
+    "version": JobOptions(version=7),
     "everything": JobOptions(
         attempts=9,
         backoff=exponential("1s"),
@@ -75,6 +78,7 @@ OPTIONS: Final = {
         remove_on_fail=True,
         tags=("x",),
         metadata={"k": "v"},
+        version=2,
     ),
 }
 

@@ -33,3 +33,4 @@ class SchemaConformance(StoreKit):
         store = workshop.store
         assert (store.notifier is not None) == store.capabilities.has_notifications
         assert (store.inspection is not None) == store.capabilities.has_inspection
+        assert (store.transactions is not None) == store.capabilities.has_transactions

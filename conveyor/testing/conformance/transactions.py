@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from conveyor.errors import CapabilityError, ConfigurationError, InvalidJobStateError, LockLostError, StoreError
 from conveyor.model.job import LogEntry
+from conveyor.model.queries import Added
 from conveyor.model.states import Command, JobState
+from conveyor.testing.conformance.books import LONGEST, Books
 from conveyor.testing.conformance.kit import StoreKit, needs
+from conveyor.testing.conformance.locks import zombie_and_heir
 from conveyor.testing.conformance.workshop import Workshop, ending, lock_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from conveyor.contracts.store import OpenTransaction, TransactionStore
     from conveyor.model.job import JobData
 
 __all__ = ["TransactionsConformance"]
-
-LONGEST: Final = timedelta(seconds=10)
 
 
 class TransactionsConformance(StoreKit):
     """A run's transaction is fenced by its lock, bounded in time, and all or nothing."""
 
     @pytest.fixture
-    async def books(self, workshop: Workshop) -> TransactionStore:
+    async def books(self, workshop: Workshop) -> Books:
         """The facet, in a database that has a table of its user's, `books (title)`."""
         needs(workshop.store.capabilities.has_transactions, "has_transactions")
-        transactions = workshop.store.transactions
-        assert transactions is not None, "has_transactions, but transactions is None"
-        job = await workshop.fetched("makes the table")
-        async with begun(transactions, job) as transaction:
-            await transaction.connection.execute("create table books (title text)")
-            await transaction.commit(ending(lock_of(job), Command.COMPLETE))
-        return transactions
+        return await Books.opened(workshop)
 
     async def test_a_store_without_transactions_refuses_to_join_one(self, workshop: Workshop) -> None:
         needs(not workshop.store.capabilities.has_transactions, "no_transactions")
@@ -48,11 +40,9 @@ class TransactionsConformance(StoreKit):
             await workshop.jobs.save_jobs_in(object(), [workshop.new("a")])
         assert await workshop.state("a") is None
 
-    async def test_a_commit_completes_the_job_with_what_was_written(
-        self, workshop: Workshop, books: TransactionStore
-    ) -> None:
+    async def test_a_commit_completes_the_job_with_what_was_written(self, workshop: Workshop, books: Books) -> None:
         job = await workshop.fetched("a")
-        async with begun(books, job) as transaction:
+        async with books.begun(lock_of(job)) as transaction:
             assert await transaction.connection.execute("insert into books (title) values ('Emma')") == 1
             assert await workshop.state("a") is JobState.ACTIVE
             line = LogEntry("a", "sold", lock=lock_of(job), attempt=1)
@@ -61,162 +51,151 @@ class TransactionsConformance(StoreKit):
         assert (done.state, done.result) == (JobState.COMPLETED, b'"ok"')
         assert [line.message for line in await workshop.jobs.get_logs("a")] == ["sold"]
         assert await workshop.outcomes("a") == ["completed"]
-        assert await titles(workshop, books) == ["Emma"]
+        assert await books.titles() == ["Emma"]
 
     async def test_the_end_of_a_run_that_its_transaction_settled_is_applied_already(
-        self, workshop: Workshop, books: TransactionStore
+        self, workshop: Workshop, books: Books
     ) -> None:
         job = await workshop.fetched("a")
         settlement = ending(lock_of(job), Command.COMPLETE)
-        async with begun(books, job) as transaction:
+        async with books.begun(lock_of(job)) as transaction:
             await transaction.commit(settlement)
         assert await workshop.settle(settlement) == []
         assert await workshop.outcomes("a") == ["completed"]
 
-    async def test_a_rollback_leaves_nothing(self, workshop: Workshop, books: TransactionStore) -> None:
+    async def test_a_rollback_leaves_nothing(self, workshop: Workshop, books: Books) -> None:
         job = await workshop.fetched("a")
-        async with begun(books, job) as transaction:
-            await transaction.connection.execute("insert into books (title) values ('Emma')")
+        async with books.begun(lock_of(job)) as transaction:
+            await books.write(transaction.connection, "Emma")
             await workshop.jobs.save_jobs_in(transaction.connection, [workshop.new("b")])
             await transaction.roll_back()
             await transaction.roll_back()
         assert (await workshop.state("a"), await workshop.state("b")) == (JobState.ACTIVE, None)
-        assert await titles(workshop, books) == []
+        assert await books.titles() == []
 
     async def test_jobs_added_in_a_transaction_are_there_when_it_commits(
-        self, workshop: Workshop, books: TransactionStore
+        self, workshop: Workshop, books: Books
     ) -> None:
         job = await workshop.fetched("a")
-        async with begun(books, job) as transaction:
+        async with books.begun(lock_of(job)) as transaction:
             receipts = await workshop.jobs.save_jobs_in(transaction.connection, [workshop.new("b"), workshop.new("c")])
             assert [receipt.job_id for receipt in receipts] == ["b", "c"]
             assert await workshop.state("b") is None
             await transaction.commit(ending(lock_of(job), Command.COMPLETE))
         assert await workshop.fetch_order() == ["b", "c"]
 
-    async def test_a_zombie_can_begin_no_transaction(self, workshop: Workshop, books: TransactionStore) -> None:
+    async def test_an_add_repeated_in_a_transaction_adds_nothing_more(self, workshop: Workshop, books: Books) -> None:
+        job = await workshop.fetched("a")
+        async with books.begun(lock_of(job)) as transaction:
+            for _ in range(2):
+                (receipt,) = await workshop.jobs.save_jobs_in(transaction.connection, [workshop.new("b")])
+                assert receipt.outcome is Added.ADDED
+            await transaction.commit(ending(lock_of(job), Command.COMPLETE))
+        assert await workshop.fetch_order() == ["b"]
+
+    async def test_a_zombie_can_begin_no_transaction(self, workshop: Workshop, books: Books) -> None:
         job = await workshop.fetched("a")
         await workshop.jobs.cancel_job("a", "sold out")
         with pytest.raises(LockLostError):
-            await books.begin(lock_of(job), LONGEST)
-        assert await titles(workshop, books) == []
+            await books.transactions.begin(lock_of(job), LONGEST)
+        assert await books.titles() == []
 
-    async def test_of_a_commit_and_a_cancel_at_once_the_first_wins(
-        self, workshop: Workshop, books: TransactionStore
-    ) -> None:
+    async def test_a_zombie_cannot_commit(self, workshop: Workshop, books: Books) -> None:
+        zombie, heir = await zombie_and_heir(workshop)
+        with pytest.raises(LockLostError):
+            await books.transactions.begin(lock_of(zombie), LONGEST)
+        # As where a store lets others take the job away while the transaction is open.
+        async with books.begun(lock_of(heir)) as transaction:
+            await books.write(transaction.connection, "Emma")
+            with pytest.raises(LockLostError):
+                await transaction.commit(ending(lock_of(zombie), Command.COMPLETE))
+        assert await workshop.job("a") == heir
+        assert await books.titles() == []
+
+    async def test_of_a_commit_and_a_cancel_at_once_the_first_wins(self, workshop: Workshop, books: Books) -> None:
         job = await workshop.fetched("a")
 
         async def cancel() -> None:
             with suppress(InvalidJobStateError):
                 await workshop.jobs.cancel_job("a", "sold out")
 
-        async with anyio.create_task_group() as tasks, begun(books, job) as transaction:
-            await transaction.connection.execute("insert into books (title) values ('Emma')")
+        async with anyio.create_task_group() as tasks, books.begun(lock_of(job)) as transaction:
+            await books.write(transaction.connection, "Emma")
             tasks.start_soon(cancel)
-            await transaction.connection.execute("insert into books (title) values ('Persuasion')")
+            await books.write(transaction.connection, "Persuasion")
             with suppress(LockLostError):
                 await transaction.commit(ending(lock_of(job), Command.COMPLETE))
         is_completed = await workshop.state("a") is JobState.COMPLETED
-        assert await titles(workshop, books) == (["Emma", "Persuasion"] if is_completed else [])
+        assert await books.titles() == (["Emma", "Persuasion"] if is_completed else [])
 
-    async def test_a_commit_under_a_strangers_lock_leaves_nothing(
-        self, workshop: Workshop, books: TransactionStore
-    ) -> None:
+    async def test_a_commit_under_a_strangers_lock_leaves_nothing(self, workshop: Workshop, books: Books) -> None:
         job = await workshop.fetched("a")
         other = await workshop.fetched("b")
         await workshop.jobs.cancel_job("b", "sold out")
-        async with begun(books, job) as transaction:
-            await transaction.connection.execute("insert into books (title) values ('Emma')")
+        async with books.begun(lock_of(job)) as transaction:
+            await books.write(transaction.connection, "Emma")
             with pytest.raises(LockLostError):
                 await transaction.commit(ending(lock_of(other), Command.COMPLETE))
         assert await workshop.state("a") is JobState.ACTIVE
-        assert await titles(workshop, books) == []
+        assert await books.titles() == []
 
-    async def test_a_transaction_cancelled_in_the_middle_leaves_nothing(
-        self, workshop: Workshop, books: TransactionStore
-    ) -> None:
+    async def test_a_transaction_cancelled_in_the_middle_leaves_nothing(self, workshop: Workshop, books: Books) -> None:
         job = await workshop.fetched("a")
         with anyio.CancelScope() as scope:
-            async with begun(books, job) as transaction:
-                await transaction.connection.execute("insert into books (title) values ('Emma')")
+            async with books.begun(lock_of(job)) as transaction:
+                await books.write(transaction.connection, "Emma")
                 scope.cancel()
-                await transaction.connection.execute("insert into books (title) values ('Persuasion')")
+                await books.write(transaction.connection, "Persuasion")
         assert scope.cancelled_caught
         assert await workshop.state("a") is JobState.ACTIVE
-        assert await titles(workshop, books) == []
+        assert await books.titles() == []
 
-    async def test_after_a_cancelled_statement_nothing_can_be_committed(
-        self, workshop: Workshop, books: TransactionStore
-    ) -> None:
+    async def test_after_a_cancelled_statement_nothing_can_be_committed(self, workshop: Workshop, books: Books) -> None:
         job = await workshop.fetched("a")
-        async with begun(books, job) as transaction:
+        async with books.begun(lock_of(job)) as transaction:
             with anyio.CancelScope() as scope:
                 scope.cancel()
-                await transaction.connection.execute("insert into books (title) values ('Emma')")
+                await books.write(transaction.connection, "Emma")
             with pytest.raises(StoreError):
                 await transaction.commit(ending(lock_of(job), Command.COMPLETE))
-        assert await titles(workshop, books) == []
+        assert await books.titles() == []
 
-    async def test_two_transactions_at_once_both_commit(self, workshop: Workshop, books: TransactionStore) -> None:
+    async def test_two_transactions_at_once_both_commit(self, workshop: Workshop, books: Books) -> None:
         await workshop.add("a", "b")
         jobs = await (await workshop.hand()).fetch()
 
         async def run(job: JobData) -> None:
-            async with begun(books, job) as transaction:
-                # The id is in the text, because each database has placeholders of its own.
-                await transaction.connection.execute(f"insert into books (title) values ('{job.id}')")  # noqa: S608
+            async with books.begun(lock_of(job)) as transaction:
+                await books.write(transaction.connection, job.id)
                 await transaction.commit(ending(lock_of(job), Command.COMPLETE))
 
         async with anyio.create_task_group() as tasks:
             for job in jobs:
                 tasks.start_soon(run, job)
-        assert await titles(workshop, books) == ["a", "b"]
+        assert await books.titles() == ["a", "b"]
         assert (await workshop.state("a"), await workshop.state("b")) == (JobState.COMPLETED, JobState.COMPLETED)
 
     async def test_a_transaction_that_takes_too_long_is_rolled_back_by_the_store(
-        self, workshop: Workshop, books: TransactionStore
+        self, workshop: Workshop, books: Books
     ) -> None:
         job = await workshop.fetched("a")
-        async with begun(books, job, timedelta(milliseconds=50)) as transaction:
-            await transaction.connection.execute("insert into books (title) values ('Emma')")
+        async with books.begun(lock_of(job), timedelta(milliseconds=50)) as transaction:
+            await books.write(transaction.connection, "Emma")
             await anyio.sleep(0.1)
             # Others can write before it is ended by those who began it.
             await workshop.add("b")
             with pytest.raises(TimeoutError):
-                await transaction.connection.execute("insert into books (title) values ('Persuasion')")
+                await books.write(transaction.connection, "Persuasion")
             with pytest.raises(TimeoutError):
                 await transaction.commit(ending(lock_of(job), Command.COMPLETE))
         assert await workshop.state("a") is JobState.ACTIVE
-        assert await titles(workshop, books) == []
+        assert await books.titles() == []
 
-    async def test_its_end_is_not_the_users_to_write(self, workshop: Workshop, books: TransactionStore) -> None:
+    async def test_its_end_is_not_the_users_to_write(self, workshop: Workshop, books: Books) -> None:
         job = await workshop.fetched("a")
-        async with begun(books, job) as transaction:
-            await transaction.connection.execute("insert into books (title) values ('Emma')")
+        async with books.begun(lock_of(job)) as transaction:
+            await books.write(transaction.connection, "Emma")
             for end in ("commit", "rollback"):
                 with pytest.raises(ConfigurationError, match="leave its block"):
                     await transaction.connection.execute(end)
-        assert await titles(workshop, books) == []
-
-
-@asynccontextmanager
-async def begun(
-    transactions: TransactionStore, job: JobData, longest: timedelta = LONGEST
-) -> AsyncIterator[OpenTransaction]:
-    """Begin the transaction of a fetched job's run; where the block does not end it, it is rolled back."""
-    transaction = await transactions.begin(lock_of(job), longest)
-    try:
-        yield transaction
-    finally:
-        with anyio.move_on_after(10, shield=True):
-            await transaction.roll_back()
-
-
-async def titles(workshop: Workshop, transactions: TransactionStore) -> list[str]:
-    """Return what is in the table, as a later run sees it."""
-    await workshop.add("looks", priority=-1)
-    job = await (await workshop.hand()).fetch_one()
-    async with begun(transactions, job) as transaction:
-        rows = await transaction.connection.fetch("select title from books order by title")
-    await workshop.finish(job)
-    return [row["title"] for row in rows]
+        assert await books.titles() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
 from conveyor._builtin.memory.notifier import MemoryNotifier
 from conveyor._builtin.memory.queues import MemoryQueues
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "muted", "open_broken", "with_its_own_token", "with_their_own_tokens"]
 
-Fault: TypeAlias = "type[MemoryJobs | MemoryQueues | MemorySessions]"
+Fault: TypeAlias = "type[MemoryInspection | MemoryJobs | MemoryQueues | MemorySessions]"
 
 
 def open_broken(fault: Fault, clock: Clock) -> MemoryStore:
@@ -35,6 +36,8 @@ def open_broken(fault: Fault, clock: Clock) -> MemoryStore:
             store.sessions = facet
         case MemoryQueues():
             store.queues = facet
+        case MemoryInspection():
+            store.inspection = facet
     return store
 
 

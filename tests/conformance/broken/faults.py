@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.conformance.broken import commands, fetching, locks
+from tests.conformance.broken import commands, fetching, inspection, locks, retention, starts, transactions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tests.conformance.broken.bench import Fault
+    from tests.conformance.broken.transactions import TransactionFault
 
-__all__ = ["ASKED", "CAUGHT_BY", "FOUND_BY_MACHINE", "MACHINE", "WHOLE"]
+__all__ = [
+    "ASKED",
+    "ASKED_IN_TRANSACTIONS",
+    "CAUGHT_BY",
+    "CAUGHT_IN_TRANSACTIONS",
+    "FOUND_BY_MACHINE",
+    "FOUND_IN_TRANSACTIONS_BY_MACHINE",
+    "MACHINE",
+    "WHOLE",
+]
 
 WHOLE: Final = fetching.Fetching
 
@@ -60,10 +70,34 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     commands.ListsTurnedRound: "test_settled_jobs_are_listed_newest_end_first",
     commands.DrainTakesRunningJobs: "test_draining_removes_what_has_not_begun",
     commands.CleanIgnoresTheGrace: "test_cleaning_respects_the_grace",
+    retention.LiveJobsOutdated: "test_a_live_job_never_goes",
+    retention.AgeExceeded: "test_a_settled_job_goes_at_the_age_and_not_before",
+    retention.OwnDurationIgnored: "test_a_completed_job_goes_by_its_own_duration",
+    retention.NumberOfAllQueues: "test_the_number_is_that_of_each_queue",
+    retention.NewestGoFirst: "test_of_too_many_the_newest_ends_stay",
+    retention.OrderedByTheAdd: "test_the_newest_are_those_that_ended_last_not_those_added_last",
+    starts.ExpiredJobsFetched: "test_a_fetch_gives_out_nothing_that_expired",
+    starts.RunningJobsExpired: "test_a_run_that_began_in_time_goes_on",
+    starts.RerunKeepsTheExpiry: "test_a_rerun_job_expires_no_more",
+    starts.SuspectsAmongTheOthers: "test_an_ordinary_fetch_passes_over_suspects",
+    starts.SeveralSuspectsAtOnce: "test_a_session_is_given_no_second_suspect",
+    starts.SuspectsNotTold: "test_the_queues_with_suspects_are_told",
     commands.PromotionNotHeard: "test_a_promotion_by_time_is_heard",
     commands.ReleaseNotHeard: "test_a_release_is_heard",
     commands.RerunNotHeard: "test_a_rerun_is_heard",
     commands.CancelNotHeard: "test_a_cancel_of_a_running_job_names_the_job",
+    inspection.FilterNotCheckedAgain: "test_a_bulk_change_skips_what_is_gone_or_matches_no_more",
+    inspection.BulkStopsAtTheFirstRefused: "test_a_bulk_change_does_what_the_table_says_and_skips_the_rest",
+    inspection.ReasonForgotten: "test_a_bulk_cancel_keeps_its_reason_and_takes_locks_away",
+}
+
+CAUGHT_IN_TRANSACTIONS: Final[Mapping[TransactionFault, str]] = {
+    transactions.LockNotAskedAtBegin: "test_a_zombie_cannot_commit",
+    transactions.TokenIgnoredAtCommit: "test_a_commit_under_a_strangers_lock_leaves_nothing",
+    transactions.ReportsForgotten: "test_a_commit_completes_the_job_with_what_was_written",
+    transactions.WrittenBesideTheTransaction: "test_a_commit_under_a_strangers_lock_leaves_nothing",
+    transactions.RollbackKeepsTheRows: "test_a_rollback_leaves_nothing",
+    transactions.EndlessTransactions: "test_a_transaction_that_takes_too_long_is_rolled_back_by_the_store",
 }
 
 MACHINE: Final = "test_random_commands_answer_as_the_reference_does"
@@ -75,8 +109,16 @@ FOUND_BY_MACHINE: Final[Sequence[Fault]] = (
     fetching.RepeatedFetchLocksAnew,
     commands.RepeatedAddIsADuplicate,
     commands.PromotionForgetsTheTime,
+    starts.ExpiredJobsFetched,
 )
+
+FOUND_IN_TRANSACTIONS_BY_MACHINE: Final[Sequence[TransactionFault]] = (transactions.RollbackKeepsTheRows,)
 
 ASKED: Final[Mapping[Fault, Sequence[str]]] = {
     fault: [test, MACHINE] if fault in FOUND_BY_MACHINE else [test] for fault, test in CAUGHT_BY.items()
+}
+
+ASKED_IN_TRANSACTIONS: Final[Mapping[TransactionFault, Sequence[str]]] = {
+    fault: [test, MACHINE] if fault in FOUND_IN_TRANSACTIONS_BY_MACHINE else [test]
+    for fault, test in CAUGHT_IN_TRANSACTIONS.items()
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from anyio.lowlevel import checkpoint
 from attrs import evolve
 
+from conveyor._builtin.memory.expiring import expire_jobs
 from conveyor._builtin.memory.jobs import MemoryJobs
 from conveyor._builtin.memory.sessions import MemorySessions
 from conveyor.model.locks import LockToken
@@ -36,6 +37,7 @@ class Fetching(MemoryJobs):
         repeated = await super().fetch_jobs((), worker_id, lock_duration, fetch_number=fetch_number)
         if session is None or is_repeated:
             return repeated
+        self._expire(wants)
         jobs: list[JobData] = []
         for position, want in enumerate(wants):
             for record in self._picked(session, want, position):
@@ -52,13 +54,22 @@ class Fetching(MemoryJobs):
             if record.state is JobState.WAITING
             and record.queue.name == want.queue_name
             and want.job_name in (None, record.name)
-            and want.is_suspect == bool(record.stalled_count)
+            and self._is_meant(record, want)
             and (not {record.name, ALL_NAMES} & record.queue.paused or not self._respects_pauses(position))
         ]
         if want.is_suspect:
-            holds_one = any(record.stalled_count for record in session.held.values())
-            want = evolve(want, limit=0 if holds_one else 1, lifo=False)
+            want = evolve(want, limit=self._most_suspects(session), lifo=False)
         return sorted(waiting, key=lambda record: self._place(record, want))[: want.limit]
+
+    def _expire(self, wants: Sequence[Want]) -> None:
+        queues = self._tables.existing([want.queue_name for want in wants])
+        expire_jobs(self._tables, queues, self._tables.now())
+
+    def _is_meant(self, record: JobRecord, want: Want) -> bool:
+        return want.is_suspect == bool(record.stalled_count)
+
+    def _most_suspects(self, session: SessionRecord) -> int:
+        return 0 if any(record.stalled_count for record in session.held.values()) else 1
 
     def _respects_pauses(self, position: int) -> bool:
         return True

@@ -52,6 +52,7 @@ create index live_waiting_children on live (queue) where state = 'waiting_childr
 
 -- Jobs that are settled.
 -- attempt and outcome tell of the run that settled the job; null where no run did.
+-- remove_at is when the job goes by its own option; null where that names no duration.
 create table history (
   seq integer primary key,
   queue text not null,
@@ -68,10 +69,13 @@ create table history (
   result blob,
   error blob,
   attempt integer,
-  outcome text
+  outcome text,
+  remove_at integer
 );
 
 create index history_finished on history (queue, state, finished_at);
+
+create index history_outdating on history (queue, remove_at) where remove_at is not null;
 
 -- Every job as a whole; it is either live or settled.
 create view job_records as

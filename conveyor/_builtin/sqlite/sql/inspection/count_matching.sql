@@ -1,6 +1,7 @@
 -- How many jobs match, up to a limit.
 -- parameters: 1 queues, 2 names, 3 states (each a JSON array or null), 4 tags (a JSON array), 5 created from or null,
---   6 created to or null, 7 text in lower case or null, 8 the limit
+--   6 created to or null, 7 text in lower case or null, 8 finished from or null, 9 finished to or null,
+--   10 error in lower case or null, 11 how many attempts at least, 12 the limit
 -- index: none: it reads until the limit is reached
 select count(*)
 from (
@@ -22,5 +23,13 @@ from (
       or instr(lower(name), ?7)
       or instr(lower(cast(payload as text)), ?7)
     )
-  limit ?8
+    and (?8 is null or finished_at >= ?8)
+    and (?9 is null or finished_at < ?9)
+    and (
+      ?10 is null
+      or instr(lower(json_extract(cast(error as text), '$.type')), ?10)
+      or instr(lower(json_extract(cast(error as text), '$.message')), ?10)
+    )
+    and attempts_made >= ?11
+  limit ?12
 )

@@ -1,0 +1,5 @@
+-- How many settled jobs a queue has, counted no farther than a bound.
+-- parameters: 1 queue, 2 the bound
+-- index: history_finished
+select count(*)
+from (select 1 from history where queue = ?1 limit ?2)

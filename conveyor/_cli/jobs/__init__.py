@@ -1,0 +1,1 @@
+"""``conveyor jobs``: what is found, shown, changed and exported."""

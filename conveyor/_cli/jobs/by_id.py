@@ -1,0 +1,53 @@
+"""Changing jobs that were named, one by one, and telling what became of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from conveyor._cli.discovery import find_operated_app
+from conveyor._cli.failures import ExitCode
+from conveyor._cli.jobs.ids import whole_id
+from conveyor._cli.opening import looking_only
+from conveyor._cli.output import show_records
+from conveyor.errors import InvalidJobStateError, JobNotFoundError
+from conveyor.model.states import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor._app import Conveyor
+    from conveyor._cli.parameters import StoreOptions
+
+__all__ = ["change_jobs"]
+
+_CODES: Final = {"not_found": ExitCode.NOT_FOUND, "refused": ExitCode.REFUSED, "done": ExitCode.OK}
+
+
+async def change_jobs(command: Command, given: Sequence[str], options: StoreOptions, reason: str) -> int:
+    """Change each job; return the exit code of the worst that happened: not found, refused, ok."""
+    async with looking_only(find_operated_app(options)) as app:
+        # All of them before the first is changed: one that is not clear stops it all.
+        job_ids = dict.fromkeys([await whole_id(app, one) for one in given])
+        records = [await _change(app, command, job_id, reason) for job_id in job_ids]
+    show_records(records, options.output, ("id", "outcome", "state", "why"), lambda record: tuple(record.values()))
+    outcomes = {record["outcome"] for record in records}
+    return next(code for outcome, code in _CODES.items() if outcome in outcomes)
+
+
+async def _change(app: Conveyor, command: Command, job_id: str, reason: str) -> dict[str, Any]:
+    try:
+        job = await app.jobs.get(job_id)
+        if command is Command.CANCEL:
+            await job.cancel(reason)
+        elif command is Command.RERUN:
+            await job.rerun()
+        elif command is Command.PROMOTE:
+            await job.promote()
+        else:
+            await job.remove()
+    except JobNotFoundError as exc:
+        return {"id": job_id, "outcome": "not_found", "state": None, "error": str(exc)}
+    except InvalidJobStateError as exc:
+        return {"id": job_id, "outcome": "refused", "state": exc.state, "error": str(exc)}
+    state = None if command is Command.REMOVE else job.state.value
+    return {"id": job_id, "outcome": "done", "state": state, "error": None}

@@ -1,0 +1,174 @@
+"""``conveyor jobs``: list, show and logs; the others stand beside."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from cyclopts import App, Parameter, validators
+
+from conveyor._cli.jobs.changes import cancel, promote, remove, rerun
+from conveyor._cli.jobs.export import export
+from conveyor._cli.jobs.filters import FilterOptions
+from conveyor._cli.output import say, show_records, write, write_json
+from conveyor._cli.parameters import ListOptions, StoreOptions, flattened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor._handles.job import Job
+    from conveyor.model.job import LogEntry
+    from conveyor.model.queries import JobFilter
+
+__all__ = ["jobs"]
+
+_DEFAULTS: Final = StoreOptions()
+_LIST_DEFAULTS: Final = ListOptions()
+_EVERYTHING: Final = FilterOptions()
+
+jobs: Final = App(name="jobs", help="Find jobs; show, change and export them.")
+
+_LIST_EXAMPLES: Final = """Examples:
+  conveyor jobs list --queue emails --state failed delayed
+  conveyor jobs list --error TimeoutError --finished-after 2h -o jsonl"""
+
+JobId = Annotated[str, Parameter(help="Id of the job, or its first characters, at least 8.")]
+
+
+@jobs.command(name="list", help_epilogue=_LIST_EXAMPLES)
+def list_(
+    *,
+    wanted: Annotated[FilterOptions, flattened] = _EVERYTHING,
+    limit: Annotated[int, Parameter(help="How many at most.", validator=validators.Number(gte=1, lte=1000))] = 50,
+    cursor: Annotated[str | None, Parameter(help="Go on after an earlier page: what that page ended with.")] = None,
+    options: Annotated[ListOptions, flattened] = _LIST_DEFAULTS,
+) -> int:
+    """List jobs, newest first."""
+    import anyio
+
+    from conveyor._cli.jobs.filters import parse_filter
+
+    return anyio.run(_list, parse_filter(wanted), cursor, limit, options)
+
+
+async def _list(wanted: JobFilter, cursor: str | None, limit: int, options: ListOptions) -> int:
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.jobs.ids import check_cursor
+    from conveyor._cli.jobs.views import LIST_TITLES, list_row
+    from conveyor._cli.known_queues import check_queues
+    from conveyor._cli.opening import looking_only
+
+    async with looking_only(find_operated_app(options)) as app:
+        await check_cursor(app, cursor)
+        found = await app.jobs.find(wanted, cursor=cursor, limit=limit)
+        if not found.jobs:
+            await check_queues(app, wanted.queue_names)
+    records = [job.to_json() for job in found.jobs]
+    if not records and options.output == "table":
+        say("no job matches")
+        return 0
+    if options.output == "json":
+        write_json({"jobs": records, "next_cursor": found.next_cursor})
+        return 0
+    show_records(records, options.output, LIST_TITLES, list_row)
+    if found.next_cursor is not None:
+        say(f"there are more: --cursor {found.next_cursor}")
+    return 0
+
+
+@jobs.command(help_epilogue="Example:\n  conveyor jobs show 01a20167-9ed")
+def show(
+    job_id: JobId,
+    /,
+    *,
+    log_lines: Annotated[
+        int, Parameter(help="How many of its last log lines to show.", validator=validators.Number(gte=0))
+    ] = 20,
+    options: Annotated[StoreOptions, flattened] = _DEFAULTS,
+) -> int:
+    """Show all that is known of a job: data, result, attempts with their errors, the end of its log."""
+    import anyio
+
+    return anyio.run(_show, job_id, log_lines, options)
+
+
+async def _show(job_id: str, log_lines: int, options: StoreOptions) -> int:
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.jobs.ids import whole_id
+    from conveyor._cli.jobs.views import attempts_to_json, logs_to_json, read_logs, write_job
+    from conveyor._cli.opening import looking_only
+
+    async with looking_only(find_operated_app(options)) as app:
+        job = await app.jobs.get(await whole_id(app, job_id))
+        attempts = await job.attempts()
+        logs = await read_logs(job, log_lines)
+    record = job.to_json() | {"attempts": attempts_to_json(attempts), "logs": logs_to_json(logs)}
+    if options.output == "table":
+        write_job(record)
+    else:
+        write_json(record, on_one_line=options.output == "jsonl")
+    return 0
+
+
+@jobs.command(help_epilogue="Example:\n  conveyor jobs logs 01a20167-9ed --follow")
+def logs(
+    job_id: JobId,
+    /,
+    *,
+    tail: Annotated[
+        int | None, Parameter(help="Only the last lines, this many.", validator=validators.Number(gte=0))
+    ] = None,
+    follow: Annotated[
+        bool,
+        Parameter(
+            name=("--follow", "-f"), negative="", show_default=False, help="Go on with what comes, until the job ends."
+        ),
+    ] = False,
+    options: Annotated[StoreOptions, flattened] = _DEFAULTS,
+) -> int:
+    """Print the lines that were logged about a job, oldest first."""
+    import anyio
+
+    from conveyor.errors import ConfigurationError
+
+    if follow and options.output == "json":
+        raise ConfigurationError("-o json is one value, which --follow never ends: use -o jsonl")
+    return anyio.run(_logs, job_id, tail, follow, options)
+
+
+async def _logs(job_id: str, tail: int | None, follow: bool, options: StoreOptions) -> int:
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.jobs.ids import whole_id
+    from conveyor._cli.jobs.views import followed_logs, read_logs
+    from conveyor._cli.opening import looking_only
+
+    async with looking_only(find_operated_app(options)) as app:
+        job: Job[Any] = await app.jobs.get(await whole_id(app, job_id))
+        if not follow:
+            _write_logs(await read_logs(job, tail), options)
+            return 0
+        async for entries in followed_logs(job, tail):
+            _write_logs(entries, options)
+    return 0
+
+
+def _write_logs(entries: Sequence[LogEntry], options: StoreOptions) -> None:
+    from conveyor._cli.jobs.views import log_line, logs_to_json
+
+    records = logs_to_json(entries)
+    if options.output != "table":
+        show_records(records, options.output, (), lambda _: ())
+    else:
+        for record in records:
+            write(log_line(record))
+    sys.stdout.flush()
+
+
+for _command, _example in (
+    (cancel, "conveyor jobs cancel --queue mails --state waiting delayed"),
+    (rerun, "conveyor jobs rerun --state failed --error TimeoutError --finished-after 2h"),
+    (promote, "conveyor jobs promote --queue mails --name send_welcome --yes"),
+    (remove, 'conveyor jobs remove --state completed --finished-before "7 days"'),
+    (export, "conveyor jobs export --state failed -o csv --file failed.csv"),
+):
+    jobs.command(_command, help_epilogue=f"Example:\n  {_example}")

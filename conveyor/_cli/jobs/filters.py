@@ -1,0 +1,118 @@
+"""Which jobs a command means: flags, the filter they make, and its words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+from attrs import fields, frozen
+from cyclopts import Parameter, validators
+
+from conveyor.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from conveyor.model.queries import JobFilter
+
+__all__ = ["FilterOptions", "in_words", "parse_filter"]
+
+_TIME = "a time (2026-01-31T12:00, UTC unless it says otherwise) or an age (2h)"
+
+
+def _several(text: str) -> Parameter:
+    return Parameter(negative="", consume_multiple=True, help=text)
+
+
+def _flag(text: str) -> Parameter:
+    return Parameter(show_default=False, help=text)
+
+
+@frozen(kw_only=True)
+class FilterOptions:
+    """What every command takes that means jobs by what they are."""
+
+    queue: Annotated[list[str] | None, _several("Only of these queues.")] = None
+    state: Annotated[
+        list[str] | None,
+        _several("Only in these states: waiting, waiting_children, delayed, active, completed, failed, cancelled."),
+    ] = None
+    name: Annotated[list[str] | None, _several("Only of these job names.")] = None
+    tag: Annotated[list[str] | None, _several("Only with all of these tags.")] = None
+    text: Annotated[str, _flag("Only with this in the id, the name or the payload.")] = ""
+    error: Annotated[str, _flag("Only with this in the type or the message of the last error.")] = ""
+    min_attempts: Annotated[
+        int, Parameter(show_default=False, help="Only after so many attempts.", validator=validators.Number(gte=0))
+    ] = 0
+    created_after: Annotated[str, _flag(f"Only added since then: {_TIME}.")] = ""
+    created_before: Annotated[str, _flag("Only added before then.")] = ""
+    finished_after: Annotated[str, _flag("Only ended since then.")] = ""
+    finished_before: Annotated[str, _flag("Only ended before then.")] = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it means every job."""
+        return not any(getattr(self, field.name) for field in fields(FilterOptions))
+
+
+def parse_filter(options: FilterOptions) -> JobFilter:
+    """Return the filter of these flags.
+
+    Raises:
+        ConfigurationError: a state or a time is none.
+    """
+    from conveyor._services.queues import parse_state
+    from conveyor.model.queries import JobFilter
+
+    return JobFilter(
+        queue_names=tuple(options.queue or ()),
+        names=tuple(options.name or ()),
+        states=tuple(parse_state(state) for state in options.state or ()),
+        tags=tuple(options.tag or ()),
+        text=options.text,
+        created_from=_parse_moment(options.created_after, "--created-after"),
+        created_to=_parse_moment(options.created_before, "--created-before"),
+        finished_from=_parse_moment(options.finished_after, "--finished-after"),
+        finished_to=_parse_moment(options.finished_before, "--finished-before"),
+        error=options.error,
+        min_attempts=options.min_attempts,
+    )
+
+
+def in_words(wanted: JobFilter) -> str:
+    """Return which jobs a filter means, to follow the word jobs."""
+    words = [
+        _any_of("of queue", wanted.queue_names),
+        _any_of("named", wanted.names),
+        _any_of("in state", wanted.states),
+        " and ".join(f"tagged {tag}" for tag in wanted.tags),
+        f"with {wanted.text!r} in them" if wanted.text else "",
+        f"with {wanted.error!r} in the error" if wanted.error else "",
+        f"after {wanted.min_attempts} attempts" if wanted.min_attempts else "",
+        _between("added", wanted.created_from, wanted.created_to),
+        _between("ended", wanted.finished_from, wanted.finished_to),
+    ]
+    return " ".join(filter(None, words))
+
+
+def _any_of(words: str, names: tuple[str, ...]) -> str:
+    return f"{words} {' or '.join(names)}" if names else ""
+
+
+def _between(what: str, start: datetime | None, end: datetime | None) -> str:
+    since = f"{what} since {start.isoformat(timespec='seconds')}" if start else ""
+    before = f"{what} before {end.isoformat(timespec='seconds')}" if end else ""
+    return " and ".join(filter(None, (since, before)))
+
+
+def _parse_moment(text: str, option: str) -> datetime | None:
+    from conveyor.model.durations import parse_duration
+
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return datetime.now(UTC) - parse_duration(text, field=option)
+        except (ConfigurationError, OverflowError) as exc:
+            raise ConfigurationError(f"{option} takes {_TIME}; got {text!r}") from exc
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,57 @@
+"""Ids as people type them: whole, or their beginning as far as it is clear."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from conveyor._cli.failures import CommandError, ExitCode
+from conveyor._cli.opening import services_of
+from conveyor.errors import ConfigurationError
+from conveyor.model.queries import JobFilter
+
+if TYPE_CHECKING:
+    from conveyor._app import Conveyor
+
+__all__ = ["SHORTEST_PREFIX", "check_cursor", "whole_id"]
+
+SHORTEST_PREFIX: Final = 8
+_CANDIDATES: Final = 10
+# No character of an id is higher.
+_HIGHEST: Final = "\U0010ffff"
+
+
+async def whole_id(app: Conveyor, given: str) -> str:
+    """Return the id that is meant; what is no beginning of any is returned as it is.
+
+    Raises:
+        CommandError: it is the beginning of several; the message names them.
+    """
+    store = services_of(app).store
+    if len(given) < SHORTEST_PREFIX or store.inspection is None or await store.jobs.find_job(given) is not None:
+        return given
+    page = await store.inspection.search_jobs(JobFilter(), cursor=given + _HIGHEST, limit=_CANDIDATES + 1)
+    found = [job.id for job in page.jobs if job.id.startswith(given)]
+    if len(found) <= 1:
+        return found[0] if found else given
+    more = ", …" if len(found) > _CANDIDATES else ""
+    names = ", ".join(sorted(found[:_CANDIDATES]))
+    raise CommandError(ExitCode.USAGE, f"{given!r} is the beginning of several ids: {names}{more}", "type more of it")
+
+
+async def check_cursor(app: Conveyor, cursor: str | None) -> None:
+    """Check that a cursor is what a page may have ended with: the id of a job, or what looks like one of ours.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if cursor is None or _is_uuid(cursor) or await services_of(app).store.jobs.find_job(cursor) is not None:
+        return
+    raise ConfigurationError(f"--cursor takes what an earlier page ended with; {cursor!r} is not the id of any job")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""``conveyor worker`` and ``conveyor dev``: in this process, in several, and again after each change."""

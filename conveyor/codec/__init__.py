@@ -1,0 +1,30 @@
+"""Model and payloads to JSON and back: the only importer of cattrs and msgspec."""
+
+from __future__ import annotations
+
+from conveyor.codec.arguments import ArgumentsCodec, Upgrade
+from conveyor.codec.json_values import JsonCodec, decode_json, encode_json
+from conveyor.codec.records import (
+    decode_error,
+    decode_options,
+    decode_progress,
+    encode_error,
+    encode_options,
+    encode_progress,
+    to_json,
+)
+
+__all__ = [
+    "ArgumentsCodec",
+    "JsonCodec",
+    "Upgrade",
+    "decode_error",
+    "decode_json",
+    "decode_options",
+    "decode_progress",
+    "encode_error",
+    "encode_json",
+    "encode_options",
+    "encode_progress",
+    "to_json",
+]

@@ -1,0 +1,119 @@
+"""The bench of the state machine: the store, the reference, and what its rules do to both."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from hypothesis.stateful import RuleBasedStateMachine
+
+from conveyor.model.states import Command
+from conveyor.testing.conformance.machine.comparison import Comparison
+from conveyor.testing.conformance.machine.draws import IDS, QUEUES
+from conveyor.testing.conformance.machine.reference import ReferenceStore
+from conveyor.testing.conformance.workshop import LOCK, Hand, Workshop, ending, lock_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from conveyor.model.job import JobData, NewJob
+    from conveyor.model.locks import Lock
+    from conveyor.model.queries import Want
+    from conveyor.model.settlement import Settlement
+    from conveyor.testing.conformance.machine.draws import Description, End
+
+__all__ = ["MachineBench"]
+
+T = TypeVar("T")
+
+
+class MachineBench(RuleBasedStateMachine):
+    """Holds both, two worker sessions, and the locks and settlements there were. The rules are those of subclasses."""
+
+    def __init__(self, portal: BlockingPortal, workshop: Workshop) -> None:
+        super().__init__()
+        self.portal = portal
+        self.workshop = workshop
+        self.reference: ReferenceStore = ReferenceStore(workshop.clock.now)
+        self.comparison: Comparison = Comparison(workshop.store, self.reference, IDS, QUEUES)
+        self.hands: list[Hand] = [Hand(workshop.store), Hand(workshop.store)]
+        self.locks: list[Lock] = []
+        self.settlements: list[Settlement] = []
+        self.ask(self.empty())
+
+    def ask(self, command: Awaitable[T]) -> T:
+        """Wait for the store's answer."""
+
+        async def answer() -> T:
+            return await command
+
+        return self.portal.call(answer)
+
+    async def empty(self) -> None:
+        """Remove what the last example left."""
+        for queue in QUEUES:
+            await self.workshop.queues.obliterate(queue, force=True)
+        for session in await self.workshop.sessions.list_sessions():
+            await self.workshop.sessions.close(session.id)
+
+    def save(self, described: Sequence[Description]) -> None:
+        """Add jobs."""
+        jobs = [self.new(*description) for description in described]
+        receipts = self.ask(self.workshop.jobs.save_jobs(jobs))
+        assert [receipt.outcome for receipt in receipts] == self.reference.save(jobs)
+
+    def new(self, id: str, queue: str, name: str, payload: bytes, *placed: int) -> NewJob:
+        """Return a job to be added."""
+        priority, lifo, delay, expires = placed
+        expires_at = self.workshop.clock.now() + timedelta(seconds=expires) if expires else None
+        return self.workshop.new(
+            id,
+            queue=queue,
+            name=name,
+            payload=payload,
+            priority=priority,
+            lifo=bool(lifo),
+            delay=delay,
+            expires=expires_at,
+        )
+
+    def open(self, hand: Hand) -> None:
+        """Open the session, or renew it."""
+        self.ask(hand.open())
+        self.reference.open(hand.id, LOCK)
+
+    def replace_hands(self) -> None:
+        """Let workers start anew whose lock is over: the store may have forgotten their sessions by now."""
+        now = self.workshop.clock.now()
+        over = {id for id, session in self.reference.sessions.items() if session.expires_at <= now}
+        self.hands = [Hand(self.workshop.store) if hand.id in over else hand for hand in self.hands]
+
+    def lock(self, number: int) -> Lock:
+        """Return one of the last locks, of which there must be one."""
+        return self.locks[-1 - number % len(self.locks)]
+
+    def settlement(self, lock: Lock, end: End) -> Settlement:
+        """Return the end of a run, and remember it."""
+        command, is_snoozed, is_removed = end
+        job = self.reference.find(lock.job_id)
+        queue = QUEUES[0] if job is None else job.new.queue_name
+        result = b"1" if command is Command.COMPLETE else None
+        made = ending(
+            lock, command, queue=queue, result=result, is_snoozed=bool(is_snoozed), is_removed=bool(is_removed)
+        )
+        self.settlements.append(made)
+        return made
+
+    def fetch_wants(self, hand: Hand, wanted: Sequence[Want]) -> None:
+        """Fetch, and compare what was given, in its order."""
+        self.compare_fetched(hand, self.ask(hand.fetch_wants(*wanted)), wanted)
+
+    def compare_fetched(self, hand: Hand, jobs: Sequence[JobData], wanted: Sequence[Want]) -> None:
+        """Compare what a fetch gave, in its order."""
+        self.locks += [lock_of(job) for job in jobs]
+        assert [job.id for job in jobs] == self.reference.fetch(wanted, hand.id, LOCK, hand.fetches)
+        # A fetch passes over what has expired; whether it cancels it as well is the store's choice.
+        self.ask(self.workshop.jobs.expire_jobs())
+        self.reference.expire()

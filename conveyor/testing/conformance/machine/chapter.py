@@ -1,0 +1,96 @@
+"""The chapter of the kit that runs the state machine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+
+from conveyor.model.queries import Want
+from conveyor.testing.conformance.books import Books
+from conveyor.testing.conformance.kit import StoreKit
+from conveyor.testing.conformance.machine.draws import QUEUES, Description, descriptions
+from conveyor.testing.conformance.machine.operating import OperatingRules
+from conveyor.testing.conformance.machine.running import RunningRules
+from conveyor.testing.conformance.machine.transacting import TransactingRules
+
+if TYPE_CHECKING:
+    from conveyor.testing.conformance.kit import OpenWorkshop
+
+__all__ = ["MachineConformance", "StoreMachine"]
+
+# How many examples of the state machine to run, freshly drawn, instead of the same few each time.
+EXAMPLES: Final = "CONVEYOR_MACHINE_EXAMPLES"
+
+
+class StoreMachine(RunningRules, OperatingRules, TransactingRules):
+    """Sends each command to both and compares the answers; after each step it compares what can be seen."""
+
+    @initialize(described=st.lists(descriptions, min_size=3, max_size=8))
+    def begin(self, described: list[Description]) -> None:
+        """Begin with jobs of which some run already: most of what can go wrong has to do with runs."""
+        self.save(described)
+        self.fetch(0, [Want(queue, 2) for queue in QUEUES])
+
+    @rule(described=st.lists(descriptions, min_size=1, max_size=3))
+    def add(self, described: list[Description]) -> None:
+        self.save(described)
+
+    @invariant()
+    def look(self) -> None:
+        self.ask(self.comparison.look())
+
+    def teardown(self) -> None:
+        """Compare the histories, what was written in transactions, and the order of all that waits."""
+        self.ask(self.comparison.look_at_histories())
+        if self.books is not None:
+            assert self.ask(self.books.titles()) == self.reference.written
+        for queue in QUEUES:
+            self.resume(queue)
+        self.fetch(0, [Want(queue, 100, is_suspect=is_suspect) for queue in QUEUES for is_suspect in (True, False)])
+
+
+class MachineConformance(StoreKit):
+    """Forty short lives of a store; ``CONVEYOR_MACHINE_EXAMPLES=5000`` gives it as many, drawn anew."""
+
+    @pytest.fixture
+    def machine_settings(self) -> settings:
+        """How many lives of how many steps: few that are always the same, or as many as the environment says."""
+        asked = os.environ.get(EXAMPLES)
+        return settings(
+            max_examples=int(asked or 40),
+            stateful_step_count=30,
+            derandomize=asked is None,
+            database=None,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+        )
+
+    def test_random_commands_answer_as_the_reference_does(
+        self,
+        open_workshop: OpenWorkshop,
+        machine_settings: settings,
+        anyio_backend_name: str,
+        anyio_backend_options: dict[str, Any],
+    ) -> None:
+        with (
+            start_blocking_portal(anyio_backend_name, anyio_backend_options) as portal,
+            portal.wrap_async_context_manager(open_workshop()) as workshop,
+        ):
+            books = None
+            if workshop.store.capabilities.has_transactions:
+                books = portal.call(Books.opened, workshop)
+
+            class Machine(StoreMachine):
+                def __init__(self) -> None:
+                    super().__init__(portal, workshop)
+                    self.books = books
+                    if books is not None:
+                        self.ask(books.clear())
+
+            run_state_machine_as_test(Machine, settings=machine_settings)

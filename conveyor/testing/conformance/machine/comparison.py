@@ -1,0 +1,94 @@
+"""Comparing a store with the reference: all that can be seen of both after a step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from conveyor.errors import JobError
+from conveyor.model.states import SETTLED_STATES, Command, JobState
+from conveyor.testing.conformance.machine.tables import view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from conveyor.contracts.store import JobStore, Store
+    from conveyor.model.job import JobData
+    from conveyor.testing.conformance.machine.reference import ReferenceStore
+
+__all__ = ["Comparison", "command_job"]
+
+NOTHING: Final = timedelta(0)
+STATES: Final = [state for state in JobState if state is not JobState.WAITING_CHILDREN]
+
+
+class Comparison:
+    """Looks at a store and at the reference beside it, and asserts that they agree."""
+
+    def __init__(
+        self, store: Store, reference: ReferenceStore, job_ids: Sequence[str], queue_names: Sequence[str]
+    ) -> None:
+        self._store = store
+        self._reference = reference
+        self._job_ids = job_ids
+        self._queue_names = queue_names
+        self._looks = 0
+
+    async def look(self) -> None:
+        """Compare every job, the counts and the times; of lists and histories one after the other, look by look."""
+        found = await self._store.jobs.find_jobs(self._job_ids)
+        assert {job_id: view_of(job) for job_id, job in found.items()} == self._reference.views()
+        for queue in self._queue_names:
+            counts = dict(await self._store.queues.get_job_counts(queue))
+            assert counts == {state: len(self._reference.select(queue, state)) for state in JobState}
+        next_due = await self._store.jobs.get_next_delayed_timestamp(self._queue_names)
+        assert next_due == self._reference.next_due(self._queue_names)
+        suspects = await self._store.jobs.get_suspect_queues(self._queue_names)
+        assert list(suspects) == self._reference.suspect_queues(self._queue_names)
+        stalled = await self._store.jobs.get_stalled_jobs(NOTHING)
+        assert sorted(job.id for job in stalled) == self._reference.stalled(NOTHING)
+        self._looks += 1
+        await self._compare_list(
+            self._queue_names[self._looks % len(self._queue_names)], STATES[self._looks % len(STATES)]
+        )
+        await self._compare_history(self._job_ids[self._looks % len(self._job_ids)])
+
+    async def look_at_histories(self) -> None:
+        """Compare the runs that ended, and the log lines, of every job."""
+        for job_id in self._job_ids:
+            await self._compare_history(job_id)
+
+    async def _compare_list(self, queue: str, state: JobState) -> None:
+        listed = await self._store.queues.list_jobs(queue, state)
+        expected = [job.new.id for job in self._reference.select(queue, state)]
+        if state not in SETTLED_STATES:
+            assert [job.id for job in listed] == expected
+            return
+        # Nothing says who goes first of those that ended at the same moment.
+        ended = [job.finished_at for job in listed if job.finished_at]
+        assert ended == sorted(ended, reverse=True)
+        assert sorted(job.id for job in listed) == sorted(expected)
+
+    async def _compare_history(self, job_id: str) -> None:
+        job = self._reference.find(job_id)
+        if job is None:
+            return
+        attempts = await self._store.jobs.get_attempts(job_id)
+        told = [(one.number, one.token, one.started_at, one.ended_at, one.outcome) for one in attempts]
+        assert told == job.attempts
+        assert len(await self._store.jobs.get_logs(job_id)) == job.lines
+
+
+async def command_job(jobs: JobStore, job_id: str, command: Command, payload: bytes | None) -> JobState | str | None:
+    """Give a job an operator's command; return its new state, None where it is gone, or the name of the error."""
+    verbs: dict[Command, Callable[[], Awaitable[JobData | None]]] = {
+        Command.CANCEL: lambda: jobs.cancel_job(job_id, "enough"),
+        Command.PROMOTE: lambda: jobs.promote_job(job_id),
+        Command.RERUN: lambda: jobs.rerun_job(job_id, payload),
+        Command.REMOVE: lambda: jobs.remove_job(job_id),
+    }
+    try:
+        job = await verbs[command]()
+    except JobError as error:
+        return type(error).__name__
+    return None if job is None else job.state

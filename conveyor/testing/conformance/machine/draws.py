@@ -1,0 +1,66 @@
+"""What the state machine draws from: few queues, names and ids, so that jobs meet."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+from hypothesis import strategies as st
+
+from conveyor.model.queries import Want
+from conveyor.model.states import SETTLED_STATES, Command, JobState
+
+__all__ = [
+    "IDS",
+    "NAMES",
+    "QUEUES",
+    "Description",
+    "End",
+    "descriptions",
+    "ends",
+    "hands",
+    "ids",
+    "names",
+    "numbers",
+    "queues",
+    "settled_states",
+    "wants",
+]
+
+# How a run ends: its command, whether it was snoozed, whether the job leaves no record.
+End: TypeAlias = tuple[Command, bool, bool]
+# Id, queue, name, payload, priority, whether it is lifo, seconds of delay, and seconds until it expires (0: never).
+Description: TypeAlias = tuple[str, str, str, bytes, int, bool, int, int]
+
+QUEUES: Final = ("orders", "elsewhere")
+NAMES: Final = ("pack", "ship")
+IDS: Final = tuple("abcdefgh")
+FINAL_ENDS: Final = [(command, False, False) for command in (Command.COMPLETE, Command.FAIL, Command.STOP)]
+REMOVALS: Final = [(command, False, True) for command in (Command.COMPLETE, Command.FAIL)]
+NEXT_RUNS: Final = [(command, is_snoozed, False) for command in (Command.RETRY, Command.DELAY) for is_snoozed in (0, 1)]
+
+ids: st.SearchStrategy[str] = st.sampled_from(IDS)
+# Most of what happens happens in the first queue.
+queues: st.SearchStrategy[str] = st.sampled_from((*QUEUES[:1], *QUEUES))
+names: st.SearchStrategy[str] = st.sampled_from(NAMES)
+numbers: st.SearchStrategy[int] = st.integers(0, 5)
+hands: st.SearchStrategy[int] = st.integers(0, 1)
+ends: st.SearchStrategy[tuple[Command, bool | int, bool]] = st.sampled_from([*FINAL_ENDS, *REMOVALS, *NEXT_RUNS])
+plain_wants: st.SearchStrategy[Want] = st.builds(
+    Want, queues, st.sampled_from((0, 1, 2, 9)), st.booleans(), st.sampled_from((None, None, *NAMES))
+)
+suspect_wants: st.SearchStrategy[Want] = st.builds(
+    Want, queues, st.just(1), st.booleans(), st.none() | names, st.just(True)
+)
+wants: st.SearchStrategy[Want] = st.one_of(plain_wants, plain_wants, plain_wants, suspect_wants)
+settled_states: st.SearchStrategy[JobState] = st.sampled_from(sorted(SETTLED_STATES))
+payloads: st.SearchStrategy[bytes] = st.sampled_from((b"{}", b"{}", b"[2]"))
+descriptions: st.SearchStrategy[tuple[Any, ...]] = st.tuples(
+    ids,
+    queues,
+    names,
+    payloads,
+    st.sampled_from((0, 0, -1)),
+    st.booleans(),
+    st.sampled_from((0, 0, 0, 5, 40)),
+    st.sampled_from((0, 0, 0, 3, 20)),
+)

@@ -1,0 +1,149 @@
+"""The reference: a store as the contract's words put it, in lists and plain loops, for comparison and nothing else.
+
+It knows nothing of speed, of tasks or of openings. Where the contract leaves something open, so does the reference:
+`ReferenceStore.views` and `view_of` keep only what every store must agree on.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from conveyor.model.job import AttemptOutcome
+from conveyor.model.locks import Lock
+from conveyor.model.queries import Added
+from conveyor.model.states import TRANSITIONS, Command, JobState, legal_states
+from conveyor.testing.conformance.machine.runs import ReferenceRuns
+from conveyor.testing.conformance.machine.tables import ReferenceJob
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor.model.job import NewJob
+    from conveyor.model.settlement import Settlement
+
+__all__ = ["ReferenceStore", "Written"]
+
+NO_TIME: Final = timedelta(0)
+
+
+@frozen
+class Written:
+    """What a run does in its transaction: a row of its own, jobs added, and one line of its log at the commit."""
+
+    lock: Lock
+    row: str
+    jobs: Sequence[NewJob]
+
+
+class ReferenceStore(ReferenceRuns):
+    """Every verb that the state machine uses, those of workers apart: adding, operating, maintenance, transactions."""
+
+    def save(self, jobs: Sequence[NewJob]) -> list[Added]:
+        """Add jobs."""
+        return [self._save(job) for job in jobs]
+
+    def transact(self, written: Written, settlement: Settlement | None) -> tuple[list[Added], bool]:
+        """Write in a run's transaction and commit it with the run's end; None: roll it back.
+
+        Returns what the adds answered, and whether all of it took effect.
+        """
+        before = {name: deepcopy(value) for name, value in vars(self).items() if name != "now"}
+        self.written.append(written.row)
+        added = self.save(written.jobs)
+        self.write(written.lock)
+        is_committed = settlement is not None and not self.settle([settlement])
+        if not is_committed:
+            vars(self).update(before)
+        return added, is_committed
+
+    def command(self, job_id: str, command: Command, payload: bytes | None = None) -> JobState | str | None:
+        """Let an operator cancel, promote, rerun or remove; return the new state, or the name of the error."""
+        job = self.find(job_id)
+        if job is None:
+            return "JobNotFoundError"
+        if (job.state, command) not in TRANSITIONS:
+            return "InvalidJobStateError"
+        if command is Command.REMOVE:
+            self.jobs.remove(job)
+            return None
+        if command is Command.CANCEL:
+            self._cancel(job)
+        elif command is Command.PROMOTE:
+            job.state, job.run_at = JobState.WAITING, self.now()
+        else:
+            self._rerun(job, payload)
+        return job.state
+
+    def promote_due(self, queues: Sequence[str]) -> int:
+        """Promote what is due."""
+        due = [job for queue in queues for job in self.select(queue, JobState.DELAYED) if job.run_at <= self.now()]
+        for job in due:
+            job.state = JobState.WAITING
+        return len(due)
+
+    def expire(self) -> int:
+        """Cancel what has not started in time; return how many."""
+        expired = [job for job in self.jobs if job.state in legal_states(Command.EXPIRE) and job.is_expired(self.now())]
+        for job in expired:
+            job.state, job.finished_at, job.error = JobState.CANCELLED, self.now(), "expired"
+        return len(expired)
+
+    def reclaim(self, max_stalled: int) -> list[str]:
+        """Take jobs away from sessions whose lock is over; return their ids."""
+        active = [job for job in self.jobs if job.state is JobState.ACTIVE]
+        stalled = [job for job in active if self.lock_ends_at(job) <= self.now()]
+        for job in stalled:
+            job.stalled_count += 1
+            self.end_run(job, AttemptOutcome.STALLED)
+            if job.stalled_count > max_stalled:
+                job.state, job.finished_at, job.error = JobState.FAILED, self.now(), "stalled"
+            else:
+                job.state = JobState.WAITING
+        return sorted(job.new.id for job in stalled)
+
+    def drain(self, queue: str) -> int:
+        """Remove what has not begun."""
+        return self._remove(self.select(queue, JobState.WAITING, JobState.DELAYED, JobState.WAITING_CHILDREN))
+
+    def clean(self, queue: str, state: JobState, grace: timedelta) -> int:
+        """Remove what ended longer ago than `grace`."""
+        settled = self.select(queue, state)
+        return self._remove([job for job in settled if job.finished_at and self.now() - job.finished_at > grace])
+
+    def retry(self, queue: str, state: JobState) -> int:
+        """Rerun settled jobs, oldest first."""
+        settled = sorted(self.select(queue, state), key=lambda job: job.finished_at or self.now())
+        for job in settled:
+            self._rerun(job, None)
+        return len(settled)
+
+    def _save(self, new: NewJob) -> Added:
+        known = self.find(new.id)
+        if known is not None:
+            old = known.new
+            is_same = (old.queue_name, old.name, old.payload) == (new.queue_name, new.name, new.payload)
+            return Added.ADDED if is_same else Added.DUPLICATE
+        now, delay = self.now(), new.delay or NO_TIME
+        state = JobState.DELAYED if delay > NO_TIME else JobState.WAITING
+        expires_at = now + new.expires if isinstance(new.expires, timedelta) else new.expires
+        self.jobs.append(ReferenceJob(new, self.take_place(), now, now + delay, new.payload, state, expires_at))
+        return Added.ADDED
+
+    def _cancel(self, job: ReferenceJob) -> None:
+        if job.state is JobState.ACTIVE:
+            self.end_run(job, AttemptOutcome.CANCELLED)
+        job.state, job.finished_at, job.error = JobState.CANCELLED, self.now(), "cancelled"
+
+    def _rerun(self, job: ReferenceJob, payload: bytes | None) -> None:
+        job.place, job.state, job.run_at = self.take_place(), JobState.WAITING, self.now()
+        job.attempts_made = job.stalled_count = 0
+        job.result = job.error = job.finished_at = job.expires_at = None
+        job.payload = job.payload if payload is None else payload
+
+    def _remove(self, jobs: Sequence[ReferenceJob]) -> int:
+        self.forget(jobs)
+        return len(jobs)

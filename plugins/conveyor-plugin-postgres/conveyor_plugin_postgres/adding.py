@@ -1,0 +1,154 @@
+"""Adding jobs: in bulk, and one by one with what others add at the same time."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import anyio.lowlevel
+
+from conveyor.codec import encode_options
+from conveyor.errors import ConveyorInternalError
+from conveyor.model.events import NotificationKind
+from conveyor.model.queries import Added, AddReceipt
+from conveyor_plugin_postgres.rows import interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor.model.job import NewJob
+    from conveyor_plugin_postgres.database import Database
+    from conveyor_plugin_postgres.part import Part, Row
+
+__all__ = ["Adder", "add_columns", "save_jobs"]
+
+# A larger statement keeps others waiting for the connection, and gains no more.
+AT_ONCE: Final = 5000
+# The clocks of whoever makes ids may be wrong by so much.
+_CLOCKS_DIFFER: Final = timedelta(days=1)
+_UUID_LENGTH: Final = 36
+_UUID_VERSION: Final = 14
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+
+
+async def save_jobs(part: Part, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+    """Add jobs in one statement; answer in the order of the input."""
+    if not jobs:
+        return ()
+    row = await part.fetchrow("jobs/save_jobs", *add_columns(jobs), part.moment, False)
+    return _receipts(part, jobs, row)
+
+
+def add_columns(jobs: Sequence[NewJob]) -> tuple[Any, ...]:
+    """Return the first arguments of the database's function add_jobs; a column that nobody uses is None."""
+    return (
+        [job.id for job in jobs],
+        [job.queue_name for job in jobs],
+        [job.name for job in jobs],
+        [job.payload for job in jobs],
+        _column([encode_options(job.options) for job in jobs]),
+        _column([job.options.priority or None for job in jobs]),
+        _column([job.options.lifo or None for job in jobs]),
+        _column([interval(job.delay) for job in jobs]),
+        _column([job.run_at for job in jobs]),
+        _column([interval(job.expires) if isinstance(job.expires, timedelta) else None for job in jobs]),
+        _column([job.expires if isinstance(job.expires, datetime) else None for job in jobs]),
+        _made_since(jobs),
+    )
+
+
+def _column(values: list[Any]) -> list[Any] | None:
+    return values if any(value is not None for value in values) else None
+
+
+def _made_since(jobs: Sequence[NewJob]) -> datetime:
+    """Return a time before which none of the ids was made, as ids of version 7 tell."""
+    first = min(job.id for job in jobs)
+    if not all(len(job.id) == _UUID_LENGTH and job.id[_UUID_VERSION] == "7" for job in jobs):
+        return _BEGINNING
+    try:
+        milliseconds = int(first[:8] + first[9:13], 16)
+        return _EPOCH + timedelta(milliseconds=milliseconds) - _CLOCKS_DIFFER
+    except (ValueError, OverflowError):
+        return _BEGINNING
+
+
+def _receipts(part: Part, jobs: Sequence[NewJob], row: Row) -> Sequence[AddReceipt]:
+    woken, delayed, duplicates = row
+    for queue_name in woken or ():
+        part.hint(NotificationKind.ADDED, queue_name)
+    for queue_name in delayed or ():
+        part.hint(NotificationKind.DELAYED, queue_name)
+    receipts = [AddReceipt(job.id) for job in jobs]
+    for place in duplicates or ():
+        receipts[place - 1] = AddReceipt(jobs[place - 1].id, Added.DUPLICATE)
+    return receipts
+
+
+class _Group:
+    """Jobs that are added in one statement, and what came of them. Whose job is first sends it."""
+
+    __slots__ = ("done", "error", "is_sent", "jobs", "receipts", "turn")
+
+    def __init__(self) -> None:
+        self.jobs: list[NewJob] = []
+        self.is_sent = False
+        self.turn = anyio.Event()
+        self.done = anyio.Event()
+        self.receipts: Sequence[AddReceipt] = ()
+        self.error: Exception | None = None
+
+
+class Adder:
+    """Group commit: what is added one by one while a statement is on its way goes together with the next.
+
+    There is no task for it: each group is sent by the first of its callers, when the one before is through.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        # The last of these still takes jobs; the first is on its way or about to be.
+        self._groups: deque[_Group] = deque()
+
+    async def save_job(self, job: NewJob) -> AddReceipt:
+        """Add one job, as soon as those before it are through."""
+        group = self._group_for_one_more()
+        place = len(group.jobs)
+        group.jobs.append(job)
+        if place:
+            await group.done.wait()
+        else:
+            await self._lead(group)
+        if group.error is not None:
+            raise group.error
+        if not group.receipts:
+            raise ConveyorInternalError(f"job {job.id!r} was sent, and there is no answer")
+        return group.receipts[place]
+
+    def _group_for_one_more(self) -> _Group:
+        if self._groups and not self._groups[-1].is_sent and len(self._groups[-1].jobs) < AT_ONCE:
+            return self._groups[-1]
+        group = _Group()
+        self._groups.append(group)
+        return group
+
+    async def _lead(self, group: _Group) -> None:
+        # A cancelled leader still sends what the others gave it: that takes no longer than two statements may.
+        with anyio.CancelScope(shield=True):
+            if group is not self._groups[0]:
+                await group.turn.wait()
+            # Whoever is ready to add in this turn of the loop gets to it before the statement leaves.
+            await anyio.lowlevel.cancel_shielded_checkpoint()
+            group.is_sent = True
+            try:
+                group.receipts = await self._database.write_one(save_jobs, group.jobs)
+            except Exception as exc:  # noqa: BLE001 - raised in every caller whose job was in it
+                group.error = exc
+            finally:
+                group.done.set()
+                self._groups.popleft()
+                if self._groups:
+                    self._groups[0].turn.set()

@@ -1,0 +1,127 @@
+"""Single jobs in PostgreSQL, changed by core or an operator: cancelled, promoted, rerun, removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conveyor.errors import InvalidJobStateError, JobNotFoundError
+from conveyor.model.bulk import ChangeOutcome, ChangeReceipt
+from conveyor.model.events import NotificationKind
+from conveyor.model.job import ErrorInfo
+from conveyor.model.queries import matches
+from conveyor.model.states import Command, JobState, transition
+from conveyor_plugin_postgres.reading import find_job
+from conveyor_plugin_postgres.removing import delete_jobs
+from conveyor_plugin_postgres.rows import error_column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor.model.job import JobData
+    from conveyor.model.queries import JobFilter
+    from conveyor_plugin_postgres.part import Part
+
+__all__ = [
+    "cancel_job",
+    "change_jobs",
+    "expire_jobs",
+    "promote_delayed_jobs",
+    "promote_job",
+    "remove_job",
+    "rerun_job",
+]
+
+
+async def cancel_job(part: Part, job_id: str, reason: str) -> JobData:
+    """End a live job as cancelled; an active one loses its lock."""
+    job = await _lock_job(part, job_id)
+    transition(job_id, job.state, Command.CANCEL)
+    await part.execute("jobs/cancel_job", job_id, error_column(ErrorInfo("Cancelled", reason)), part.moment)
+    if job.state is JobState.ACTIVE:
+        part.hint(NotificationKind.REVOKED, job.queue_name, job_id)
+    part.hint(NotificationKind.FINISHED, job.queue_name)
+    return await find_job(part, job_id)
+
+
+async def promote_job(part: Part, job_id: str) -> JobData:
+    """Make a delayed job wait, available now."""
+    job = await _lock_job(part, job_id)
+    transition(job_id, job.state, Command.PROMOTE)
+    await part.execute("jobs/promote_job", job_id, part.moment)
+    part.hint(NotificationKind.ADDED, job.queue_name)
+    return await find_job(part, job_id)
+
+
+async def promote_delayed_jobs(part: Part, queue_names: Sequence[str], limit: int) -> int:
+    """Make delayed jobs wait whose time has come; return how many."""
+    rows = await part.fetch("jobs/promote_delayed_jobs", list(dict.fromkeys(queue_names)), max(limit, 0), part.moment)
+    for queue_name, _ in rows:
+        part.hint(NotificationKind.ADDED, queue_name)
+    return sum(count for _, count in rows)
+
+
+async def expire_jobs(part: Part, limit: int) -> int:
+    """Cancel what had not started in time, of every queue; return how many."""
+    rows = await part.fetch("jobs/expire_jobs", max(limit, 0), part.moment)
+    for queue_name, _ in rows:
+        part.hint(NotificationKind.FINISHED, queue_name)
+    return sum(count for _, count in rows)
+
+
+async def rerun_job(part: Part, job_id: str, payload: bytes | None) -> JobData:
+    """Make a settled job wait again, available now; attempts and logs stay."""
+    job = await _lock_job(part, job_id)
+    transition(job_id, job.state, Command.RERUN)
+    await part.execute("jobs/rerun_job", job_id, payload, job.options.lifo, part.moment)
+    part.hint(NotificationKind.ADDED, job.queue_name)
+    return await find_job(part, job_id)
+
+
+async def remove_job(part: Part, job_id: str) -> None:
+    """Delete a job that is not active, with its logs and history."""
+    job = await _lock_job(part, job_id)
+    transition(job_id, job.state, Command.REMOVE)
+    await delete_jobs(part, [job_id])
+
+
+async def _lock_job(part: Part, job_id: str) -> JobData:
+    """Return the job as it is until the transaction ends: whoever else would change it waits."""
+    # It may move from one table to the other, and back, between two looks; no more than once in such a short time.
+    for table in ("live", "history", "live"):
+        if await part.fetchval(f"jobs/lock_job_{table}", job_id):
+            break
+    return await find_job(part, job_id)
+
+
+async def change_jobs(
+    part: Part, command: Command, job_ids: Sequence[str], wanted: JobFilter, reason: str
+) -> Sequence[ChangeReceipt]:
+    """Do what an operator asks for with those of the jobs that match."""
+    # In one order, so that two operators do not wait for each other in a circle.
+    receipts = {job_id: await _change_one(part, command, job_id, wanted, reason) for job_id in sorted(set(job_ids))}
+    return [receipts[job_id] for job_id in job_ids]
+
+
+async def _change_one(part: Part, command: Command, job_id: str, wanted: JobFilter, reason: str) -> ChangeReceipt:
+    try:
+        job = await _lock_job(part, job_id)
+    except JobNotFoundError:
+        return ChangeReceipt(job_id, ChangeOutcome.NOT_FOUND)
+    if not matches(job, wanted):
+        return ChangeReceipt(job_id, ChangeOutcome.NO_MATCH, job.state)
+    try:
+        after = await _change(part, command, job_id, reason)
+    except InvalidJobStateError:
+        return ChangeReceipt(job_id, ChangeOutcome.REFUSED, job.state)
+    return ChangeReceipt(job_id, ChangeOutcome.DONE, None if after is None else after.state)
+
+
+async def _change(part: Part, command: Command, job_id: str, reason: str) -> JobData | None:
+    if command is Command.CANCEL:
+        return await cancel_job(part, job_id, reason)
+    if command is Command.PROMOTE:
+        return await promote_job(part, job_id)
+    if command is Command.RERUN:
+        return await rerun_job(part, job_id, None)
+    await remove_job(part, job_id)
+    return None

@@ -1,0 +1,70 @@
+"""Fetching jobs from PostgreSQL: locking the next ones for a worker session."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from conveyor_plugin_postgres.rows import interval, jobs_from_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from conveyor.model.job import JobData
+    from conveyor.model.queries import Want
+    from conveyor_plugin_postgres.low_water import Start
+    from conveyor_plugin_postgres.part import Part, Row
+
+__all__ = ["fetch_columns", "fetch_jobs", "jobs_in_order"]
+
+_QUEUE, _NAME, _PRIORITY, _STALLED_COUNT, _ORDER_AT, _ORDER_SEQ = 1, 2, 6, 8, 19, 20
+_in_order: Final = itemgetter(_PRIORITY, _ORDER_AT, _ORDER_SEQ)
+
+
+async def fetch_jobs(part: Part, fetch: tuple[Any, ...]) -> list[Row]:
+    """Lock the next jobs for all wants, and return their rows; `fetch` is made by `fetch_columns`.
+
+    Raises:
+        StoreError: there is no such session.
+    """
+    return await part.fetch("jobs/fetch_jobs", *fetch, part.moment)
+
+
+def fetch_columns(
+    wants: Sequence[Want], start: Start, session_id: str, lock_duration: timedelta, fetch_number: int
+) -> tuple[Any, ...]:
+    """Return the arguments of the database's function fetch_jobs, except for the time."""
+    return (
+        session_id,
+        fetch_number,
+        interval(lock_duration),
+        [want.queue_name for want in wants],
+        [want.limit for want in wants],
+        [want.lifo for want in wants],
+        [want.job_name for want in wants],
+        [want.is_suspect for want in wants],
+        *start.columns,
+    )
+
+
+def jobs_in_order(rows: list[Row], wants: Sequence[Want]) -> list[JobData]:
+    """Return the jobs of a fetch's rows in the order of the wants, and within each in the order of the queue."""
+    if len(wants) == 1 and not wants[0].lifo:
+        rows.sort(key=_in_order)
+    else:
+        rows.sort(key=lambda row: _place(row, wants))
+    return jobs_from_rows(rows)
+
+
+def _place(row: Row, wants: Sequence[Want]) -> tuple[int, int, bool, int, int]:
+    """Return where a fetch for these wants has a job that it locked among its answers."""
+    order_at, order_seq = row[_ORDER_AT], row[_ORDER_SEQ]
+    is_plain = order_at >= 0
+    for index, want in enumerate(wants):
+        is_meant = want.queue_name == row[_QUEUE] and want.job_name in {None, row[_NAME]}
+        if is_meant and want.is_suspect == (row[_STALLED_COUNT] > 0):
+            if want.lifo and is_plain:
+                order_at, order_seq = -order_at, -order_seq
+            return index, row[_PRIORITY], is_plain, order_at, order_seq
+    return len(wants), row[_PRIORITY], is_plain, order_at, order_seq

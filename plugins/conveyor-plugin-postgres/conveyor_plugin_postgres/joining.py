@@ -1,0 +1,83 @@
+"""Adding inside a caller's own transaction, over the connection that the caller has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conveyor.errors import ConfigurationError
+from conveyor.model.queries import Added, AddReceipt
+from conveyor_plugin_postgres.adding import add_columns
+from conveyor_plugin_postgres.callers import caller_of
+from conveyor_plugin_postgres.driver_errors import statement_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor.model.job import NewJob
+    from conveyor_plugin_postgres.database import Database
+    from conveyor_plugin_postgres.part import Part, Row
+
+__all__ = ["Joiner"]
+
+# What PostgreSQL says where there is nothing of conveyor's: no such schema, no such function.
+_NOTHING_THERE = frozenset({"3F000", "42883"})
+
+
+class Joiner:
+    """Adds on connections of callers, and knows its own database from others."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._identity: str | None = None
+
+    async def save_jobs(self, connection: object, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+        """Add jobs in the caller's transaction; those who wait are woken when it commits.
+
+        Raises:
+            ConfigurationError: the connection is of no kind we know, is on another database, or has no transaction.
+            StoreError: the driver failed; the add left nothing.
+        """
+        caller = caller_of(connection)
+        if not jobs:
+            return ()
+        expected = await self._get_identity()
+        found: list[Row] = []
+
+        def accept(row: Row) -> None:
+            # Inside the savepoint: what it refuses is undone.
+            if row[3] != expected:
+                raise self._elsewhere()
+            found.append(row)
+
+        arguments: tuple[Any, ...] = (*add_columns(jobs), self._database.moment())
+        try:
+            await caller.run(connection, self._database.statements["jobs/save_jobs_in"], arguments, accept)
+        except caller.errors() as exc:
+            # SQLAlchemy wraps what its driver raised.
+            error: Exception = getattr(exc, "orig", None) or exc
+            if getattr(error, "sqlstate", None) in _NOTHING_THERE:
+                raise self._elsewhere() from exc
+            raise statement_error(error, self._database.options.shown) from exc
+        return _receipts(jobs, found[0])
+
+    async def _get_identity(self) -> str:
+        if self._identity is None:
+            self._identity = await self._database.read(_identity)
+        return self._identity
+
+    def _elsewhere(self) -> ConfigurationError:
+        shown = self._database.options.shown
+        return ConfigurationError(f"connection= is on another database than the store, which is {shown}")
+
+
+async def _identity(part: Part) -> str:
+    identity: str = await part.fetchval("jobs/save_jobs_in_identity")
+    return identity
+
+
+def _receipts(jobs: Sequence[NewJob], row: Row) -> Sequence[AddReceipt]:
+    duplicates: set[int] = set(row[2] or ())
+    return [
+        AddReceipt(job.id, Added.DUPLICATE if place in duplicates else Added.ADDED)
+        for place, job in enumerate(jobs, start=1)
+    ]

@@ -1,0 +1,43 @@
+drop function conveyor.suspect_queues;
+
+drop function conveyor.append_logs;
+
+drop function conveyor.set_progress;
+
+drop function conveyor.promote_delayed_jobs;
+
+drop function conveyor.release_locks;
+
+drop function conveyor.settle_and_fetch;
+
+drop function conveyor.settle_jobs;
+
+drop function conveyor.put_off_jobs;
+
+drop function conveyor.end_jobs;
+
+drop function conveyor.fetch_jobs;
+
+drop function conveyor.note_fetch;
+
+drop type conveyor.fetched_job;
+
+drop function conveyor.expire_jobs;
+
+drop function conveyor.expire_jobs_of;
+
+drop function conveyor.add_jobs;
+
+drop function conveyor.micros;
+
+drop function conveyor.sayable;
+
+drop function conveyor.drop_partition;
+
+drop function conveyor.make_partitions;
+
+drop function conveyor.make_partition;
+
+drop table conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.history, conveyor.live;
+
+drop sequence conveyor.job_seq;

@@ -1,0 +1,1168 @@
+-- Jobs that live are in one narrow, busy table; those that are settled in another, parted by the day they ended.
+-- Times are the database's. Text compares by its bytes, so an index means the same wherever the database was made.
+
+create sequence conveyor.job_seq;
+
+-- Jobs that are waiting, delayed or active. seq is the order in which jobs were added, or rerun.
+-- order_at (whole microseconds since 1970) and order_seq place a waiting job within its priority. For jobs with the
+-- option lifo both are mirrored below zero (-1 - value), so one ascending index gives those first, newest first.
+-- added_payload is kept where a rerun replaced the payload, so that the same add again is still recognised.
+create table conveyor.live (
+  id text collate "C" primary key,
+  seq bigint not null,
+  queue text collate "C" not null,
+  name text collate "C" not null,
+  state text collate "C" not null,
+  priority integer not null,
+  order_at bigint not null,
+  order_seq bigint not null,
+  attempts_made integer not null default 0,
+  stalled_count integer not null default 0,
+  fetch_number bigint,
+  created_at timestamptz not null,
+  run_at timestamptz not null,
+  started_at timestamptz,
+  expires_at timestamptz,
+  session_id text collate "C",
+  payload bytea not null,
+  options bytea,
+  added_payload bytea,
+  progress bytea,
+  error bytea
+) with (
+  fillfactor = 70,
+  autovacuum_vacuum_scale_factor = 0,
+  autovacuum_vacuum_threshold = 5000,
+  autovacuum_vacuum_insert_scale_factor = 0.2,
+  autovacuum_vacuum_cost_delay = 0,
+  vacuum_truncate = off
+);
+
+create index live_ready on conveyor.live (queue, priority, order_at, order_seq)
+where state = 'waiting' and stalled_count = 0;
+
+create index live_suspects on conveyor.live (queue, priority, order_at, order_seq)
+where state = 'waiting' and stalled_count > 0;
+
+create index live_delayed on conveyor.live (queue, run_at) where state = 'delayed';
+
+create index live_active on conveyor.live (session_id, fetch_number) where state = 'active';
+
+create index live_expiring on conveyor.live (queue, expires_at) where expires_at is not null and state <> 'active';
+
+-- Jobs that are settled. attempt and outcome tell of the run that settled the job; null where no run did.
+-- kept_until is when the job asked to be removed; null: it has not.
+create table conveyor.history (
+  id text collate "C" not null,
+  seq bigint not null,
+  queue text collate "C" not null,
+  name text collate "C" not null,
+  state text collate "C" not null,
+  priority integer not null,
+  attempts_made integer not null,
+  stalled_count integer not null,
+  fetch_number bigint,
+  created_at timestamptz not null,
+  run_at timestamptz not null,
+  started_at timestamptz,
+  finished_at timestamptz not null,
+  expires_at timestamptz,
+  kept_until timestamptz,
+  session_id text collate "C",
+  payload bytea not null,
+  options bytea,
+  added_payload bytea,
+  progress bytea,
+  result bytea,
+  error bytea,
+  attempt integer,
+  outcome text collate "C"
+) partition by range (finished_at);
+
+create index history_id on conveyor.history (id);
+
+create index history_finished on conveyor.history (queue, state, finished_at, seq);
+
+create index history_kept on conveyor.history (kept_until) where kept_until is not null;
+
+-- Whatever ended on a day that has no partition of its own.
+create table conveyor.history_other partition of conveyor.history default;
+
+-- Runs that ended, except the one that settled its job: that one stands in history.
+create table conveyor.attempts (
+  seq bigint generated always as identity primary key,
+  job_id text collate "C" not null,
+  number integer not null,
+  session_id text collate "C" not null,
+  fetch_number bigint not null,
+  started_at timestamptz not null,
+  ended_at timestamptz not null,
+  outcome text collate "C" not null,
+  error bytea
+);
+
+create index attempts_job on conveyor.attempts (job_id);
+
+create table conveyor.logs (
+  seq bigint generated always as identity primary key,
+  job_id text collate "C" not null,
+  message text not null,
+  at timestamptz not null,
+  attempt integer
+);
+
+create index logs_job on conveyor.logs (job_id);
+
+-- Runs whose settlement removed their job, for a while: so that the same settlement again is recognised.
+create table conveyor.removed (
+  seq bigint generated always as identity primary key,
+  job_id text collate "C" not null,
+  session_id text collate "C" not null,
+  fetch_number bigint not null,
+  outcome text collate "C" not null
+);
+
+create index removed_job on conveyor.removed (job_id);
+
+-- highest_fetch and missed_fetches (numbers below it, of the last thousand) tell which fetches took place.
+create table conveyor.sessions (
+  id text collate "C" primary key,
+  hostname text not null,
+  pid integer not null,
+  backend text not null,
+  queue_names text[] not null,
+  opened_at timestamptz not null,
+  expires_at timestamptz not null,
+  highest_fetch bigint not null default 0,
+  missed_fetches bigint[] not null default '{}'
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- Every queue that a job was added to or that was paused: it outlives its jobs.
+create table conveyor.queues (
+  name text collate "C" primary key
+);
+
+create table conveyor.paused (
+  queue text collate "C" not null,
+  name text collate "C" not null,
+  primary key (queue, name)
+);
+
+-- The partition of a day, unless it is there. Nobody waits for it for long, and a day that already has jobs elsewhere
+-- stays where they are.
+create function conveyor.make_partition(day date) returns void
+language plpgsql
+set lock_timeout = '100ms'
+as $$
+begin
+  if to_regclass(format('conveyor.history_%s', to_char(day, 'YYYYMMDD'))) is not null then
+    return;
+  end if;
+  execute format(
+    'create table conveyor.history_%s partition of conveyor.history for values from (%L) to (%L)',
+    to_char(day, 'YYYYMMDD'),
+    day::timestamp at time zone 'UTC',
+    (day + 1)::timestamp at time zone 'UTC'
+  );
+exception
+  when duplicate_table or check_violation or lock_not_available or insufficient_privilege then
+    return;
+end
+$$;
+
+-- The partitions of today and of the next days.
+create function conveyor.make_partitions(now_at timestamptz) returns void
+language plpgsql as $$
+begin
+  for ahead in 0 .. 2 loop
+    perform conveyor.make_partition((now_at at time zone 'UTC')::date + ahead);
+  end loop;
+end
+$$;
+
+-- Drops the first partition whose jobs all ended max_age ago or longer, with what else is known of them, where all are of
+-- these queues; returns how many jobs there were. Whoever uses the table goes first: what is not to be had at once is
+-- left for another time.
+create function conveyor.drop_partition(queue_names text[], max_age interval, now_at timestamptz) returns bigint
+language plpgsql
+set lock_timeout = '100ms'
+as $$
+declare
+  old text;
+  is_needed boolean;
+  removed bigint;
+begin
+  for old in
+    select child.relname
+    from pg_inherits
+    join pg_class as child on child.oid = pg_inherits.inhrelid
+    where pg_inherits.inhparent = 'conveyor.history'::regclass
+      and child.relname ~ '^history_[0-9]{8}$'
+      and (to_date(right(child.relname, 8), 'YYYYMMDD') + 1)::timestamp at time zone 'UTC' <= now_at - max_age
+    order by child.relname
+  loop
+    execute format('lock table conveyor.%I in share row exclusive mode', old);
+    execute format(
+      'select exists (
+        select
+        from conveyor.queues as other
+        where other.name <> all($1)
+          and exists (select from conveyor.%I as kept where kept.queue = other.name offset 0)
+      )',
+      old
+    ) into is_needed using queue_names;
+    continue when is_needed;
+    execute format('select count(*) from conveyor.%I', old) into removed;
+    execute format('delete from conveyor.attempts where job_id in (select id from conveyor.%I)', old);
+    execute format('delete from conveyor.logs where job_id in (select id from conveyor.%I)', old);
+    execute format('drop table conveyor.%I', old);
+    -- The next is for the next call: until this one's transaction ends, nobody else uses history.
+    return removed;
+  end loop;
+  return 0;
+exception
+  when lock_not_available or insufficient_privilege or undefined_table or query_canceled then
+    return 0;
+end
+$$;
+
+-- A time as a datetime of the callers can say it.
+create function conveyor.sayable(moment timestamptz) returns timestamptz
+language sql immutable parallel safe
+return case
+  when moment > timestamptz '9999-12-31 23:59:59.999999+00' then timestamptz '9999-12-31 23:59:59.999999+00'
+  else moment
+end;
+
+create function conveyor.micros(moment timestamptz) returns bigint
+language sql immutable parallel safe
+return (extract(epoch from moment) * 1000000)::bigint;
+
+-- Adds jobs, each given by its place in the arrays; those at the end may be shorter where nobody uses them.
+-- Ids are unique over live and settled jobs. The ids of settled jobs are looked for among those that ended after
+-- `since`: no job ends before its id was made.
+-- With `notifies` those who wait are woken when the caller commits.
+-- woken, delayed: queues that got jobs to run, and jobs for later. Where not every id was new, duplicates has the
+-- places of those that another job has; a job that is there already, just as given, counts as added.
+create function conveyor.add_jobs(
+  ids text[],
+  queues text[],
+  names text[],
+  payloads bytea[],
+  options bytea[],
+  priorities integer[] default null,
+  lifos boolean[] default null,
+  delays interval[] default null,
+  run_ats timestamptz[] default null,
+  expire_ins interval[] default null,
+  expire_ats timestamptz[] default null,
+  since timestamptz default '-infinity',
+  moment timestamptz default null,
+  notifies boolean default false,
+  out woken text[],
+  out delayed text[],
+  out duplicates bigint[]
+)
+language plpgsql
+-- Whatever the statistics say, each id is looked up in an index.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  saved bigint;
+  settled bigint;
+begin
+  insert into conveyor.queues (name)
+  select distinct asked.queue
+  from unnest(add_jobs.queues) as asked(queue)
+  where not exists (select from conveyor.queues as known where known.name = asked.queue)
+  order by 1
+  on conflict do nothing;
+
+  with given as (
+    select
+      nextval('conveyor.job_seq') as seq,
+      asked.*,
+      conveyor.sayable(greatest(now_at, coalesce(now_at + asked.delay, asked.run_at, now_at))) as due_at
+    from unnest(
+      add_jobs.ids, add_jobs.queues, add_jobs.names, add_jobs.payloads, add_jobs.options, add_jobs.priorities,
+      add_jobs.lifos, add_jobs.delays, add_jobs.run_ats, add_jobs.expire_ins, add_jobs.expire_ats
+    ) with ordinality
+      as asked(id, queue, name, payload, options, priority, lifo, delay, run_at, expire_in, expire_at, place)
+  ),
+  added as (
+    insert into conveyor.live as saved_job (
+      id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, expires_at, payload, options
+    )
+    select
+      given.id,
+      given.seq,
+      given.queue,
+      given.name,
+      case when given.due_at > now_at then 'delayed' else 'waiting' end,
+      coalesce(given.priority, 0),
+      case when given.lifo then -1 - conveyor.micros(given.due_at) else conveyor.micros(given.due_at) end,
+      case when given.lifo then -1 - given.seq else given.seq end,
+      now_at,
+      given.due_at,
+      conveyor.sayable(coalesce(now_at + given.expire_in, given.expire_at)),
+      given.payload,
+      given.options
+    from given
+    -- In one order, so that two callers with the same ids do not wait for each other in a circle.
+    order by given.id, given.place
+    on conflict (id) do nothing
+    returning saved_job.queue, saved_job.state
+  )
+  select
+    count(*),
+    array_agg(distinct added.queue) filter (where added.state = 'waiting'),
+    array_agg(distinct added.queue) filter (where added.state = 'delayed')
+  into saved, woken, delayed
+  from added;
+
+  -- A statement of its own sees what was settled while the one above waited for an id.
+  with old as (
+    select history.id
+    from conveyor.history
+    where history.id = any(add_jobs.ids)
+      and history.finished_at >= since
+  ),
+  undone as (
+    delete from conveyor.live
+    where live.id = any(array(select old.id from old))
+    returning 1
+  )
+  select count(*) into settled from undone;
+
+  if saved < cardinality(add_jobs.ids) or settled > 0 then
+    -- With an offset, each is looked up by itself; without, the server may choose to read all of a table for it.
+    select array_agg(asked.place)
+    into duplicates
+    from unnest(add_jobs.ids, add_jobs.queues, add_jobs.names, add_jobs.payloads) with ordinality
+      as asked(id, queue, name, payload, place)
+    where not exists (
+      select
+      from conveyor.live
+      where live.id = asked.id
+        and live.queue = asked.queue
+        and live.name = asked.name
+        and coalesce(live.added_payload, live.payload) = asked.payload
+      offset 0
+    )
+    and not exists (
+      select
+      from conveyor.history
+      where history.id = asked.id
+        and history.queue = asked.queue
+        and history.name = asked.name
+        and coalesce(history.added_payload, history.payload) = asked.payload
+      offset 0
+    );
+  end if;
+
+  if notifies then
+    perform pg_notify('conveyor.hints', format('- [["added", %s, ""]]', to_json(queue))) from unnest(woken) as queue;
+    perform pg_notify('conveyor.hints', format('- [["delayed", %s, ""]]', to_json(queue))) from unnest(delayed) as queue;
+  end if;
+end
+$$;
+
+-- Cancels live jobs of a queue that had not started in time; returns how many.
+create function conveyor.expire_jobs_of(queue_name text, now_at timestamptz, longest bigint) returns bigint
+language plpgsql
+set enable_seqscan = off
+as $$
+declare
+  cancelled bigint;
+begin
+  with due as (
+    select live.id
+    from conveyor.live
+    where live.queue = queue_name
+      and live.expires_at <= now_at
+      and live.state <> 'active'
+    order by live.expires_at
+    limit longest
+    for no key update skip locked
+  ),
+  gone as (
+    delete from conveyor.live
+    where live.id = any(array(select due.id from due))
+    returning live.*
+  ),
+  kept as (
+    insert into conveyor.history (
+      id, seq, queue, name, state, priority, attempts_made, stalled_count, fetch_number, created_at, run_at,
+      started_at, finished_at, expires_at, session_id, payload, options, added_payload, progress, error
+    )
+    select
+      gone.id, gone.seq, gone.queue, gone.name, 'cancelled', gone.priority, gone.attempts_made, gone.stalled_count,
+      gone.fetch_number, gone.created_at, gone.run_at, gone.started_at, now_at, gone.expires_at, gone.session_id,
+      gone.payload, gone.options, gone.added_payload, gone.progress,
+      convert_to(
+        json_build_object(
+          'type', 'Expired',
+          'message',
+          'it had not started by ' || to_char(gone.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'),
+          'traceback', ''
+        )::text,
+        'UTF8'
+      )
+    from gone
+    returning 1
+  )
+  select count(*) into cancelled from kept;
+  return cancelled;
+end
+$$;
+
+-- Cancels live jobs of every queue that had not started in time; returns how many of each queue.
+create function conveyor.expire_jobs(now_at timestamptz, longest bigint)
+returns table (queue text, count bigint)
+language plpgsql
+set enable_seqscan = off
+as $$
+begin
+  for queue in select queues.name from conveyor.queues order by queues.name loop
+    exit when longest <= 0;
+    count := conveyor.expire_jobs_of(queue, now_at, longest);
+    longest := longest - count;
+    if count > 0 then
+      return next;
+    end if;
+  end loop;
+end
+$$;
+
+-- A job as fetches and settlements return it; refused and reason tell of a settlement that was not applied.
+create type conveyor.fetched_job as (
+  id text,
+  queue text,
+  name text,
+  payload bytea,
+  options bytea,
+  state text,
+  priority integer,
+  attempts_made integer,
+  stalled_count integer,
+  created_at timestamptz,
+  run_at timestamptz,
+  started_at timestamptz,
+  finished_at timestamptz,
+  session_id text,
+  fetch_number bigint,
+  progress bytea,
+  result bytea,
+  error bytea,
+  expires_at timestamptz,
+  order_at bigint,
+  order_seq bigint,
+  refused bigint,
+  reason text
+);
+
+-- Remembers that a fetch of a worker session took place, whatever its number, and keeps the session; returns whether it
+-- had not taken place before.
+create function conveyor.note_fetch(session text, number bigint, until timestamptz) returns boolean
+language plpgsql as $$
+declare
+  highest bigint;
+  missed bigint[];
+  is_new boolean;
+begin
+  select sessions.highest_fetch, sessions.missed_fetches
+  into highest, missed
+  from conveyor.sessions
+  where sessions.id = session
+  for no key update;
+  if not found then
+    raise exception 'there is no worker session %', session using errcode = 'CV001';
+  end if;
+
+  is_new := number > highest or number = any(missed);
+  if number > highest then
+    missed := array(
+      select m from unnest(missed || array(select generate_series(greatest(highest + 1, number - 1000), number - 1))) as m
+      where m > number - 1000
+    );
+    highest := number;
+  elsif is_new then
+    missed := array_remove(missed, number);
+  end if;
+  update conveyor.sessions
+  set highest_fetch = highest, missed_fetches = missed, expires_at = greatest(expires_at, until)
+  where sessions.id = session;
+  return is_new;
+end
+$$;
+
+-- Locks the next jobs for a worker session, one want for each place in the arrays. The same number again locks
+-- nothing new and returns what it locked before and is still active.
+-- The last three arrays are where a queue's ready jobs are known to begin; null: from the start.
+create function conveyor.fetch_jobs(
+  session text,
+  number bigint,
+  lock_for interval,
+  queues text[],
+  limits bigint[],
+  lifos boolean[],
+  job_names text[],
+  suspects boolean[],
+  from_priorities integer[] default null,
+  from_ats bigint[] default null,
+  from_seqs bigint[] default null,
+  moment timestamptz default null
+)
+returns setof conveyor.fetched_job
+language plpgsql
+set enable_seqscan = off
+set enable_sort = off
+as $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  is_new boolean;
+  stopped text[];
+  picked text[];
+  more text[];
+  level integer;
+begin
+  -- Nearly always it is the next number.
+  update conveyor.sessions
+  set highest_fetch = number, expires_at = greatest(expires_at, now_at + lock_for)
+  where sessions.id = session
+    and sessions.highest_fetch = number - 1
+    and sessions.missed_fetches = '{}';
+  is_new := found;
+  if not is_new then
+    is_new := conveyor.note_fetch(session, number, now_at + lock_for);
+  end if;
+
+  if not is_new then
+    return query
+      select
+        live.id, live.queue, live.name, live.payload, live.options, live.state, live.priority, live.attempts_made,
+        live.stalled_count, live.created_at, live.run_at, live.started_at, null::timestamptz, live.session_id,
+        live.fetch_number, live.progress, null::bytea, live.error, live.expires_at, live.order_at, live.order_seq,
+        null::bigint, null::text
+      from conveyor.live
+      where live.session_id = session
+        and live.fetch_number = number
+        and live.state = 'active';
+    return;
+  end if;
+
+  for i in 1 .. cardinality(queues) loop
+    continue when limits[i] <= 0;
+    stopped := array(select paused.name from conveyor.paused where paused.queue = queues[i]);
+    continue when '__all__' = any(stopped);
+
+    if exists (
+      select
+      from conveyor.live
+      where live.queue = queues[i]
+        and live.expires_at <= now_at
+        and live.state <> 'active'
+    ) then
+      while conveyor.expire_jobs_of(queues[i], now_at, 1000) = 1000 loop
+      end loop;
+    end if;
+
+    if suspects[i] then
+      picked := array(
+        select live.id
+        from conveyor.live
+        where live.queue = queues[i]
+          and live.state = 'waiting'
+          and live.stalled_count > 0
+          and live.name <> all(stopped)
+          and (job_names[i] is null or live.name = job_names[i])
+          and not exists (
+            select
+            from conveyor.live as held
+            where held.session_id = session
+              and held.state = 'active'
+              and held.stalled_count > 0
+          )
+        order by live.priority, live.order_at, live.order_seq
+        limit 1
+        for no key update skip locked
+      );
+    elsif lifos[i] then
+      picked := '{}';
+      level := -2147483648;
+      while cardinality(picked) < limits[i] loop
+        select live.priority
+        into level
+        from conveyor.live
+        where live.queue = queues[i]
+          and live.state = 'waiting'
+          and live.stalled_count = 0
+          and live.priority >= level
+        order by live.queue, live.priority
+        limit 1;
+        exit when not found;
+        picked := picked || array(
+          select live.id
+          from conveyor.live
+          where live.queue = queues[i]
+            and live.state = 'waiting'
+            and live.stalled_count = 0
+            and live.priority = level
+            and live.order_at < 0
+            and live.name <> all(stopped)
+            and (job_names[i] is null or live.name = job_names[i])
+          order by live.order_at, live.order_seq
+          limit limits[i] - cardinality(picked)
+          for no key update skip locked
+        );
+        more := array(
+          select live.id
+          from conveyor.live
+          where live.queue = queues[i]
+            and live.state = 'waiting'
+            and live.stalled_count = 0
+            and live.priority = level
+            and live.order_at >= 0
+            and live.name <> all(stopped)
+            and (job_names[i] is null or live.name = job_names[i])
+          order by live.order_at desc, live.order_seq desc
+          limit limits[i] - cardinality(picked)
+          for no key update skip locked
+        );
+        picked := picked || more;
+        exit when level = 2147483647;
+        level := level + 1;
+      end loop;
+    else
+      picked := array(
+        select live.id
+        from conveyor.live
+        where live.queue = queues[i]
+          and live.state = 'waiting'
+          and live.stalled_count = 0
+          and live.name <> all(stopped)
+          and (job_names[i] is null or live.name = job_names[i])
+          and (live.priority, live.order_at, live.order_seq) >= (
+            coalesce(from_priorities[i], -2147483648),
+            coalesce(from_ats[i], -9223372036854775808),
+            coalesce(from_seqs[i], -9223372036854775808)
+          )
+        order by live.priority, live.order_at, live.order_seq
+        limit limits[i]
+        for no key update skip locked
+      );
+      -- Where that was not enough, there may be some before the place to start from.
+      if cardinality(picked) < limits[i] and from_priorities[i] is not null then
+        picked := picked || array(
+          select live.id
+          from conveyor.live
+          where live.queue = queues[i]
+            and live.state = 'waiting'
+            and live.stalled_count = 0
+            and live.name <> all(stopped)
+            and (job_names[i] is null or live.name = job_names[i])
+            and (live.priority, live.order_at, live.order_seq) < (from_priorities[i], from_ats[i], from_seqs[i])
+          order by live.priority, live.order_at, live.order_seq
+          limit limits[i] - cardinality(picked)
+          for no key update skip locked
+        );
+      end if;
+    end if;
+
+    continue when cardinality(picked) = 0;
+    return query
+      update conveyor.live
+      set state = 'active', session_id = session, fetch_number = number, started_at = now_at
+      where live.id = any(picked)
+      returning
+        live.id, live.queue, live.name, live.payload, live.options, live.state, live.priority, live.attempts_made,
+        live.stalled_count, live.created_at, live.run_at, live.started_at, null::timestamptz, live.session_id,
+        live.fetch_number, live.progress, null::bytea, live.error, live.expires_at, live.order_at, live.order_seq,
+        null::bigint, null::text;
+  end loop;
+end
+$$;
+
+-- The first half of settle_jobs: moves jobs whose runs ended them to history, or removes them; returns how many.
+-- The state is compared in a way that no partial index serves: what is left is to look up each id.
+create function conveyor.end_jobs(
+  ids text[],
+  session_ids text[],
+  numbers bigint[],
+  outcomes text[],
+  states text[],
+  results bytea[],
+  errors bytea[],
+  uncounted boolean[],
+  removals boolean[],
+  keeps interval[],
+  now_at timestamptz
+)
+returns bigint
+language plpgsql
+set enable_seqscan = off
+-- Both sides of each join have as many rows as there are settlements.
+set enable_hashjoin = on
+set enable_mergejoin = off
+set enable_nestloop = off
+as $$
+declare
+  recorded_count bigint;
+  removed_count bigint := 0;
+begin
+  with given as (
+    select *
+    from unnest(
+      end_jobs.ids, session_ids, numbers, outcomes, states, results, errors, uncounted, removals, keeps
+    ) as asked(id, session_id, number, outcome, state, result, error, is_uncounted, is_removed, kept_for)
+  ),
+  gone as (
+    delete from conveyor.live
+    using given
+    where live.id = any(end_jobs.ids)
+      and given.id = live.id
+      and given.session_id = live.session_id
+      and given.number = live.fetch_number
+      and given.state in ('completed', 'failed', 'cancelled')
+      and given.is_removed is not true
+      and live.state in ('active', '')
+    returning
+      live.id, live.seq, live.queue, live.name, live.priority, live.attempts_made, live.stalled_count,
+      live.fetch_number, live.created_at, live.run_at, live.started_at, live.expires_at, live.session_id,
+      live.payload, live.options, live.added_payload, live.progress, given.state as new_state, given.result,
+      given.error as new_error, given.outcome, given.is_uncounted, given.kept_for
+  )
+  insert into conveyor.history (
+    id, seq, queue, name, state, priority, attempts_made, stalled_count, fetch_number, created_at, run_at,
+    started_at, finished_at, expires_at, kept_until, session_id, payload, options, added_payload, progress, result,
+    error, attempt, outcome
+  )
+  select
+    gone.id, gone.seq, gone.queue, gone.name, gone.new_state, gone.priority,
+    gone.attempts_made + case when gone.is_uncounted then 0 else 1 end, gone.stalled_count, gone.fetch_number,
+    gone.created_at, gone.run_at, gone.started_at, now_at, gone.expires_at,
+    conveyor.sayable(now_at + gone.kept_for), gone.session_id, gone.payload, gone.options, gone.added_payload,
+    gone.progress, gone.result, gone.new_error, gone.attempts_made + 1, gone.outcome
+  from gone;
+  get diagnostics recorded_count = row_count;
+
+  if true = any(removals) then
+    with given as (
+      select *
+      from unnest(end_jobs.ids, session_ids, numbers, outcomes, states, removals)
+        as asked(id, session_id, number, outcome, state, is_removed)
+    ),
+    gone as (
+      delete from conveyor.live
+      using given
+      where live.id = any(end_jobs.ids)
+        and given.id = live.id
+        and given.session_id = live.session_id
+        and given.number = live.fetch_number
+        and given.state in ('completed', 'failed', 'cancelled')
+        and given.is_removed
+        and live.state in ('active', '')
+      returning live.id, live.session_id, live.fetch_number, given.outcome
+    ),
+    forgotten as (
+      insert into conveyor.removed (job_id, session_id, fetch_number, outcome)
+      select gone.id, gone.session_id, gone.fetch_number, gone.outcome
+      from gone
+      returning removed.job_id
+    ),
+    cleared_attempts as (
+      delete from conveyor.attempts where attempts.job_id = any(array(select forgotten.job_id from forgotten))
+    ),
+    cleared_logs as (
+      delete from conveyor.logs where logs.job_id = any(array(select forgotten.job_id from forgotten))
+    )
+    select count(*) into removed_count from forgotten;
+
+    delete from conveyor.removed where removed.seq <= (select max(seq) from conveyor.removed) - 10000;
+  end if;
+  return recorded_count + removed_count;
+end
+$$;
+
+-- The second half of settle_jobs: makes jobs wait again that their runs did not end; returns how many.
+create function conveyor.put_off_jobs(
+  ids text[],
+  session_ids text[],
+  numbers bigint[],
+  outcomes text[],
+  states text[],
+  errors bytea[],
+  delays interval[],
+  uncounted boolean[],
+  now_at timestamptz
+)
+returns bigint
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = on
+set enable_mergejoin = off
+set enable_nestloop = off
+as $$
+declare
+  again bigint;
+begin
+  with given as (
+    select *
+    from unnest(put_off_jobs.ids, session_ids, numbers, outcomes, states, errors, delays, uncounted)
+      as asked(id, session_id, number, outcome, state, error, delay, is_uncounted)
+  ),
+  held as (
+    select
+      live.id, live.attempts_made, live.started_at, live.session_id, live.fetch_number,
+      given.outcome, given.state, given.error, given.is_uncounted,
+      conveyor.sayable(now_at + coalesce(given.delay, interval '0')) as due_at
+    from given
+    join conveyor.live on live.id = any(put_off_jobs.ids)
+      and live.id = given.id
+      and live.session_id = given.session_id
+      and live.fetch_number = given.number
+    where given.state in ('waiting', 'delayed')
+      and live.state in ('active', '')
+    order by live.id
+    for no key update of live
+  ),
+  kept as (
+    insert into conveyor.attempts (
+      job_id, number, session_id, fetch_number, started_at, ended_at, outcome, error
+    )
+    select
+      held.id, held.attempts_made + 1, held.session_id, held.fetch_number, coalesce(held.started_at, now_at),
+      now_at, held.outcome, held.error
+    from held
+  ),
+  waiting as (
+    update conveyor.live
+    set state = held.state,
+        run_at = held.due_at,
+        order_at = case
+          when live.order_seq < 0 then -1 - conveyor.micros(held.due_at)
+          else conveyor.micros(held.due_at)
+        end,
+        attempts_made = live.attempts_made + case when held.is_uncounted then 0 else 1 end,
+        error = held.error
+    from held
+    where live.id = any(put_off_jobs.ids)
+      and live.id = held.id
+    returning 1
+  )
+  select count(*) into again from waiting;
+  return again;
+end
+$$;
+
+-- Records how runs ended, each given by its place in the arrays, where its token holds the job. No job is given twice.
+-- Returns those that were refused: the same settlement again, after it was applied, is not.
+create function conveyor.settle_jobs(
+  ids text[],
+  session_ids text[],
+  numbers bigint[],
+  outcomes text[],
+  states text[],
+  results bytea[] default null,
+  errors bytea[] default null,
+  delays interval[] default null,
+  uncounted boolean[] default null,
+  removals boolean[] default null,
+  keeps interval[] default null,
+  moment timestamptz default null
+)
+returns table (refused bigint, reason text)
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  applied bigint;
+begin
+  applied := conveyor.end_jobs(
+    ids, session_ids, numbers, outcomes, states, results, errors, uncounted, removals, keeps, now_at
+  );
+  if applied < cardinality(ids) then
+    applied := applied + conveyor.put_off_jobs(
+      ids, session_ids, numbers, outcomes, states, errors, delays, uncounted, now_at
+    );
+  end if;
+
+  if applied < cardinality(settle_jobs.ids) then
+    -- With an offset, each is looked up by itself; without, the server may choose to read all of a table for it.
+    return query
+      select
+        asked.place,
+        case
+          when exists (select from conveyor.live where live.id = asked.id offset 0)
+            or exists (select from conveyor.history where history.id = asked.id offset 0)
+          then 'lock_lost'
+          else 'not_found'
+        end
+      from unnest(settle_jobs.ids, session_ids, numbers, outcomes) with ordinality
+        as asked(id, session_id, number, outcome, place)
+      where not exists (
+        select
+        from conveyor.history
+        where history.id = asked.id
+          and history.session_id = asked.session_id
+          and history.fetch_number = asked.number
+          and history.outcome = asked.outcome
+        offset 0
+      )
+      and not exists (
+        select
+        from conveyor.attempts
+        where attempts.job_id = asked.id
+          and attempts.session_id = asked.session_id
+          and attempts.fetch_number = asked.number
+          and attempts.outcome = asked.outcome
+        offset 0
+      )
+      and not exists (
+        select
+        from conveyor.removed
+        where removed.job_id = asked.id
+          and removed.session_id = asked.session_id
+          and removed.fetch_number = asked.number
+          and removed.outcome = asked.outcome
+        offset 0
+      );
+  end if;
+end
+$$;
+
+-- Records how runs ended, then locks the next jobs, in one step: the settlements that were refused come first.
+create function conveyor.settle_and_fetch(
+  ids text[],
+  session_ids text[],
+  numbers bigint[],
+  outcomes text[],
+  states text[],
+  results bytea[],
+  errors bytea[],
+  delays interval[],
+  uncounted boolean[],
+  removals boolean[],
+  keeps interval[],
+  moment timestamptz,
+  session text,
+  number bigint,
+  lock_for interval,
+  queues text[],
+  limits bigint[],
+  lifos boolean[],
+  job_names text[],
+  suspects boolean[],
+  from_priorities integer[] default null,
+  from_ats bigint[] default null,
+  from_seqs bigint[] default null
+)
+returns setof conveyor.fetched_job
+language plpgsql as $$
+declare
+  lost record;
+  answer conveyor.fetched_job;
+begin
+  for lost in
+    select *
+    from conveyor.settle_jobs(
+      ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, moment
+    )
+  loop
+    answer := null;
+    answer.refused := lost.refused;
+    answer.reason := lost.reason;
+    return next answer;
+  end loop;
+  return query
+    select *
+    from conveyor.fetch_jobs(
+      session, number, lock_for, queues, limits, lifos, job_names, suspects, from_priorities, from_ats, from_seqs,
+      moment
+    );
+end
+$$;
+
+-- Lets jobs wait again whose locks hold; returns them.
+create function conveyor.release_locks(ids text[], session_ids text[], numbers bigint[])
+returns table (released_id text, of_session text, of_fetch bigint, of_queue text)
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = on
+set enable_mergejoin = off
+set enable_nestloop = off
+as $$
+begin
+  return query
+    update conveyor.live
+    set state = 'waiting'
+    from unnest(release_locks.ids, session_ids, numbers) as held(id, session_id, number)
+    where live.id = any(release_locks.ids)
+      and live.id = held.id
+      and live.session_id = held.session_id
+      and live.fetch_number = held.number
+      and live.state in ('active', '')
+    returning live.id, live.session_id, live.fetch_number, live.queue;
+end
+$$;
+
+-- Makes delayed jobs wait whose time has come; returns how many of each queue.
+create function conveyor.promote_delayed_jobs(queues text[], longest bigint, now_at timestamptz)
+returns table (of_queue text, promoted_count bigint)
+language plpgsql
+set enable_seqscan = off
+set enable_sort = off
+as $$
+begin
+  return query
+    with promoted as (
+      update conveyor.live
+      set state = 'waiting'
+      where live.id = any(array(
+        select due.id
+        from unnest(promote_delayed_jobs.queues) as asked(queue)
+        cross join lateral (
+          select live.id
+          from conveyor.live
+          where live.queue = asked.queue
+            and live.state = 'delayed'
+            and live.run_at <= now_at
+          order by live.run_at
+          limit longest
+          for no key update skip locked
+        ) as due
+        limit longest
+      ))
+      returning live.queue
+    )
+    select promoted.queue, count(*)
+    from promoted
+    group by promoted.queue;
+end
+$$;
+
+-- Stores the progress of runs whose lock holds; returns the places of the others, and why.
+create function conveyor.set_progress(ids text[], session_ids text[], numbers bigint[], reports bytea[])
+returns table (refused bigint, reason text)
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = on
+set enable_mergejoin = off
+set enable_nestloop = off
+as $$
+begin
+  return query
+    with given as (
+      select distinct on (asked.id, asked.session_id, asked.number) *
+      from unnest(set_progress.ids, session_ids, numbers, reports) with ordinality
+        as asked(id, session_id, number, report, place)
+      order by asked.id, asked.session_id, asked.number, asked.place desc
+    ),
+    told as (
+      update conveyor.live
+      set progress = given.report
+      from given
+      where live.id = any(set_progress.ids)
+        and live.id = given.id
+        and live.session_id = given.session_id
+        and live.fetch_number = given.number
+        and live.state in ('active', '')
+      returning live.id, live.session_id, live.fetch_number
+    )
+    select
+      asked.place,
+      case
+        when exists (select from conveyor.live where live.id = asked.id offset 0)
+          or exists (select from conveyor.history where history.id = asked.id offset 0)
+        then 'lock_lost'
+        else 'not_found'
+      end
+    from unnest(set_progress.ids, session_ids, numbers) with ordinality as asked(id, session_id, number, place)
+    where not exists (
+      select
+      from told
+      where told.id = asked.id
+        and told.session_id = asked.session_id
+        and told.fetch_number = asked.number
+    )
+    order by asked.place;
+end
+$$;
+
+-- Appends lines, those with a lock only where it holds; returns the places of the others, and why. fits: whether the
+-- lock is of that job.
+create function conveyor.append_logs(
+  ids text[], session_ids text[], numbers bigint[], fits boolean[], messages text[], now_at timestamptz
+)
+returns table (refused bigint, reason text)
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+begin
+  return query
+    with asked as (
+      select
+        given.*, coalesce(live.id, history.id) as known_id, live.state, live.attempts_made,
+        case
+          when given.session_id is null then live.id is not null or history.id is not null
+          else given.is_fitting and live.session_id = given.session_id and live.fetch_number = given.number
+            and live.state = 'active'
+        end is true as is_written
+      from unnest(append_logs.ids, session_ids, numbers, append_logs.fits, messages) with ordinality
+        as given(id, session_id, number, is_fitting, message, place)
+      left join lateral (
+        select * from conveyor.live as job where job.id = given.id offset 0
+      ) as live on true
+      left join lateral (
+        select job.id from conveyor.history as job where job.id = given.id and live.id is null limit 1
+      ) as history on true
+    ),
+    written as (
+      insert into conveyor.logs (job_id, message, at, attempt)
+      select
+        asked.id, asked.message, append_logs.now_at,
+        case when asked.state = 'active' then asked.attempts_made + 1 end
+      from asked
+      where asked.is_written
+      order by asked.place
+    )
+    select asked.place, case when asked.known_id is null then 'not_found' else 'lock_lost' end
+    from asked
+    where not asked.is_written
+    order by asked.place;
+end
+$$;
+
+-- Those of the queues that have a waiting job that stalled before, and whose name is not paused.
+create function conveyor.suspect_queues(queues text[]) returns setof text
+language plpgsql
+set enable_seqscan = off
+as $$
+begin
+  return query
+    select asked.queue
+    from unnest(suspect_queues.queues) as asked(queue)
+    where exists (
+      select
+      from conveyor.live
+      where live.queue = asked.queue
+        and live.state = 'waiting'
+        and live.stalled_count > 0
+        and not exists (
+          select from conveyor.paused where paused.queue = asked.queue and paused.name in ('__all__', live.name)
+        )
+      -- Each queue by itself.
+      offset 0
+    );
+end
+$$;
+
+select conveyor.make_partitions(clock_timestamp());

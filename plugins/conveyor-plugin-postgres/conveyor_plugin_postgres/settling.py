@@ -1,0 +1,104 @@
+"""Settling runs in PostgreSQL: recorded, put off or made to wait again, under their locks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from conveyor.model.events import NotificationKind
+from conveyor.model.settlement import Refusal, RefusalReason, SettleReport
+from conveyor.model.states import TRANSITIONS, JobState
+from conveyor_plugin_postgres.rows import error_column, interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from conveyor.model.settlement import Settlement
+    from conveyor_plugin_postgres.part import Part, Row
+
+__all__ = ["is_one_round", "settle_and_fetch", "settle_jobs"]
+
+_REFUSED, _REASON = 21, 22
+_TARGETS: Final = {
+    command: target
+    for (state, command), target in TRANSITIONS.items()
+    if state is JobState.ACTIVE and target is not None
+}
+_HINTS: Final = {JobState.WAITING: NotificationKind.ADDED, JobState.DELAYED: NotificationKind.DELAYED}
+
+
+def is_one_round(settlements: Sequence[Settlement]) -> bool:
+    """Return whether no job is settled twice."""
+    return len({settlement.job_id for settlement in settlements}) == len(settlements)
+
+
+async def settle_jobs(part: Part, settlements: Sequence[Settlement]) -> SettleReport:
+    """Apply the settlements whose token holds the job."""
+    refused: list[Refusal] = []
+    for once in _each_job_once(settlements):
+        rows = await part.fetch("jobs/settle_jobs", *_columns(once), part.moment)
+        refused += [_refusal(once[place - 1], reason) for place, reason in rows]
+    _hint(part, settlements)
+    return SettleReport(refused)
+
+
+async def settle_and_fetch(
+    part: Part, settlements: Sequence[Settlement], fetch: tuple[Any, ...]
+) -> tuple[Sequence[Refusal], list[Row]]:
+    """Apply settlements, then fetch the next jobs, all in one statement; `fetch` is made by `fetch_columns`.
+
+    Return what was refused, and the rows of the jobs.
+
+    Raises:
+        StoreError: there is no such session.
+    """
+    *first, last = _each_job_once(settlements)
+    refused: list[Refusal] = []
+    for once in first:
+        refused += (await settle_jobs(part, once)).refused
+    rows = await part.fetch("jobs/settle_and_fetch", *_columns(last), part.moment, *fetch)
+    lost = [row for row in rows if row[_REFUSED] is not None]
+    refused += [_refusal(last[row[_REFUSED] - 1], row[_REASON]) for row in lost]
+    _hint(part, last)
+    return refused, rows[len(lost) :]
+
+
+def _each_job_once(settlements: Sequence[Settlement]) -> Iterable[Sequence[Settlement]]:
+    """Return the settlements in rounds, in none of which a job is settled twice."""
+    if is_one_round(settlements):
+        return (settlements,)
+    rounds: list[dict[str, Settlement]] = [{}]
+    for settlement in settlements:
+        if settlement.job_id in rounds[-1]:
+            rounds.append({})
+        rounds[-1][settlement.job_id] = settlement
+    return [list(once.values()) for once in rounds]
+
+
+def _columns(settlements: Sequence[Settlement]) -> tuple[Any, ...]:
+    """Return the arguments of the database's function settle_jobs, except for the time."""
+    return (
+        [settlement.job_id for settlement in settlements],
+        [settlement.token.session_id for settlement in settlements],
+        [settlement.token.fetch_number for settlement in settlements],
+        [settlement.outcome.value for settlement in settlements],
+        [_TARGETS[settlement.command].value for settlement in settlements],
+        _column([settlement.result for settlement in settlements]),
+        _column([error_column(settlement.error) for settlement in settlements]),
+        _column([interval(settlement.delay) if settlement.delay else None for settlement in settlements]),
+        _column([None if settlement.is_counted else True for settlement in settlements]),
+        _column([settlement.is_removed or None for settlement in settlements]),
+        _column([interval(settlement.kept_for) for settlement in settlements]),
+    )
+
+
+def _column(values: list[Any]) -> list[Any] | None:
+    return values if any(value is not None for value in values) else None
+
+
+def _refusal(settlement: Settlement, reason: str) -> Refusal:
+    return Refusal(settlement.job_id, settlement.token, RefusalReason(reason))
+
+
+def _hint(part: Part, settlements: Sequence[Settlement]) -> None:
+    for queue_name, target in {(settlement.queue_name, _TARGETS[settlement.command]) for settlement in settlements}:
+        part.hint(_HINTS.get(target, NotificationKind.FINISHED), queue_name)

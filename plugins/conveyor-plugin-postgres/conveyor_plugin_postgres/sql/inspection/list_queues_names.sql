@@ -1,0 +1,5 @@
+-- The queues by name.
+-- index: primary key of queues
+select name
+from conveyor.queues
+order by name

@@ -1,0 +1,4 @@
+-- What is paused.
+-- index: none
+select queue, name
+from conveyor.paused

@@ -1,0 +1,8 @@
+-- Lines of a job, oldest first.
+-- parameters: 1 job id, 2 how many, 3 how many to pass over
+-- index: logs_job
+select job_id, message, at, attempt
+from conveyor.logs
+where job_id = $1
+order by seq
+limit $2 offset $3

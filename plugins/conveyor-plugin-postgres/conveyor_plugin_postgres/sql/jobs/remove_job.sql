@@ -1,0 +1,16 @@
+-- Deletes jobs, with their logs and history; returns how many.
+-- parameters: 1 job ids
+-- index: primary key of live, history_id, logs_job, attempts_job
+with gone as (
+  delete from conveyor.live where id = any($1::text[]) returning 1
+),
+gone_history as (
+  delete from conveyor.history where id = any($1::text[]) returning 1
+),
+gone_logs as (
+  delete from conveyor.logs where job_id = any($1::text[])
+),
+gone_attempts as (
+  delete from conveyor.attempts where job_id = any($1::text[])
+)
+select (select count(*) from gone) + (select count(*) from gone_history)

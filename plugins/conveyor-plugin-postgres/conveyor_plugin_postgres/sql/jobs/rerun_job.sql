@@ -1,0 +1,28 @@
+-- Makes a settled job wait again, with the run that settled it among its attempts.
+-- parameters: 1 job id, 2 payload or null, 3 whether it is lifo, 4 now or null
+-- index: history_id
+with gone as (
+  delete from conveyor.history
+  where id = $1
+  returning *
+),
+kept as (
+  insert into conveyor.attempts (job_id, number, session_id, fetch_number, started_at, ended_at, outcome, error)
+  select id, attempt, session_id, fetch_number, coalesce(started_at, finished_at), finished_at, outcome, error
+  from gone
+  where attempt is not null
+),
+again as (
+  select gone.*, nextval('conveyor.job_seq') as new_seq, coalesce($4::timestamptz, clock_timestamp()) as now_at
+  from gone
+)
+insert into conveyor.live (
+  id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, session_id, fetch_number, payload,
+  options, added_payload
+)
+select id, new_seq, queue, name, 'waiting', priority,
+       case when $3::boolean then -1 - conveyor.micros(now_at) else conveyor.micros(now_at) end,
+       case when $3::boolean then -1 - new_seq else new_seq end,
+       created_at, now_at, session_id, fetch_number, coalesce($2::bytea, payload), options,
+       case when $2::bytea is null then added_payload else coalesce(added_payload, payload) end
+from again

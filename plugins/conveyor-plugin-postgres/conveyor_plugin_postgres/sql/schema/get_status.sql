@@ -1,0 +1,3 @@
+-- The migrations that were applied.
+select version, checksum
+from conveyor.migrations

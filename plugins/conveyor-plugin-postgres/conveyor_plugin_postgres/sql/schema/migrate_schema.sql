@@ -1,0 +1,2 @@
+-- Makes the schema.
+create schema if not exists conveyor

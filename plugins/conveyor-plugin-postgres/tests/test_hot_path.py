@@ -1,0 +1,98 @@
+"""What a job costs in statements, counted by the server: noise cannot change it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import asyncpg
+import pytest
+from server import Server
+
+from conveyor import Conveyor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+pytestmark = pytest.mark.anyio
+
+JOBS = 3000
+COUNTS = "select query, calls from pg_stat_statements where toplevel"
+# A job that is added in bulk, run at saturation, and settled.
+MOST_PER_JOB = 0.05
+MOST_PER_SINGLE_ADD = 0.05
+CALLERS = 100
+
+
+@pytest.fixture(scope="module")
+def counting_url() -> Iterator[str]:
+    """A server that counts statements."""
+    server = Server(fsync="off", shared_preload_libraries="'pg_stat_statements'")
+    try:
+        server.make()
+        asyncio.run(_execute(server.url, "create extension pg_stat_statements"))
+        yield server.url
+    finally:
+        server.remove()
+
+
+async def _execute(url: str, statement: str) -> Any:
+    connection: Any = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(statement)
+    finally:
+        await connection.close()
+
+
+async def count(url: str) -> Mapping[str, int]:
+    """Return how often each of the store's functions was called, and forget it."""
+    rows = await anyio.to_thread.run_sync(asyncio.run, _execute(url, COUNTS))
+    await anyio.to_thread.run_sync(asyncio.run, _execute(url, "select pg_stat_statements_reset()"))
+    names = ("add_jobs", "fetch_jobs", "settle_jobs", "settle_and_fetch")
+    return {name: sum(calls for query, calls in rows if f"conveyor.{name}(" in query) for name in names}
+
+
+async def test_a_job_costs_a_small_part_of_a_statement(counting_url: str) -> None:
+    """Each statement is a transaction of its own."""
+    app = Conveyor(counting_url)
+    done = anyio.Event()
+    missing = JOBS
+    async with app:
+        queue = app.queue("default")
+
+        @queue.job()
+        async def nothing(_number: int) -> None:
+            nonlocal missing
+            missing -= 1
+            if not missing:
+                done.set()
+
+        await count(counting_url)
+        await nothing.add_many([nothing.new(number) for number in range(JOBS)])
+        with anyio.fail_after(30):
+            async with app.worker("default", concurrency=100):
+                await done.wait()
+        calls = await count(counting_url)
+    assert calls["add_jobs"] == 1
+    assert calls["settle_and_fetch"] > 0
+    assert sum(calls.values()) / JOBS < MOST_PER_JOB, calls
+
+
+async def test_callers_who_add_at_once_share_statements(counting_url: str) -> None:
+    app = Conveyor(counting_url)
+    async with app:
+
+        @app.queue("default").job()
+        async def later(_number: int) -> None: ...
+
+        async def add_ten() -> None:
+            for number in range(10):
+                await later.add(number)
+
+        await count(counting_url)
+        async with anyio.create_task_group() as callers:
+            for _ in range(CALLERS):
+                callers.start_soon(add_ten)
+        calls = await count(counting_url)
+    assert calls["add_jobs"] / (CALLERS * 10) < MOST_PER_SINGLE_ADD, calls

@@ -1,0 +1,188 @@
+"""No statement of the hot path reads a table from end to end, whatever the server knows or believes of its size."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+import pytest
+import uuid_utils
+from conveyor_plugin_postgres import adding, changes, fetching, journal, locking, reading, settling
+from conveyor_plugin_postgres.low_water import Start
+from conveyor_plugin_postgres.part import Part
+from conveyor_plugin_postgres.statements import Statements
+from plans import Plans
+
+from conveyor.model.job import AttemptOutcome, LogEntry, NewJob, ProgressReport
+from conveyor.model.locks import Lock, LockToken
+from conveyor.model.options import JobOptions
+from conveyor.model.queries import Want
+from conveyor.model.settlement import Settlement
+from conveyor.model.states import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor_plugin_postgres.part import Row
+
+SIZES: Final = (0, 1_000, 100_000, *((1_000_000,) if os.environ.get("CONVEYOR_FULL") else ()))
+LARGE: Final = 100_000
+MODES: Final = ("auto", "force_generic_plan", "force_custom_plan")
+LOCK: Final = timedelta(seconds=30)
+SESSION: Final = "f" * 32
+QUEUE: Final = "default"
+TABLES: Final = ("live", "history", "attempts", "logs", "sessions", "queues")
+# Of ten jobs that live, one is delayed, one stalled before, one is of a session that is gone.
+FILL: Final = """
+insert into conveyor.live
+  (id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, payload, stalled_count, session_id,
+   fetch_number, expires_at)
+select 'live-' || n, n, 'default', 'noop', case n % 10 when 0 then 'delayed' when 1 then 'active' else 'waiting' end,
+       0, n, n, now(), now() + interval '1 day', '', case n % 10 when 2 then 1 else 0 end, repeat('e', 32), 1,
+       case n % 10 when 3 then now() + interval '1 day' end
+from generate_series(1, $1::bigint) as n
+"""
+FILL_HISTORY: Final = """
+insert into conveyor.history
+  (id, seq, queue, name, state, priority, attempts_made, stalled_count, created_at, run_at, finished_at, payload)
+select 'old-' || n, -n, 'default', 'noop', 'completed', 0, 1, 0, now(), now(), now() - interval '1 second', ''
+from generate_series(1, $1::bigint) as n
+"""
+FILL_JOURNAL: Final = """
+with runs as (
+  insert into conveyor.attempts (job_id, number, session_id, fetch_number, started_at, ended_at, outcome)
+  select 'live-' || n, 1, repeat('e', 32), 1, now(), now(), 'failed' from generate_series(1, $1::bigint) as n
+)
+insert into conveyor.logs (job_id, message, at) select 'live-' || n, '', now() from generate_series(1, $1::bigint) as n
+"""
+
+
+class HotPath:
+    """Every operation that a producer or a worker repeats for its jobs, on one connection."""
+
+    def __init__(self, connection: Any) -> None:
+        self._part = Part(connection, Statements(), None)
+        self._number = 0
+
+    async def open(self) -> None:
+        """Have a session."""
+        about = (SESSION, "here", 1, "none", [QUEUE])
+        await self._part.execute("sessions/open", *about, LOCK, None)
+
+    async def run(self) -> None:
+        """Do everything once that is done for each group of jobs."""
+        await self._add()
+        token = await self._fetch(Want(QUEUE, 5), place=(0, 1, 1))
+        await self._fetch(Want(QUEUE, 5), again=True)
+        await self._fetch(Want(QUEUE, 5, lifo=True))
+        await self._fetch(Want(QUEUE, 1, is_suspect=True))
+        await self._fetch(Want(QUEUE, 1, job_name="noop"))
+        await self._journal(Lock(self._held[0], token))
+        await self._settle(token)
+        await changes.promote_delayed_jobs(self._part, [QUEUE], 100)
+        await reading.get_next_delayed_timestamp(self._part, [QUEUE])
+        await reading.get_suspect_queues(self._part, [QUEUE])
+
+    async def run_rest(self) -> None:
+        """Do what is done once in a while. A small table is read as a whole for it, and why not."""
+        await locking.extend_locks(self._part, [Lock(self._held[0], LockToken(SESSION, self._number))], LOCK)
+        await locking.get_stalled_jobs(self._part, timedelta(0), 10)
+
+    async def _add(self) -> None:
+        jobs = [NewJob(str(uuid_utils.uuid7()), QUEUE, "noop", b"[]", JobOptions()) for _ in range(20)]
+        await adding.save_jobs(self._part, jobs)
+        receipts = await adding.save_jobs(self._part, [*jobs[:10], NewJob(jobs[0].id, QUEUE, "x", b"", JobOptions())])
+        assert receipts[-1].outcome == "duplicate"
+
+    async def _fetch(self, want: Want, *, place: Any = None, again: bool = False) -> LockToken:
+        self._number += not again
+        start = Start((place,), (0,))
+        fetch = fetching.fetch_columns([want], start, SESSION, LOCK, self._number)
+        self._held = [row[0] for row in await fetching.fetch_jobs(self._part, fetch)] or ["none"]
+        return LockToken(SESSION, self._number)
+
+    async def _journal(self, lock: Lock) -> None:
+        await journal.set_progress(self._part, [ProgressReport(lock, 0.5)])
+        await journal.append_logs(self._part, [LogEntry(lock.job_id, "line", lock=lock)])
+        await locking.release_locks(self._part, [lock])
+        await self._part.execute("sessions/renew", SESSION, LOCK, None)
+
+    async def _settle(self, stale: LockToken) -> None:
+        self._number += 1
+        start = Start((None,), (0,))
+        fetch = fetching.fetch_columns([Want(QUEUE, 10)], start, SESSION, LOCK, self._number)
+        rows: Sequence[Row] = await fetching.fetch_jobs(self._part, fetch)
+        token = LockToken(SESSION, self._number)
+        ids = [row[0] for row in rows]
+        ways = (
+            lambda job: Settlement(job, QUEUE, token, Command.COMPLETE, AttemptOutcome.COMPLETED),
+            lambda job: Settlement(job, QUEUE, token, Command.RETRY, AttemptOutcome.FAILED),
+            lambda job: Settlement(job, QUEUE, token, Command.COMPLETE, AttemptOutcome.COMPLETED, is_removed=True),
+            lambda job: Settlement(job, QUEUE, stale, Command.COMPLETE, AttemptOutcome.COMPLETED),
+        )
+        settlements = [ways[number % len(ways)](job) for number, job in enumerate(ids)]
+        refused = (await settling.settle_jobs(self._part, settlements)).refused
+        assert len(refused) == len(ids[3::4])
+        self._number += 1
+        fetch = fetching.fetch_columns([Want(QUEUE, 10)], start, SESSION, LOCK, self._number)
+        again = [ways[0](job) for job in ids[3::4]]
+        refused, _ = await settling.settle_and_fetch(self._part, again or [ways[0]("none")], fetch)
+        assert not again or not refused
+
+
+async def fill(connection: Any, size: int) -> None:
+    """Make all tables as large, without the server's knowing."""
+    for statement in (FILL, FILL_HISTORY, FILL_JOURNAL):
+        await connection.execute(statement, size)
+
+
+async def complaints_of(plans: Plans, hot_path: HotPath, connection: Any, *, rest: bool) -> list[str]:
+    """Run everything in each way to plan; five times plain, as from the sixth on `auto` may keep a plan for all."""
+    found: list[str] = []
+    for mode in MODES:
+        await connection.execute(f"set plan_cache_mode = {mode}")
+        for _ in range(6 if mode == "auto" else 1):
+            await hot_path.run()
+            if rest:
+                await hot_path.run_rest()
+            found += [f"{mode}: {complaint}" for complaint in plans.take_complaints()]
+    return found
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_table_is_read_from_end_to_end(empty_url: str, size: int) -> None:
+    async def check() -> None:
+        connection: Any = await asyncpg.connect(empty_url)
+        plans, hot_path = Plans(connection), HotPath(connection)
+        try:
+            await plans.watch()
+            await hot_path.open()
+            # The first plans are made for empty tables, and kept while these grow.
+            assert await complaints_of(plans, hot_path, connection, rest=False) == []
+            await fill(connection, size)
+            plans.take()
+            assert await complaints_of(plans, hot_path, connection, rest=size >= LARGE) == []
+            for table in TABLES:
+                await connection.execute(f"analyze conveyor.{table}")
+            assert await complaints_of(plans, hot_path, connection, rest=size >= LARGE) == []
+        finally:
+            await connection.close()
+
+    asyncio.run(check())
+
+
+def test_a_complaint_is_made_where_a_table_is_read(empty_url: str) -> None:
+    async def check() -> None:
+        connection: Any = await asyncpg.connect(empty_url)
+        plans = Plans(connection)
+        try:
+            await plans.watch()
+            await connection.fetch("select count(*) from conveyor.live where name = 'noop'")
+            assert [complaint.partition(":")[0] for complaint in plans.take_complaints()] == ["Seq Scan of live"]
+        finally:
+            await connection.close()
+
+    asyncio.run(check())

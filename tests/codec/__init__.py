@@ -1,0 +1,1 @@
+"""Tests of what goes into payloads, and comes out of them."""

@@ -1,0 +1,1 @@
+"""Plugins: found, allowed, loaded and chosen, with broken and clashing strangers about."""
