@@ -8,6 +8,8 @@ drop function conveyor.promote_delayed_jobs;
 
 drop function conveyor.release_locks;
 
+drop function conveyor.held_jobs;
+
 drop function conveyor.settle_and_fetch;
 
 drop function conveyor.settle_jobs;

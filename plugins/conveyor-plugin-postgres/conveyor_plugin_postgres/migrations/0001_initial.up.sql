@@ -989,6 +989,23 @@ begin
 end
 $$;
 
+-- The jobs that sessions hold, the oldest first.
+create function conveyor.held_jobs(session_ids text[])
+returns table (held_id text, of_session text, of_fetch bigint)
+language plpgsql
+stable
+set enable_seqscan = off
+as $$
+begin
+  return query
+    select live.id, live.session_id, live.fetch_number
+    from conveyor.live
+    where live.session_id = any(session_ids)
+      and live.state = 'active'
+    order by live.seq;
+end
+$$;
+
 -- Lets jobs wait again whose locks hold; returns them.
 create function conveyor.release_locks(ids text[], session_ids text[], numbers bigint[])
 returns table (released_id text, of_session text, of_fetch bigint, of_queue text)

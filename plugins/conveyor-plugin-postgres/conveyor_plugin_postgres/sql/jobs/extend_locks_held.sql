@@ -1,8 +1,5 @@
--- The jobs that sessions hold.
+-- The jobs that sessions hold, the oldest first; see the function.
 -- parameters: 1 session ids
 -- index: live_active
-select id, session_id, fetch_number
-from conveyor.live
-where session_id = any($1::text[])
-  and state = 'active'
-order by seq
+select held_id, of_session, of_fetch
+from conveyor.held_jobs($1)
