@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sqlite3
 import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -272,8 +272,10 @@ async def test_a_newer_schema_ends_the_worker_and_says_to_upgrade(file: Path, tm
     newer = tmp_path / "newer.db"
 
     def make_newer() -> Path:
-        work.connection.execute("vacuum into ?", (str(newer),))
-        with sqlite3.connect(newer) as connection:
+        # Not by the handlers' connection: one of them may be in the middle of something.
+        with closing(sqlite3.connect(file)) as own:
+            own.execute("vacuum into ?", (str(newer),))
+        with closing(sqlite3.connect(newer)) as connection, connection:
             connection.execute("update migrations set version = 999")
         return newer
 
