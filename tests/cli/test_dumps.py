@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -64,15 +65,31 @@ async def block() -> None:
 
 
 def dumped(process: subprocess.Popen[str], last: str) -> str:
-    """Ask a worker for a dump and return it, up to the line that holds `last`."""
-    process.send_signal(signal.SIGUSR1)
-    said = await_line(process, "SIGUSR1")
+    """Ask a worker for dumps until one has a line that holds `last`, and return that one up to there.
+
+    A handler that has said that it runs may not have come yet to where it waits, so one question may be too early.
+    """
     assert process.stderr is not None
-    while last not in said.splitlines()[-1]:
-        line = process.stderr.readline()
-        assert line, said
-        said += line
+    is_found = threading.Event()
+    asking = threading.Thread(target=ask_again_and_again, args=(process, is_found))
+    asking.start()
+    try:
+        said = await_line(process, "SIGUSR1")
+        while last not in said.splitlines()[-1]:
+            line = process.stderr.readline()
+            assert line, said
+            said = line if line.startswith("SIGUSR1") else said + line
+    finally:
+        is_found.set()
+        asking.join()
     return said
+
+
+def ask_again_and_again(process: subprocess.Popen[str], is_found: threading.Event) -> None:
+    """Send the signal once, and each second again until what it is to show was found."""
+    process.send_signal(signal.SIGUSR1)
+    while not is_found.wait(1):
+        process.send_signal(signal.SIGUSR1)
 
 
 @pytest.fixture
