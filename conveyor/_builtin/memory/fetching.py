@@ -57,14 +57,17 @@ def fetch_jobs(
         if queue.expiring:
             expire_jobs(tables, (queue,), now)
         lock = queue.lock
-        if want.is_suspect:
-            if any(record.stalled_count for record in session.held.values()):
-                continue
-            want = Want(want.queue_name, 1, job_name=want.job_name, is_suspect=True)  # noqa: PLW2901
-        for record in _take(queue.open_lines(want.job_name, is_suspect=want.is_suspect), want):
+        if want.is_suspect and any(record.stalled_count for record in session.held.values()):
+            continue
+        lines = queue.open_lines(want.job_name, is_suspect=want.is_suspect)
+        for record in _take(lines, _one_suspect(want) if want.is_suspect else want):
             lock(record, session, token, now)
             jobs.append(record.snapshot())
     return jobs
+
+
+def _one_suspect(want: Want) -> Want:
+    return Want(want.queue_name, 1, job_name=want.job_name, is_suspect=True)
 
 
 def _take(lines: list[ReadyLine], want: Want) -> Iterator[JobRecord]:
