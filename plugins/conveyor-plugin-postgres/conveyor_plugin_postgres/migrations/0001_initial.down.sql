@@ -40,6 +40,10 @@ drop function conveyor.make_partitions;
 
 drop function conveyor.make_partition;
 
+drop function conveyor.matching_jobs;
+
+drop view conveyor.job_records;
+
 drop table conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.history, conveyor.live;
 
 drop sequence conveyor.job_seq;

@@ -88,6 +88,71 @@ create index history_kept on conveyor.history (kept_until) where kept_until is n
 -- Whatever ended on a day that has no partition of its own.
 create table conveyor.history_other partition of conveyor.history default;
 
+-- Every job as a whole; it is either live or settled.
+create view conveyor.job_records as
+select
+  live.id, live.queue, live.name, live.payload, live.options, live.state, live.priority, live.attempts_made,
+  live.stalled_count, live.created_at, live.run_at, live.started_at, null::timestamptz as finished_at, live.session_id,
+  live.fetch_number, live.progress, null::bytea as result, live.error, live.expires_at
+from conveyor.live
+union all
+select
+  history.id, history.queue, history.name, history.payload, history.options, history.state, history.priority,
+  history.attempts_made, history.stalled_count, history.created_at, history.run_at, history.started_at,
+  history.finished_at, history.session_id, history.fetch_number, history.progress, history.result, history.error,
+  history.expires_at
+from conveyor.history;
+
+-- The jobs that a filter means; an argument that is null, or no tags, leaves all. Texts to look for are in small letters.
+-- The planner puts its query in place of the call, so that an order and a limit outside reach the indexes.
+create function conveyor.matching_jobs(
+  queues text[],
+  names text[],
+  states text[],
+  tags text[],
+  created_from timestamptz,
+  created_to timestamptz,
+  words text,
+  finished_from timestamptz,
+  finished_to timestamptz,
+  error_words text,
+  least_attempts bigint
+)
+returns setof conveyor.job_records
+language sql
+stable
+as $$
+  select *
+  from conveyor.job_records as job
+  where (matching_jobs.queues is null or job.queue = any(matching_jobs.queues))
+    and (matching_jobs.names is null or job.name = any(matching_jobs.names))
+    and (matching_jobs.states is null or job.state = any(matching_jobs.states))
+    and (
+      cardinality(matching_jobs.tags) = 0
+      or (convert_from(job.options, 'UTF8')::jsonb -> 'tags') @> to_jsonb(matching_jobs.tags)
+    )
+    and (matching_jobs.created_from is null or job.created_at >= matching_jobs.created_from)
+    and (matching_jobs.created_to is null or job.created_at < matching_jobs.created_to)
+    and (
+      matching_jobs.words is null
+      or strpos(lower(job.id), matching_jobs.words) > 0
+      or strpos(lower(job.name), matching_jobs.words) > 0
+      or strpos(lower(convert_from(job.payload, 'UTF8') collate "C"), matching_jobs.words) > 0
+    )
+    and (matching_jobs.finished_from is null or job.finished_at >= matching_jobs.finished_from)
+    and (matching_jobs.finished_to is null or job.finished_at < matching_jobs.finished_to)
+    and (
+      matching_jobs.error_words is null
+      or strpos(
+        lower((convert_from(job.error, 'UTF8')::json ->> 'type') collate "C"), matching_jobs.error_words
+      ) > 0
+      or strpos(
+        lower((convert_from(job.error, 'UTF8')::json ->> 'message') collate "C"), matching_jobs.error_words
+      ) > 0
+    )
+    and job.attempts_made >= matching_jobs.least_attempts
+$$;
+
 -- Runs that ended, except the one that settled its job: that one stands in history.
 create table conveyor.attempts (
   seq bigint generated always as identity primary key,
