@@ -158,7 +158,7 @@ PARTS: Final = {
     "docs": Part(docs, budget=20),
     "plugins": Part(plugins, budget=60),
     "packages": Part(packages, budget=60),
-    "tests": Part(tests_beside_postgres, budget=600),
+    "tests": Part(tests_beside_postgres, budget=690),
 }
 
 
