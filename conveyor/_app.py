@@ -30,8 +30,10 @@ from conveyor.contracts.clock import Clock
 from conveyor.contracts.runtime import Logger
 from conveyor.contracts.store import Store
 from conveyor.errors import ConfigurationError, did_you_mean
-from conveyor.model.options import JobOptions, check_name, parse_job_keywords, parse_worker_keywords
+from conveyor.model.checks import check_name
+from conveyor.model.options import JobOptions, parse_job_keywords
 from conveyor.model.retention import Retention
+from conveyor.model.worker_options import parse_worker_keywords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
     from conveyor._runtime.worker import Worker
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
-    from conveyor.model.options import JobKeywords, WorkerKeywords
+    from conveyor.model.options import JobKeywords
+    from conveyor.model.worker_options import WorkerKeywords
 
 __all__ = ["Conveyor", "run", "run_until_signalled"]
 

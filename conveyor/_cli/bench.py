@@ -40,7 +40,7 @@ def bench(
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.failures import CommandError, ExitCode
     from conveyor._cli.measuring import Bench
-    from conveyor.model.options import WorkerKeywords, parse_worker_keywords
+    from conveyor.model.worker_options import WorkerKeywords, parse_worker_keywords
 
     keywords: WorkerKeywords = {} if concurrency is None else {"concurrency": concurrency}
     parse_worker_keywords(keywords)  # what is wrong is said before anything is opened

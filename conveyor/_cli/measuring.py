@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conveyor._app import Conveyor
     from conveyor._handles.handler import JobHandler
     from conveyor._handles.queue import Queue
-    from conveyor.model.options import WorkerKeywords
+    from conveyor.model.worker_options import WorkerKeywords
 
 __all__ = ["Bench", "percentile"]
 

@@ -10,8 +10,9 @@ from conveyor._services import jobs, queues
 from conveyor._services.context import JobContext
 from conveyor._services.handlers import make_handler
 from conveyor.errors import ConfigurationError, JobNotFoundError
+from conveyor.model.checks import check_name
 from conveyor.model.durations import parse_duration
-from conveyor.model.options import NOW, check_name, parse_job_keywords
+from conveyor.model.options import NOW, parse_job_keywords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.trust import Trust
     from conveyor.contracts.store import Store
     from conveyor.model.job import JobData
-    from conveyor.model.options import WorkerOptions
+    from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["Fetch", "Fetcher"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.trust import Trust
     from conveyor._runtime.watchdog import Watchdog
     from conveyor.contracts.store import Store
-    from conveyor.model.options import WorkerOptions
+    from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["LockRenewer"]
 

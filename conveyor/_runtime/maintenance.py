@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from conveyor._runtime.transient import Outage
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.store import Store
-    from conveyor.model.options import WorkerOptions
     from conveyor.model.retention import Retention
+    from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["Promoter", "Retainer", "StallDetector"]
 

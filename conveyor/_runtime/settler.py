@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from conveyor._runtime.transient import Outage
     from conveyor._runtime.wakeup import Wakeup
     from conveyor.contracts.store import Store
-    from conveyor.model.options import WorkerOptions
     from conveyor.model.settlement import Settlement, SettleReport
+    from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["Settler"]
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from conveyor._services.injector import Registry
     from conveyor._services.services import Services
     from conveyor.contracts.job_queue import JobQueueStrategy
-    from conveyor.model.options import WorkerOptions
     from conveyor.model.retention import Retention
+    from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["Supervisor"]
 

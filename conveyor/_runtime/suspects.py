@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.fetcher import Fetcher
     from conveyor._runtime.transient import Outage
     from conveyor.contracts.store import Store
-    from conveyor.model.options import WorkerOptions
+    from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["Suspects"]
 

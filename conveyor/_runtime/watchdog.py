@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conveyor.contracts.store.sessions import ThreadRenewal
-    from conveyor.model.options import WorkerOptions
+    from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["UNRESPONSIVE", "Watchdog"]
 

@@ -54,9 +54,9 @@ if TYPE_CHECKING:
     from conveyor.contracts.runtime import ProcessJob
     from conveyor.contracts.store import Store
     from conveyor.model.job import JobData
-    from conveyor.model.options import WorkerOptions
     from conveyor.model.retention import Retention
     from conveyor.model.retry import Curve
+    from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["Equipment", "Worker"]
 

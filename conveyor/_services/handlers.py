@@ -15,7 +15,7 @@ from attrs import define
 from conveyor._services.context import JobContext
 from conveyor.codec import ArgumentsCodec, JsonCodec
 from conveyor.errors import ConfigurationError, UnknownHandlerError
-from conveyor.model.options import check_name
+from conveyor.model.checks import check_name
 from conveyor.model.outcomes import Cancel, Completed, Failed, Retry, Snooze, Stop
 
 if TYPE_CHECKING:

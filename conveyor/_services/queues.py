@@ -9,9 +9,9 @@ import uuid_utils
 
 from conveyor.codec import encode_json
 from conveyor.errors import ConfigurationError, DuplicateJobError, PayloadError
+from conveyor.model.checks import check_name
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.job import NewJob
-from conveyor.model.options import check_name
 from conveyor.model.queries import ALL_NAMES, Added
 from conveyor.model.states import SETTLED_STATES, JobState
 

@@ -15,7 +15,7 @@ from tests.eventually import eventually
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from conveyor.model.options import WorkerKeywords
+    from conveyor.model.worker_options import WorkerKeywords
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,8 @@ from attrs import fields_dict
 import conveyor
 from conveyor import errors, hookspecs, testing
 from conveyor._cli.commands import make_app
-from conveyor.model.options import JobKeywords, WorkerOptions
+from conveyor.model.options import JobKeywords
+from conveyor.model.worker_options import WorkerOptions
 from tests.house.tree import ROOT
 
 if TYPE_CHECKING:

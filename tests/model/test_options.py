@@ -10,17 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conveyor.errors import ConfigurationError
-from conveyor.model.options import (
-    LONGEST_ID,
-    JobKeywords,
-    JobOptions,
-    Placement,
-    WorkerOptions,
-    check_job_id,
-    check_name,
-    parse_job_keywords,
-)
+from conveyor.model.checks import LONGEST_ID, check_job_id, check_name
+from conveyor.model.options import JobKeywords, JobOptions, Placement, parse_job_keywords
 from conveyor.model.retry import fixed
+from conveyor.model.worker_options import WorkerOptions
 
 BAD_JOB_OPTIONS: list[tuple[str, Any]] = [
     *[("attempts", value) for value in (0, -1, 1.5, "3", True, None)],

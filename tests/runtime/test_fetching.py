@@ -18,9 +18,9 @@ from conveyor._runtime.trust import Trust
 from conveyor._runtime.wakeup import Wakeup
 from conveyor.model.job import LogEntry
 from conveyor.model.locks import Lock, LockToken
-from conveyor.model.options import WorkerOptions
 from conveyor.model.queries import Want
 from conveyor.model.settlement import SettleReport, settle_completed
+from conveyor.model.worker_options import WorkerOptions
 from conveyor.testing import make_job
 from conveyor.testing.clocks import jumping_backends
 

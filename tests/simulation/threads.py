@@ -13,7 +13,7 @@ from conveyor.model.locks import renewal_interval_seconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conveyor.model.options import WorkerOptions
+    from conveyor.model.worker_options import WorkerOptions
     from tests.simulation.faults import ThreadWay
 
 __all__ = ["VirtualWatchdog"]

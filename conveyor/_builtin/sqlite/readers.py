@@ -70,10 +70,23 @@ class Readers:
             try:
                 opened_at, connection = self._idle.pop()
             except IndexError:
-                return generation, self._connect()
+                return generation, self._open()
             if opened_at == generation:
                 return generation, connection
             connection.close()  # it reads a file that was replaced
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            connection = self._connect()
+        except StoreError:
+            self._file.check()  # moved away since it was looked at: the open store waits for it to come back
+            raise
+        try:
+            self._file.check()  # replaced since: what was opened is another file
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _give_back(self, generation: int, connection: sqlite3.Connection) -> None:
         if connection.in_transaction:

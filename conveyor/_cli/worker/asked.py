@@ -15,7 +15,7 @@ from conveyor.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from conveyor.model.options import WorkerKeywords
+    from conveyor.model.worker_options import WorkerKeywords
 
 __all__ = ["LogLevel", "ReloadOptions", "WorkOptions", "WorkerCommand", "child_arguments", "one_reference"]
 

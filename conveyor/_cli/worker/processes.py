@@ -48,7 +48,7 @@ def run_processes(reference: str | None, asked: WorkerCommand, wanted: int | Lit
 def _check(reference: str | None, asked: WorkerCommand, count: int) -> None:
     """Say once, and before anything runs, what each of the processes would say."""
     from conveyor._cli.discovery import find_app
-    from conveyor.model.options import parse_worker_keywords
+    from conveyor.model.worker_options import parse_worker_keywords
 
     parse_worker_keywords(asked.keywords)
     app = find_app(reference, asked.store)

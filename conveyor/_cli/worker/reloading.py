@@ -19,7 +19,7 @@ from conveyor._cli.worker.child import Child, exit_words
 from conveyor._cli.worker.forwarding import Forwarding
 from conveyor._runtime.wakeup import Wakeup
 from conveyor.errors import ConfigurationError
-from conveyor.model.options import parse_worker_keywords
+from conveyor.model.worker_options import parse_worker_keywords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

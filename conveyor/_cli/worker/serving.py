@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conveyor._cli.countdown import Countdown
     from conveyor._cli.worker.asked import WorkerCommand
     from conveyor._cli.worker.runs import Runs
-    from conveyor.model.options import WorkerOptions
+    from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["serve"]
 
@@ -36,7 +36,7 @@ def serve(reference: str | None, asked: WorkerCommand) -> int:
     from conveyor._cli.discovery import find_app
     from conveyor._cli.leaving import leave_threads_behind
     from conveyor._cli.worker.runs import Runs
-    from conveyor.model.options import parse_worker_keywords
+    from conveyor.model.worker_options import parse_worker_keywords
 
     _log_to_stderr(asked.log_level)
     weights = asked.weights
