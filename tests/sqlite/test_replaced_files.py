@@ -12,6 +12,10 @@ import anyio.to_thread
 import pytest
 
 from conveyor._builtin.sqlite import writing
+from conveyor._builtin.sqlite.connections import connect_reader
+from conveyor._builtin.sqlite.options import SqliteOptions
+from conveyor._builtin.sqlite.readers import Readers
+from conveyor._builtin.sqlite.watched_file import WatchedFile
 from conveyor.errors import SchemaError, StoreUnavailableError
 from conveyor.model.locks import Lock
 from conveyor.model.queries import Want
@@ -167,3 +171,26 @@ async def test_an_older_schema_is_migrated_only_where_that_was_allowed(file: Pat
             return False
 
         await eventually(is_refused)
+
+
+@pytest.mark.parametrize("comes_another", [False, True])
+async def test_a_file_that_goes_while_it_is_opened_to_be_read_is_unavailable(
+    tmp_path: Path, *, comes_another: bool
+) -> None:
+    path = tmp_path / "jobs.db"
+    async with open_store(f"sqlite:///{path}"):
+        another = await copy_of(path)
+    options = SqliteOptions(path=path)
+    file = WatchedFile(path)
+    file.note_opened()
+
+    def connect_too_late() -> sqlite3.Connection:
+        path.rename(tmp_path / "away.db")
+        if comes_another:
+            another.rename(path)
+        return connect_reader(options)
+
+    readers = Readers(file, connect_too_late)
+    with pytest.raises(StoreUnavailableError, match="replaced" if comes_another else "deleted or moved"):
+        await readers.run(lambda connection: connection.execute("select 1").fetchone())
+    readers.close()
