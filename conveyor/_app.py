@@ -18,9 +18,9 @@ from conveyor._handles.sync_producer import SyncProducer
 from conveyor._handles.worker import AppWorker
 from conveyor._plugins import Plugins
 from conveyor._runtime import foreground
-from conveyor._runtime.fetcher import weights_of
 from conveyor._runtime.hosting import open_blocks_in
 from conveyor._runtime.onlookers import LoggingOnlooker
+from conveyor._runtime.shares import weights_of
 from conveyor._runtime.supervisor import Supervisor
 from conveyor._services.injector import Registry
 from conveyor._services.plugin_rules import read_plugin_rules

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from anyio import TaskInfo
 
-    from conveyor._runtime.executor import Slot
+    from conveyor._runtime.slots import Slot
     from conveyor._runtime.worker import Worker
     from conveyor.model.job import JobData
 
 __all__ = ["describe_runs", "dumping"]
 
-# Where a handler's own frames begin.
-_EXECUTOR: Final = "conveyor._runtime.executor"
+# What calls a handler: the handler's own frames begin after these modules'.
+_CALLERS: Final = tuple(f"conveyor._runtime.{name}" for name in ("slots", "executor", "handler_threads"))
 _STDERR: Final = 2
 
 
@@ -63,8 +63,8 @@ def describe_runs(worker: Worker, executing: FrameType | None = None) -> str:
         worker: the worker.
         executing: the innermost frame of the event loop's thread.
     """
-    executor = worker.executor
-    tasks = executor.loop_token.backend_class.get_running_tasks()
+    given_up = worker.executor.threads.jobs
+    tasks = worker.executor.loop_token.backend_class.get_running_tasks()
     threads = {(job.id, job.token): thread_id for thread_id, job in worker.jobs_in_threads.items()}
     runs = [(slot, slot.job) for slot in worker.slots if slot.job is not None]
     said = [f"SIGUSR1: worker {os.getpid()} runs {len(runs)} job{'' if len(runs) == 1 else 's'}\n"]
@@ -74,7 +74,7 @@ def describe_runs(worker: Worker, executing: FrameType | None = None) -> str:
             said.append(_describe_thread(job, thread_id))
         else:
             said.append(_describe_task(job, slot, tasks, executing))
-    said += [_describe_thread(executor.threads[i], i, "given up, ") for i in threads.values() if i in executor.threads]
+    said += [_describe_thread(given_up[i], i, "given up, ") for i in threads.values() if i in given_up]
     return "".join(said)
 
 
@@ -89,13 +89,13 @@ def _describe(worker: Worker | None, executing: FrameType | None) -> str:
 
 def _describe_thread(job: JobData, thread_id: int, state: str = "") -> str:
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    frames = frames_since(frames_of_thread(thread_id), _EXECUTOR)
+    frames = frames_since(frames_of_thread(thread_id), _CALLERS)
     return _title(job, f"{state}thread {names.get(thread_id, '?')!r} ({thread_id})") + format_frames(frames)
 
 
 def _describe_task(job: JobData, slot: Slot, tasks: Sequence[TaskInfo], executing: FrameType | None) -> str:
     name = "" if slot.task is None else f"task {slot.task.name!r}"
-    frames = frames_since(frames_of_awaitable(slot.coroutine, executing), _EXECUTOR)
+    frames = frames_since(frames_of_awaitable(slot.coroutine, executing), _CALLERS)
     said = _title(job, name) + format_frames(frames)
     for depth, task in _below(slot.task, tasks):
         indent = "  " * depth

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from attrs import define, field
 
+from conveyor._runtime.prefetch import Prefetch
+from conveyor._runtime.shares import Shares
 from conveyor._runtime.transient import until_available
 from conveyor._runtime.wakeup import Wakeup
 from conveyor.errors import StoreError
@@ -30,23 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Fetch", "Fetcher"]
 
-LARGEST_PREFETCH: Final = 1000
 # A job fetched ahead that has not started by then goes back, so that another worker may run it.
 STALE_SECONDS: Final = 0.1
-SMOOTHING: Final = 0.3
 MOST_REFUSALS: Final = 3
-
-
-@define
-class _QueueState:
-    weight: int
-    credit: int = 0
-    hints: int = 1
-    hints_at_dry: int = 0
-
-    @property
-    def may_have_work(self) -> bool:
-        return self.hints > self.hints_at_dry
 
 
 @define
@@ -56,7 +44,7 @@ class Fetch:
     number: int
     wants: Sequence[Want]
     asked_at: float
-    hints: dict[str, int] = field(factory=dict)
+    hints: Mapping[str, int] = field(factory=dict)
 
     @property
     def size(self) -> int:
@@ -77,17 +65,16 @@ class Fetcher:
         self._options = options
         self._trust = trust
         self._outage = outage
-        self._queues: dict[str, _QueueState] = {}
+        self._queues = Shares()
         self._wakeup = Wakeup()
         self._last_number = 0
         self._in_flight = 0
         self._under_way: set[int] = set()
-        self._rate = _StartRate(board)
+        self._prefetch = Prefetch(board, options.prefetch)
         self._is_held = False
         self._waits_for_work = False
         self._delivered_at = 0.0
         self._poll_at = anyio.current_time() + options.poll_interval.total_seconds()
-        self._started_at_hand_back = -1
 
     @property
     def last_delivered_number(self) -> int:
@@ -97,7 +84,7 @@ class Fetcher:
     @property
     def queue_names(self) -> Sequence[str]:
         """The queues fetched from; none any more once the worker has started its last job."""
-        return tuple(self._queues) if self._board.starts_left > 0 else ()
+        return self._queues.names if self._board.starts_left > 0 else ()
 
     @property
     def is_under_way(self) -> bool:
@@ -111,19 +98,16 @@ class Fetcher:
 
     def add_queue(self, queue_name: str, weight: int = 1) -> None:
         """Fetch from a queue from now on."""
-        if queue_name not in self._queues:
-            self._queues[queue_name] = _QueueState(weight)
+        self._queues.add(queue_name, weight)
         self._wakeup.set()
 
     def remove_queue(self, queue_name: str) -> None:
         """Fetch from a queue no more."""
-        self._queues.pop(queue_name, None)
+        self._queues.remove(queue_name)
 
     def notice_work(self, queue_name: str = "") -> None:
         """Somebody says that a queue (or any) may have work."""
-        for name, state in self._queues.items():
-            if queue_name in ("", name):
-                state.hints += 1
+        self._queues.notice_work(queue_name)
         self._wakeup.set()
 
     def hold(self) -> None:
@@ -166,12 +150,12 @@ class Fetcher:
     def begin(self) -> Fetch | None:
         """Return what to fetch now, or None; whoever takes it must `deliver` or `give_up`."""
         demand = 0 if self._is_held else self._demand()
-        wants = self._share(demand) if demand > 0 else ()
+        wants = [self._want(name, limit) for name, limit in self._queues.divide(demand).items()] if demand > 0 else ()
         return self._begin(wants) if wants else None
 
     async def fetch_suspect(self, queue_names: Sequence[str]) -> None:
         """Fetch one job that stalled before, from the first of these queues that has any."""
-        wants = [Want(name, 1, is_suspect=True) for name in queue_names if name in self._queues]
+        wants = [Want(name, 1, is_suspect=True) for name in queue_names if name in self._queues.names]
         if wants:
             await self._fetch(self._begin(wants))
 
@@ -182,8 +166,7 @@ class Fetcher:
 
     def _begin(self, wants: Sequence[Want]) -> Fetch:
         self._last_number += 1
-        hints = {want.queue_name: self._queues[want.queue_name].hints for want in wants}
-        fetch = Fetch(self._last_number, wants, anyio.current_time(), hints)
+        fetch = Fetch(self._last_number, wants, anyio.current_time(), self._queues.hints())
         self._in_flight += fetch.size
         self._under_way.add(fetch.number)
         return fetch
@@ -192,9 +175,9 @@ class Fetcher:
         """Put what a fetch brought on the board, and learn from it."""
         self._forget(fetch)
         self._trust.extend(fetch.asked_at)
-        self._learn_which_are_dry(fetch, jobs)
+        self._queues.learn_which_are_dry(fetch.wants, jobs, fetch.hints)
         now = anyio.current_time()
-        self._rate.learn(now, now - fetch.asked_at)
+        self._prefetch.learn(now, now - fetch.asked_at)
         if jobs and trusted_until_seconds(fetch.asked_at, self._options.lock_duration) <= now:
             # The answer took so long that the store may have given the jobs away: start none of them. That the
             # session is trusted (again) says nothing of them: it may have been opened anew.
@@ -252,80 +235,15 @@ class Fetcher:
                     raise
 
     def _demand(self) -> int:
-        room = self._options.concurrency + self._prefetch() - self._board.occupied - self._in_flight
+        room = self._options.concurrency + self._prefetch.size - self._board.occupied - self._in_flight
         if self._options.max_jobs is None:
             return room
         return min(room, self._options.max_jobs - self._board.started_count - len(self._board.ready) - self._in_flight)
 
-    def _prefetch(self) -> int:
-        if self._board.started_count == self._started_at_hand_back:
-            return 0  # nothing has started since jobs fetched ahead went back: they would go back again
-        if isinstance(self._options.prefetch, int):
-            return self._options.prefetch
-        return min(int(self._rate.jobs_per_round_trip * 2), LARGEST_PREFETCH)
-
-    def _share(self, demand: int) -> Sequence[Want]:
-        """Divide the demand over the queues that may have work, by weight, and carry the rest to the next time."""
-        states = {name: state for name, state in self._queues.items() if state.may_have_work}
-        if len(states) == 1:
-            return [self._want(name, demand) for name in states]
-        limits = dict.fromkeys(states, 0)
-        total = sum(state.weight for state in states.values())
-        for _ in range(demand if states else 0):
-            for state in states.values():
-                state.credit += state.weight
-            chosen = max(states, key=lambda name: states[name].credit)
-            states[chosen].credit -= total
-            limits[chosen] += 1
-        return [self._want(name, limit) for name, limit in limits.items() if limit]
-
     def _want(self, queue_name: str, limit: int) -> Want:
         return Want(queue_name, limit, lifo=self._options.lifo)
 
-    def _learn_which_are_dry(self, fetch: Fetch, jobs: Sequence[JobData]) -> None:
-        brought: dict[str, int] = {}
-        for job in jobs:
-            brought[job.queue_name] = brought.get(job.queue_name, 0) + 1
-        for want in fetch.wants:
-            if want.is_suspect:
-                continue  # it says nothing about the others
-            state = self._queues.get(want.queue_name)
-            # A hint that came while the fetch was under way may be about a job that the fetch did not see.
-            if state is not None and brought.get(want.queue_name, 0) < want.limit:
-                state.hints_at_dry = max(state.hints_at_dry, fetch.hints[want.queue_name])
-
     def _hand_back_stale(self) -> None:
         if self._board.ready and anyio.current_time() - self._delivered_at >= STALE_SECONDS:
-            self._rate.forget()
-            self._started_at_hand_back = self._board.started_count
+            self._prefetch.pause()
             self._board.hand_back_ready()
-
-
-class _StartRate:
-    """Measures how many jobs start during one round trip to the store."""
-
-    def __init__(self, board: Board) -> None:
-        self._board = board
-        self._measured_at = 0.0
-        self._started = 0
-        self.jobs_per_round_trip = 0.0
-
-    def learn(self, now: float, round_trip_seconds: float) -> None:
-        started = self._board.started_count - self._started
-        elapsed = now - self._measured_at
-        if elapsed <= 0:
-            return
-        sample = started / elapsed * round_trip_seconds
-        self.jobs_per_round_trip += SMOOTHING * (sample - self.jobs_per_round_trip)
-        self._measured_at, self._started = now, self._board.started_count
-
-    def forget(self) -> None:
-        self.jobs_per_round_trip = 0.0
-
-
-def weights_of(queues: Sequence[str | Mapping[str, int]]) -> dict[str, int]:
-    """Return the weight of each queue: 1 where only its name is given."""
-    weights: dict[str, int] = {}
-    for entry in queues:
-        weights.update({entry: 1} if isinstance(entry, str) else entry)
-    return weights

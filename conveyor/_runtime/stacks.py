@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from types import FrameType
 
 __all__ = ["format_frames", "frames_of_awaitable", "frames_of_thread", "frames_since"]
@@ -47,12 +47,12 @@ def frames_of_thread(thread_id: int) -> Sequence[FrameType]:
     return () if frame is None else _frames_inside(None, frame)
 
 
-def frames_since(frames: Sequence[FrameType], module_name: str) -> Sequence[FrameType]:
-    """Return what stands inside the first frames of a module; everything, if it has none here."""
+def frames_since(frames: Sequence[FrameType], module_names: Collection[str]) -> Sequence[FrameType]:
+    """Return what stands inside the first frames of these modules; everything, if they have none here."""
     start = 0
-    while start < len(frames) and not _is_of(frames[start], module_name):
+    while start < len(frames) and not _is_of(frames[start], module_names):
         start += 1
-    while start < len(frames) and _is_of(frames[start], module_name):
+    while start < len(frames) and _is_of(frames[start], module_names):
         start += 1
     return frames[start:] or frames
 
@@ -64,8 +64,8 @@ def format_frames(frames: Sequence[FrameType], indent: str = "") -> str:
     return "".join(f"{indent}{line}\n" for line in lines)
 
 
-def _is_of(frame: FrameType, module_name: str) -> bool:
-    return frame.f_globals.get("__name__") == module_name
+def _is_of(frame: FrameType, module_names: Collection[str]) -> bool:
+    return frame.f_globals.get("__name__") in module_names
 
 
 def _frames_inside(outer: FrameType | None, innermost: FrameType) -> Sequence[FrameType]:

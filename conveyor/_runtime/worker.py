@@ -26,13 +26,15 @@ from attrs import define
 from conveyor._runtime.board import Board
 from conveyor._runtime.burst import Burst
 from conveyor._runtime.deadlines import Deadlines
-from conveyor._runtime.executor import Executor, Slot, StopReason
+from conveyor._runtime.executor import Executor
 from conveyor._runtime.fetcher import Fetcher
+from conveyor._runtime.handler_threads import HandlerThreads
 from conveyor._runtime.lock_renewer import LockRenewer
 from conveyor._runtime.maintenance import Promoter, Retainer, StallDetector
 from conveyor._runtime.outbox import Outbox
 from conveyor._runtime.session import Session
 from conveyor._runtime.settler import Settler
+from conveyor._runtime.slots import Slot, StopReason
 from conveyor._runtime.suspects import Suspects
 from conveyor._runtime.transactions import TransactionOpener
 from conveyor._runtime.trust import Trust
@@ -125,7 +127,7 @@ class Worker:
             equipment.curves,
             self._board,
             self._deadlines,
-            thread_limiter=anyio.CapacityLimiter(math.inf),
+            threads=HandlerThreads(anyio.CapacityLimiter(math.inf)),
             transactions=TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush, outage),
         )
         self._slots: list[Slot] = []
@@ -151,7 +153,7 @@ class Worker:
     @property
     def jobs_in_threads(self) -> Mapping[int, JobData]:
         """The jobs whose handlers are in threads at the moment, by thread; a thread outlives the run it was for."""
-        return dict(self._executor.threads)
+        return dict(self._executor.threads.jobs)
 
     @property
     def grace_seconds_left(self) -> float:

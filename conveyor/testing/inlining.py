@@ -12,6 +12,7 @@ import anyio
 from conveyor._runtime.board import Board
 from conveyor._runtime.deadlines import Deadlines
 from conveyor._runtime.executor import Executor
+from conveyor._runtime.handler_threads import HandlerThreads
 from conveyor._runtime.outbox import Outbox
 from conveyor._runtime.wakeup import Wakeup
 from conveyor.contracts.store import Store
@@ -76,7 +77,7 @@ class _InlineQueue:
             self._services.curves,
             Board(self._session.id, self._outbox),
             Deadlines(),
-            thread_limiter=anyio.CapacityLimiter(1000),
+            threads=HandlerThreads(anyio.CapacityLimiter(1000)),
         )
         await self._store.sessions.open(self._session, LOCK_DURATION)
 

@@ -89,8 +89,8 @@ def test_a_thread_is_shown_until_it_ends() -> None:
     assert thread.ident is not None
     frames = frames_of_thread(thread.ident)
     assert "sleep" in names(frames)
-    assert names(frames_since(frames, "threading"))[0] == "sleep"
-    assert frames_since(frames, "nowhere") == frames
+    assert names(frames_since(frames, ["threading"]))[0] == "sleep"
+    assert frames_since(frames, ["nowhere"]) == frames
     go_on.set()
     thread.join()
     assert names(frames_of_thread(thread.ident)) == []

@@ -13,13 +13,14 @@ import anyio.lowlevel
 from conveyor._runtime import fetcher, settler
 from conveyor._runtime.board import Board
 from conveyor._runtime.deadlines import Deadlines
-from conveyor._runtime.executor import Slot, StopReason
 from conveyor._runtime.fetcher import Fetcher
 from conveyor._runtime.lock_renewer import LockRenewer
 from conveyor._runtime.maintenance import Promoter, StallDetector
 from conveyor._runtime.outbox import Outbox
 from conveyor._runtime.session import Session
 from conveyor._runtime.settler import Settler
+from conveyor._runtime.shares import Shares
+from conveyor._runtime.slots import Slot, StopReason
 from conveyor._runtime.suspects import Suspects
 from conveyor._runtime.transient import until_available
 from conveyor._runtime.trust import Trust
@@ -127,10 +128,10 @@ async def _make_no_room(self: Suspects) -> Sequence[str]:
     return await self._queue_names()
 
 
-def _share_evenly(self: Fetcher, demand: int) -> Any:
-    for state in self._queues.values():
-        state.weight = 1
-    return _share(self, demand)
+def _divide_evenly(self: Shares, demand: int) -> Any:
+    for share in self._by_name.values():
+        share.weight = 1
+    return _divide(self, demand)
 
 
 def _want_the_oldest(self: Fetcher, queue_name: str, limit: int) -> Want:
@@ -142,7 +143,7 @@ async def _have_no_mercy(self: Worker) -> None:
 
 
 _take_reports: Final = Outbox.take_reports
-_share: Final = Fetcher._share
+_divide: Final = Shares.divide
 _end_cancelled: Final = Slot._end_cancelled
 _end: Final = Slot._end
 _deliver: Final = Fetcher.deliver
@@ -204,7 +205,7 @@ BUGS: Final[dict[str, list[tuple[Any, str, Any]]]] = {
         (Suspects, "_queue_names_once_empty", _make_no_room),
     ],
     "the weights of queues are ignored": [
-        (Fetcher, "_share", _share_evenly),
+        (Shares, "divide", _divide_evenly),
     ],
     "a worker that wants the newest gets the oldest": [
         (Fetcher, "_want", _want_the_oldest),
