@@ -140,7 +140,9 @@ class Adder:
         with anyio.CancelScope(shield=True):
             if group is not self._groups[0]:
                 await group.turn.wait()
-            # Whoever is ready to add in this turn of the loop gets to it before the statement leaves.
+            # Whoever is ready to add in this turn of the loop gets to it before the statement leaves. Trio may run
+            # the ready ones in the opposite order: after the first wait, this caller would be ahead of all others.
+            await anyio.lowlevel.cancel_shielded_checkpoint()
             await anyio.lowlevel.cancel_shielded_checkpoint()
             group.is_sent = True
             try:

@@ -21,8 +21,10 @@ JOBS = 3000
 COUNTS = "select query, calls from pg_stat_statements where toplevel"
 # A job that is added in bulk, run at saturation, and settled.
 MOST_PER_JOB = 0.05
-MOST_PER_SINGLE_ADD = 0.05
 CALLERS = 100
+TURNS = 20
+# Each turn of all callers is a statement; a few may be late for one.
+MOST_STATEMENTS = 22
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +88,13 @@ async def test_callers_who_add_at_once_share_statements(counting_url: str) -> No
         @app.queue("default").job()
         async def later(_number: int) -> None: ...
 
-        async def add_ten() -> None:
-            for number in range(10):
+        async def add_some() -> None:
+            for number in range(TURNS):
                 await later.add(number)
 
         await count(counting_url)
         async with anyio.create_task_group() as callers:
             for _ in range(CALLERS):
-                callers.start_soon(add_ten)
+                callers.start_soon(add_some)
         calls = await count(counting_url)
-    assert calls["add_jobs"] / (CALLERS * 10) < MOST_PER_SINGLE_ADD, calls
+    assert calls["add_jobs"] <= MOST_STATEMENTS, calls
