@@ -133,6 +133,53 @@ class Job(Generic[R_co]):
         """Run it again from its first attempt after it has ended; with new data, if given."""
         self._data = await jobs.rerun(self._services, self.id, None if data is None else encode_json(data))
 
+    async def update_data(self, data: object) -> None:
+        """Give it other data before it ends: for its next run, if one goes on.
+
+        Raises:
+            PayloadError: the data has no JSON form, or does not fit the handler of this program.
+            InvalidJobStateError: it has ended; `rerun` takes new data then.
+        """
+        self._data = await jobs.update_data(self._services, self.id, encode_json(data))
+
+    async def change_delay(self, delay: Duration) -> None:
+        """Let it be due so long from now. Raises InvalidJobStateError unless it is delayed."""
+        self._data = await jobs.change_delay(self._services, self.id, delay)
+
+    async def change_priority(self, priority: int) -> None:
+        """Let it run sooner (a lower number) or later among those that wait.
+
+        Raises:
+            InvalidJobStateError: it runs, or has ended.
+        """
+        self._data = await jobs.change_priority(self._services, self.id, priority)
+
+    async def move_to_delayed(self, at: datetime) -> None:
+        """Put it off until this time (with a time zone). A run that goes on is cancelled and counts for nothing.
+
+        A handler may do this to its own job, though ``return Snooze(…)`` is shorter.
+
+        Raises:
+            InvalidJobStateError: it has ended, or waits for children.
+        """
+        self._data = await jobs.move_to_delayed(self._services, self.id, at)
+
+    async def move_to_failed(self, reason: str = "failed by request") -> None:
+        """End it as failed; a running handler is cancelled and can write nothing more.
+
+        Raises:
+            InvalidJobStateError: it has ended already.
+        """
+        self._data = await jobs.move_to_failed(self._services, self.id, reason)
+
+    async def discard(self) -> None:
+        """Let it fail for good, where it would be tried again: after the run that goes on, or the next.
+
+        Raises:
+            InvalidJobStateError: it has ended already.
+        """
+        self._data = await jobs.discard(self._services, self.id)
+
     async def remove(self) -> None:
         """Delete it, with its history; it must not be running."""
         await jobs.remove(self._services, self.id)

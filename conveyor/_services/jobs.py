@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor.errors import JobFailedError, JobNotFoundError
+from conveyor.model.checks import aware, check_integer
+from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.job import LogEntry
 from conveyor.model.settlement import RefusalReason
 from conveyor.model.states import JobState
@@ -12,6 +14,7 @@ from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from conveyor._services.services import Services
     from conveyor.model.job import Attempt, JobData
@@ -19,17 +22,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cancel",
+    "change_delay",
+    "change_priority",
     "clear_logs",
     "count",
+    "discard",
     "find",
     "get",
     "get_attempts",
     "get_logs",
     "log",
+    "move_to_delayed",
+    "move_to_failed",
     "promote",
     "raise_unless_completed",
     "remove",
     "rerun",
+    "update_data",
     "wait",
 ]
 
@@ -89,11 +98,46 @@ async def promote(services: Services, job_id: str) -> JobData:
 async def rerun(services: Services, job_id: str, payload: bytes | None) -> JobData:
     """Run a settled job again; new data must fit its handler, where this program has it."""
     if payload is not None:
-        job = await get(services, job_id)
-        handler = services.handlers.find(job.queue_name, job.name)
-        if handler is not None:
-            handler.arguments.check(payload, job.options.version)
+        await _check_data(services, job_id, payload)
     return await services.store.jobs.rerun_job(job_id, payload)
+
+
+async def _check_data(services: Services, job_id: str, payload: bytes) -> None:
+    job = await get(services, job_id)
+    handler = services.handlers.find(job.queue_name, job.name)
+    if handler is not None:
+        handler.arguments.check(payload, job.options.version)
+
+
+async def update_data(services: Services, job_id: str, payload: bytes) -> JobData:
+    """Give a live job other data, which must fit its handler, where this program has it."""
+    await _check_data(services, job_id, payload)
+    return await services.store.jobs.update_data(job_id, payload)
+
+
+async def change_delay(services: Services, job_id: str, delay: Duration) -> JobData:
+    """Let a delayed job be due so long from now."""
+    return await services.store.jobs.change_delay(job_id, parse_duration(delay, field="delay"))
+
+
+async def change_priority(services: Services, job_id: str, priority: int) -> JobData:
+    """Give a job that is not running another priority."""
+    return await services.store.jobs.change_priority(job_id, check_integer(priority, "priority"))
+
+
+async def move_to_delayed(services: Services, job_id: str, at: datetime) -> JobData:
+    """Put a job off until a time; a run of it ends by that."""
+    return await services.store.jobs.move_to_delayed(job_id, aware(at, "at"))
+
+
+async def move_to_failed(services: Services, job_id: str, reason: str) -> JobData:
+    """End a live job as failed; a running handler is cancelled."""
+    return await services.store.jobs.move_to_failed(job_id, clean_text(reason))
+
+
+async def discard(services: Services, job_id: str) -> JobData:
+    """Let a live job have no further attempt."""
+    return await services.store.jobs.discard(job_id)
 
 
 async def remove(services: Services, job_id: str) -> None:

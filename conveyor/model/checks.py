@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "aware",
+    "check_integer",
     "check_job_id",
     "check_name",
     "is_bool",
@@ -41,8 +42,14 @@ def is_count(_: object, attribute: Attribute[int], value: int) -> None:
 
 def is_integer(_: object, attribute: Attribute[int], value: int) -> None:
     """Refuse what is no whole number of 32 bits."""
+    check_integer(value, attribute.name)
+
+
+def check_integer(value: int, name: str) -> int:
+    """Return the value if it is a whole number of 32 bits."""
     if isinstance(value, bool) or not isinstance(value, int) or not -(2**31) <= value < 2**31:
-        raise ConfigurationError(f"{attribute.name} must be a whole number of 32 bits, got {value!r}")
+        raise ConfigurationError(f"{name} must be a whole number of 32 bits, got {value!r}")
+    return value
 
 
 def is_not_negative(_: object, attribute: Attribute[int], value: int) -> None:

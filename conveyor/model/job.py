@@ -26,6 +26,7 @@ __all__ = [
     "as_added",
     "error_info",
     "expired",
+    "moved_to_failed",
 ]
 
 LONGEST_MESSAGE: Final = 2_000
@@ -48,6 +49,11 @@ class ErrorInfo:
 def expired(expires_at: datetime) -> ErrorInfo:
     """Return why a job was cancelled that had not started in time."""
     return ErrorInfo("Expired", f"it had not started by {expires_at.isoformat(timespec='seconds')}")
+
+
+def moved_to_failed(reason: str) -> ErrorInfo:
+    """Return why a job failed that somebody ended by hand."""
+    return ErrorInfo("MovedToFailed", reason)
 
 
 def error_info(error: BaseException) -> ErrorInfo:

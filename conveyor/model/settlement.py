@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from conveyor.errors import ConveyorInternalError
 from conveyor.model.job import AttemptOutcome, ErrorInfo, JobData, error_info
@@ -20,11 +20,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conveyor.model.locks import LockToken
+    from conveyor.model.options import JobOptions
     from conveyor.model.retry import Curve
 
-__all__ = ["Refusal", "RefusalReason", "SettleReport", "Settlement", "settle", "settle_completed"]
+__all__ = [
+    "Refusal",
+    "RefusalReason",
+    "SettleReport",
+    "Settlement",
+    "as_discarded",
+    "is_another_attempt",
+    "settle",
+    "settle_completed",
+    "stands_as",
+]
 
 NO_WAIT: Final = timedelta(0)
+_ANOTHER: Final = frozenset({Command.RETRY, Command.DELAY})
 
 
 @define
@@ -129,6 +141,29 @@ def settle(
             return _fail(job, error_info(error))
         case _:
             assert_never(outcome)
+
+
+def as_discarded(settlement: Settlement, options: JobOptions) -> Settlement:
+    """Return how a run ends that asked for another attempt of a job which is to have none: the job fails."""
+    return evolve(
+        settlement,
+        command=Command.FAIL,
+        outcome=AttemptOutcome.FAILED,
+        delay=NO_WAIT,
+        is_removed=options.remove_on_fail is True,
+        kept_for=kept_for(options.remove_on_fail),
+    )
+
+
+def is_another_attempt(settlement: Settlement) -> bool:
+    """Return whether this end of a run lets the job try again: what `discard` forbids."""
+    return settlement.is_counted and settlement.command in _ANOTHER
+
+
+def stands_as(settlement: Settlement) -> tuple[AttemptOutcome, ...]:
+    """Return what history may say of the run that this settlement ended: by it a repeated settlement is known."""
+    outcomes = (settlement.outcome,)
+    return (*outcomes, AttemptOutcome.FAILED) if is_another_attempt(settlement) else outcomes
 
 
 def _failed(

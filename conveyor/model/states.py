@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "EDITS",
     "LIVE_STATES",
     "OPERATOR_COMMANDS",
     "SETTLED_STATES",
@@ -68,6 +69,12 @@ class Command(StrEnum):
     CANCEL = "cancel"
     RERUN = "rerun"
     REMOVE = "remove"
+    UPDATE_DATA = "update_data"
+    CHANGE_DELAY = "change_delay"
+    CHANGE_PRIORITY = "change_priority"
+    MOVE_TO_DELAYED = "move_to_delayed"
+    MOVE_TO_FAILED = "move_to_failed"
+    DISCARD = "discard"
 
 
 _W, _C, _D, _A = JobState.WAITING, JobState.WAITING_CHILDREN, JobState.DELAYED, JobState.ACTIVE
@@ -106,12 +113,31 @@ TRANSITIONS: Final[Mapping[tuple[JobState, Command], JobState | None]] = Mapping
         (JobState.FAILED, Command.REMOVE): None,
         (JobState.CANCELLED, Command.RERUN): _W,
         (JobState.CANCELLED, Command.REMOVE): None,
+        # What an operator changes of a live job. Where that ends a run, its lock is lost, as by a cancel.
+        **{(state, Command.UPDATE_DATA): state for state in (_W, _C, _D, _A)},
+        (_D, Command.CHANGE_DELAY): _D,
+        **{(state, Command.CHANGE_PRIORITY): state for state in (_W, _C, _D)},
+        **{(state, Command.MOVE_TO_DELAYED): _D for state in (_W, _D, _A)},
+        **{(state, Command.MOVE_TO_FAILED): JobState.FAILED for state in (_W, _C, _D, _A)},
+        **{(state, Command.DISCARD): state for state in (_W, _C, _D, _A)},
     }
 )
 
 SETTLED_STATES: Final = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 LIVE_STATES: Final = frozenset(JobState) - SETTLED_STATES
+# Those that can be given to many jobs at once.
 OPERATOR_COMMANDS: Final = frozenset({Command.PROMOTE, Command.CANCEL, Command.RERUN, Command.REMOVE})
+# Those that say something of one job, and so are given to one job at a time.
+EDITS: Final = frozenset(
+    {
+        Command.UPDATE_DATA,
+        Command.CHANGE_DELAY,
+        Command.CHANGE_PRIORITY,
+        Command.MOVE_TO_DELAYED,
+        Command.MOVE_TO_FAILED,
+        Command.DISCARD,
+    }
+)
 
 
 def legal_commands(state: JobState) -> frozenset[Command]:
@@ -121,7 +147,7 @@ def legal_commands(state: JobState) -> frozenset[Command]:
 
 def refuse(job_id: str, state: JobState, command: Command, queue_name: str = "") -> InvalidJobStateError:
     """Return the error for a command that is not legal, with what a person may ask instead."""
-    allowed = [str(legal) for legal in legal_commands(state) & OPERATOR_COMMANDS]
+    allowed = [str(legal) for legal in legal_commands(state) & (OPERATOR_COMMANDS | EDITS)]
     return InvalidJobStateError(job_id, str(state), str(command), allowed, queue_name)
 
 

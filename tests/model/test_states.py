@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from conveyor.errors import InvalidJobStateError
 from conveyor.model.states import (
+    EDITS,
     LIVE_STATES,
     OPERATOR_COMMANDS,
     SETTLED_STATES,
@@ -30,7 +31,7 @@ def test_every_cell_is_a_transition_or_a_refusal(state: JobState, command: Comma
     with pytest.raises(InvalidJobStateError) as caught:
         transition("a", state, command)
     assert (caught.value.job_id, caught.value.state, caught.value.command) == ("a", state, command)
-    assert set(caught.value.allowed) == legal_commands(state) & OPERATOR_COMMANDS
+    assert set(caught.value.allowed) == legal_commands(state) & (OPERATOR_COMMANDS | EDITS)
 
 
 def test_states_are_live_or_settled() -> None:

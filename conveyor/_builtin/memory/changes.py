@@ -1,11 +1,13 @@
-"""Single jobs of the memory store, changed by core or an operator: cancelled, promoted, rerun, removed."""
+"""Single jobs of the memory store, changed by core or an operator: ended, promoted, rerun, removed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conveyor._builtin.memory.retaining import keep_for
 from conveyor.model.events import NotificationKind
-from conveyor.model.job import AttemptOutcome, ErrorInfo
+from conveyor.model.job import AttemptOutcome, ErrorInfo, moved_to_failed
+from conveyor.model.retention import kept_for
 from conveyor.model.states import Command, JobState, transition
 
 if TYPE_CHECKING:
@@ -14,10 +16,12 @@ if TYPE_CHECKING:
 
     from conveyor._builtin.memory.records import JobRecord
     from conveyor._builtin.memory.tables import QueueTable, Tables
+    from conveyor.model.job import JobData
 
 __all__ = [
     "cancel",
     "change",
+    "fail",
     "next_due_at",
     "promote_due",
     "promote_first",
@@ -32,19 +36,36 @@ def cancel(tables: Tables, job_id: str, reason: str) -> JobRecord:
     """End a live job as cancelled; an active one loses its lock."""
     record = tables.job(job_id)
     transition(record.id, record.state, Command.CANCEL)
+    _end(tables, record, JobState.CANCELLED, AttemptOutcome.CANCELLED, ErrorInfo("Cancelled", reason))
+    return record
+
+
+def fail(tables: Tables, job_id: str, reason: str) -> JobData:
+    """End a live job as failed, and return it; it goes, or is kept, as its options say."""
+    record = tables.job(job_id)
+    transition(record.id, record.state, Command.MOVE_TO_FAILED)
+    _end(tables, record, JobState.FAILED, AttemptOutcome.FAILED, moved_to_failed(reason))
+    job = record.snapshot()
+    removal = record.options.remove_on_fail
+    if removal is True:
+        tables.remove(record)
+    elif (kept := kept_for(removal)) is not None:
+        keep_for(record, kept, tables.now())
+    return job
+
+
+def _end(tables: Tables, record: JobRecord, state: JobState, outcome: AttemptOutcome, error: ErrorInfo) -> None:
     now = tables.now()
-    error = ErrorInfo("Cancelled", reason)
     was_active = record.state is JobState.ACTIVE
     record.queue.leave(record)
     if was_active:
-        record.end_run(now, AttemptOutcome.CANCELLED, error)
+        record.end_run(now, outcome, error)
     record.error = error
     record.finished_at = now
-    record.queue.enter(record, JobState.CANCELLED)
+    record.queue.enter(record, state)
     if was_active:
         tables.notifier.tell(NotificationKind.REVOKED, (record.queue.name,), record.id)
     tables.notifier.tell(NotificationKind.FINISHED, (record.queue.name,))
-    return record
 
 
 def promote_job(tables: Tables, job_id: str) -> JobRecord:
@@ -110,6 +131,7 @@ def rerun(tables: Tables, records: Sequence[JobRecord]) -> None:
         record.attempts_made = record.stalled_count = 0
         record.result = record.error = record.progress = None
         record.started_at = record.finished_at = record.expires_at = None
+        record.is_discarded = False
         record.queue.wait_from(record, now)
     tables.notifier.tell(NotificationKind.ADDED, {record.queue.name for record in records})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from conveyor._builtin.memory import adding, changes, expiring, fetching, journal, locking, retaining, settling
+from conveyor._builtin.memory import adding, changes, editing, expiring, fetching, journal, locking, retaining, settling
 from conveyor.errors import CapabilityError
 from conveyor.model.settlement import SettleReport
 
@@ -139,6 +139,30 @@ class MemoryJobs:
     async def remove_job(self, job_id: str, /) -> None:
         """Delete a job that is not active."""
         changes.remove(self._tables, job_id)
+
+    async def update_data(self, job_id: str, payload: bytes, /) -> JobData:
+        """Give a live job another payload."""
+        return editing.update_data(self._tables, job_id, payload).snapshot()
+
+    async def change_delay(self, job_id: str, delay: timedelta, /) -> JobData:
+        """Let a delayed job be due so long from now."""
+        return editing.change_delay(self._tables, job_id, delay).snapshot()
+
+    async def change_priority(self, job_id: str, priority: int, /) -> JobData:
+        """Give a job that is not active another priority."""
+        return editing.change_priority(self._tables, job_id, priority).snapshot()
+
+    async def move_to_delayed(self, job_id: str, run_at: datetime, /) -> JobData:
+        """Put a job off until a time."""
+        return editing.move_to_delayed(self._tables, job_id, run_at).snapshot()
+
+    async def move_to_failed(self, job_id: str, reason: str, /) -> JobData:
+        """End a live job as failed."""
+        return changes.fail(self._tables, job_id, reason)
+
+    async def discard(self, job_id: str, /) -> JobData:
+        """Let a live job have no further attempt."""
+        return editing.discard(self._tables, job_id).snapshot()
 
     async def get_next_delayed_timestamp(self, queue_names: Sequence[str], /) -> datetime | None:
         """Return when the next delayed job of these queues is due."""

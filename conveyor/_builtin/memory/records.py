@@ -38,6 +38,7 @@ class JobRecord:
         available_at: `run_at` in microseconds; with `sequence` its place among the waiting.
         ticket: how often it left a line; see `lines`.
         session: who holds it, while it is active.
+        is_discarded: whether it may not be tried again.
     """
 
     id: str
@@ -63,6 +64,7 @@ class JobRecord:
     result: bytes | None = None
     error: ErrorInfo | None = None
     expires_at: datetime | None = None
+    is_discarded: bool = False
     history: list[AttemptRow] = Factory(list)
     logs: list[LogEntry] | None = None
 

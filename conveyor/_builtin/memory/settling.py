@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from conveyor._builtin.memory.records import later
 from conveyor._builtin.memory.retaining import keep_for
 from conveyor.model.events import NotificationKind
-from conveyor.model.settlement import Refusal, RefusalReason
+from conveyor.model.settlement import Refusal, RefusalReason, as_discarded, is_another_attempt, stands_as
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def refusal(record: JobRecord | None, job_id: str, token: LockToken) -> Refusal:
 
 
 def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datetime) -> None:
+    if record.is_discarded and is_another_attempt(settlement):
+        settlement = as_discarded(settlement, record.options)
     target = _TARGETS[settlement.command]
     queue = record.queue
     queue.leave(record)
@@ -79,6 +81,6 @@ def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datet
 def _was_applied(tables: Tables, record: JobRecord | None, settlement: Settlement) -> bool:
     for attempt in reversed(record.history if record is not None else ()):
         if attempt[1] == settlement.token:
-            return attempt[4] is settlement.outcome
+            return attempt[4] in stands_as(settlement)
     # Its id may be taken by another job by now.
     return tables.removed.was_by(settlement)

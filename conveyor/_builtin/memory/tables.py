@@ -10,6 +10,7 @@ from conveyor._builtin.memory.lines import Line, ReadyLine
 from conveyor._builtin.memory.records import microseconds
 from conveyor.errors import JobNotFoundError
 from conveyor.model.queries import ALL_NAMES
+from conveyor.model.settlement import stands_as
 from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
@@ -179,4 +180,4 @@ class RemovedJobs:
     def was_by(self, settlement: Settlement) -> bool:
         """Return whether it was this settlement that removed its job."""
         known = self._recent.get(settlement.job_id) or self._older.get(settlement.job_id)
-        return known == (settlement.token, settlement.outcome)
+        return known is not None and known[0] == settlement.token and known[1] in stands_as(settlement)

@@ -1,4 +1,4 @@
-"""Single jobs in SQLite, changed by core or an operator: cancelled, promoted, rerun, removed."""
+"""Single jobs in SQLite, changed by core or an operator: ended, promoted, rerun, removed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,33 @@ from typing import TYPE_CHECKING
 
 from conveyor._builtin.sqlite.reading import find_job, look_for_job
 from conveyor._builtin.sqlite.removing import delete_jobs
-from conveyor._builtin.sqlite.rows import error_column
+from conveyor._builtin.sqlite.rows import error_column, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.errors import InvalidJobStateError
 from conveyor.model.bulk import ChangeOutcome, ChangeReceipt
 from conveyor.model.events import NotificationKind
-from conveyor.model.job import ErrorInfo
+from conveyor.model.job import ErrorInfo, moved_to_failed
 from conveyor.model.queries import matches
+from conveyor.model.retention import kept_for
 from conveyor.model.states import Command, JobState, transition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import JobData
     from conveyor.model.queries import JobFilter
 
-__all__ = ["cancel_job", "change_jobs", "promote_delayed_jobs", "promote_job", "remove_job", "rerun_job"]
+__all__ = [
+    "cancel_job",
+    "change_jobs",
+    "move_to_failed",
+    "promote_delayed_jobs",
+    "promote_job",
+    "remove_job",
+    "rerun_job",
+]
 
 
 def cancel_job(transaction: Transaction, job_id: str, reason: str) -> JobData:
@@ -30,13 +40,33 @@ def cancel_job(transaction: Transaction, job_id: str, reason: str) -> JobData:
     connection = transaction.connection
     job = find_job(connection, job_id)
     transition(job_id, job.state, Command.CANCEL)
-    error = error_column(ErrorInfo("Cancelled", reason))
-    connection.execute(sql("jobs/cancel_job"), (job_id, transaction.now, error))
-    connection.execute(sql("jobs/remove_job_live"), (job_id,))
-    if job.state is JobState.ACTIVE:
-        transaction.hint(NotificationKind.REVOKED, job.queue_name, job_id)
-    transaction.hint(NotificationKind.FINISHED, job.queue_name)
+    _end(transaction, job, JobState.CANCELLED, ErrorInfo("Cancelled", reason))
     return find_job(connection, job_id)
+
+
+def move_to_failed(transaction: Transaction, job_id: str, reason: str) -> JobData:
+    """End a live job as failed; it goes, or is kept, as its options say."""
+    connection = transaction.connection
+    job = find_job(connection, job_id)
+    transition(job_id, job.state, Command.MOVE_TO_FAILED)
+    removal = job.options.remove_on_fail
+    _end(transaction, job, JobState.FAILED, moved_to_failed(reason), kept_for(removal))
+    job = find_job(connection, job_id)
+    if removal is True:
+        delete_jobs(transaction, [job_id])
+    return job
+
+
+def _end(
+    transaction: Transaction, job: JobData, state: JobState, error: ErrorInfo, kept: timedelta | None = None
+) -> None:
+    remove_at = None if kept is None else micros_after(transaction.now, kept)
+    ended = (job.id, transaction.now, error_column(error), str(state), remove_at)
+    transaction.connection.execute(sql("jobs/cancel_job"), ended)
+    transaction.connection.execute(sql("jobs/remove_job_live"), (job.id,))
+    if job.state is JobState.ACTIVE:
+        transaction.hint(NotificationKind.REVOKED, job.queue_name, job.id)
+    transaction.hint(NotificationKind.FINISHED, job.queue_name)
 
 
 def promote_job(transaction: Transaction, job_id: str) -> JobData:

@@ -8,6 +8,7 @@ from conveyor._builtin.sqlite.rows import error_column, from_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import expired
+from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
     from conveyor._builtin.sqlite.transaction import Transaction
@@ -35,7 +36,8 @@ def _expire(transaction: Transaction, queue_name: str, limit: int) -> int:
     connection, now = transaction.connection, transaction.now
     due = connection.execute(sql("jobs/expire_jobs_due"), (queue_name, now, limit)).fetchall()
     for job_id, expires_at in due:
-        connection.execute(sql("jobs/cancel_job"), (job_id, now, error_column(expired(from_micros(expires_at)))))
+        error = error_column(expired(from_micros(expires_at)))
+        connection.execute(sql("jobs/cancel_job"), (job_id, now, error, JobState.CANCELLED.value, None))
         connection.execute(sql("jobs/remove_job_live"), (job_id,))
     if due:
         transaction.hint(NotificationKind.FINISHED, queue_name)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from conveyor._builtin.sqlite.reading import find_job
 from conveyor._builtin.sqlite.removing import delete_jobs
 from conveyor._builtin.sqlite.rows import error_column, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome
-from conveyor.model.settlement import Refusal, RefusalReason, SettleReport
+from conveyor.model.settlement import (
+    Refusal,
+    RefusalReason,
+    SettleReport,
+    as_discarded,
+    is_another_attempt,
+    stands_as,
+)
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, JobState
 
 if TYPE_CHECKING:
@@ -109,8 +117,16 @@ def _keep(transaction: Transaction, settlements: Sequence[Settlement]) -> None:
 
 
 def _apply(transaction: Transaction, settlement: Settlement) -> Refusal | None:
+    if is_another_attempt(settlement) and _is_discarded(transaction, settlement):
+        job = find_job(transaction.connection, settlement.job_id)
+        return next(iter(settle_jobs(transaction, [as_discarded(settlement, job.options)]).refused), None)
     is_applied = _remove(transaction, settlement) if settlement.is_removed else _again(transaction, settlement)
     return None if is_applied else _refused(transaction, settlement)
+
+
+def _is_discarded(transaction: Transaction, settlement: Settlement) -> bool:
+    row = transaction.connection.execute(sql("jobs/settle_jobs_discarded"), _lock(settlement)).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _remove(transaction: Transaction, settlement: Settlement) -> bool:
@@ -138,7 +154,8 @@ def _again(transaction: Transaction, settlement: Settlement) -> bool:
 
 def _refused(transaction: Transaction, settlement: Settlement) -> Refusal | None:
     """Return nothing where the settlement stands, applied now or before."""
-    run = (*_lock(settlement), settlement.outcome)
+    outcomes = stands_as(settlement)
+    run = (*_lock(settlement), outcomes[0], outcomes[-1])
     (is_applied,) = transaction.connection.execute(sql("jobs/settle_jobs_applied"), run).fetchone()
     return None if is_applied else refusal(transaction, settlement.job_id, settlement.token)
 

@@ -109,7 +109,7 @@ def _change(  # noqa: PLR0917 - what the four commands take
     import anyio
 
     from conveyor._cli.jobs.bulk import change_matching
-    from conveyor._cli.jobs.by_id import change_jobs
+    from conveyor._cli.jobs.by_id import change_jobs, operation
     from conveyor.errors import ConfigurationError
     from conveyor.model.states import Command
 
@@ -117,7 +117,7 @@ def _change(  # noqa: PLR0917 - what the four commands take
     if job_ids:
         if is_all or not wanted.is_empty:
             raise ConfigurationError(f"name the jobs to {verb} by their ids, or by options such as --queue; not both")
-        return anyio.run(change_jobs, command, job_ids, options, reason)
+        return anyio.run(change_jobs, job_ids, options, operation(command, reason))
     if wanted.is_empty and not is_all:
         raise ConfigurationError(f"which jobs to {verb}? Give ids, or options such as --queue; or --all for every job")
     return change_matching(command, wanted, is_agreed, options, reason)

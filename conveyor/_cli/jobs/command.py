@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import App, Parameter, validators
 
 from conveyor._cli.jobs.changes import cancel, promote, remove, rerun
+from conveyor._cli.jobs.edits import delay, discard, fail, priority, update
 from conveyor._cli.jobs.export import export
 from conveyor._cli.jobs.filters import FilterOptions
 from conveyor._cli.output import say, show_records, write, write_json
@@ -169,6 +170,11 @@ for _command, _example in (
     (rerun, "conveyor jobs rerun --state failed --error TimeoutError --finished-after 2h"),
     (promote, "conveyor jobs promote --queue mails --name send_welcome --yes"),
     (remove, 'conveyor jobs remove --state completed --finished-before "7 days"'),
+    (update, 'conveyor jobs update 01a20167-9ed --data \'{"to": "ada@example.com"}\''),
+    (priority, "conveyor jobs priority 01a20167-9ed --to -5"),
+    (delay, 'conveyor jobs delay 01a20167-9ed --by "2 hours"'),
+    (discard, "conveyor jobs discard 01a20167-9ed"),
+    (fail, 'conveyor jobs fail 01a20167-9ed --reason "the order was withdrawn"'),
     (export, "conveyor jobs export --state failed -o csv --file failed.csv"),
 ):
     jobs.command(_command, help_epilogue=f"Example:\n  {_example}")

@@ -182,6 +182,65 @@ class JobStore(Protocol):
         """
         ...
 
+    async def update_data(self, job_id: str, payload: bytes, /) -> JobData:
+        """Give a live job another payload, and return it. A run that goes on keeps the one it was fetched with.
+
+        The same add again is still recognised by the payload that the job was added with.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
+    async def change_delay(self, job_id: str, delay: timedelta, /) -> JobData:
+        """Let a delayed job be due `delay` from now, and return it: delayed still, also where that is at once.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
+    async def change_priority(self, job_id: str, priority: int, /) -> JobData:
+        """Give a live job that is not active another priority, and return it; otherwise it keeps its place.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
+    async def move_to_delayed(self, job_id: str, run_at: datetime, /) -> JobData:
+        """Let a waiting, delayed or active job become due at this time, and return it; one in the past is due now.
+
+        An active job's lock is lost by that, REVOKED is published, and its history gets a SNOOZED attempt that is
+        not counted: a handler may put its own job off, and its end does not bring it back.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
+    async def move_to_failed(self, job_id: str, reason: str, /) -> JobData:
+        """End a live job as failed, and return it as it is then, though `remove_on_fail` may have removed it.
+
+        An active job's lock is lost by that, and REVOKED is published. Its error has the type ``MovedToFailed``.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
+    async def discard(self, job_id: str, /) -> JobData:
+        """Let a live job have no attempt after the one that goes on, or that comes next, and return it.
+
+        A counted settlement of it that would run it again, with RETRY or DELAY, fails it instead, with the same
+        error, as `conveyor.model.settlement.as_discarded` says, and is known when it is repeated. A run that is
+        snoozed, handed back or stalls is no attempt. A rerun job may be retried again.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
     async def get_next_delayed_timestamp(self, queue_names: Sequence[str], /) -> datetime | None:
         """Return when the next delayed job of these queues is due, or None."""
         ...

@@ -22,6 +22,7 @@ from conveyor.testing.conformance.bulk_changes import BulkChangesConformance  # 
 from conveyor.testing.conformance.concurrency import ConcurrencyConformance  # noqa: E402
 from conveyor.testing.conformance.delays import DelaysConformance  # noqa: E402
 from conveyor.testing.conformance.durability import DurabilityConformance, SharingConformance  # noqa: E402
+from conveyor.testing.conformance.editing import EditingConformance  # noqa: E402
 from conveyor.testing.conformance.expiry import ExpiryConformance  # noqa: E402
 from conveyor.testing.conformance.faults_run import FaultsConformance  # noqa: E402
 from conveyor.testing.conformance.faults_transactions import TransactionFaultsConformance  # noqa: E402
@@ -57,6 +58,7 @@ class StoreConformance(
     TransitionsConformance,
     TransactionsConformance,
     DelaysConformance,
+    EditingConformance,
     ExpiryConformance,
     RetentionConformance,
     StallsConformance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -11,9 +11,12 @@ from conveyor.errors import InvalidJobStateError
 from conveyor.model.job import Progress, ProgressReport
 from conveyor.model.locks import Lock
 from conveyor.model.settlement import RefusalReason
-from conveyor.model.states import TRANSITIONS, Command, JobState
+from conveyor.model.states import EDITS, OPERATOR_COMMANDS, TRANSITIONS, Command, JobState
 from conveyor.testing.conformance.kit import StoreKit
 from conveyor.testing.conformance.workshop import LOCK, Workshop, ending, lock_of, stranger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 __all__ = ["UNREACHABLE_STATES", "TransitionsConformance"]
 
@@ -59,28 +62,38 @@ async def ask(workshop: Workshop, command: Command, lock: Lock) -> bool:
 
     Single verbs raise instead of returning False.
     """
-    jobs = workshop.jobs
+    single = _single_verbs(workshop).get(command)
+    if single is not None:
+        await single()
+        return True
     match command:
-        case Command.CANCEL:
-            await jobs.cancel_job(JOB, "enough")
-        case Command.RERUN:
-            await jobs.rerun_job(JOB)
-        case Command.REMOVE:
-            await jobs.remove_job(JOB)
-        case Command.PROMOTE:
-            await jobs.promote_job(JOB)
         case Command.FETCH:
             return await workshop.fetch_order() == [JOB]
         case Command.EXPIRE:
             workshop.clock.advance(EXPIRES)
-            return await jobs.expire_jobs() == 1
+            return await workshop.jobs.expire_jobs() == 1
         case Command.RECLAIM | Command.GIVE_UP:
             workshop.clock.advance(LOCK * 2)
             stalls_allowed = 0 if command is Command.GIVE_UP else 1
-            return len(await jobs.reclaim_stalled_jobs(stalls_allowed)) == 1
+            return len(await workshop.jobs.reclaim_stalled_jobs(stalls_allowed)) == 1
         case _:
             return await _ask_as_a_run(workshop, command, lock)
-    return True
+
+
+def _single_verbs(workshop: Workshop) -> dict[Command, Callable[[], Awaitable[object]]]:
+    jobs = workshop.jobs
+    return {
+        Command.CANCEL: lambda: jobs.cancel_job(JOB, "enough"),
+        Command.RERUN: lambda: jobs.rerun_job(JOB),
+        Command.REMOVE: lambda: jobs.remove_job(JOB),
+        Command.PROMOTE: lambda: jobs.promote_job(JOB),
+        Command.UPDATE_DATA: lambda: jobs.update_data(JOB, b"[7]"),
+        Command.CHANGE_DELAY: lambda: jobs.change_delay(JOB, EXPIRES),
+        Command.CHANGE_PRIORITY: lambda: jobs.change_priority(JOB, 7),
+        Command.MOVE_TO_DELAYED: lambda: jobs.move_to_delayed(JOB, workshop.clock.now() + EXPIRES),
+        Command.MOVE_TO_FAILED: lambda: jobs.move_to_failed(JOB, "enough"),
+        Command.DISCARD: lambda: jobs.discard(JOB),
+    }
 
 
 async def _ask_as_a_run(workshop: Workshop, command: Command, lock: Lock) -> bool:
@@ -124,8 +137,7 @@ class TransitionsConformance(StoreKit):
             assert (error.job_id, error.state, error.command) == (JOB, state, command)
         else:
             assert not is_done, f"{command} should be refused in state {state}"
-            is_single = command in (Command.CANCEL, Command.RERUN, Command.REMOVE, Command.PROMOTE)
-            assert not is_single, f"{command} should raise InvalidJobStateError"
+            assert command not in OPERATOR_COMMANDS | EDITS, f"{command} should raise InvalidJobStateError"
         assert await workshop.job(JOB) == before
 
     async def test_a_settled_job_ignores_the_bulk_verbs(self, workshop: Workshop) -> None:

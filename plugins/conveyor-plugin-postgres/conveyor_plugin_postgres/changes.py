@@ -1,4 +1,4 @@
-"""Single jobs in PostgreSQL, changed by core or an operator: cancelled, promoted, rerun, removed."""
+"""Single jobs in PostgreSQL, changed by core or an operator: ended, promoted, rerun, removed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from conveyor.errors import InvalidJobStateError, JobNotFoundError
 from conveyor.model.bulk import ChangeOutcome, ChangeReceipt
 from conveyor.model.events import NotificationKind
-from conveyor.model.job import ErrorInfo
+from conveyor.model.job import ErrorInfo, moved_to_failed
 from conveyor.model.queries import matches
+from conveyor.model.retention import kept_for
 from conveyor.model.states import Command, JobState, transition
 from conveyor_plugin_postgres.reading import find_job
 from conveyor_plugin_postgres.removing import delete_jobs
-from conveyor_plugin_postgres.rows import error_column
+from conveyor_plugin_postgres.rows import error_column, interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from conveyor.model.job import JobData
     from conveyor.model.queries import JobFilter
@@ -25,6 +27,8 @@ __all__ = [
     "cancel_job",
     "change_jobs",
     "expire_jobs",
+    "lock_job",
+    "move_to_failed",
     "promote_delayed_jobs",
     "promote_job",
     "remove_job",
@@ -34,18 +38,34 @@ __all__ = [
 
 async def cancel_job(part: Part, job_id: str, reason: str) -> JobData:
     """End a live job as cancelled; an active one loses its lock."""
-    job = await _lock_job(part, job_id)
+    job = await lock_job(part, job_id)
     transition(job_id, job.state, Command.CANCEL)
-    await part.execute("jobs/cancel_job", job_id, error_column(ErrorInfo("Cancelled", reason)), part.moment)
-    if job.state is JobState.ACTIVE:
-        part.hint(NotificationKind.REVOKED, job.queue_name, job_id)
-    part.hint(NotificationKind.FINISHED, job.queue_name)
+    await _end(part, job, JobState.CANCELLED, ErrorInfo("Cancelled", reason))
     return await find_job(part, job_id)
+
+
+async def move_to_failed(part: Part, job_id: str, reason: str) -> JobData:
+    """End a live job as failed; it goes, or is kept, as its options say."""
+    job = await lock_job(part, job_id)
+    transition(job_id, job.state, Command.MOVE_TO_FAILED)
+    removal = job.options.remove_on_fail
+    await _end(part, job, JobState.FAILED, moved_to_failed(reason), kept_for(removal))
+    job = await find_job(part, job_id)
+    if removal is True:
+        await delete_jobs(part, [job_id])
+    return job
+
+
+async def _end(part: Part, job: JobData, state: JobState, error: ErrorInfo, kept: timedelta | None = None) -> None:
+    await part.execute("jobs/cancel_job", job.id, error_column(error), part.moment, str(state), interval(kept))
+    if job.state is JobState.ACTIVE:
+        part.hint(NotificationKind.REVOKED, job.queue_name, job.id)
+    part.hint(NotificationKind.FINISHED, job.queue_name)
 
 
 async def promote_job(part: Part, job_id: str) -> JobData:
     """Make a delayed job wait, available now."""
-    job = await _lock_job(part, job_id)
+    job = await lock_job(part, job_id)
     transition(job_id, job.state, Command.PROMOTE)
     await part.execute("jobs/promote_job", job_id, part.moment)
     part.hint(NotificationKind.ADDED, job.queue_name)
@@ -70,7 +90,7 @@ async def expire_jobs(part: Part, limit: int) -> int:
 
 async def rerun_job(part: Part, job_id: str, payload: bytes | None) -> JobData:
     """Make a settled job wait again, available now; attempts and logs stay."""
-    job = await _lock_job(part, job_id)
+    job = await lock_job(part, job_id)
     transition(job_id, job.state, Command.RERUN)
     await part.execute("jobs/rerun_job", job_id, payload, job.options.lifo, part.moment)
     part.hint(NotificationKind.ADDED, job.queue_name)
@@ -79,12 +99,12 @@ async def rerun_job(part: Part, job_id: str, payload: bytes | None) -> JobData:
 
 async def remove_job(part: Part, job_id: str) -> None:
     """Delete a job that is not active, with its logs and history."""
-    job = await _lock_job(part, job_id)
+    job = await lock_job(part, job_id)
     transition(job_id, job.state, Command.REMOVE)
     await delete_jobs(part, [job_id])
 
 
-async def _lock_job(part: Part, job_id: str) -> JobData:
+async def lock_job(part: Part, job_id: str) -> JobData:
     """Return the job as it is until the transaction ends: whoever else would change it waits."""
     # It may move from one table to the other, and back, between two looks; no more than once in such a short time.
     for table in ("live", "history", "live"):
@@ -104,7 +124,7 @@ async def change_jobs(
 
 async def _change_one(part: Part, command: Command, job_id: str, wanted: JobFilter, reason: str) -> ChangeReceipt:
     try:
-        job = await _lock_job(part, job_id)
+        job = await lock_job(part, job_id)
     except JobNotFoundError:
         return ChangeReceipt(job_id, ChangeOutcome.NOT_FOUND)
     if not matches(job, wanted):

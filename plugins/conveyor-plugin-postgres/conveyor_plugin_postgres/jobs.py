@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor.model.settlement import SettleReport
-from conveyor_plugin_postgres import adding, changes, fetching, journal, locking, reading, retaining, settling
+from conveyor_plugin_postgres import adding, changes, editing, fetching, journal, locking, reading, retaining, settling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,6 +136,30 @@ class PostgresJobs:
     async def remove_job(self, job_id: str, /) -> None:
         """Delete a job that is not active."""
         await self._database.write(changes.remove_job, job_id)
+
+    async def update_data(self, job_id: str, payload: bytes, /) -> JobData:
+        """Give a live job another payload."""
+        return await self._database.write(editing.update_data, job_id, payload)
+
+    async def change_delay(self, job_id: str, delay: timedelta, /) -> JobData:
+        """Let a delayed job be due so long from now."""
+        return await self._database.write(editing.change_delay, job_id, delay)
+
+    async def change_priority(self, job_id: str, priority: int, /) -> JobData:
+        """Give a job that is not active another priority."""
+        return await self._database.write(editing.change_priority, job_id, priority)
+
+    async def move_to_delayed(self, job_id: str, run_at: datetime, /) -> JobData:
+        """Put a job off until a time."""
+        return await self._database.write(editing.move_to_delayed, job_id, run_at)
+
+    async def move_to_failed(self, job_id: str, reason: str, /) -> JobData:
+        """End a live job as failed."""
+        return await self._database.write(changes.move_to_failed, job_id, reason)
+
+    async def discard(self, job_id: str, /) -> JobData:
+        """Let a live job have no further attempt."""
+        return await self._database.write(editing.discard, job_id)
 
     async def get_next_delayed_timestamp(self, queue_names: Sequence[str], /) -> datetime | None:
         """Return when the next delayed job of these queues is due."""

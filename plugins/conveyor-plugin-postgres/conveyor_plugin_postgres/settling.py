@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from conveyor.model.events import NotificationKind
-from conveyor.model.settlement import Refusal, RefusalReason, SettleReport
+from conveyor.model.options import JobOptions
+from conveyor.model.settlement import Refusal, RefusalReason, SettleReport, as_discarded, is_another_attempt
 from conveyor.model.states import TRANSITIONS, JobState
+from conveyor_plugin_postgres.reading import look_for_job
 from conveyor_plugin_postgres.rows import error_column, interval
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ async def settle_jobs(part: Part, settlements: Sequence[Settlement]) -> SettleRe
     refused: list[Refusal] = []
     for once in _each_job_once(settlements):
         rows = await part.fetch("jobs/settle_jobs", *_columns(once), part.moment)
-        refused += [_refusal(once[place - 1], reason) for place, reason in rows]
+        refused += await _unless_discarded(part, [(once[place - 1], reason) for place, reason in rows])
     _hint(part, settlements)
     return SettleReport(refused)
 
@@ -57,9 +59,23 @@ async def settle_and_fetch(
         refused += (await settle_jobs(part, once)).refused
     rows = await part.fetch("jobs/settle_and_fetch", *_columns(last), part.moment, *fetch)
     lost = [row for row in rows if row[_REFUSED] is not None]
-    refused += [_refusal(last[row[_REFUSED] - 1], row[_REASON]) for row in lost]
+    refused += await _unless_discarded(part, [(last[row[_REFUSED] - 1], row[_REASON]) for row in lost])
     _hint(part, last)
     return refused, rows[len(lost) :]
+
+
+async def _unless_discarded(part: Part, lost: Sequence[tuple[Settlement, str]]) -> list[Refusal]:
+    """Return the refusals; but jobs that were refused another attempt because they are discarded fail instead."""
+    refused: list[Refusal] = []
+    for settlement, reason in lost:
+        if not is_another_attempt(settlement):
+            refused.append(Refusal(settlement.job_id, settlement.token, RefusalReason(reason)))
+            continue
+        job = await look_for_job(part, settlement.job_id)
+        options = JobOptions() if job is None else job.options
+        # Where it was refused for any other reason, so is this.
+        refused += (await settle_jobs(part, [as_discarded(settlement, options)])).refused
+    return refused
 
 
 def _each_job_once(settlements: Sequence[Settlement]) -> Iterable[Sequence[Settlement]]:
@@ -93,10 +109,6 @@ def _columns(settlements: Sequence[Settlement]) -> tuple[Any, ...]:
 
 def _column(values: list[Any]) -> list[Any] | None:
     return values if any(value is not None for value in values) else None
-
-
-def _refusal(settlement: Settlement, reason: str) -> Refusal:
-    return Refusal(settlement.job_id, settlement.token, RefusalReason(reason))
 
 
 def _hint(part: Part, settlements: Sequence[Settlement]) -> None:

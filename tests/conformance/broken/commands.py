@@ -18,7 +18,7 @@ from tests.conformance.broken.bench import muted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from typing import Any
 
     from conveyor.model.job import JobData, NewJob
@@ -42,6 +42,35 @@ class BulkSaveInPieces(MemoryJobs):
             receipts.append(await self.save_job(job))
             await checkpoint()
         return receipts
+
+
+class DiscardForgotten(MemoryJobs):
+    """Says that a job is tried no more, and tries it again."""
+
+    async def discard(self, job_id: str, /) -> JobData:
+        job = await super().discard(job_id)
+        self._tables.jobs[job_id].is_discarded = False
+        return job
+
+
+class PutOffUnderItsLock(MemoryJobs):
+    """Lets the run that put its job off end it all the same."""
+
+    async def move_to_delayed(self, job_id: str, run_at: datetime, /) -> JobData:
+        record = self._tables.job(job_id)
+        if record.state is not JobState.ACTIVE:
+            return await super().move_to_delayed(job_id, run_at)
+        record.run_at = run_at
+        return record.snapshot()
+
+
+class NewPriorityAtTheOldPlace(MemoryJobs):
+    """Writes the new priority down, and leaves the job in its line."""
+
+    async def change_priority(self, job_id: str, priority: int, /) -> JobData:
+        job = await super().change_priority(job_id, self._tables.job(job_id).priority)
+        self._tables.job(job_id).priority = priority
+        return evolve(job, priority=priority)
 
 
 class RepeatedAddIsADuplicate(OneByOne):

@@ -19,6 +19,7 @@ create table jobs (
 -- Jobs that are waiting, delayed or active. expires_at is that of the job, here for its index.
 -- order_at and order_seq place a waiting job within its priority. For jobs with the option lifo both are
 -- mirrored below zero (-1 - value), so one ascending index gives those first, newest first, then the others.
+-- is_discarded: the job may not be tried again.
 create table live (
   seq integer primary key,
   queue text not null,
@@ -35,7 +36,8 @@ create table live (
   session_id text,
   fetch_number integer,
   progress blob,
-  error blob
+  error blob,
+  is_discarded integer not null default 0
 );
 
 create index live_ready on live (queue, priority, order_at, order_seq) where state = 'waiting' and stalled_count = 0;

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from conveyor.errors import JobError
 from conveyor.model.states import SETTLED_STATES, Command, JobState
+from conveyor.testing.conformance.machine.draws import NEW_DELAY, NEW_PAYLOAD, NEW_PRIORITY
 from conveyor.testing.conformance.machine.tables import view_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
 
     from conveyor.contracts.store import JobStore, Store
     from conveyor.model.job import JobData
@@ -79,13 +81,21 @@ class Comparison:
         assert len(await self._store.jobs.get_logs(job_id)) == job.lines
 
 
-async def command_job(jobs: JobStore, job_id: str, command: Command, payload: bytes | None) -> JobState | str | None:
+async def command_job(
+    jobs: JobStore, job_id: str, command: Command, payload: bytes | None, now: datetime
+) -> JobState | str | None:
     """Give a job an operator's command; return its new state, None where it is gone, or the name of the error."""
     verbs: dict[Command, Callable[[], Awaitable[JobData | None]]] = {
         Command.CANCEL: lambda: jobs.cancel_job(job_id, "enough"),
         Command.PROMOTE: lambda: jobs.promote_job(job_id),
         Command.RERUN: lambda: jobs.rerun_job(job_id, payload),
         Command.REMOVE: lambda: jobs.remove_job(job_id),
+        Command.UPDATE_DATA: lambda: jobs.update_data(job_id, NEW_PAYLOAD),
+        Command.CHANGE_DELAY: lambda: jobs.change_delay(job_id, NEW_DELAY),
+        Command.CHANGE_PRIORITY: lambda: jobs.change_priority(job_id, NEW_PRIORITY),
+        Command.MOVE_TO_DELAYED: lambda: jobs.move_to_delayed(job_id, now + NEW_DELAY),
+        Command.MOVE_TO_FAILED: lambda: jobs.move_to_failed(job_id, "enough"),
+        Command.DISCARD: lambda: jobs.discard(job_id),
     }
     try:
         job = await verbs[command]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 from hypothesis import strategies as st
@@ -12,6 +13,9 @@ from conveyor.model.states import SETTLED_STATES, Command, JobState
 __all__ = [
     "IDS",
     "NAMES",
+    "NEW_DELAY",
+    "NEW_PAYLOAD",
+    "NEW_PRIORITY",
     "QUEUES",
     "Description",
     "End",
@@ -34,6 +38,10 @@ Description: TypeAlias = tuple[str, str, str, bytes, int, bool, int, int]
 QUEUES: Final = ("orders", "elsewhere")
 NAMES: Final = ("pack", "ship")
 IDS: Final = tuple("abcdefgh")
+# What edits change jobs to.
+NEW_PAYLOAD: Final = b"[4]"
+NEW_PRIORITY: Final = -2
+NEW_DELAY: Final = timedelta(seconds=7)
 FINAL_ENDS: Final = [(command, False, False) for command in (Command.COMPLETE, Command.FAIL, Command.STOP)]
 REMOVALS: Final = [(command, False, True) for command in (Command.COMPLETE, Command.FAIL)]
 NEXT_RUNS: Final = [(command, is_snoozed, False) for command in (Command.RETRY, Command.DELAY) for is_snoozed in (0, 1)]

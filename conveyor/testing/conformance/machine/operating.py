@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from conveyor.model.queries import ALL_NAMES
-from conveyor.model.states import Command, JobState
+from conveyor.model.states import EDITS, OPERATOR_COMMANDS, Command, JobState
 from conveyor.testing.conformance.machine.bench import MachineBench
 from conveyor.testing.conformance.machine.comparison import command_job
 from conveyor.testing.conformance.machine.draws import NAMES, QUEUES, ids, queues, settled_states
@@ -17,6 +17,7 @@ from conveyor.testing.conformance.machine.draws import NAMES, QUEUES, ids, queue
 __all__ = ["OperatingRules"]
 
 GRACE: Final = timedelta(seconds=10)
+COMMANDS: Final = sorted(OPERATOR_COMMANDS | EDITS)
 
 
 class OperatingRules(MachineBench):
@@ -35,10 +36,10 @@ class OperatingRules(MachineBench):
             assert sorted(job.id for job in jobs) == self.reference.reclaim(max_stalled)
             self.replace_hands()
 
-    @rule(id=ids, command=st.sampled_from((Command.CANCEL, Command.PROMOTE, Command.RERUN, Command.REMOVE)))
+    @rule(id=ids, command=st.sampled_from(COMMANDS))
     def command(self, id: str, command: Command) -> None:
         payload = b"[3]" if command is Command.RERUN and id == "a" else None
-        answer = self.ask(command_job(self.workshop.jobs, id, command, payload))
+        answer = self.ask(command_job(self.workshop.jobs, id, command, payload, self.workshop.clock.now()))
         assert answer == self.reference.command(id, command, payload)
 
     @rule(queue=queues, verb=st.sampled_from(("drain", "clean", "retry")), state=settled_states)

@@ -16,6 +16,7 @@ from conveyor.model.job import AttemptOutcome
 from conveyor.model.locks import Lock
 from conveyor.model.queries import Added
 from conveyor.model.states import TRANSITIONS, Command, JobState, legal_states
+from conveyor.testing.conformance.machine.draws import NEW_DELAY, NEW_PAYLOAD, NEW_PRIORITY
 from conveyor.testing.conformance.machine.runs import ReferenceRuns
 from conveyor.testing.conformance.machine.tables import ReferenceJob
 
@@ -61,7 +62,7 @@ class ReferenceStore(ReferenceRuns):
         return added, is_committed
 
     def command(self, job_id: str, command: Command, payload: bytes | None = None) -> JobState | str | None:
-        """Let an operator cancel, promote, rerun or remove; return the new state, or the name of the error."""
+        """Let an operator change a job; return its new state, or the name of the error."""
         job = self.find(job_id)
         if job is None:
             return "JobNotFoundError"
@@ -74,8 +75,10 @@ class ReferenceStore(ReferenceRuns):
             self._cancel(job)
         elif command is Command.PROMOTE:
             job.state, job.run_at = JobState.WAITING, self.now()
-        else:
+        elif command is Command.RERUN:
             self._rerun(job, payload)
+        else:
+            self._edit(job, command)
         return job.state
 
     def promote_due(self, queues: Sequence[str]) -> int:
@@ -130,7 +133,8 @@ class ReferenceStore(ReferenceRuns):
         now, delay = self.now(), new.delay or NO_TIME
         state = JobState.DELAYED if delay > NO_TIME else JobState.WAITING
         expires_at = now + new.expires if isinstance(new.expires, timedelta) else new.expires
-        self.jobs.append(ReferenceJob(new, self.take_place(), now, now + delay, new.payload, state, expires_at))
+        place, priority = self.take_place(), new.options.priority
+        self.jobs.append(ReferenceJob(new, place, now, now + delay, new.payload, priority, state, expires_at))
         return Added.ADDED
 
     def _cancel(self, job: ReferenceJob) -> None:
@@ -138,10 +142,27 @@ class ReferenceStore(ReferenceRuns):
             self.end_run(job, AttemptOutcome.CANCELLED)
         job.state, job.finished_at, job.error = JobState.CANCELLED, self.now(), "cancelled"
 
+    def _edit(self, job: ReferenceJob, command: Command) -> None:
+        if command is Command.UPDATE_DATA:
+            job.payload = NEW_PAYLOAD
+        elif command is Command.CHANGE_PRIORITY:
+            job.priority = NEW_PRIORITY
+        elif command is Command.DISCARD:
+            job.is_discarded = True
+        elif command is Command.MOVE_TO_FAILED:
+            if job.state is JobState.ACTIVE:
+                self.end_run(job, AttemptOutcome.FAILED)
+            job.state, job.finished_at, job.error = JobState.FAILED, self.now(), "failed by hand"
+        else:
+            if job.state is JobState.ACTIVE:
+                self.end_run(job, AttemptOutcome.SNOOZED)
+            job.state, job.run_at = JobState.DELAYED, self.now() + NEW_DELAY
+
     def _rerun(self, job: ReferenceJob, payload: bytes | None) -> None:
         job.place, job.state, job.run_at = self.take_place(), JobState.WAITING, self.now()
         job.attempts_made = job.stalled_count = 0
         job.result = job.error = job.finished_at = job.expires_at = None
+        job.is_discarded = False
         job.payload = job.payload if payload is None else payload
 
     def _remove(self, jobs: Sequence[ReferenceJob]) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.locks import Lock, LockToken
+from conveyor.model.settlement import as_discarded, is_another_attempt, stands_as
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, JobState
 from conveyor.testing.conformance.machine.tables import ReferenceSession, ReferenceTables
 
@@ -99,6 +100,8 @@ class ReferenceRuns(ReferenceTables):
         job = self.held(Lock(settlement.job_id, settlement.token))
         if job is None:
             return self._was_applied(settlement)
+        if job.is_discarded and is_another_attempt(settlement):
+            settlement = as_discarded(settlement, job.new.options)
         target = TRANSITIONS[JobState.ACTIVE, settlement.command]
         assert target is not None, f"{settlement.command} does not end a run"
         self.end_run(job, settlement.outcome)
@@ -116,5 +119,5 @@ class ReferenceRuns(ReferenceTables):
     def _was_applied(self, settlement: Settlement) -> bool:
         job = self.find(settlement.job_id)
         ended = [] if job is None else [(one[1], one[4]) for one in job.attempts]
-        run = (settlement.token, settlement.outcome)
-        return run in ended or (settlement.job_id, *run) in self.removed
+        runs = [(settlement.token, outcome) for outcome in stands_as(settlement)]
+        return any(run in ended or (settlement.job_id, *run) in self.removed for run in runs)

@@ -34,6 +34,7 @@ class ReferenceJob:
     created_at: datetime
     run_at: datetime
     payload: bytes
+    priority: int
     state: JobState = JobState.WAITING
     expires_at: datetime | None = None
     attempts_made: int = 0
@@ -43,6 +44,7 @@ class ReferenceJob:
     finished_at: datetime | None = None
     result: bytes | None = None
     error: str | None = None
+    is_discarded: bool = False
     lines: int = 0
     attempts: list[tuple[int, LockToken, datetime | None, datetime, AttemptOutcome]] = Factory(list)
 
@@ -50,7 +52,7 @@ class ReferenceJob:
         """Return its place in the line: priority, then lifo jobs before the others, then time, then sequence."""
         is_lifo = self.new.options.lifo
         sign = -1 if is_lifo or is_lifo_wanted else 1
-        return (self.new.options.priority, not is_lifo, sign * self.run_at.timestamp(), sign * self.place)
+        return (self.priority, not is_lifo, sign * self.run_at.timestamp(), sign * self.place)
 
     def is_expired(self, now: datetime) -> bool:
         """Whether no run of it may begin any more."""
@@ -140,7 +142,7 @@ class ReferenceTables:
 
 def _view(job: ReferenceJob) -> JobView:
     new = job.new
-    described = (new.queue_name, new.name, job.payload, new.options.priority, job.state, job.created_at, job.run_at)
+    described = (new.queue_name, new.name, job.payload, job.priority, job.state, job.created_at, job.run_at)
     counted = (job.attempts_made, job.stalled_count, job.finished_at, job.result, job.error is not None)
     return (*described, *counted, job.expires_at, *_lock_view(job.state, job.token, job.started_at))
 

@@ -6,6 +6,7 @@ create sequence conveyor.job_seq;
 -- Jobs that are waiting, delayed or active. seq is the order in which jobs were added, or rerun.
 -- order_at (whole microseconds since 1970) and order_seq place a waiting job within its priority. For jobs with the
 -- option lifo both are mirrored below zero (-1 - value), so one ascending index gives those first, newest first.
+-- is_discarded: the job may not be tried again.
 -- added_payload is kept where a rerun replaced the payload, so that the same add again is still recognised.
 create table conveyor.live (
   id text collate "C" primary key,
@@ -28,7 +29,8 @@ create table conveyor.live (
   options bytea,
   added_payload bytea,
   progress bytea,
-  error bytea
+  error bytea,
+  is_discarded boolean not null default false
 ) with (
   fillfactor = 70,
   autovacuum_vacuum_scale_factor = 0,
@@ -852,7 +854,8 @@ begin
 end
 $$;
 
--- The second half of settle_jobs: makes jobs wait again that their runs did not end; returns how many.
+-- The second half of settle_jobs: makes jobs wait again that their runs did not end; returns how many. A discarded job
+-- that asks for another attempt is left as it is: who called fails it.
 create function conveyor.put_off_jobs(
   ids text[],
   session_ids text[],
@@ -891,6 +894,7 @@ begin
       and live.fetch_number = given.number
     where given.state in ('waiting', 'delayed')
       and live.state in ('active', '')
+      and (given.is_uncounted or not live.is_discarded)
     order by live.id
     for no key update of live
   ),

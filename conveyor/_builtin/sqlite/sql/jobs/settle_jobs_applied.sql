@@ -1,5 +1,5 @@
 -- Whether this settlement was applied before.
--- parameters: 1 job id, 2 session id, 3 fetch number, 4 outcome
+-- parameters: 1 job id, 2 session id, 3 fetch number, 4 outcome, 5 another that it may have become
 -- index: unique (id) of jobs, attempts_job, removed_job
 select exists (
     select 1
@@ -7,7 +7,7 @@ select exists (
     where seq = (select jobs.seq from jobs where jobs.id = ?1)
       and session_id = ?2
       and fetch_number = ?3
-      and outcome = ?4
+      and outcome in (?4, ?5)
   )
   or exists (
     select 1
@@ -15,7 +15,7 @@ select exists (
     where job_id = ?1
       and session_id = ?2
       and fetch_number = ?3
-      and outcome = ?4
+      and outcome in (?4, ?5)
   )
   or exists (
     select 1
@@ -23,5 +23,5 @@ select exists (
     where job_id = ?1
       and session_id = ?2
       and fetch_number = ?3
-      and outcome = ?4
+      and outcome in (?4, ?5)
   )

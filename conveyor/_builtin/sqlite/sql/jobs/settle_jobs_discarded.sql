@@ -1,0 +1,9 @@
+-- Whether the job that this run holds may not be tried again.
+-- parameters: 1 job id, 2 session id, 3 fetch number
+-- index: unique (id) of jobs
+select is_discarded
+from live
+where seq = (select jobs.seq from jobs where jobs.id = ?1)
+  and session_id = ?2
+  and fetch_number = ?3
+  and state = 'active'
