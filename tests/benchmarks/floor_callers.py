@@ -9,27 +9,29 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 
+from conveyor._builtin.sqlite.inserting import insert_jobs, insert_live
 from conveyor._builtin.sqlite.loop import EventLoop
-from conveyor._builtin.sqlite.statements import sql
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
+    from conveyor._builtin.sqlite.inserting import JobRow, LiveRow
+
 __all__ = ["sqlite_add_concurrent"]
 
-Row: TypeAlias = tuple[object, ...]
-Group: TypeAlias = tuple[list[tuple[Row, Row]], anyio.Event]
+Rows: TypeAlias = "tuple[JobRow, LiveRow]"
+Group: TypeAlias = tuple[list[Rows], anyio.Event]
 
 CALLERS = 100
 
 
-def sqlite_add_concurrent(connection: sqlite3.Connection, rows: Iterator[tuple[Row, Row]], backend: str) -> float:
+def sqlite_add_concurrent(connection: sqlite3.Connection, rows: Iterator[Rows], backend: str) -> float:
     """Return adds per second."""
     return anyio.run(_measure, connection, list(rows), backend=backend)
 
 
-async def _measure(connection: sqlite3.Connection, rows: list[tuple[Row, Row]]) -> float:
+async def _measure(connection: sqlite3.Connection, rows: list[Rows]) -> float:
     groups: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
     loop = EventLoop()
     gathering: Group | None = None
@@ -41,7 +43,7 @@ async def _measure(connection: sqlite3.Connection, rows: list[tuple[Row, Row]]) 
         groups.put(gathering)
         gathering = None
 
-    async def call(own: list[tuple[Row, Row]]) -> None:
+    async def call(own: list[Rows]) -> None:
         nonlocal gathering
         for row in own:
             if gathering is None:
@@ -65,7 +67,7 @@ def _write(connection: sqlite3.Connection, groups: queue.SimpleQueue[Group | Non
     while (group := groups.get()) is not None:
         rows, done = group
         connection.execute("begin immediate")
-        connection.executemany(sql("jobs/save_jobs"), [job for job, _ in rows])
-        connection.executemany(sql("jobs/save_jobs_live"), [live for _, live in rows])
+        insert_jobs(connection, [job for job, _ in rows])
+        insert_live(connection, [live for _, live in rows])
         connection.execute("commit")
         loop.post(done.set)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 JOBS = 2000
 
 
-async def test_a_busy_worker_makes_two_statements_per_job_and_few_commits(file: Path) -> None:
+async def test_a_busy_worker_makes_few_statements_and_commits_for_many_jobs(file: Path) -> None:
     app = Conveyor(f"sqlite:///{file}")
     queue = app.queue("q")
     left = JOBS
@@ -39,19 +39,19 @@ async def test_a_busy_worker_makes_two_statements_per_job_and_few_commits(file: 
         await _count_statements(app, counted)
         async with app.worker("q", concurrency=100):
             await all_ran.wait()
-    # One row into history and one out of the live jobs; the rest is shared by the jobs of a round trip.
-    assert counted.total() < 3 * JOBS
+    # All statements are shared by the jobs of a round trip, also those that settle them.
+    assert counted.total() < JOBS / 4
     assert counted["commit"] < JOBS / 20
 
 
-async def test_adding_in_bulk_makes_two_statements_per_job_and_one_commit(file: Path) -> None:
+async def test_adding_in_bulk_makes_two_statements_per_thousand_jobs_and_one_commit(file: Path) -> None:
     app = Conveyor(f"sqlite:///{file}")
     counted = Counter[str]()
     async with app:
         queue = app.queue("q")
         await _count_statements(app, counted)
         await queue.add_many([queue.new("any") for _ in range(JOBS)])
-    assert counted.total() < 2 * JOBS + 20
+    assert counted.total() <= 2 * JOBS / 1000 + 4  # begin, the queue, the highest number so far, commit
     assert counted["commit"] == 1
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
+from conveyor._builtin.sqlite.inserting import insert_jobs, insert_live
 from conveyor._builtin.sqlite.rows import micros_after, to_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.codec import encode_options
@@ -15,15 +16,12 @@ from conveyor.model.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conveyor._builtin.sqlite.inserting import JobRow, LiveRow
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import NewJob
     from conveyor.model.options import JobOptions
 
 __all__ = ["save_jobs"]
-
-# The rows of one job in the tables jobs and live.
-_JobRow: TypeAlias = tuple[int, str, str, str, bytes, bytes | None, int, int | None]
-_LiveRow: TypeAlias = tuple[int, str, str, str, int, int, int, int, int | None]
 
 # Plain strings: sqlite3 looks for an adapter for each value of any other type, even of a subclass.
 _WAITING: Final = JobState.WAITING.value
@@ -39,15 +37,15 @@ def save_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddR
         transaction.make_queue(queue_name)
     seqs = transaction.take_seqs(len(jobs))
     rows = _job_rows(transaction.now, jobs, seqs)
-    added = transaction.connection.executemany(sql("jobs/save_jobs"), rows).rowcount
+    added = insert_jobs(transaction.connection, rows)
     if added == len(rows):
         _make_live(transaction, jobs, seqs)
         return [AddReceipt(job.id) for job in jobs]
     return [_look_closer(transaction, job, seq) for job, seq in zip(jobs, seqs, strict=True)]
 
 
-def _job_rows(now: int, jobs: Sequence[NewJob], seqs: Sequence[int]) -> list[_JobRow]:
-    rows: list[_JobRow] = []
+def _job_rows(now: int, jobs: Sequence[NewJob], seqs: Sequence[int]) -> list[JobRow]:
+    rows: list[JobRow] = []
     options: JobOptions | None = None
     encoded: bytes | None = None
     for job, seq in zip(jobs, seqs, strict=True):
@@ -60,12 +58,12 @@ def _job_rows(now: int, jobs: Sequence[NewJob], seqs: Sequence[int]) -> list[_Jo
 def _make_live(transaction: Transaction, jobs: Sequence[NewJob], seqs: Sequence[int]) -> None:
     now = transaction.now
     rows = [_live_row(now, job, seq) for job, seq in zip(jobs, seqs, strict=True)]
-    transaction.connection.executemany(sql("jobs/save_jobs_live"), rows)
+    insert_live(transaction.connection, rows)
     for queue_name, state in {(row[1], row[3]) for row in rows}:
         transaction.hint(_HINTS[state], queue_name)
 
 
-def _live_row(now: int, job: NewJob, seq: int) -> _LiveRow:
+def _live_row(now: int, job: NewJob, seq: int) -> LiveRow:
     due_at = now
     if job.delay is not None:
         due_at = max(now, micros_after(now, job.delay))

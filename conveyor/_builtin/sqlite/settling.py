@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from conveyor._builtin.sqlite.packing import as_json, lay_out
 from conveyor._builtin.sqlite.reading import find_job
 from conveyor._builtin.sqlite.removing import delete_jobs
 from conveyor._builtin.sqlite.rows import error_column, micros_after
@@ -28,10 +30,13 @@ if TYPE_CHECKING:
     from conveyor.model.job import JobData
     from conveyor.model.locks import LockToken
     from conveyor.model.settlement import Settlement
+    from conveyor.model.states import Command
 
 __all__ = ["refusal", "settle_and_fetch", "settle_jobs"]
 
 _LockRow: TypeAlias = tuple[str, str, int]
+# What runs have in common that ended alike; the last says whether there is a result or an error.
+_Ending: TypeAlias = "tuple[LockToken, Command, AttemptOutcome, bool, bool]"
 
 # At least so many of the jobs that were removed as they settled are remembered.
 _REMOVED_REMEMBERED: Final = 10_000
@@ -58,7 +63,7 @@ def settle_and_fetch(
 def settle_jobs(transaction: Transaction, settlements: Sequence[Settlement]) -> SettleReport:
     """Apply the settlements whose token holds the job."""
     refused: list[Refusal] = []
-    # Runs of the common kind, in their order among the others, go to SQLite as one bulk statement.
+    # Runs of the common kind, in their order among the others, go to SQLite as a few statements for all.
     for is_recorded, part in groupby(settlements, _is_recorded):
         if is_recorded:
             refused += _record(transaction, list(part))
@@ -81,27 +86,42 @@ def _is_recorded(settlement: Settlement) -> bool:
 
 def _record(transaction: Transaction, settlements: Sequence[Settlement]) -> Iterable[Refusal]:
     """Move settled jobs into history."""
-    connection, now = transaction.connection, transaction.now
-    locks = [_lock(settlement) for settlement in settlements]
-    rows = [
-        (
-            *lock,
-            _STATES[_TARGETS[settlement.command]],
-            now,
-            settlement.result,
-            error_column(settlement.error),
-            _OUTCOMES[settlement.outcome],
-            1 if settlement.is_counted else 0,
-        )
-        for lock, settlement in zip(locks, settlements, strict=True)
-    ]
-    recorded = connection.executemany(sql("jobs/settle_jobs_history"), rows).rowcount
+    alike: defaultdict[_Ending, list[Settlement]] = defaultdict(list)
+    for settlement in settlements:
+        is_told = settlement.result is not None or settlement.error is not None
+        ending = (settlement.token, settlement.command, settlement.outcome, settlement.is_counted, is_told)
+        alike[ending].append(settlement)
+    recorded = sum([_record_alike(transaction, ending, part) for ending, part in alike.items()])
     if recorded:
-        connection.executemany(sql("jobs/settle_jobs"), locks)
         _keep(transaction, settlements)
     if recorded == len(settlements):
         return ()
     return [lost for settlement in settlements if (lost := _refused(transaction, settlement)) is not None]
+
+
+def _record_alike(transaction: Transaction, ending: _Ending, settlements: Sequence[Settlement]) -> int:
+    """Move jobs into history whose runs, all of one fetch, ended alike; return how many."""
+    connection = transaction.connection
+    (session_id, fetch_number), command, outcome, is_counted, is_told = ending
+    ids = as_json([settlement.job_id for settlement in settlements])
+    how = (session_id, fetch_number, _STATES[_TARGETS[command]], transaction.now, _OUTCOMES[outcome], is_counted)
+    if is_told:
+        rows, told = _told(settlements)
+        recorded = connection.execute(sql("jobs/settle_jobs_results"), (rows, *how, told)).rowcount
+    else:
+        recorded = connection.execute(sql("jobs/settle_jobs_history"), (ids, *how)).rowcount
+    if recorded:
+        connection.execute(sql("jobs/settle_jobs"), (ids, session_id, fetch_number))
+    return recorded
+
+
+def _told(settlements: Sequence[Settlement]) -> tuple[str, bytes]:
+    """Return the parameters that tell the results and errors of runs."""
+    results = (settlement.result or b"" for settlement in settlements)
+    errors = (error_column(settlement.error) or b"" for settlement in settlements)
+    told, places = lay_out([*results, *errors])
+    ends = zip(settlements, places, places[len(settlements) :], strict=False)
+    return as_json([(settlement.job_id, *result, *error) for settlement, result, error in ends]), told
 
 
 def _keep(transaction: Transaction, settlements: Sequence[Settlement]) -> None:
