@@ -8,9 +8,10 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks import floors
+from benchmarks import floors, pairs, pickups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,6 @@ RATES: Final = {
     "add_many": "add_many_per_second",
 }
 DRAINS: Final = ("clean", "pinned", "waiting", "finished")
-SAMPLES: Final = 100
 
 
 def main() -> None:
@@ -47,15 +47,18 @@ def main() -> None:
 def _one_round(url: str, jobs: int, figures: defaultdict[str, list[float]]) -> None:
     for name in floors.FLOORS:
         figures[f"floor {name}"].append(floors.measure(url, name, jobs))
-    figures["floor pickup"] += floors.measure_pickup(url, SAMPLES)
+    for kind in pairs.KINDS:
+        figures[f"pair {kind}"].append(pairs.measure(url, kind, jobs * 2))
     for backend in BACKENDS:
         command = ["-m", "conveyor", "bench", "--store", url, "--backend", backend, "--jobs", str(jobs), "-o", "json"]
         report: dict[str, Any] = json.loads(_run(command))
         for name, key in RATES.items():
             figures[f"{name} {backend}"].append(report[key])
         figures[f"cpu_us {backend}"].append(report["cpu_us_per_job"])
-        for share in (50, 99):
-            figures[f"pickup_p{share}_ms {backend}"].append(report["pickup_ms"][f"p{share}"])
+        for case in pickups.CASES:
+            report = json.loads(_run(["-m", "benchmarks.pickups", url, backend, case]))
+            for whose, share in product(("ours", "floor"), pickups.SHARES):
+                figures[f"{case} {whose} p{share} {backend}"].append(report[whose][f"p{share}"])
 
 
 def _run(command: Sequence[str]) -> str:
@@ -66,21 +69,30 @@ def _run(command: Sequence[str]) -> str:
 
 
 def _print_table(figures: Mapping[str, Sequence[float]]) -> None:
-    print(f"{'figure':<20}{'asyncio':>12}{'trio':>12}{'floor':>12}{'share':>14}")
+    print(f"{'figure':<28}{'asyncio':>10}{'trio':>12}{'floor':>12}{'share':>14}")
     for name in RATES:
         ours = [statistics.median(figures[f"{name} {backend}"]) for backend in BACKENDS]
         floor = statistics.median(figures[f"floor {name}"])
         share = " / ".join(f"{own / floor:.0%}" for own in ours)
-        print(f"{name:<20}{ours[0]:>12,.0f}{ours[1]:>12,.0f}{floor:>12,.0f}{share:>14}")
-    bare = statistics.quantiles(figures["floor pickup"], n=100)
-    for share_, floor in ((50, bare[49]), (99, bare[98])):
-        ours = [statistics.median(figures[f"pickup_p{share_}_ms {backend}"]) for backend in BACKENDS]
-        print(f"{f'pickup p{share_} ms':<20}{ours[0]:>12.2f}{ours[1]:>12.2f}{floor:>12.2f}")
+        print(f"{name:<28}{ours[0]:>10,.0f}{ours[1]:>12,.0f}{floor:>12,.0f}{share:>14}")
+    ours = [statistics.median(figures[f"pair {backend}"]) for backend in BACKENDS]
+    for kind in floors.DRAINS:
+        floor = statistics.median(figures[f"pair {kind}"])
+        share = " / ".join(f"{own / floor:.0%}" for own in ours)
+        print(f"{f'two processes, {kind}':<28}{ours[0]:>10,.0f}{ours[1]:>12,.0f}{floor:>12,.0f}{share:>14}")
+    for case, share_ in product(pickups.CASES, pickups.SHARES):
+        both = [
+            " / ".join(
+                f"{statistics.median(figures[f'{case} {whose} p{share_} {backend}']):.2f}" for backend in BACKENDS
+            )
+            for whose in ("ours", "floor")
+        ]
+        print(f"{f'pickup {case} p{share_} ms':<28}{both[0]:>22}{both[1]:>26}")
     ours = [statistics.median(figures[f"cpu_us {backend}"]) for backend in BACKENDS]
-    print(f"{'client us per job':<20}{ours[0]:>12.1f}{ours[1]:>12.1f}")
+    print(f"{'client us per job':<28}{ours[0]:>10.1f}{ours[1]:>12.1f}")
     for kind in DRAINS:
         if values := figures.get(f"drain {kind}"):
-            print(f"{f'drain {kind}':<20}{statistics.median(values):>12,.0f}")
+            print(f"{f'drain {kind}':<28}{statistics.median(values):>10,.0f}")
 
 
 if __name__ == "__main__":

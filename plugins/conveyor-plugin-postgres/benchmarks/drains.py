@@ -16,7 +16,7 @@ from conveyor import Conveyor
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["main"]
+__all__ = ["main", "surroundings"]
 
 CHUNK: Final = 2000
 FILL: Final = {

@@ -10,6 +10,7 @@ import asyncio
 import time
 import uuid
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -23,15 +24,15 @@ from conveyor.model.job import NewJob
 from conveyor.model.options import JobOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-__all__ = ["FLOORS", "measure", "measure_pickup"]
+__all__ = ["DRAINS", "FLOORS", "Bare", "measure"]
 
 BATCH: Final = 100
 BULK: Final = 1000
 CALLERS: Final = 100
-IDLE_SECONDS: Final = 0.02
 LOCK: Final = timedelta(seconds=30)
+WANTS: Final = (["floor"], [BATCH], [False], [None], [False], [None], [None], [None])
 PAYLOAD: Final = b'{"number":12345}'
 SCHEMA: Final = "conveyor_floor"
 # The best that these tables allow: nothing is asked but what moves a job on.
@@ -65,7 +66,7 @@ from gone
 """
 
 
-class _Bare:
+class Bare:
     """One connection to a schema of its own."""
 
     def __init__(self, connection: Any) -> None:
@@ -77,6 +78,10 @@ class _Bare:
         """Make the schema anew, with a session."""
         await self.connection.execute(f"drop schema if exists {SCHEMA} cascade")
         await apply_migrations(Part(self.connection, self.statements, None))
+        await self.open_session()
+
+    async def open_session(self) -> None:
+        """Open a session in the schema that is there."""
         about = (self.session, "here", 1, "none", ["floor"])
         await self.connection.execute(self.statements["sessions/open"], *about, LOCK, None)
 
@@ -84,38 +89,48 @@ class _Bare:
         """Add jobs in one statement."""
         await self.connection.fetchrow(self.statements["jobs/save_jobs"], *add_columns(jobs), None, False)
 
+    async def fill(self, jobs: int) -> None:
+        """Add jobs, a thousand in each statement."""
+        for first in range(0, jobs, BULK):
+            await self.add(_new_jobs(min(BULK, jobs - first)))
 
-async def process(bare: _Bare, jobs: int) -> float:
+    async def fetch(self, session: str, number: int) -> None:
+        """Lock up to a hundred."""
+        await self.connection.fetch(self.statements[f"jobs/{STORES[0]}"], session, number, LOCK, *WANTS, None)
+
+
+async def drain(bare: Bare) -> int:
     """Settle a hundred and fetch the next hundred in one statement, until all are done: the store's statement."""
-    await _fill(bare, jobs)
-    wants = (["floor"], [BATCH], [False], [None], [False], [None], [None], [None])
     fetch, both = [await bare.connection.prepare(bare.statements[f"jobs/{name}"]) for name in STORES]
-    started = time.perf_counter()
     number, done = 1, 0
-    rows = await fetch.fetch(*_given(fetch, bare.session, number, LOCK, *wants))
+    rows = await fetch.fetch(*_given(fetch, bare.session, number, LOCK, *WANTS))
     while rows:
         count = len(rows)
         ended = ([row[0] for row in rows], [bare.session] * count, [number] * count)
         number, done = number + 1, done + count
         said = (["completed"] * count, ["completed"] * count, *[None] * 7)
-        rows = await both.fetch(*_given(both, *ended, *said, bare.session, number, LOCK, *wants))
-    return _rate(done, jobs, started)
+        rows = await both.fetch(*_given(both, *ended, *said, bare.session, number, LOCK, *WANTS))
+    return done
 
 
-async def process_lean(bare: _Bare, jobs: int) -> float:
+async def drain_lean(bare: Bare) -> int:
     """Fetch a hundred, settle the hundred: two lean statements, without functions, sessions, pauses or expiry."""
-    await _fill(bare, jobs)
     fetch = await bare.connection.prepare(LEAN_FETCH)
     settle = await bare.connection.prepare(LEAN_SETTLE)
-    started = time.perf_counter()
     number = done = 0
     while rows := await fetch.fetch(bare.session, number, BATCH):
         await settle.fetch([row[0] for row in rows], bare.session, number)
         number, done = number + 1, done + len(rows)
-    return _rate(done, jobs, started)
+    return done
 
 
-async def add_concurrent(bare: _Bare, jobs: int) -> float:
+async def _drained(drains: Callable[[Bare], Awaitable[int]], bare: Bare, jobs: int) -> float:
+    await bare.fill(jobs)
+    started = time.perf_counter()
+    return _rate(await drains(bare), jobs, started)
+
+
+async def add_concurrent(bare: Bare, jobs: int) -> float:
     """A hundred tasks, one job each at a time; one statement is on its way, and takes along whoever waits."""
     loop = asyncio.get_running_loop()
     waiting: list[tuple[NewJob, asyncio.Future[None]]] = []
@@ -145,26 +160,29 @@ async def add_concurrent(bare: _Bare, jobs: int) -> float:
     return jobs // CALLERS * CALLERS / seconds
 
 
-async def add_many(bare: _Bare, jobs: int) -> float:
+async def add_many(bare: Bare, jobs: int) -> float:
     """A thousand in each statement."""
     started = time.perf_counter()
-    await _fill(bare, jobs)
+    await bare.fill(jobs)
     return jobs / (time.perf_counter() - started)
 
 
 STORES: Final = ("fetch_jobs", "settle_and_fetch")
-FLOORS: Final = {
-    "process": process,
-    "process_lean": process_lean,
+FLOORS: Final[Mapping[str, Callable[[Bare, int], Awaitable[float]]]] = {
+    "process": partial(_drained, drain),
+    "process_lean": partial(_drained, drain_lean),
     "add_concurrent": add_concurrent,
     "add_many": add_many,
 }
 
 
+DRAINS: Final[Mapping[str, Callable[[Bare], Awaitable[int]]]] = {"floor": drain, "floor_lean": drain_lean}
+
+
 async def _measure(url: str, name: str, jobs: int) -> float:
     connection: Any = await asyncpg.connect(url)
     try:
-        bare = _Bare(connection)
+        bare = Bare(connection)
         await bare.make()
         return await FLOORS[name](bare, jobs)
     finally:
@@ -175,40 +193,6 @@ async def _measure(url: str, name: str, jobs: int) -> float:
 def measure(url: str, name: str, jobs: int) -> float:
     """Return a floor, in jobs per second."""
     return asyncio.run(_measure(url, name, jobs))
-
-
-async def _measure_pickup(url: str, samples: int) -> list[float]:
-    """Add a job and fetch it, on one connection after the other: two commits, and nobody is told."""
-    adding: Any = await asyncpg.connect(url)
-    fetching: Any = await asyncpg.connect(url)
-    bare, worker = _Bare(adding), _Bare(fetching)
-    try:
-        await bare.make()
-        spans: list[float] = []
-        for number in range(1, samples + 1):
-            await asyncio.sleep(IDLE_SECONDS)
-            started = time.perf_counter()
-            await bare.add(_new_jobs(1))
-            wants = (["floor"], [BATCH], [False], [None], [False], [None], [None], [None])
-            await worker.connection.fetch(
-                worker.statements[f"jobs/{STORES[0]}"], bare.session, number, LOCK, *wants, None
-            )
-            spans.append((time.perf_counter() - started) * 1000)
-        return spans
-    finally:
-        await adding.execute(f"drop schema if exists {SCHEMA} cascade")
-        await adding.close()
-        await fetching.close()
-
-
-def measure_pickup(url: str, samples: int) -> list[float]:
-    """Return the milliseconds of each sample."""
-    return asyncio.run(_measure_pickup(url, samples))
-
-
-async def _fill(bare: _Bare, jobs: int) -> None:
-    for first in range(0, jobs, BULK):
-        await bare.add(_new_jobs(min(BULK, jobs - first)))
 
 
 def _new_jobs(count: int) -> list[NewJob]:

@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import psycopg
 import pytest
+from facets import needed
 from server import Server, needs_binaries
 
 from conveyor import Conveyor, JobContext
@@ -23,7 +24,7 @@ from conveyor.testing import open_store
 from conveyor.testing.conformance.workshop import ending, lock_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
     from conveyor.contracts.store import Store
     from conveyor.testing.conformance.workshop import Workshop
@@ -74,7 +75,7 @@ def mortal() -> Iterator[Server]:
 def do(url: str, sql: str) -> list[Any]:
     """Run a statement as somebody else."""
     with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
-        cursor = connection.execute(sql)
+        cursor = connection.execute(sql.encode())
         return cursor.fetchall() if cursor.description else []
 
 
@@ -89,7 +90,7 @@ async def eventually(work: Callable[[], Awaitable[object]]) -> None:
             return
 
 
-async def go_through(url: str, fault: Callable[[], Awaitable[None]], jobs: int = 60) -> None:
+async def go_through(url: str, fault: Callable[[], Coroutine[Any, Any, None]], jobs: int = 60) -> None:
     """Let a worker run jobs, some of them in transactions, while a fault happens; each must complete, once."""
     app = Conveyor(url)
     queue = app.queue(QUEUE, attempts=1000)
@@ -146,11 +147,11 @@ async def test_a_worker_goes_on_though_the_server_was_away_for_longer_than_its_l
 async def test_a_connection_that_was_cut_while_idle_costs_one_call_at_most(url: str) -> None:
     async with open_store(url) as store:
         for _ in range(10):
-            await eventually(store.inspection.list_queues)
+            await eventually(needed(store.inspection).list_queues)
             do(url, CUT_ALL)
             # At once, before its end of the connection has noticed: nothing but what is tried again.
             with anyio.fail_after(10):
-                await eventually(store.inspection.list_queues)
+                await eventually(needed(store.inspection).list_queues)
 
 
 async def test_a_pool_that_is_used_up_refuses_in_time_and_recovers(url: str) -> None:
@@ -161,7 +162,7 @@ async def test_a_pool_that_is_used_up_refuses_in_time_and_recovers(url: str) -> 
     ):
         workshop = make_workshop(other)
         job = await workshop.fetched("a")
-        transaction = await store.transactions.begin(lock_of(job), timedelta(seconds=10))
+        transaction = await needed(store.transactions).begin(lock_of(job), timedelta(seconds=10))
         with anyio.fail_after(5), pytest.raises(StoreUnavailableError):
             await store.jobs.get_job(QUEUE, "a")
         await transaction.roll_back()
@@ -197,7 +198,7 @@ async def test_a_server_without_connections_to_spare_refuses_and_hints_come_once
         do(url, "grant all on all sequences in schema conveyor to frugal")
         async with open_store(mine) as store, open_store(url) as other:
             workshop = make_workshop(other)
-            async with store.notifier.subscribe(QUEUE) as hints:
+            async with needed(store.notifier).subscribe(QUEUE) as hints:
                 with anyio.fail_after(10):
                     assert (await anext(aiter(hints))).kind is NotificationKind.ANYTHING
                     do(url, "alter role frugal connection limit -1")
@@ -212,7 +213,7 @@ async def test_a_server_without_connections_to_spare_refuses_and_hints_come_once
 async def test_lost_notifications_are_owned_up_to_and_come_again(url: str) -> None:
     async with open_store(url) as store, open_store(url) as other:
         workshop = make_workshop(other)
-        async with store.notifier.subscribe(QUEUE) as hints:
+        async with needed(store.notifier).subscribe(QUEUE) as hints:
             do(url, CUT_ALL)
             with anyio.fail_after(20):
                 assert (await anext(aiter(hints))).kind is NotificationKind.ANYTHING
@@ -254,22 +255,23 @@ async def call_named(name: str, workshop: Workshop, job_id: str) -> Callable[[],
         return partial(store.jobs.fetch_jobs, [Want(QUEUE, 10)], hand.id, LOCK, fetch_number=1)
     job = await workshop.fetched(job_id)
     lock = lock_of(job)
-    return {
+    calls: Mapping[str, Callable[[], Awaitable[object]]] = {
         "settle": partial(store.jobs.settle_jobs, [ending(lock, Command.COMPLETE)]),
         "extend": partial(store.jobs.extend_locks, [lock], LOCK),
         "release": partial(store.jobs.release_locks, [lock]),
         "transaction": partial(transact, store, lock, "select 1"),
         "statement": partial(transact, store, lock, "select pg_sleep(5)"),
-    }[name]
+    }
+    return calls[name]
 
 
 async def listen(store: Store) -> None:
-    async with store.notifier.subscribe(QUEUE):
+    async with needed(store.notifier).subscribe(QUEUE):
         await anyio.sleep_forever()
 
 
 async def transact(store: Store, lock: Any, sql: str) -> None:
-    transaction = await store.transactions.begin(lock, timedelta(seconds=10))
+    transaction = await needed(store.transactions).begin(lock, timedelta(seconds=10))
     try:
         await transaction.connection.fetch(sql)
         await transaction.commit(ending(lock, Command.COMPLETE))

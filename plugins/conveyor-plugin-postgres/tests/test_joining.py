@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import anyio
 import asyncpg
@@ -15,6 +15,8 @@ import sqlalchemy
 import sqlalchemy.ext.asyncio
 import sqlalchemy.orm
 import trio_asyncio
+from facets import needed
+from psycopg.rows import DictRow, dict_row
 
 from conveyor.errors import ConfigurationError, StoreError, StoreUnavailableError
 from conveyor.model.events import NotificationKind
@@ -38,13 +40,26 @@ SYNC: Final = "postgresql+psycopg"
 ASYNC: Final = ("postgresql+psycopg", "postgresql+asyncpg")
 
 
+Execute: TypeAlias = "Callable[[str], Any]"
+
+
 class Way(NamedTuple):
     """A connection of one kind, within a transaction, and how its owner ends it."""
 
     connection: Any
     commit: Callable[[], Any]
     rollback: Callable[[], Any]
-    execute: Callable[[str], Any]
+    execute: Execute
+
+
+def by_bytes(connection: Any) -> Execute:
+    """Run SQL that is not written out in the program, which psycopg's types want to be bytes."""
+    return lambda sql: connection.execute(sql.encode())
+
+
+def by_text(session: Any) -> Execute:
+    """Run SQL in a session of SQLAlchemy."""
+    return lambda sql: session.execute(sqlalchemy.text(sql))
 
 
 @asynccontextmanager
@@ -68,14 +83,14 @@ async def in_asyncpg_pool(url: str) -> AsyncIterator[Way]:
 
 @asynccontextmanager
 async def in_psycopg(url: str) -> AsyncIterator[Way]:
-    with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
-        yield Way(connection, connection.commit, connection.rollback, connection.execute)
+    with psycopg.Connection[DictRow].connect(url, row_factory=dict_row) as connection:
+        yield Way(connection, connection.commit, connection.rollback, by_bytes(connection))
 
 
 @asynccontextmanager
 async def in_psycopg_async(url: str) -> AsyncIterator[Way]:
     async with await psycopg.AsyncConnection.connect(url) as connection:
-        yield Way(connection, connection.commit, connection.rollback, connection.execute)
+        yield Way(connection, connection.commit, connection.rollback, by_bytes(connection))
 
 
 def alchemy_url(url: str, driver: str) -> str:
@@ -100,7 +115,7 @@ async def in_alchemy(url: str) -> AsyncIterator[Way]:
 @asynccontextmanager
 async def in_alchemy_session(url: str) -> AsyncIterator[Way]:
     with engine_of(url) as engine, sqlalchemy.orm.Session(engine) as session:
-        yield Way(session, session.commit, session.rollback, lambda sql: session.execute(sqlalchemy.text(sql)))
+        yield Way(session, session.commit, session.rollback, by_text(session))
 
 
 @asynccontextmanager
@@ -108,7 +123,7 @@ async def in_alchemy_scoped_session(url: str) -> AsyncIterator[Way]:
     with engine_of(url) as engine:
         session = sqlalchemy.orm.scoped_session(sqlalchemy.orm.sessionmaker(engine))
         try:
-            yield Way(session, session.commit, session.rollback, lambda sql: session.execute(sqlalchemy.text(sql)))
+            yield Way(session, session.commit, session.rollback, by_text(session))
         finally:
             session.remove()
 
@@ -135,7 +150,7 @@ def in_async_alchemy_session(driver: str) -> Any:
     @asynccontextmanager
     async def opened(url: str) -> AsyncIterator[Way]:
         async with async_engine_of(url, driver) as engine, sqlalchemy.ext.asyncio.AsyncSession(engine) as session:
-            yield Way(session, session.commit, session.rollback, lambda sql: session.execute(sqlalchemy.text(sql)))
+            yield Way(session, session.commit, session.rollback, by_text(session))
 
     return opened
 
@@ -177,7 +192,7 @@ async def store(empty_url: str) -> AsyncIterator[Store]:
 
 @pytest.mark.parametrize(("way", "anyio_backend"), WAYS)
 async def test_jobs_appear_and_wake_at_the_commit(store: Store, empty_url: str, way: Any) -> None:
-    async with store.notifier.subscribe(QUEUE) as hints, way(empty_url) as given:
+    async with needed(store.notifier).subscribe(QUEUE) as hints, way(empty_url) as given:
         receipts = await store.jobs.save_jobs_in(given.connection, [new("a"), new("b")])
         assert [receipt.outcome for receipt in receipts] == [Added.ADDED, Added.ADDED]
         assert await store.queues.count_jobs(QUEUE, JobState.WAITING) == 0
@@ -190,7 +205,7 @@ async def test_jobs_appear_and_wake_at_the_commit(store: Store, empty_url: str, 
 
 @pytest.mark.parametrize(("way", "anyio_backend"), WAYS)
 async def test_a_rollback_leaves_no_job_and_wakes_nobody(store: Store, empty_url: str, way: Any) -> None:
-    async with store.notifier.subscribe() as hints, way(empty_url) as given:
+    async with needed(store.notifier).subscribe() as hints, way(empty_url) as given:
         await store.jobs.save_jobs_in(given.connection, [new("a")])
         await done(given.rollback())
         # Hints arrive in the order of commits: this one would come after that of the rollback.
@@ -241,14 +256,14 @@ async def other_url(request: pytest.FixtureRequest, server_url: str) -> AsyncIte
     name = f"other_{request.param.replace('-', '_')}"
     url = f"{server_url.rpartition('/')[0]}/{name}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"drop database if exists {name} with (force)")
-        connection.execute(f"create database {name}")
+        connection.execute(f"drop database if exists {name} with (force)".encode())
+        connection.execute(f"create database {name}".encode())
     if request.param == "with-conveyor":
         async with open_store(url):
             pass
     yield url
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
+        connection.execute(f"drop database {name} with (force)".encode())
 
 
 async def test_without_a_transaction_an_add_is_refused(store: Store, empty_url: str) -> None:

@@ -24,7 +24,7 @@ from conveyor.model.settlement import settle_completed
 from conveyor.testing import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
     from conveyor.contracts.store import Store
 
@@ -193,6 +193,11 @@ async def add_late(url: str, names: Sequence[str], seed: int) -> None:
         await connection.close()
 
 
+async def in_thread(work: Coroutine[Any, Any, None]) -> None:
+    """Run it on a loop of its own, in a thread."""
+    await anyio.to_thread.run_sync(asyncio.run, work)
+
+
 async def test_adders_that_commit_late_and_out_of_order_lose_no_job(empty_url: str) -> None:
     """Their jobs' places are of the time when they added: when they commit, these are often before the mark."""
     names = [f"{caller}-{number}" for caller in range(8) for number in range(40)]
@@ -201,7 +206,7 @@ async def test_adders_that_commit_late_and_out_of_order_lose_no_job(empty_url: s
         async with fetching(empty_url) as worker, anyio.create_task_group() as tasks:
             for caller in range(8):
                 own = names[caller * 40 : caller * 40 + 40]
-                tasks.start_soon(anyio.to_thread.run_sync, asyncio.run, add_late(empty_url, own, caller))
+                tasks.start_soon(in_thread, add_late(empty_url, own, caller))
             while len(found) < len(names):
                 found += await worker.fetch()
     assert sorted(found) == sorted(names)

@@ -16,7 +16,7 @@ from conveyor_plugin_postgres.part import Part
 from conveyor_plugin_postgres.statements import Statements
 from plans import Plans
 
-from conveyor.model.job import AttemptOutcome, LogEntry, NewJob, ProgressReport
+from conveyor.model.job import AttemptOutcome, LogEntry, NewJob, Progress, ProgressReport
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.options import JobOptions
 from conveyor.model.queries import Want
@@ -24,7 +24,7 @@ from conveyor.model.settlement import Settlement
 from conveyor.model.states import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from conveyor_plugin_postgres.part import Row
 
@@ -105,7 +105,7 @@ class HotPath:
         return LockToken(SESSION, self._number)
 
     async def _journal(self, lock: Lock) -> None:
-        await journal.set_progress(self._part, [ProgressReport(lock, 0.5)])
+        await journal.set_progress(self._part, [ProgressReport(lock, Progress(0.5))])
         await journal.append_logs(self._part, [LogEntry(lock.job_id, "line", lock=lock)])
         await locking.release_locks(self._part, [lock])
         await self._part.execute("sessions/renew", SESSION, LOCK, None)
@@ -117,7 +117,7 @@ class HotPath:
         rows: Sequence[Row] = await fetching.fetch_jobs(self._part, fetch)
         token = LockToken(SESSION, self._number)
         ids = [row[0] for row in rows]
-        ways = (
+        ways: Sequence[Callable[[str], Settlement]] = (
             lambda job: Settlement(job, QUEUE, token, Command.COMPLETE, AttemptOutcome.COMPLETED),
             lambda job: Settlement(job, QUEUE, token, Command.RETRY, AttemptOutcome.FAILED),
             lambda job: Settlement(job, QUEUE, token, Command.COMPLETE, AttemptOutcome.COMPLETED, is_removed=True),

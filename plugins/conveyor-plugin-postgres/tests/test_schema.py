@@ -11,6 +11,7 @@ import anyio
 import psycopg
 import pytest
 from conveyor_plugin_postgres.statements import Statements, load_migrations
+from facets import needed
 
 from conveyor import Conveyor, JobContext
 from conveyor.errors import SchemaError
@@ -89,7 +90,7 @@ async def test_stores_in_two_schemas_do_not_hear_each_other(other_schema: str, e
         open_store(other_schema) as store,
         open_store(empty_url) as elsewhere,
         open_store(other_schema) as same,
-        store.notifier.subscribe("orders") as hints,
+        needed(store.notifier).subscribe("orders") as hints,
     ):
         with psycopg.connect(empty_url) as connection:
             await elsewhere.jobs.save_jobs_in(connection, [job])
@@ -167,7 +168,7 @@ def test_the_migrations_are_printed_without_a_connection_and_make_the_schema(ser
     base = server_url.rpartition("/")[0]
     with psycopg.connect(f"{base}/printed", autocommit=True) as connection:
         connection.execute("create schema if not exists conveyor")
-        connection.execute(printed)
+        connection.execute(printed.encode())
         (made,) = connection.execute(OBJECTS).fetchall()
     with psycopg.connect(server_url, autocommit=True) as connection:
         assert connection.execute(OBJECTS).fetchall() == [made]
