@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
+import secrets
+import socket
 from typing import TYPE_CHECKING, Final
 
+import sniffio
+
 from conveyor._runtime.transient import until_available
+from conveyor.model.sessions import SessionInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import timedelta
 
     from conveyor._runtime.transient import Outage
     from conveyor.contracts.store import Store
-    from conveyor.model.sessions import SessionInfo
 
-__all__ = ["Session"]
+__all__ = ["Session", "describe_session"]
 
 logger: Final = logging.getLogger("conveyor.worker")
 
@@ -60,3 +66,14 @@ class Session:
         """End the session; what it still holds waits again. It is not opened again after that."""
         self._is_closed = True
         await until_available(lambda: self._store.sessions.close(self.info.id), "close the session", self._outage)
+
+
+def describe_session(queue_names: Iterable[str]) -> SessionInfo:
+    """Return a new session of this process."""
+    return SessionInfo(
+        id=secrets.token_hex(16),
+        hostname=socket.gethostname(),
+        pid=os.getpid(),
+        backend=sniffio.current_async_library(),
+        queue_names=tuple(queue_names),
+    )

@@ -1,26 +1,24 @@
 """The worker: a session, its loops, and the slots that run jobs; started, stopped and handed back in order.
 
     worker
-    ├─ lock renewer, stall detector, retainer, promoter,
-    │  deadlines, fetcher, suspects, settler                 until everything is written
+    ├─ loops, shielded                                       until everything is written
+    │  └─ lock renewer, stall detector, retainer, promoter,
+    │     deadlines, fetcher, suspects, settler
     └─ slots, one per job at once                            until the last job ends
 
 Stopping: fetch no more; hand back what was not started; let running jobs end, for as long as the grace lasts;
-cancel the rest and hand it back; write every outcome; close the session. A cancelled program skips the grace.
+cancel the rest and hand it back; write every outcome; close the session. A cancelled program skips the grace, and
+nothing else: handlers may take long to clean up, and so long their locks are kept and what ends is written.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import os
-import secrets
-import socket
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.abc
-import sniffio
 from attrs import define
 
 from conveyor._runtime.board import Board
@@ -32,7 +30,7 @@ from conveyor._runtime.handler_threads import HandlerThreads
 from conveyor._runtime.lock_renewer import LockRenewer
 from conveyor._runtime.maintenance import Promoter, Retainer, StallDetector
 from conveyor._runtime.outbox import Outbox
-from conveyor._runtime.session import Session
+from conveyor._runtime.session import Session, describe_session
 from conveyor._runtime.settler import Settler
 from conveyor._runtime.slots import Slot, StopReason
 from conveyor._runtime.suspects import Suspects
@@ -42,7 +40,6 @@ from conveyor._runtime.wakeup import Wakeup
 from conveyor._runtime.watchdog import Watchdog
 from conveyor.errors import ConveyorInternalError, StoreError
 from conveyor.model.events import Notification, NotificationKind
-from conveyor.model.sessions import SessionInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +94,7 @@ class Worker:
         self._weights = weights
         self._options = options
         store, outage = equipment.store, equipment.outage
-        self._session = Session(store, _describe_session(weights), options.lock_duration, outage)
+        self._session = Session(store, describe_session(weights), options.lock_duration, outage)
         settler_wakeup = Wakeup()
         self._trust = Trust(options.lock_duration)
         self._board = Board(
@@ -212,17 +209,26 @@ class Worker:
             remove_listener()
 
     async def _run_loops(self, task_status: anyio.abc.TaskStatus[None]) -> None:
-        async with anyio.create_task_group() as loops:
-            for loop in self._loops():
-                loops.start_soon(loop.run, name=f"conveyor {type(loop).__name__}")
+        loops = anyio.CancelScope(shield=True)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_loops, loops, name="conveyor loops")
             task_status.started()
             try:
                 await self._run_slots()
                 if not self._stopping.is_set():
                     raise ConveyorInternalError("the slots of a worker ended though nobody stopped it")
             finally:
-                await self._leave()
-            loops.cancel_scope.cancel()
+                try:
+                    await self._leave()
+                finally:
+                    loops.cancel()
+
+    async def _keep_loops(self, scope: anyio.CancelScope) -> None:
+        """Run the loops in a scope that only the worker cancels."""
+        with scope:
+            async with anyio.create_task_group() as loops:
+                for loop in self._loops():
+                    loops.start_soon(loop.run, name=f"conveyor {type(loop).__name__}")
 
     def _loops(
         self,
@@ -244,9 +250,12 @@ class Worker:
             async with anyio.create_task_group() as slots:
                 for number, slot in enumerate(self._slots):
                     slots.start_soon(slot.run, name=f"conveyor slot {number}")
-                await self._stopping.wait()
-                self._close_board()
-                grace.start_soon(self._end_grace, name="conveyor shutdown grace")
+                try:
+                    await self._stopping.wait()
+                finally:
+                    self._close_board()
+                    # Where the program is cancelled, so is the grace.
+                    grace.start_soon(self._end_grace, name="conveyor shutdown grace")
             grace.cancel_scope.cancel()
 
     def _close_board(self) -> None:
@@ -259,10 +268,13 @@ class Worker:
     async def _end_grace(self) -> None:
         grace_seconds = self._options.shutdown_grace.total_seconds()
         self._grace_ends_at = anyio.current_time() + grace_seconds
-        await anyio.sleep(grace_seconds)
-        logger.warning("%d jobs did not end within %g s; handing them back", self.running_count, grace_seconds)
-        for slot in self._slots:
-            slot.stop(StopReason.SHUTDOWN)
+        try:
+            await anyio.sleep(grace_seconds)
+            logger.warning("%d jobs did not end within %g s; handing them back", self.running_count, grace_seconds)
+        finally:
+            # A timeout that passes while a handler cleans up comes too late to be charged.
+            for slot in self._slots:
+                slot.stop(StopReason.SHUTDOWN)
 
     async def _leave(self) -> None:
         """Write what is left to write and close the session, also while the program is being cancelled."""
@@ -289,13 +301,3 @@ class Worker:
         is_mine = kind is NotificationKind.REVOKED and self._board.is_running(job_id)
         if is_mine or (kind is NotificationKind.ANYTHING and self._board.running):
             self._renewer.check_soon()
-
-
-def _describe_session(weights: Mapping[str, int]) -> SessionInfo:
-    return SessionInfo(
-        id=secrets.token_hex(16),
-        hostname=socket.gethostname(),
-        pid=os.getpid(),
-        backend=sniffio.current_async_library(),
-        queue_names=tuple(weights),
-    )

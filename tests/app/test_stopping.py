@@ -245,6 +245,38 @@ async def test_cancelling_the_program_hands_running_jobs_back(app: Conveyor) -> 
         assert (await job.refresh()).state is JobState.WAITING
 
 
+async def test_a_cancelled_program_gives_back_at_once_what_had_not_started(app: Conveyor) -> None:
+    started, cleaned_up = anyio.Event(), anyio.Event()
+
+    @app.queue("work").job()
+    async def tidy() -> None:
+        started.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await cleaned_up.wait()
+
+    async def work() -> None:
+        with program:
+            async with app.worker(concurrency=1, prefetch=1):
+                await started.wait()
+                program.cancel()
+
+    program = anyio.CancelScope()
+    async with app:
+        first, second = await tidy.add_many([tidy.new(), tidy.new()])
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+            try:
+                await started.wait()  # one fetch brought both
+                await wait_for_state(second, JobState.WAITING)
+                assert (await first.refresh()).state is JobState.ACTIVE, "its handler still cleans up"
+            finally:
+                cleaned_up.set()
+        assert (await first.refresh()).state is JobState.WAITING
+
+
 async def test_the_jobs_of_a_dead_worker_are_recovered(app: Conveyor) -> None:
     @app.queue("work").job()
     async def survive() -> str:

@@ -49,11 +49,11 @@ class Nemesis:
     async def _block(self, process: Process) -> None:
         """Let user code block its event loop: its thread goes on."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.run_thread, process)
+            tasks.start_soon(self._run_thread, process)
             await self._stand_still(process, "blocked", "unblocked")
             tasks.cancel_scope.cancel()
 
-    async def run_thread(self, process: Process) -> None:
+    async def _run_thread(self, process: Process) -> None:
         """Be the thread of a process whose loop does not beat."""
         while not process.is_gone and (watchdog := process.line.watchdog) is not None:
             await anyio.sleep(watchdog.interval_seconds / 2)
@@ -126,7 +126,6 @@ class Nemesis:
             process.line.on_called = None
         if not is_over.is_set():
             return
-        self._world.tasks.start_soon(self.run_thread, process)
         await anyio.sleep(self._draw.uniform(0, 5))
         self._world.begin_process()
 

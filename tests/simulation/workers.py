@@ -33,7 +33,6 @@ class WorkerChecker:
         self._process: dict[tuple[str, LockToken | None], str] = {}
         self._unstarted: dict[tuple[str, LockToken | None], Event] = {}
         self._stopping: dict[str, Event] = {}
-        self._interrupted: set[str] = set()
         self._longest_hold = max((job.hold_seconds for job in plan.jobs), default=0.0)
         # A call goes and comes; one that fails is repeated, each time later.
         self._slack = SLACK_SECONDS + 8 * plan.slowness + (10.0 if plan.flakiness else 0.0)
@@ -81,9 +80,7 @@ class WorkerChecker:
         fetched = self._unstarted.pop((event.job_id, event.token), None)
         if fetched is None or event.at - fetched.at <= STALE_SECONDS + self._slack:
             return
-        # A cancelled program writes once its last handler has ended, which may take it a while to clean up.
-        is_cancelled = event.process in self._interrupted
-        if not is_cancelled and self._excuses.was_untouched(event.process, fetched.at, event.at):
+        if self._excuses.was_untouched(event.process, fetched.at, event.at):
             self._report(event, f"fetched {event.at - fetched.at:.1f} s before it {event.kind}")
 
     def _on_stopping(self, event: Event) -> None:
@@ -91,7 +88,6 @@ class WorkerChecker:
 
     def _on_interrupted(self, event: Event) -> None:
         self._stopping[event.process] = event
-        self._interrupted.add(event.process)
 
     def _on_left(self, event: Event) -> None:
         asked = self._stopping.pop(event.process, None)
