@@ -25,7 +25,7 @@ from conveyor.testing import make_job
 from conveyor.testing.clocks import jumping_backends
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from conveyor.model.job import JobData
 
@@ -48,6 +48,7 @@ class FakeJobs:
         self.asked: list[tuple[str, float]] = []
         self.verbs: list[str] = []
         self.board: Board | None = None
+        self.on_append: Callable[[], None] | None = None
 
     async def fetch_jobs(self, wants: Sequence[Want], *_: object, **__: object) -> Sequence[JobData]:
         self.asked += [(want.queue_name, anyio.current_time()) for want in wants]
@@ -67,6 +68,9 @@ class FakeJobs:
 
     async def append_logs(self, entries: Sequence[LogEntry]) -> Sequence[object]:
         self.verbs.append("append_logs")
+        if self.on_append is not None:
+            self.on_append()
+            await anyio.lowlevel.checkpoint()
         return ()
 
     async def settle_jobs(self, *_: object, **__: object) -> SettleReport:
@@ -171,6 +175,21 @@ async def test_a_line_is_written_before_the_end_of_its_run_whenever_that_comes()
     board.outbox.hand_back([make_job(token=TOKEN)])
     await settler.flush()
     assert jobs.verbs == ["release_locks", "append_logs", "settle_jobs"]
+
+
+async def test_a_line_whose_write_was_interrupted_is_written_by_the_next_flush() -> None:
+    store, outbox = FakeJobs(), Outbox(Wakeup())
+    board = Board("s", outbox)
+    fetcher = make_fetcher(store, board)
+    settler = Settler(SimpleNamespace(jobs=store), board, fetcher, WorkerOptions(), wakeup=Wakeup(), outage=Outage())
+    outbox.add_log(LogEntry("j", "a line", lock=Lock("j", TOKEN)))
+    with anyio.CancelScope() as scope:
+        store.on_append = scope.cancel
+        await settler.flush()
+    assert scope.cancelled_caught
+    store.on_append = None
+    await settler.flush()
+    assert store.verbs == ["append_logs", "append_logs"]
 
 
 async def test_reports_stay_until_they_are_confirmed() -> None:

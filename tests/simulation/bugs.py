@@ -107,13 +107,6 @@ def _take_whatever_comes(self: Board) -> JobData | None:
     return self.ready.popleft() if self.ready else None
 
 
-def _forgetful_take_reports(self: Outbox) -> Any:
-    """Take the reports and keep none until they are confirmed."""
-    reports = _take_reports(self)
-    self.confirm_reports()
-    return reports
-
-
 async def _flush_reports_first(self: Settler) -> None:
     while self._outbox.has_reports:
         await self._write_reports()
@@ -142,7 +135,6 @@ async def _have_no_mercy(self: Worker) -> None:
     await anyio.sleep_forever()
 
 
-_take_reports: Final = Outbox.take_reports
 _divide: Final = Shares.divide
 _end_cancelled: Final = Slot._end_cancelled
 _end: Final = Slot._end
@@ -194,9 +186,6 @@ BUGS: Final[dict[str, list[tuple[Any, str, Any]]]] = {
     ],
     "a job is started whose time to start went by on the way": [
         (Board, "take", _take_whatever_comes),
-    ],
-    "reports are kept no longer than until they are taken": [
-        (Outbox, "take_reports", _forgetful_take_reports),
     ],
     "a run may end between its reports and its settlement": [
         (Settler, "_flush", _flush_reports_first),
