@@ -15,6 +15,7 @@ ConveyorError
 │  └─ JobFailedError             what ``result()`` raises for a job that did not complete
 ├─ StoreError                    the driver's error is always ``__cause__``
 │  ├─ StoreUnavailableError      transient: core retries
+│  ├─ SessionLostError           the store knows no such worker session: core opens it again
 │  └─ SchemaError                run: conveyor store migrate
 └─ ConveyorInternalError         our bug
 """
@@ -41,6 +42,7 @@ __all__ = [
     "PayloadError",
     "PluginError",
     "SchemaError",
+    "SessionLostError",
     "StoreError",
     "StoreUnavailableError",
     "UnknownHandlerError",
@@ -229,6 +231,17 @@ class StoreUnavailableError(StoreError):
     tries again for as long as it takes; your own calls raise it at once. Whether a call that raised it took effect is
     not known; each can be repeated.
     """
+
+
+class SessionLostError(StoreError):
+    """The store knows no such worker session: it was cleared away as dead, or never opened. Nothing was fetched.
+
+    A worker opens its session again by itself; only who calls a store's verbs meets this.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        super().__init__(f"there is no worker session {session_id!r}; open it (again) before fetching")
 
 
 class SchemaError(StoreError):

@@ -15,7 +15,7 @@ from conveyor._runtime.prefetch import Prefetch
 from conveyor._runtime.shares import Shares
 from conveyor._runtime.transient import until_available
 from conveyor._runtime.wakeup import Wakeup
-from conveyor.errors import StoreError
+from conveyor.errors import SessionLostError
 from conveyor.model.locks import trusted_until_seconds
 from conveyor.model.queries import Want
 
@@ -34,7 +34,6 @@ __all__ = ["Fetch", "Fetcher"]
 
 # A job fetched ahead that has not started by then goes back, so that another worker may run it.
 STALE_SECONDS: Final = 0.1
-MOST_REFUSALS: Final = 3
 
 
 @define
@@ -215,7 +214,6 @@ class Fetcher:
         return jobs
 
     async def _ask(self, fetch: Fetch) -> Sequence[JobData]:
-        refusals = 0
         while True:
             try:
                 return await until_available(
@@ -225,14 +223,10 @@ class Fetcher:
                     "fetch jobs",
                     self._outage,
                 )
-            except StoreError:
+            except SessionLostError:
                 if self._session.is_closed:
                     return ()
-                # Another loop may have opened a lost session again between the refusal and this question: the
-                # store knows it then. Only when it refuses again and again, it is about something else.
-                refusals += not await self._session.is_reopened()
-                if refusals == MOST_REFUSALS:
-                    raise
+                await self._session.reopen()
 
     def _demand(self) -> int:
         room = self._options.concurrency + self._prefetch.size - self._board.occupied - self._in_flight

@@ -53,14 +53,10 @@ class Session:
             logger.warning("the store forgot the session of this worker; opening it again")
             await self._store.sessions.open(self.info, self._lock_duration)
 
-    async def is_reopened(self) -> bool:
-        """Open the session again if the store lost it; return whether it had."""
-        is_known = await until_available(
-            lambda: self._store.sessions.renew(self.info.id, self._lock_duration), "renew the session", self._outage
-        )
-        if not is_known and not self._is_closed:
-            await self.open()
-        return not is_known
+    async def reopen(self) -> None:
+        """Open the session again, which the store has lost."""
+        logger.warning("the store forgot the session of this worker; opening it again")
+        await self.open()
 
     async def close(self) -> None:
         """End the session; what it still holds waits again. It is not opened again after that."""

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 
 from conveyor._runtime.transient import until_available
+from conveyor.errors import SessionLostError
 from conveyor.model.settlement import RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from conveyor._runtime.board import Board
-    from conveyor._runtime.fetcher import Fetcher
+    from conveyor._runtime.fetcher import Fetch, Fetcher
     from conveyor._runtime.transient import Outage
     from conveyor._runtime.wakeup import Wakeup
     from conveyor.contracts.store import Store
@@ -91,30 +92,35 @@ class Settler:
             if fetch is None:
                 report = await self._settle_all(settlements)
             else:
-                report = await until_available(
-                    lambda: self._store.jobs.settle_jobs(
-                        settlements,
-                        fetch.wants,
-                        self._board.session_id,
-                        self._options.lock_duration,
-                        fetch_number=fetch.number,
-                    ),
-                    "settle jobs",
-                    self._outage,
-                )
+                report = await self._settle_and_fetch(settlements, fetch)
         except Exception as exc:  # noqa: BLE001 - one settlement that cannot be written must not take others with it
-            if fetch is not None:
-                self._fetcher.give_up(fetch)
             await self._settle_one_by_one(settlements, exc)
             return
-        except BaseException:
-            if fetch is not None:
-                self._fetcher.give_up(fetch)
-            raise
         self._outbox.confirm_settled()
-        if fetch is not None:
-            self._fetcher.deliver(fetch, report.jobs)
         _tell_refusals(report)
+
+    async def _settle_and_fetch(self, settlements: Sequence[Settlement], fetch: Fetch) -> SettleReport:
+        try:
+            report = await until_available(
+                lambda: self._store.jobs.settle_jobs(
+                    settlements,
+                    fetch.wants,
+                    self._board.session_id,
+                    self._options.lock_duration,
+                    fetch_number=fetch.number,
+                ),
+                "settle jobs",
+                self._outage,
+            )
+        except SessionLostError:
+            # Nothing was settled, either. The fetcher meets the same when it asks next, and opens the session again.
+            self._fetcher.give_up(fetch)
+            return await self._settle_all(settlements)
+        except BaseException:
+            self._fetcher.give_up(fetch)
+            raise
+        self._fetcher.deliver(fetch, report.jobs)
+        return report
 
     async def _settle_all(self, settlements: Sequence[Settlement]) -> SettleReport:
         return await until_available(lambda: self._store.jobs.settle_jobs(settlements), "settle jobs", self._outage)

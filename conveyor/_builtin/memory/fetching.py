@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from conveyor._builtin.memory.expiring import expire_jobs
 from conveyor._builtin.memory.records import later
-from conveyor.errors import StoreError
+from conveyor.errors import SessionLostError
 from conveyor.model.locks import LockToken
 from conveyor.model.queries import Want
 
@@ -27,11 +27,11 @@ def fetching_session(tables: Tables, worker_id: str) -> SessionRecord:
     """Return the session that wants to fetch.
 
     Raises:
-        StoreError: it is not open.
+        SessionLostError: it is not open.
     """
     session = tables.sessions.get(worker_id)
     if session is None:
-        raise StoreError(f"there is no worker session {worker_id!r}: open it (again) before it fetches")
+        raise SessionLostError(worker_id)
     return session
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from conveyor._builtin.sqlite.expiring import expire_all_of
 from conveyor._builtin.sqlite.rows import jobs_from_rows, micros_after
 from conveyor._builtin.sqlite.statements import sql
-from conveyor.errors import StoreError
+from conveyor.errors import SessionLostError
 from conveyor.model.queries import ALL_NAMES
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def fetch_jobs(
     """Lock the next jobs for all wants, and return them in order.
 
     Raises:
-        StoreError: there is no such session.
+        SessionLostError: there is no such session.
     """
     if _begin_fetch(transaction, session_id, lock_duration, fetch_number):
         lock = (session_id, fetch_number, transaction.now)
@@ -59,7 +59,7 @@ def _begin_fetch(transaction: Transaction, session_id: str, lock_duration: timed
     connection = transaction.connection
     session = connection.execute(sql("jobs/fetch_jobs_session"), (session_id,)).fetchone()
     if session is None:
-        raise StoreError(f"there is no worker session {session_id!r}: open it (again) before fetching")
+        raise SessionLostError(session_id)
     highest: int = session[0]
     # Two calls may overtake each other, so a lower number can be new; bit n stands for `highest - n`.
     recent = int.from_bytes(session[1], "little")

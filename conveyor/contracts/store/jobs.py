@@ -83,7 +83,7 @@ class JobStore(Protocol):
         and that are still active under it.
 
         Raises:
-            StoreError: there is no such session; open it (again) first.
+            SessionLostError: there is no such session; open it (again) first.
         """
         ...
 
@@ -120,6 +120,9 @@ class JobStore(Protocol):
         never by an exception. The same settlement again, after it was applied, is neither refused nor applied
         twice. History gets the attempt. `delay` and `kept_for` count from the store's now. The fetch takes place after
         the settlements and is as in `fetch_jobs`.
+
+        Raises:
+            SessionLostError: there is no session to fetch in. Then nothing was settled, either.
         """
         ...
 

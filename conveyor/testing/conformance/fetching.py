@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conveyor.errors import StoreError
+from conveyor.errors import SessionLostError
 from conveyor.model.locks import LockToken
 from conveyor.model.queries import Want
 from conveyor.model.states import Command, JobState
@@ -85,15 +85,29 @@ class FetchingConformance(StoreKit):
 
     async def test_a_fetch_without_a_session_is_refused(self, workshop: Workshop) -> None:
         await workshop.add("a")
-        with pytest.raises(StoreError):
-            await Hand(workshop.store).fetch()
+        hand = Hand(workshop.store)
+        with pytest.raises(SessionLostError) as caught:
+            await hand.fetch()
+        assert caught.value.session_id == hand.id
         assert await workshop.state("a") is JobState.WAITING
 
     async def test_a_fetch_after_the_session_closed_is_refused(self, workshop: Workshop) -> None:
         hand = await workshop.hand()
         await workshop.sessions.close(hand.id)
-        with pytest.raises(StoreError):
+        with pytest.raises(SessionLostError):
             await hand.fetch()
+
+    async def test_a_settle_that_fetches_without_a_session_is_refused_and_settles_nothing(
+        self, workshop: Workshop
+    ) -> None:
+        await workshop.add("a", "b")
+        hand, nobody = await workshop.hand(), Hand(workshop.store)
+        settlement = ending(lock_of(await hand.fetch_one()), Command.COMPLETE)
+        with pytest.raises(SessionLostError):
+            await nobody.settle_and_fetch(settlement, Want(QUEUE, 1))
+        assert await workshop.state("a") is JobState.ACTIVE
+        assert await workshop.state("b") is JobState.WAITING
+        assert await workshop.settle(settlement) == []
 
     async def test_the_same_fetch_number_gives_the_same_jobs(self, workshop: Workshop) -> None:
         await workshop.add("a", "b", "c")

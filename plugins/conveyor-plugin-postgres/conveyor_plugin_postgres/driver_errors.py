@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from conveyor.errors import StoreError, StoreUnavailableError
+from conveyor.errors import SessionLostError, StoreError, StoreUnavailableError
 
 __all__ = ["DRIVER_ERRORS", "statement_error", "store_error"]
 
@@ -22,6 +22,7 @@ DRIVER_ERRORS: Final = (
 # What drivers raise by themselves, nearly always for a connection that was closed under them; psycopg's names, too.
 _CONNECTION_GONE: Final = frozenset({"InterfaceError", "InternalClientError", "OperationalError"})
 
+# What the schema's own functions raise; the detail is the session's id.
 NO_SESSION: Final = "CV001"
 
 # By class of SQLSTATE, or by the whole of it.
@@ -57,7 +58,7 @@ def store_error(error: BaseException, shown: str) -> StoreError:
     """Return conveyor's error for one of the driver's; raise or keep it with the driver's as its cause."""
     text = str(error) or type(error).__name__
     if getattr(error, "sqlstate", None) == NO_SESSION:
-        found = StoreError(f"{text}: open it (again) before fetching")
+        found: StoreError = SessionLostError(getattr(error, "detail", None) or "")
     elif (advice := _advice(error, _TRANSIENT)) is not None:
         found = StoreUnavailableError(f"{shown}: {text}; {advice}")
     elif isinstance(error, OSError | TimeoutError):

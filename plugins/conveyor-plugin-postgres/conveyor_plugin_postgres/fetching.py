@@ -26,7 +26,7 @@ async def fetch_jobs(part: Part, fetch: tuple[Any, ...]) -> list[Row]:
     """Lock the next jobs for all wants, and return their rows; `fetch` is made by `fetch_columns`.
 
     Raises:
-        StoreError: there is no such session.
+        SessionLostError: there is no such session.
     """
     return await part.fetch("jobs/fetch_jobs", *fetch, part.moment)
 

@@ -51,7 +51,7 @@ async def settle_and_fetch(
     Return what was refused, and the rows of the jobs.
 
     Raises:
-        StoreError: there is no such session.
+        SessionLostError: there is no such session.
     """
     *first, last = _each_job_once(settlements)
     refused: list[Refusal] = []

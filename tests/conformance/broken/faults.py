@@ -49,6 +49,8 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     fetching.SelectApartFromUpdate: "test_many_fetchers_get_no_job_twice",
     fetching.RepeatedFetchLocksAnew: "test_the_same_fetch_number_gives_the_same_jobs",
     fetching.FetchWithoutASession: "test_a_fetch_without_a_session_is_refused",
+    fetching.LostSessionsUnnamed: "test_a_fetch_after_the_session_closed_is_refused",
+    fetching.SettlesBeforeItLooks: "test_a_settle_that_fetches_without_a_session_is_refused_and_settles_nothing",
     fetching.FetchShortensTheLock: "test_a_fetch_never_shortens_the_lock",
     fetching.JobNameOfAWantIgnored: "test_a_want_of_one_name_passes_over_the_others",
     commands.BulkSaveInPieces: "test_a_cancelled_add_happened_or_did_not",

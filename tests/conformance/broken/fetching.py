@@ -10,6 +10,7 @@ from attrs import evolve
 from conveyor._builtin.memory.expiring import expire_jobs
 from conveyor._builtin.memory.jobs import MemoryJobs
 from conveyor._builtin.memory.sessions import MemorySessions
+from conveyor.errors import SessionLostError, StoreError
 from conveyor.model.locks import LockToken
 from conveyor.model.queries import ALL_NAMES, Want
 from conveyor.model.sessions import SessionInfo
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from conveyor._builtin.memory.records import JobRecord, SessionRecord
     from conveyor.model.job import JobData
     from conveyor.model.locks import Lock
+    from conveyor.model.settlement import Settlement, SettleReport
 
 
 class Fetching(MemoryJobs):
@@ -173,6 +175,39 @@ class FetchWithoutASession(MemoryJobs):
         if worker_id not in self._tables.sessions:
             await MemorySessions(self._tables).open(SessionInfo(worker_id, "", 0, ""), lock_duration)
         return await super().fetch_jobs(wants, worker_id, lock_duration, fetch_number=fetch_number)
+
+
+class LostSessionsUnnamed(MemoryJobs):
+    """Refuses a fetch without a session as it refuses anything else."""
+
+    async def fetch_jobs(
+        self, wants: Sequence[Want], worker_id: str, lock_duration: timedelta, /, *, fetch_number: int
+    ) -> Sequence[JobData]:
+        try:
+            return await super().fetch_jobs(wants, worker_id, lock_duration, fetch_number=fetch_number)
+        except SessionLostError as exc:
+            raise StoreError(str(exc)) from exc
+
+
+class SettlesBeforeItLooks(MemoryJobs):
+    """Settles, and only then finds that there is no session to fetch in."""
+
+    async def settle_jobs(
+        self,
+        settlements: Sequence[Settlement],
+        wants: Sequence[Want] = (),
+        worker_id: str = "",
+        lock_duration: timedelta | None = None,
+        /,
+        *,
+        fetch_number: int = 0,
+    ) -> SettleReport:
+        report = await super().settle_jobs(settlements)
+        return (
+            report
+            if not wants
+            else await super().settle_jobs((), wants, worker_id, lock_duration, fetch_number=fetch_number)
+        )
 
 
 class FetchShortensTheLock(MemoryJobs):

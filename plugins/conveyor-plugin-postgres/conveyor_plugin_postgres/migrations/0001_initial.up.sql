@@ -546,7 +546,7 @@ begin
   where sessions.id = session
   for no key update;
   if not found then
-    raise exception 'there is no worker session %', session using errcode = 'CV001';
+    raise exception 'there is no worker session' using errcode = 'CV001', detail = session;
   end if;
 
   is_new := number > highest or number = any(missed);
