@@ -90,13 +90,15 @@ class Job(Generic[R_co]):
     async def wait_until_finished(self, timeout: Duration | None = None) -> Job[R_co]:
         """Wait until it has completed, failed or was cancelled, and return this handle.
 
+        Also where it leaves no record, by `remove_on_complete` or `remove_on_fail`, and is one of the last 10 000.
+
         Raises:
             TimeoutError: it has not within this time; the job goes on.
-            JobNotFoundError: it was removed.
+            JobNotFoundError: somebody removed it.
         """
         seconds = None if timeout is None else parse_duration(timeout, field="timeout").total_seconds()
         with anyio.fail_after(seconds):
-            self._data = await jobs.wait(self._services, self.id)
+            self._data = await jobs.wait(self._services, self.data)
         return self
 
     async def result(self: Job[T | Outcome], timeout: Duration | None = None) -> T:
@@ -105,7 +107,7 @@ class Job(Generic[R_co]):
         Raises:
             JobFailedError: it failed or was cancelled; the message says why.
             TimeoutError: it has not ended within this time; the job goes on.
-            JobNotFoundError: it was removed.
+            JobNotFoundError: somebody removed it.
         """
         await self.wait_until_finished(timeout)
         jobs.raise_unless_completed(self.data)

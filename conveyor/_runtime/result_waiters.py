@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from conveyor._runtime.transient import Outage
     from conveyor.contracts.store import Store
-    from conveyor.model.job import JobData
+    from conveyor.model.job import Ending, JobData
 
 __all__ = ["ResultWaiters"]
 
@@ -29,7 +29,7 @@ _RELEVANT: Final = frozenset({NotificationKind.FINISHED, NotificationKind.CHANGE
 class _Waiter:
     def __init__(self) -> None:
         self.event = anyio.Event()
-        self.job: JobData | None = None
+        self.end: JobData | Ending | None = None
         self.error: StoreError | None = None
 
 
@@ -49,11 +49,11 @@ class ResultWaiters:
         if self._waiters and notification.kind in _RELEVANT:
             self._wakeup.set()
 
-    async def wait(self, job_id: str) -> JobData:
-        """Return the job once it has settled.
+    async def wait(self, job_id: str) -> JobData | Ending:
+        """Return the job once it has settled, or how it ended where it left no record.
 
         Raises:
-            JobNotFoundError: there is no such job, or it was removed meanwhile.
+            JobNotFoundError: there is no such job, or it was removed meanwhile, by something else than its end.
             StoreError: the store refuses to be read, in a way that does not pass by itself.
         """
         waiter = _Waiter()
@@ -67,9 +67,9 @@ class ResultWaiters:
             raise ConfigurationError(f"the app was closed while job {job_id!r} was waited for; the job goes on")
         if waiter.error is not None:
             raise waiter.error
-        if waiter.job is None:
+        if waiter.end is None:
             raise JobNotFoundError(job_id)
-        return waiter.job
+        return waiter.end
 
     def close(self) -> None:
         """Let nobody wait for an app that is closed."""
@@ -105,6 +105,8 @@ class ResultWaiters:
             return
         try:
             jobs = await self._store.jobs.find_jobs(list(asking))
+            gone = [job_id for job_id in asking if job_id not in jobs]
+            endings = await self._store.jobs.find_endings(gone) if gone else {}
         except StoreUnavailableError:
             raise
         except StoreError as exc:
@@ -112,10 +114,10 @@ class ResultWaiters:
             _tell_all(asking, exc)
             return
         for job_id, waiters in asking.items():
-            job = jobs.get(job_id)
-            if job is None or job.state.is_settled:
+            end = jobs.get(job_id) or endings.get(job_id)
+            if end is None or end.state.is_settled:
                 for waiter in waiters:
-                    waiter.job = job
+                    waiter.end = end
                     waiter.event.set()
 
     def _forget(self, job_id: str, waiter: _Waiter) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from conveyor.errors import JobFailedError, JobNotFoundError
 from conveyor.model.checks import aware, check_integer
 from conveyor.model.durations import Duration, parse_duration
-from conveyor.model.job import LogEntry
+from conveyor.model.job import Ending, LogEntry
 from conveyor.model.settlement import RefusalReason
 from conveyor.model.states import JobState
 from conveyor.model.text import clean_text
@@ -66,9 +68,16 @@ async def count(services: Services, wanted: JobFilter) -> int:
     return await services.inspection("counting jobs").count_matching(wanted)
 
 
-async def wait(services: Services, job_id: str) -> JobData:
-    """Return the job once it has settled; raises JobNotFoundError where there is none (any more)."""
-    return await services.waiters.wait(job_id)
+async def wait(services: Services, known: JobData) -> JobData:
+    """Return the job once it has settled: of one that left no record, what was known of it, and how it ended.
+
+    Raises:
+        JobNotFoundError: there is none, or somebody removed it.
+    """
+    end = await services.waiters.wait(known.id)
+    if not isinstance(end, Ending):
+        return end
+    return evolve(known, state=end.state, finished_at=end.finished_at, result=end.result, error=end.error)
 
 
 def raise_unless_completed(job: JobData) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.store import InspectionStore, Store
-    from conveyor.model.job import JobData
+    from conveyor.model.job import Ending, JobData
     from conveyor.model.retry import Curve
 
 __all__ = ["Services", "WaitForJob"]
@@ -26,8 +26,8 @@ T = TypeVar("T")
 class WaitForJob(Protocol):
     """Waits for a job to settle."""
 
-    async def wait(self, job_id: str, /) -> JobData:
-        """Return the job once it has settled; raises JobNotFoundError where there is none."""
+    async def wait(self, job_id: str, /) -> JobData | Ending:
+        """Return the job once it has settled, or how it ended; raises JobNotFoundError where there is none."""
         ...
 
 

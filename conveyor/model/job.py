@@ -17,6 +17,7 @@ from conveyor.model.text import clean_text
 __all__ = [
     "Attempt",
     "AttemptOutcome",
+    "Ending",
     "ErrorInfo",
     "JobData",
     "LogEntry",
@@ -159,6 +160,16 @@ def as_added(job: NewJob, added_at: datetime) -> JobData:
         created_at=added_at,
         run_at=due_at,
     )
+
+
+@frozen
+class Ending:
+    """How a job ended that kept no record of itself."""
+
+    state: JobState
+    finished_at: datetime
+    result: bytes | None = None
+    error: ErrorInfo | None = None
 
 
 class AttemptOutcome(StrEnum):

@@ -48,6 +48,7 @@ def fail(tables: Tables, job_id: str, reason: str) -> JobData:
     job = record.snapshot()
     removal = record.options.remove_on_fail
     if removal is True:
+        tables.removed.remember(record, AttemptOutcome.FAILED)
         tables.remove(record)
     elif (kept := kept_for(removal)) is not None:
         keep_for(record, kept, tables.now())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from conveyor._builtin.memory.tables import Tables
-    from conveyor.model.job import Attempt, JobData, LogEntry, NewJob, ProgressReport
+    from conveyor.model.job import Attempt, Ending, JobData, LogEntry, NewJob, ProgressReport
     from conveyor.model.locks import Lock
     from conveyor.model.queries import AddReceipt, Want
     from conveyor.model.retention import Retention
@@ -58,6 +58,11 @@ class MemoryJobs:
         """Return those of the jobs that exist, by id."""
         jobs = self._tables.jobs
         return {job_id: jobs[job_id].snapshot() for job_id in job_ids if job_id in jobs}
+
+    async def find_endings(self, job_ids: Sequence[str], /) -> Mapping[str, Ending]:
+        """Return how those of the jobs ended that left no record."""
+        removed = self._tables.removed
+        return {job_id: ending for job_id in job_ids if (ending := removed.find(job_id)) is not None}
 
     async def fetch_jobs(
         self, wants: Sequence[Want], worker_id: str, lock_duration: timedelta, /, *, fetch_number: int

@@ -87,6 +87,7 @@ def reclaim_stalled_jobs(tables: Tables, max_stalled: int, limit: int) -> tuple[
     jobs = tuple(record.snapshot() for record in stalled)
     for record in stalled:
         if record.state is JobState.FAILED and record.options.remove_on_fail is True:
+            tables.removed.remember(record, AttemptOutcome.STALLED)
             tables.remove(record)
     for session in list(tables.sessions.values()):
         if not session.held and is_expired(session.expires_at, now):

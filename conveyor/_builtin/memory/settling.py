@@ -68,7 +68,7 @@ def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datet
         record.finished_at = now
         if settlement.is_removed:
             record.state = target
-            tables.removed.remember(settlement)
+            tables.removed.remember(record, settlement.outcome)
             del tables.jobs[record.id]
         else:
             queue.enter(record, target)

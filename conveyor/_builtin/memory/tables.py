@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from heapq import heappush
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._builtin.memory.lines import Line, ReadyLine
 from conveyor._builtin.memory.records import microseconds
 from conveyor.errors import JobNotFoundError
+from conveyor.model.job import Ending
 from conveyor.model.queries import ALL_NAMES
 from conveyor.model.settlement import stands_as
 from conveyor.model.states import JobState
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from conveyor._builtin.memory.notifier import MemoryNotifier
     from conveyor._builtin.memory.records import JobRecord, SessionRecord
     from conveyor.contracts.clock import Clock
-    from conveyor.model.job import AttemptOutcome
+    from conveyor.model.job import AttemptOutcome, ErrorInfo
     from conveyor.model.locks import LockToken
     from conveyor.model.settlement import Settlement
 
@@ -28,6 +29,11 @@ __all__ = ["QueueTable", "Tables"]
 
 # At least so many of the jobs that were removed as they settled are remembered, at most twice as many.
 REMOVED_REMEMBERED: Final = 10_000
+
+# The run that removed its job, how it ended, and the fields of `Ending`, which is made when somebody asks for it.
+_Removed: TypeAlias = (
+    "tuple[LockToken | None, AttemptOutcome, JobState, datetime | None, bytes | None, ErrorInfo | None]"
+)
 
 
 class QueueTable:
@@ -164,20 +170,28 @@ class Tables:
 
 
 class RemovedJobs:
-    """The settlements that removed their jobs, for a while: so that they are known when they are repeated."""
+    """Jobs that left no record as they ended, for a while: for a settlement that is repeated, and for who waits."""
 
     def __init__(self) -> None:
         # Two generations: the older is dropped whole, which costs nothing per job.
-        self._recent: dict[str, tuple[LockToken, AttemptOutcome]] = {}
+        self._recent: dict[str, _Removed] = {}
         self._older = self._recent
 
-    def remember(self, settlement: Settlement) -> None:
-        """Note the settlement that removed a job."""
+    def remember(self, record: JobRecord, outcome: AttemptOutcome) -> None:
+        """Note how a job ended that is being removed by that."""
         if len(self._recent) >= REMOVED_REMEMBERED:
             self._older, self._recent = self._recent, {}
-        self._recent[settlement.job_id] = (settlement.token, settlement.outcome)
+        self._recent[record.id] = (record.token, outcome, record.state, record.finished_at, record.result, record.error)
 
     def was_by(self, settlement: Settlement) -> bool:
         """Return whether it was this settlement that removed its job."""
-        known = self._recent.get(settlement.job_id) or self._older.get(settlement.job_id)
+        known = self._known(settlement.job_id)
         return known is not None and known[0] == settlement.token and known[1] in stands_as(settlement)
+
+    def find(self, job_id: str) -> Ending | None:
+        """Return how the job ended, if it was removed by that."""
+        known = self._known(job_id)
+        return None if known is None or known[3] is None else Ending(known[2], known[3], known[4], known[5])
+
+    def _known(self, job_id: str) -> _Removed | None:
+        return self._recent.get(job_id) or self._older.get(job_id)

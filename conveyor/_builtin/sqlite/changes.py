@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.sqlite.reading import find_job, look_for_job
-from conveyor._builtin.sqlite.removing import delete_jobs
+from conveyor._builtin.sqlite.removing import delete_jobs, delete_settled
 from conveyor._builtin.sqlite.rows import error_column, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.errors import InvalidJobStateError
@@ -53,7 +53,7 @@ def move_to_failed(transaction: Transaction, job_id: str, reason: str) -> JobDat
     _end(transaction, job, JobState.FAILED, moved_to_failed(reason), kept_for(removal))
     job = find_job(connection, job_id)
     if removal is True:
-        delete_jobs(transaction, [job_id])
+        delete_settled(transaction, job_id)
     return job
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.sqlite.reading import find_job
-from conveyor._builtin.sqlite.removing import delete_jobs
+from conveyor._builtin.sqlite.removing import delete_settled
 from conveyor._builtin.sqlite.rows import error_column, job_from_row, micros_after, span_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
@@ -87,6 +87,6 @@ def _give_up(transaction: Transaction, job: JobData, max_stalled: int) -> JobDat
     connection.execute(sql("jobs/remove_job_live"), (job.id,))
     failed = find_job(connection, job.id)
     if job.options.remove_on_fail is True:
-        delete_jobs(transaction, [job.id])
+        delete_settled(transaction, job.id)
     transaction.hint(NotificationKind.FINISHED, job.queue_name)
     return failed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from conveyor._builtin.sqlite.rows import attempt_from_row, from_micros, job_from_row, log_from_row
+from conveyor._builtin.sqlite.rows import attempt_from_row, ending_from_row, from_micros, job_from_row, log_from_row
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.errors import JobNotFoundError
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from conveyor.model.job import Attempt, JobData, LogEntry
+    from conveyor.model.job import Attempt, Ending, JobData, LogEntry
 
 __all__ = [
+    "find_endings",
     "find_job",
     "find_jobs",
     "get_attempts",
@@ -56,6 +57,14 @@ def find_jobs(connection: sqlite3.Connection, job_ids: Sequence[str]) -> Mapping
     """Return those of the jobs that exist, by id."""
     rows = connection.execute(sql("jobs/find_jobs"), (json.dumps(list(job_ids)),))
     return {row[0]: job_from_row(row) for row in rows}
+
+
+def find_endings(connection: sqlite3.Connection, job_ids: Sequence[str]) -> Mapping[str, Ending]:
+    """Return how those of the jobs ended that left no record, by id."""
+    endings: dict[str, Ending] = {}
+    for job_id, *row in connection.execute(sql("jobs/find_endings"), (json.dumps(list(job_ids)),)):
+        endings.setdefault(job_id, ending_from_row(row))
+    return endings
 
 
 def get_logs(connection: sqlite3.Connection, job_id: str, start: int, end: int) -> Sequence[LogEntry]:

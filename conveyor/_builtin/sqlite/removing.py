@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.retention import Retention
 
-__all__ = ["delete_jobs", "remove_outdated_jobs"]
+__all__ = ["delete_jobs", "delete_settled", "forget_removed", "remove_outdated_jobs"]
 
 # The table jobs comes last: the others find their rows through it.
 _STATEMENTS: Final = (
@@ -23,6 +23,22 @@ _STATEMENTS: Final = (
     "jobs/remove_job_attempts",
     "jobs/remove_job",
 )
+
+
+# At least so many of the jobs that were removed as they settled are remembered.
+_REMOVED_REMEMBERED: Final = 10_000
+
+
+def delete_settled(transaction: Transaction, job_id: str) -> None:
+    """Delete a job that leaves no record, but for how it ended."""
+    transaction.connection.execute(sql("jobs/remove_job_remembered"), (job_id,))
+    delete_jobs(transaction, [job_id])
+    forget_removed(transaction)
+
+
+def forget_removed(transaction: Transaction) -> None:
+    """Forget how jobs ended that were removed long ago."""
+    transaction.connection.execute(sql("jobs/settle_jobs_prune"), (_REMOVED_REMEMBERED,))
 
 
 def delete_jobs(transaction: Transaction, job_ids: Sequence[str]) -> None:

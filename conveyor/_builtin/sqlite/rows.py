@@ -6,18 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from conveyor.codec import decode_error, decode_options, decode_progress, encode_error
-from conveyor.model.job import Attempt, AttemptOutcome, ErrorInfo, JobData, LogEntry
+from conveyor.model.job import Attempt, AttemptOutcome, Ending, ErrorInfo, JobData, LogEntry
 from conveyor.model.locks import LockToken
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "LAST_MICROS",
     "JobRow",
     "attempt_from_row",
+    "ending_from_row",
     "error_column",
     "from_micros",
     "job_from_row",
@@ -120,6 +121,12 @@ def attempt_from_row(row: JobRow) -> Attempt:
         outcome=AttemptOutcome(row[5]),
         error=None if row[6] is None else decode_error(row[6]),
     )
+
+
+def ending_from_row(row: Sequence[Any]) -> Ending:
+    """Return how a job ended from state, finished_at, result, error."""
+    state, finished_at, result, error = row
+    return Ending(_STATES[state], from_micros(finished_at), result, None if error is None else decode_error(error))
 
 
 def log_from_row(row: JobRow) -> LogEntry:

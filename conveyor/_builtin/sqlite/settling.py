@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._builtin.sqlite.packing import as_json, lay_out
 from conveyor._builtin.sqlite.reading import find_job
-from conveyor._builtin.sqlite.removing import delete_jobs
+from conveyor._builtin.sqlite.removing import delete_jobs, forget_removed
 from conveyor._builtin.sqlite.rows import error_column, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
@@ -37,9 +37,6 @@ __all__ = ["refusal", "settle_and_fetch", "settle_jobs"]
 _LockRow: TypeAlias = tuple[str, str, int]
 # What runs have in common that ended alike; the last says whether there is a result or an error.
 _Ending: TypeAlias = "tuple[LockToken, Command, AttemptOutcome, bool, bool]"
-
-# At least so many of the jobs that were removed as they settled are remembered.
-_REMOVED_REMEMBERED: Final = 10_000
 
 # Plain strings: sqlite3 looks for an adapter for each value of any other type, even of a subclass.
 _OUTCOMES: Final = {outcome: outcome.value for outcome in AttemptOutcome}
@@ -152,10 +149,12 @@ def _is_discarded(transaction: Transaction, settlement: Settlement) -> bool:
 def _remove(transaction: Transaction, settlement: Settlement) -> bool:
     """Delete a settled job that is to leave no record."""
     connection, lock = transaction.connection, _lock(settlement)
-    if not connection.execute(sql("jobs/settle_jobs_removed"), (*lock, settlement.outcome)).rowcount:
+    state = _STATES[_TARGETS[settlement.command]]
+    ended = (settlement.outcome, state, transaction.now, settlement.result, error_column(settlement.error))
+    if not connection.execute(sql("jobs/settle_jobs_removed"), (*lock, *ended)).rowcount:
         return False
     delete_jobs(transaction, [settlement.job_id])
-    connection.execute(sql("jobs/settle_jobs_prune"), (_REMOVED_REMEMBERED,))
+    forget_removed(transaction)
     return True
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from conveyor.model.job import Attempt, JobData, LogEntry, NewJob, ProgressReport
+    from conveyor.model.job import Attempt, Ending, JobData, LogEntry, NewJob, ProgressReport
     from conveyor.model.locks import Lock
     from conveyor.model.queries import AddReceipt, Want
     from conveyor.model.retention import Retention
@@ -66,6 +66,14 @@ class JobStore(Protocol):
 
     async def find_jobs(self, job_ids: Sequence[str], /) -> Mapping[str, JobData]:
         """Return those of the jobs that exist, by id."""
+        ...
+
+    async def find_endings(self, job_ids: Sequence[str], /) -> Mapping[str, Ending]:
+        """Return how those of the jobs ended that left no record, by id: for whoever waited for them.
+
+        These are jobs that `remove_on_complete` or `remove_on_fail` removed in the step that settled them. The last
+        10 000 at least are known. An id that was taken by another job since may be among them.
+        """
         ...
 
     async def fetch_jobs(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from conveyor.model.job import ErrorInfo
+from conveyor.model.job import Ending, ErrorInfo
 from conveyor.model.settlement import Refusal, RefusalReason
 from conveyor.model.states import Command, JobState
 from conveyor.testing.conformance.kit import StoreKit
-from conveyor.testing.conformance.workshop import BROKEN, Workshop, ending, lock_of, stranger, token_of
+from conveyor.testing.conformance.workshop import BROKEN, LOCK, Workshop, ending, lock_of, stranger, token_of
 
 __all__ = ["SettlingConformance"]
 
@@ -101,6 +101,41 @@ class SettlingConformance(StoreKit):
         job = await workshop.fetched("a", remove_on_fail=True)
         assert await workshop.settle(ending(lock_of(job), Command.FAIL, is_removed=True)) == []
         assert await workshop.state("a") is None
+
+    async def test_how_a_job_ended_that_left_no_record_is_known(self, workshop: Workshop) -> None:
+        done = await workshop.fetched("a", remove_on_complete=True)
+        settlement = ending(lock_of(done), Command.COMPLETE, is_removed=True, result=b'"done"')
+        failed = await workshop.fetched("b", remove_on_fail=True)
+        other = ending(lock_of(failed), Command.FAIL, is_removed=True)
+        assert await workshop.jobs.find_endings(["a", "b"]) == {}
+        assert await workshop.settle(settlement, other) == []
+        endings = await workshop.jobs.find_endings(["a", "b", "c"])
+        now = workshop.clock.now()
+        assert endings == {
+            "a": Ending(JobState.COMPLETED, now, b'"done"'),
+            "b": Ending(JobState.FAILED, now, error=other.error),
+        }
+
+    async def test_how_a_job_ended_that_others_removed_as_it_failed_is_known(self, workshop: Workshop) -> None:
+        await workshop.add("a", remove_on_fail=True)
+        await workshop.jobs.move_to_failed("a", "enough")
+        await workshop.fetched("b", remove_on_fail=True)
+        workshop.clock.advance(LOCK * 2)
+        await workshop.jobs.reclaim_stalled_jobs(0)
+        endings = await workshop.jobs.find_endings(["a", "b"])
+        told = {job_id: (one.state, one.error and one.error.type) for job_id, one in endings.items()}
+        assert told == {"a": (JobState.FAILED, "MovedToFailed"), "b": (JobState.FAILED, "Stalled")}
+
+    async def test_a_job_that_was_removed_by_hand_has_no_ending(self, workshop: Workshop) -> None:
+        await workshop.finished("a")
+        await workshop.jobs.remove_job("a")
+        assert await workshop.jobs.find_endings(["a"]) == {}
+
+    async def test_the_end_is_known_of_the_last_job_of_an_id(self, workshop: Workshop) -> None:
+        for command in (Command.FAIL, Command.COMPLETE):
+            job = await workshop.fetched("a", remove_on_fail=True, remove_on_complete=True)
+            assert await workshop.settle(ending(lock_of(job), command, is_removed=True)) == []
+        assert (await workshop.jobs.find_endings(["a"]))["a"].state is JobState.COMPLETED
 
     async def test_the_same_settlement_of_a_removed_job_is_not_refused(self, workshop: Workshop) -> None:
         job = await workshop.fetched("a", remove_on_complete=True)

@@ -12,7 +12,7 @@ from conveyor.model.queries import matches
 from conveyor.model.retention import kept_for
 from conveyor.model.states import Command, JobState, transition
 from conveyor_plugin_postgres.reading import find_job
-from conveyor_plugin_postgres.removing import delete_jobs
+from conveyor_plugin_postgres.removing import delete_jobs, delete_settled
 from conveyor_plugin_postgres.rows import error_column, interval
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ async def move_to_failed(part: Part, job_id: str, reason: str) -> JobData:
     await _end(part, job, JobState.FAILED, moved_to_failed(reason), kept_for(removal))
     job = await find_job(part, job_id)
     if removal is True:
-        await delete_jobs(part, [job_id])
+        await delete_settled(part, job_id)
     return job
 
 

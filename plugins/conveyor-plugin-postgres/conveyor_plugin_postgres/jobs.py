@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from conveyor.model.job import Attempt, JobData, LogEntry, NewJob, ProgressReport
+    from conveyor.model.job import Attempt, Ending, JobData, LogEntry, NewJob, ProgressReport
     from conveyor.model.locks import Lock
     from conveyor.model.queries import AddReceipt, Want
     from conveyor.model.retention import Retention
@@ -56,6 +56,10 @@ class PostgresJobs:
     async def find_jobs(self, job_ids: Sequence[str], /) -> Mapping[str, JobData]:
         """Return those of the jobs that exist."""
         return await self._database.read(reading.find_jobs, job_ids)
+
+    async def find_endings(self, job_ids: Sequence[str], /) -> Mapping[str, Ending]:
+        """Return how those of the jobs ended that left no record."""
+        return await self._database.read(reading.find_endings, job_ids)
 
     async def fetch_jobs(
         self, wants: Sequence[Want], worker_id: str, lock_duration: timedelta, /, *, fetch_number: int

@@ -10,7 +10,7 @@ from conveyor.model.locks import Lock, LockToken
 from conveyor.model.retention import kept_for
 from conveyor.model.states import JobState
 from conveyor_plugin_postgres.reading import find_job
-from conveyor_plugin_postgres.removing import delete_jobs
+from conveyor_plugin_postgres.removing import delete_settled
 from conveyor_plugin_postgres.rows import error_column, interval, job_from_row, jobs_from_rows
 
 if TYPE_CHECKING:
@@ -91,6 +91,6 @@ async def _give_up(part: Part, job: JobData, max_stalled: int, now: datetime) ->
     await part.execute("jobs/reclaim_stalled_jobs_failed", job.id, now, error, kept)
     failed = await find_job(part, job.id)
     if job.options.remove_on_fail is True:
-        await delete_jobs(part, [job.id])
+        await delete_settled(part, job.id)
     part.hint(NotificationKind.FINISHED, job.queue_name)
     return failed

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor.errors import JobNotFoundError
-from conveyor_plugin_postgres.rows import attempt_from_row, job_from_row, jobs_from_rows, log_from_row
+from conveyor_plugin_postgres.rows import attempt_from_row, ending_from_row, job_from_row, jobs_from_rows, log_from_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from conveyor.model.job import Attempt, JobData, LogEntry
+    from conveyor.model.job import Attempt, Ending, JobData, LogEntry
     from conveyor_plugin_postgres.part import Part
 
 __all__ = [
+    "find_endings",
     "find_job",
     "find_jobs",
     "get_attempts",
@@ -53,6 +54,11 @@ async def find_job(part: Part, job_id: str) -> JobData:
 async def find_jobs(part: Part, job_ids: Sequence[str]) -> Mapping[str, JobData]:
     """Return those of the jobs that exist, by id."""
     return {job.id: job for job in jobs_from_rows(await part.fetch("jobs/find_jobs", list(job_ids)))}
+
+
+async def find_endings(part: Part, job_ids: Sequence[str]) -> Mapping[str, Ending]:
+    """Return how those of the jobs ended that left no record, by id."""
+    return dict(map(ending_from_row, await part.fetch("jobs/find_endings", list(job_ids))))
 
 
 async def get_logs(part: Part, job_id: str, start: int, end: int) -> Sequence[LogEntry]:

@@ -9,7 +9,13 @@ if TYPE_CHECKING:
 
     from conveyor_plugin_postgres.part import Part
 
-__all__ = ["delete_jobs"]
+__all__ = ["delete_jobs", "delete_settled"]
+
+
+async def delete_settled(part: Part, job_id: str) -> None:
+    """Delete a job that leaves no record, but for how it ended."""
+    await part.execute("jobs/remove_job_remembered", job_id)
+    await delete_jobs(part, [job_id])
 
 
 async def delete_jobs(part: Part, job_ids: Sequence[str]) -> int:

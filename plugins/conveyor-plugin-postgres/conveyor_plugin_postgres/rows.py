@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from conveyor.codec import decode_error, decode_options, decode_progress, encode_error
-from conveyor.model.job import Attempt, AttemptOutcome, ErrorInfo, JobData, LogEntry
+from conveyor.model.job import Attempt, AttemptOutcome, Ending, ErrorInfo, JobData, LogEntry
 from conveyor.model.locks import LockToken
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import JobState
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "attempt_from_row",
+    "ending_from_row",
     "error_column",
     "interval",
     "job_from_row",
@@ -120,6 +121,12 @@ def attempt_from_row(row: Row) -> Attempt:
         outcome=AttemptOutcome(outcome),
         error=None if error is None else decode_error(error),
     )
+
+
+def ending_from_row(row: Row) -> tuple[str, Ending]:
+    """Return whose ending it is, and the ending, from job_id, state, finished_at, result, error."""
+    job_id, state, finished_at, result, error = row
+    return job_id, Ending(_STATES[state], finished_at, result, None if error is None else decode_error(error))
 
 
 def log_from_row(row: Row) -> LogEntry:

@@ -130,13 +130,18 @@ create table logs (
 
 create index logs_job on logs (job_id);
 
--- Runs whose settlement removed their job, for a while: so that the same settlement again is recognised.
+-- Jobs that left no record as they ended, for a while, with the run that ended them: so that the same settlement again
+-- is recognised, and who waited for them learns how they ended.
 create table removed (
   seq integer primary key,
   job_id text not null,
   session_id text not null,
   fetch_number integer not null,
-  outcome text not null
+  outcome text not null,
+  state text not null,
+  finished_at integer not null,
+  result blob,
+  error blob
 );
 
 create index removed_job on removed (job_id);

@@ -180,13 +180,18 @@ create table conveyor.logs (
 
 create index logs_job on conveyor.logs (job_id);
 
--- Runs whose settlement removed their job, for a while: so that the same settlement again is recognised.
+-- Jobs that left no record as they ended, for a while, with the run that ended them: so that the same settlement again
+-- is recognised, and who waited for them learns how they ended.
 create table conveyor.removed (
   seq bigint generated always as identity primary key,
   job_id text collate "C" not null,
   session_id text collate "C" not null,
   fetch_number bigint not null,
-  outcome text collate "C" not null
+  outcome text collate "C" not null,
+  state text collate "C" not null,
+  finished_at timestamptz not null,
+  result bytea,
+  error bytea
 );
 
 create index removed_job on conveyor.removed (job_id);
@@ -819,8 +824,8 @@ begin
   if true = any(removals) then
     with given as (
       select *
-      from unnest(end_jobs.ids, session_ids, numbers, outcomes, states, removals)
-        as asked(id, session_id, number, outcome, state, is_removed)
+      from unnest(end_jobs.ids, session_ids, numbers, outcomes, states, results, errors, removals)
+        as asked(id, session_id, number, outcome, state, result, error, is_removed)
     ),
     gone as (
       delete from conveyor.live
@@ -832,11 +837,16 @@ begin
         and given.state in ('completed', 'failed', 'cancelled')
         and given.is_removed
         and live.state in ('active', '')
-      returning live.id, live.session_id, live.fetch_number, given.outcome
+      returning
+        live.id, live.session_id, live.fetch_number, given.outcome, given.state as new_state, given.result,
+        given.error as new_error
     ),
     forgotten as (
-      insert into conveyor.removed (job_id, session_id, fetch_number, outcome)
-      select gone.id, gone.session_id, gone.fetch_number, gone.outcome
+      insert into conveyor.removed (
+        job_id, session_id, fetch_number, outcome, state, finished_at, result, error
+      )
+      select
+        gone.id, gone.session_id, gone.fetch_number, gone.outcome, gone.new_state, now_at, gone.result, gone.new_error
       from gone
       returning removed.job_id
     ),

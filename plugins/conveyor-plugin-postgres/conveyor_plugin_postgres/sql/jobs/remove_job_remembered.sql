@@ -1,0 +1,7 @@
+-- Remembers for a while how a settled job ended that is about to be removed by that.
+-- parameters: 1 job id
+-- index: history_id
+insert into conveyor.removed (job_id, session_id, fetch_number, outcome, state, finished_at, result, error)
+select id, coalesce(session_id, ''), coalesce(fetch_number, 0), coalesce(outcome, ''), state, finished_at, result, error
+from conveyor.history
+where id = $1
