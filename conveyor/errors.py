@@ -13,6 +13,8 @@ ConveyorError
 │  ├─ PayloadError               arguments or a result do not fit
 │  ├─ LockLostError              another run owns the job
 │  └─ JobFailedError             what ``result()`` raises for a job that did not complete
+├─ ScheduleError
+│  └─ ScheduleNotFoundError      no schedule of that id
 ├─ StoreError                    the driver's error is always ``__cause__``
 │  ├─ StoreUnavailableError      transient: core retries
 │  ├─ SessionLostError           the store knows no such worker session: core opens it again
@@ -41,6 +43,8 @@ __all__ = [
     "LockLostError",
     "PayloadError",
     "PluginError",
+    "ScheduleError",
+    "ScheduleNotFoundError",
     "SchemaError",
     "SessionLostError",
     "StoreError",
@@ -214,6 +218,21 @@ class JobFailedError(JobError):
         self.error = error
         self.traceback = traceback
         super().__init__(f"job {job_id!r} {state}: {error}", job_id=job_id, queue_name=queue_name)
+
+
+class ScheduleError(ConveyorError):
+    """Something about one schedule."""
+
+    def __init__(self, message: str, *, schedule_id: str) -> None:
+        self.schedule_id = schedule_id
+        super().__init__(message)
+
+
+class ScheduleNotFoundError(ScheduleError):
+    """There is no schedule of this id."""
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(f"there is no schedule {schedule_id!r}", schedule_id=schedule_id)
 
 
 class StoreError(ConveyorError):

@@ -13,6 +13,7 @@ from conveyor.codec.records import (
     encode_progress,
     to_json,
 )
+from conveyor.codec.schedules import decode_rule, decode_state, encode_rule, encode_state, schedule_to_json
 
 __all__ = [
     "ArgumentsCodec",
@@ -22,9 +23,14 @@ __all__ = [
     "decode_json",
     "decode_options",
     "decode_progress",
+    "decode_rule",
+    "decode_state",
     "encode_error",
     "encode_json",
     "encode_options",
     "encode_progress",
+    "encode_rule",
+    "encode_state",
+    "schedule_to_json",
     "to_json",
 ]

@@ -41,6 +41,7 @@ class Capabilities:
         has_notifications: `notifier` is there, and a hint arrives without polling.
         has_inspection: `inspection` is there.
         has_transactions: `transactions` is there, and `save_jobs_in` joins its callers' own.
+        has_schedules: `schedules` is there.
     """
 
     is_durable: bool
@@ -48,3 +49,4 @@ class Capabilities:
     has_notifications: bool
     has_inspection: bool
     has_transactions: bool
+    has_schedules: bool = False

@@ -14,11 +14,13 @@ class NotificationKind(StrEnum):
     ADDED: jobs of the queue may have become runnable. FINISHED: jobs of the queue ended.
     REVOKED: a running job was taken from its worker. CHANGED: the queue was paused, resumed or emptied.
     DELAYED: a job of the queue became due at a later time than now, so timers may have to move.
+    SCHEDULED: so did the next tick of a schedule that adds to the queue.
     ANYTHING: something happened, or hints were lost; check what you care for.
     """
 
     ADDED = "added"
     DELAYED = "delayed"
+    SCHEDULED = "scheduled"
     FINISHED = "finished"
     REVOKED = "revoked"
     CHANGED = "changed"

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import secrets
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import anyio
 import anyio.to_thread
 
 from conveyor.model.queries import Want
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.settlement import settle_completed
-from conveyor.testing.stores import open_store
+from conveyor.testing.crowd import in_processes, in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from multiprocessing.connection import Connection
-    from threading import Barrier
 
     from conveyor.contracts.store import Store
     from conveyor.model.job import JobData
@@ -31,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["FetchMode", "Haul", "Rivalry", "fetch_all", "fetch_in_processes", "fetch_in_threads"]
 
 LOCK: Final = timedelta(seconds=60)
-PATIENCE_SECONDS: Final = 30
 AT_ONCE: Final = 7
 
 
@@ -94,14 +87,7 @@ def fetch_in_threads(
     Returns:
         for each rivalry, what each thread got.
     """
-    start = threading.Barrier(threads)
-
-    def run() -> list[Haul]:
-        return anyio.run(_open_and_fetch, url, rivalries, start, backend=backend)
-
-    with ThreadPoolExecutor(threads) as pool:
-        hauls = [rival.result(PATIENCE_SECONDS) for rival in [pool.submit(run) for _ in range(threads)]]
-    return [list(of_one) for of_one in zip(*hauls, strict=True)]
+    return _by_rivalry(in_threads(url, partial(_fetch_each, rivalries), threads=threads, backend=backend))
 
 
 def fetch_in_processes(
@@ -112,35 +98,15 @@ def fetch_in_processes(
     Raises:
         EOFError: a process ended without a word; its own error is on the standard error.
     """
-    context = multiprocessing.get_context("spawn")
-    start = context.Barrier(processes)
-    pipes = [context.Pipe(duplex=False) for _ in range(processes)]
-    rivals = [
-        context.Process(target=_fetch_and_send, args=(url, rivalries, backend, start, sender), daemon=True)
-        for _, sender in pipes
-    ]
-    for rival, (_, sender) in zip(rivals, pipes, strict=True):
-        rival.start()
-        sender.close()
-    try:
-        hauls = [[Haul(*haul) for haul in receiver.recv()] for receiver, _ in pipes]
-    finally:
-        for rival, (receiver, _) in zip(rivals, pipes, strict=True):
-            receiver.close()
-            rival.join(PATIENCE_SECONDS)
-            rival.kill()
+    return _by_rivalry(in_processes(url, partial(_fetch_each, rivalries), processes=processes, backend=backend))
+
+
+async def _fetch_each(rivalries: Sequence[Rivalry], store: Store, start: Callable[[], object]) -> list[Haul]:
+    return [await fetch_all(store, one, start) for one in rivalries]
+
+
+def _by_rivalry(hauls: list[list[Haul]]) -> list[list[Haul]]:
     return [list(of_one) for of_one in zip(*hauls, strict=True)]
-
-
-def _fetch_and_send(url: str, rivalries: Sequence[Rivalry], backend: str, start: Barrier, sender: Connection) -> None:
-    hauls = anyio.run(_open_and_fetch, url, rivalries, start, backend=backend)
-    sender.send([tuple(haul) for haul in hauls])
-    sender.close()
-
-
-async def _open_and_fetch(url: str, rivalries: Sequence[Rivalry], start: Barrier) -> list[Haul]:
-    async with open_store(url) as store:
-        return [await fetch_all(store, one, partial(start.wait, PATIENCE_SECONDS)) for one in rivalries]
 
 
 class _Rival:

@@ -72,6 +72,10 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("queues/get_paused_job_names", "SEARCH paused USING PRIMARY KEY (queue=?)"),
         ("queues/list_jobs_settled", "SEARCH history USING INDEX history_finished (queue=? AND state=?)"),
         ("jobs/get_next_delayed_timestamp", "live_delayed (queue=?)"),
+        ("schedules/fire_schedules", "SEARCH schedules USING INDEX schedules_due (due_at<?)"),
+        ("schedules/fire_schedules_next", "SEARCH schedules USING COVERING INDEX schedules_due"),
+        ("schedules/get_schedule", "SEARCH schedules USING PRIMARY KEY (id=?)"),
+        ("schedules/list_schedules", "SEARCH schedules USING PRIMARY KEY (id>?)"),
     ],
 )
 def test_a_hot_statement_uses_its_index(connection: sqlite3.Connection, name: str, step: str) -> None:

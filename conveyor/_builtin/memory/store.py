@@ -10,6 +10,7 @@ from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
 from conveyor._builtin.memory.notifier import MemoryNotifier
 from conveyor._builtin.memory.queues import MemoryQueues
+from conveyor._builtin.memory.schedules import MemorySchedules
 from conveyor._builtin.memory.schema import MemorySchema
 from conveyor._builtin.memory.sessions import MemorySessions
 from conveyor._builtin.memory.tables import Tables
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["MemoryStore", "open_memory"]
 
 CAPABILITIES: Final = Capabilities(
-    is_durable=False, is_shared=False, has_notifications=True, has_inspection=True, has_transactions=False
+    is_durable=False,
+    is_shared=False,
+    has_notifications=True,
+    has_inspection=True,
+    has_transactions=False,
+    has_schedules=True,
 )
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
 
@@ -47,6 +53,7 @@ class MemoryStore:
         self.jobs = MemoryJobs(tables)
         self.sessions = MemorySessions(tables)
         self.queues = MemoryQueues(tables)
+        self.schedules = MemorySchedules(tables)
         self.schema = MemorySchema()
         self.notifier = notifier
         self.inspection = MemoryInspection(tables)

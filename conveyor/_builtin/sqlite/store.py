@@ -18,6 +18,7 @@ from conveyor._builtin.sqlite.peers import Peers
 from conveyor._builtin.sqlite.queues import SqliteQueues
 from conveyor._builtin.sqlite.readers import Readers
 from conveyor._builtin.sqlite.rows import to_micros
+from conveyor._builtin.sqlite.schedules import SqliteSchedules
 from conveyor._builtin.sqlite.schema import SqliteSchema, bring_up_to_date
 from conveyor._builtin.sqlite.sessions import SqliteSessions
 from conveyor._builtin.sqlite.thread_renewal import SqliteThreadRenewal
@@ -38,7 +39,12 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteStore", "library_notes", "open_sqlite"]
 
 _CAPABILITIES: Final = Capabilities(
-    is_durable=True, is_shared=True, has_notifications=True, has_inspection=True, has_transactions=True
+    is_durable=True,
+    is_shared=True,
+    has_notifications=True,
+    has_inspection=True,
+    has_transactions=True,
+    has_schedules=True,
 )
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
 
@@ -72,6 +78,7 @@ class SQLiteStore:
         self.jobs = SqliteJobs(self._writer, self._readers, clock, self.transactions)
         self.sessions = SqliteSessions(self._writer, self._readers, partial(SqliteThreadRenewal, options, file, clock))
         self.queues = SqliteQueues(self._writer, self._readers)
+        self.schedules = SqliteSchedules(self._writer, self._readers, clock)
         self.schema = SqliteSchema(self._writer)
         self.notifier = SqliteNotifier(self._writer, peers)
         self.inspection = SqliteInspection(self._writer, self._readers, clock)

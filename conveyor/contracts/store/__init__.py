@@ -8,6 +8,7 @@ from conveyor.contracts.store.inspection import InspectionStore
 from conveyor.contracts.store.jobs import JobStore
 from conveyor.contracts.store.notifier import Notifier
 from conveyor.contracts.store.queues import QueueStore
+from conveyor.contracts.store.schedules import ScheduleStore
 from conveyor.contracts.store.schema import SchemaStore
 from conveyor.contracts.store.sessions import SessionStore
 from conveyor.contracts.store.transactions import OpenTransaction, TransactionConnection, TransactionStore
@@ -23,6 +24,7 @@ __all__ = [
     "Notifier",
     "OpenTransaction",
     "QueueStore",
+    "ScheduleStore",
     "SchemaStore",
     "SessionStore",
     "Store",
@@ -93,6 +95,11 @@ class Store(Protocol):
     @property
     def inspection(self) -> InspectionStore | None:
         """Looking around for operators; None: those commands are refused."""
+        ...
+
+    @property
+    def schedules(self) -> ScheduleStore | None:
+        """Jobs that are added again and again; None: they are refused."""
         ...
 
     @property

@@ -18,7 +18,8 @@ class Notifier(Protocol):
 
     The store publishes its own: ADDED when jobs become runnable (added, promoted, retried, released, reclaimed,
     rerun), DELAYED when a job is put off, FINISHED when jobs settle, REVOKED when a running job is taken from
-    its worker, CHANGED when a queue is paused, resumed or emptied. They are sent after the commit.
+    its worker, CHANGED when a queue is paused, resumed or emptied, SCHEDULED when a schedule of the queue is made,
+    changed or resumed. They are sent after the commit.
     """
 
     def subscribe(self, *queue_names: str) -> AbstractAsyncContextManager[AsyncIterator[Notification]]:

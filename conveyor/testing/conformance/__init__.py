@@ -38,6 +38,7 @@ from conveyor.testing.conformance.repetition import RepetitionConformance  # noq
 from conveyor.testing.conformance.retention import RetentionConformance  # noqa: E402
 from conveyor.testing.conformance.rivalry import RivalryConformance  # noqa: E402
 from conveyor.testing.conformance.roundtrips import RoundtripsConformance  # noqa: E402
+from conveyor.testing.conformance.schedules import SchedulesConformance  # noqa: E402
 from conveyor.testing.conformance.schema import SchemaConformance  # noqa: E402
 from conveyor.testing.conformance.sessions import SessionsConformance  # noqa: E402
 from conveyor.testing.conformance.settling import SettlingConformance  # noqa: E402
@@ -80,5 +81,6 @@ class StoreConformance(
     MachineConformance,
     FaultsConformance,
     TransactionFaultsConformance,
+    SchedulesConformance,
 ):
     """Everything a store promises, by theme. Subclass it with a name that begins with ``Test``."""

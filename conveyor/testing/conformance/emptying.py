@@ -16,20 +16,25 @@ async def check_empty(store: Store) -> None:
     """Make sure that the kit may use this store, for it removes all that it finds.
 
     Raises:
-        ConfigurationError: there are queues or sessions in it.
+        ConfigurationError: there are queues, schedules or sessions in it.
         CapabilityError: it cannot tell.
     """
     found = [queue.name for queue in await _inspection(store).list_queues()]
     sessions = await store.sessions.list_sessions()
+    if store.schedules is not None:
+        found += [schedule.id for schedule in await store.schedules.list_schedules(limit=10)]
     if found or sessions:
         raise ConfigurationError(
-            f"{store.name} is in use (queues: {', '.join(found) or 'none'}; sessions: {len(sessions)}): "
+            f"{store.name} is in use (queues and schedules: {', '.join(found) or 'none'}; sessions: {len(sessions)}): "
             "the conformance kit removes whatever it finds, so give it an empty store of its own"
         )
 
 
 async def empty(store: Store) -> None:
-    """Remove every queue and every session."""
+    """Remove every schedule, every queue and every session."""
+    while store.schedules is not None and (found := await store.schedules.list_schedules()):
+        for schedule in found:
+            await store.schedules.remove_schedule(schedule.id)
     for queue in await _inspection(store).list_queues():
         await store.queues.obliterate(queue.name, force=True)
     for session in await store.sessions.list_sessions():

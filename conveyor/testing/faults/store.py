@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         JobStore,
         Notifier,
         QueueStore,
+        ScheduleStore,
         SchemaStore,
         SessionStore,
         Store,
@@ -53,6 +54,9 @@ class FaultyStore:
         self.inspection: InspectionStore | None = None
         if store.inspection is not None:
             self.inspection = cast("InspectionStore", _FaultyFacet(line, "inspection", store.inspection))
+        self.schedules: ScheduleStore | None = None
+        if store.schedules is not None:
+            self.schedules = cast("ScheduleStore", _FaultyFacet(line, "schedules", store.schedules))
 
     @property
     def name(self) -> str:

@@ -19,6 +19,7 @@ from conveyor_plugin_postgres.low_water import LowWater
 from conveyor_plugin_postgres.notifier import PostgresNotifier
 from conveyor_plugin_postgres.options import parse_url
 from conveyor_plugin_postgres.queues import PostgresQueues
+from conveyor_plugin_postgres.schedules import PostgresSchedules
 from conveyor_plugin_postgres.schema import PostgresSchema
 from conveyor_plugin_postgres.sessions import PostgresSessions
 from conveyor_plugin_postgres.statements import Statements
@@ -35,7 +36,12 @@ if TYPE_CHECKING:
 __all__ = ["PostgresStore", "open_postgres"]
 
 _CAPABILITIES: Final = Capabilities(
-    is_durable=True, is_shared=True, has_notifications=True, has_inspection=True, has_transactions=True
+    is_durable=True,
+    is_shared=True,
+    has_notifications=True,
+    has_inspection=True,
+    has_transactions=True,
+    has_schedules=True,
 )
 _CLOSE_SECONDS: Final = 2.0
 
@@ -57,6 +63,7 @@ class PostgresStore:
         self.jobs = PostgresJobs(database, self.transactions, low_water)
         self.sessions = PostgresSessions(database, partial(PostgresThreadRenewal, options, statements, clock))
         self.queues = PostgresQueues(database)
+        self.schedules = PostgresSchedules(database)
         self.schema = PostgresSchema(database)
         self.inspection = PostgresInspection(database)
 

@@ -9,6 +9,7 @@ from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
 from conveyor._builtin.memory.notifier import MemoryNotifier
 from conveyor._builtin.memory.queues import MemoryQueues
+from conveyor._builtin.memory.schedules import MemorySchedules
 from conveyor._builtin.memory.sessions import MemorySessions
 from conveyor._builtin.memory.store import MemoryStore
 from conveyor.model.locks import Lock
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "muted", "open_broken", "with_its_own_token", "with_their_own_tokens"]
 
-Fault: TypeAlias = "type[MemoryInspection | MemoryJobs | MemoryQueues | MemorySessions]"
+Fault: TypeAlias = "type[MemoryInspection | MemoryJobs | MemoryQueues | MemorySchedules | MemorySessions]"
 
 
 def open_broken(fault: Fault, clock: Clock) -> MemoryStore:
@@ -38,6 +39,8 @@ def open_broken(fault: Fault, clock: Clock) -> MemoryStore:
             store.queues = facet
         case MemoryInspection():
             store.inspection = facet
+        case MemorySchedules():
+            store.schedules = facet
     return store
 
 

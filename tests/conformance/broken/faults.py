@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.conformance.broken import commands, fetching, inspection, locks, retention, starts, transactions
+from tests.conformance.broken import commands, fetching, inspection, locks, retention, schedules, starts, transactions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,6 +94,13 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     inspection.FilterNotCheckedAgain: "test_a_bulk_change_skips_what_is_gone_or_matches_no_more",
     inspection.BulkStopsAtTheFirstRefused: "test_a_bulk_change_does_what_the_table_says_and_skips_the_rest",
     inspection.ReasonForgotten: "test_a_bulk_cancel_keeps_its_reason_and_takes_locks_away",
+    schedules.TimesNotMovedOn: "test_a_tick_fires_once",
+    schedules.OpenJobsForgotten: "test_no_job_is_added_while_one_has_not_ended",
+    schedules.OldJobsKept: "test_the_old_job_is_cancelled_for_the_new",
+    schedules.PausesForgotten: "test_it_stays_paused_when_it_is_asked_for_again",
+    schedules.LookApartFromFiring: "test_tasks_that_fire_at_once_fire_each_tick_once",
+    schedules.JobsRemovedWithTheirSchedule: "test_a_removed_one_is_gone_and_its_jobs_are_not",
+    schedules.NewTimesNotHeard: "test_a_new_time_is_published",
 }
 
 CAUGHT_IN_TRANSACTIONS: Final[Mapping[TransactionFault, str]] = {

@@ -1,4 +1,6 @@
 -- Undoes 0001_initial: every job is gone.
+drop table schedules;
+
 drop table paused;
 
 drop table queues;

@@ -169,3 +169,18 @@ create table paused (
   name text not null,
   primary key (queue, name)
 ) without rowid;
+
+-- Jobs that are added again and again. rule and state are JSON; due_at is when a worker has to look, null while the
+-- schedule is paused or once it has ended.
+create table schedules (
+  id text not null primary key,
+  queue text not null,
+  name text not null,
+  payload blob not null,
+  options blob,
+  rule blob not null,
+  state blob not null,
+  due_at integer
+) without rowid;
+
+create index schedules_due on schedules (due_at) where due_at is not null;

@@ -44,6 +44,6 @@ drop function conveyor.matching_jobs;
 
 drop view conveyor.job_records;
 
-drop table conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.history, conveyor.live;
+drop table conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.history, conveyor.live;
 
 drop sequence conveyor.job_seq;

@@ -220,6 +220,21 @@ create table conveyor.paused (
   primary key (queue, name)
 );
 
+-- Jobs that are added again and again. rule and state are JSON; due_at is when a worker has to look, null while the
+-- schedule is paused or once it has ended.
+create table conveyor.schedules (
+  id text collate "C" primary key,
+  queue text collate "C" not null,
+  name text collate "C" not null,
+  payload bytea not null,
+  options bytea,
+  rule bytea not null,
+  state bytea not null,
+  due_at timestamptz
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+create index schedules_due on conveyor.schedules (due_at) where due_at is not null;
+
 -- The partition of a day, unless it is there. Nobody waits for it for long, and a day that already has jobs elsewhere
 -- stays where they are.
 create function conveyor.make_partition(day date) returns void

@@ -1,0 +1,5 @@
+-- Deletes a schedule.
+-- parameters: 1 id
+-- index: primary key of schedules
+delete from schedules
+where id = ?1

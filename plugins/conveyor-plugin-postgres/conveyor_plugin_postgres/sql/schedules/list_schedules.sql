@@ -1,0 +1,8 @@
+-- Schedules after an id, by id.
+-- parameters: 1 id, 2 how many
+-- index: primary key of schedules
+select id, queue, name, payload, options, rule, state
+from conveyor.schedules
+where id > $1
+order by id
+limit $2
