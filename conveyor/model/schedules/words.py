@@ -20,7 +20,7 @@ def rule_in_words(rule: ScheduleRule) -> str:
     >>> rule_in_words(parse_rule({"every": "2 hours", "limit": 3}))
     'every 2 hours, 3 times'
     >>> rule_in_words(parse_rule({"cron": "0 9 * * mon-fri", "tz": "Europe/Berlin"}))
-    'at 09:00 on every day-of-week from Monday through Friday (Europe/Berlin)'
+    'at 09:00 on Monday through Friday (Europe/Berlin)'
     """
     words = [_interval_in_words(rule.every) if rule.every else _cron_in_words(rule)]
     if rule.start_at is not None:
