@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -13,6 +13,7 @@ from conveyor.codec import encode_options
 from conveyor.errors import ConveyorInternalError
 from conveyor.model.events import NotificationKind
 from conveyor.model.queries import Added, AddReceipt
+from conveyor_plugin_postgres.ids import made_between
 from conveyor_plugin_postgres.rows import interval
 
 if TYPE_CHECKING:
@@ -26,12 +27,6 @@ __all__ = ["Adder", "add_columns", "save_jobs"]
 
 # A larger statement keeps others waiting for the connection, and gains no more.
 AT_ONCE: Final = 5000
-# The clocks of whoever makes ids may be wrong by so much.
-_CLOCKS_DIFFER: Final = timedelta(days=1)
-_UUID_LENGTH: Final = 36
-_UUID_VERSION: Final = 14
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 
 
 async def save_jobs(part: Part, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
@@ -56,24 +51,12 @@ def add_columns(jobs: Sequence[NewJob]) -> tuple[Any, ...]:
         _column([job.run_at for job in jobs]),
         _column([interval(job.expires) if isinstance(job.expires, timedelta) else None for job in jobs]),
         _column([job.expires if isinstance(job.expires, datetime) else None for job in jobs]),
-        _made_since(jobs),
+        made_between([job.id for job in jobs])[0],
     )
 
 
 def _column(values: list[Any]) -> list[Any] | None:
     return values if any(value is not None for value in values) else None
-
-
-def _made_since(jobs: Sequence[NewJob]) -> datetime:
-    """Return a time before which none of the ids was made, as ids of version 7 tell."""
-    first = min(job.id for job in jobs)
-    if not all(len(job.id) == _UUID_LENGTH and job.id[_UUID_VERSION] == "7" for job in jobs):
-        return _BEGINNING
-    try:
-        milliseconds = int(first[:8] + first[9:13], 16)
-        return _EPOCH + timedelta(milliseconds=milliseconds) - _CLOCKS_DIFFER
-    except (ValueError, OverflowError):
-        return _BEGINNING
 
 
 def _receipts(part: Part, jobs: Sequence[NewJob], row: Row) -> Sequence[AddReceipt]:

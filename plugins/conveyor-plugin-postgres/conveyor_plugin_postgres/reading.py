@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor.errors import JobNotFoundError
-from conveyor_plugin_postgres.rows import attempt_from_row, ending_from_row, job_from_row, jobs_from_rows, log_from_row
+from conveyor_plugin_postgres.ids import made_between
+from conveyor_plugin_postgres.rows import attempt_from_row, ending_from_row, jobs_from_rows, log_from_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,8 +36,7 @@ async def get_job(part: Part, queue_name: str, job_id: str) -> JobData | None:
 
 async def look_for_job(part: Part, job_id: str) -> JobData | None:
     """Return the job, or None."""
-    row = await part.fetchrow("jobs/find_job", job_id)
-    return None if row is None else job_from_row(row)
+    return (await find_jobs(part, (job_id,))).get(job_id)
 
 
 async def find_job(part: Part, job_id: str) -> JobData:
@@ -53,7 +53,8 @@ async def find_job(part: Part, job_id: str) -> JobData:
 
 async def find_jobs(part: Part, job_ids: Sequence[str]) -> Mapping[str, JobData]:
     """Return those of the jobs that exist, by id."""
-    return {job.id: job for job in jobs_from_rows(await part.fetch("jobs/find_jobs", list(job_ids)))}
+    since, until = made_between(job_ids)
+    return {job.id: job for job in jobs_from_rows(await part.fetch("jobs/find_jobs", list(job_ids), since, until))}
 
 
 async def find_endings(part: Part, job_ids: Sequence[str]) -> Mapping[str, Ending]:

@@ -41,6 +41,12 @@ class Plans:
         taken, self._plans = self._plans, []
         return taken
 
+    def take_tables(self) -> list[str]:
+        """Return the tables that plans since the last call had looked into."""
+        return [
+            node["Relation Name"] for plan in self.take() for node in _nodes(plan["Plan"]) if "Relation Name" in node
+        ]
+
     def take_complaints(self) -> list[str]:
         """Return each scan of a large table since the last call that is not by what is looked for."""
         return [

@@ -42,6 +42,8 @@ drop function conveyor.make_partition;
 
 drop function conveyor.matching_jobs;
 
+drop function conveyor.find_jobs;
+
 drop view conveyor.job_records;
 
 drop table conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.history, conveyor.live;

@@ -105,6 +105,43 @@ select
   history.expires_at
 from conveyor.history;
 
+-- The jobs of these ids, which were made between two times as far as anybody knows. Most jobs end soon after they are
+-- made: that these were settled on other days, too, is looked for only where they are not found.
+-- It is stable so that both looks see the same moment. Its plans are made once: for these arguments alone they would be
+-- better, but to make them takes longer, with every day that there is, than to look.
+create function conveyor.find_jobs(ids text[], since timestamptz, until timestamptz)
+returns setof conveyor.job_records
+language plpgsql
+stable
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  soon timestamptz := least(until, timestamptz '9999-12-30') + interval '1 day';
+  found_ids text[] := '{}';
+  missing text[];
+  job conveyor.job_records;
+begin
+  for job in
+    select *
+    from conveyor.job_records as found_job
+    where found_job.id = any(find_jobs.ids)
+      and (found_job.finished_at is null or (found_job.finished_at >= since and found_job.finished_at <= soon))
+  loop
+    found_ids := found_ids || job.id;
+    return next job;
+  end loop;
+  if cardinality(found_ids) < cardinality(find_jobs.ids) then
+    missing := array(select unnest(find_jobs.ids) except select unnest(found_ids));
+    return query
+      select *
+      from conveyor.job_records as found_job
+      where found_job.id = any(missing)
+        and (found_job.finished_at < since or found_job.finished_at > soon);
+  end if;
+end
+$$;
+
 -- The jobs that a filter means; an argument that is null, or no tags, leaves all. Texts to look for are in small letters.
 -- The planner puts its query in place of the call, so that an order and a limit outside reach the indexes.
 create function conveyor.matching_jobs(

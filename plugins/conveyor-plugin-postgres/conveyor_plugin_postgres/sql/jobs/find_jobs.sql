@@ -1,6 +1,5 @@
--- The jobs of these ids.
--- parameters: 1 ids
+-- The jobs of these ids, which were made between two times.
+-- parameters: 1 ids, 2 since, 3 until
 -- index: primary key of live, history_id
 select *
-from conveyor.job_records
-where id = any($1::text[])
+from conveyor.find_jobs($1, $2, $3)

@@ -1,0 +1,93 @@
+"""Jobs are found by id without a look into every day of the history, and yet whichever day they ended on."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+import pytest
+from conveyor_plugin_postgres import reading
+from conveyor_plugin_postgres.part import Part
+from conveyor_plugin_postgres.statements import Statements
+from plans import Plans
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.anyio
+
+DAYS: Final = 30
+# Of the days around the making of an id, and the partition of all other days.
+FEW: Final = 5
+NOW: Final = datetime.now(UTC)
+DAY: Final = timedelta(days=1)
+FILL: Final = """
+insert into conveyor.history
+  (id, seq, queue, name, state, priority, attempts_made, stalled_count, created_at, run_at, finished_at, payload)
+values ($1, 1, 'default', 'noop', 'completed', 0, 1, 0, $2, $2, $2, '')
+"""
+
+
+def id_made_at(moment: datetime) -> str:
+    """Return an id of version 7."""
+    digits = f"{int(moment.timestamp() * 1000):012x}"
+    return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """It is about the database."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def connection(empty_url: str) -> AsyncIterator[Any]:
+    """A connection to a store whose history has days."""
+    connection: Any = await asyncpg.connect(empty_url)
+    days = [NOW.date() - timedelta(days=ago) for ago in range(3, DAYS)]
+    for day in days:
+        await connection.execute("select conveyor.make_partition($1)", day)
+    yield connection
+    for day in days:
+        await connection.execute(f"drop table conveyor.history_{day:%Y%m%d}")
+    await connection.close()
+
+
+async def find(connection: Any, *ids: str) -> set[str]:
+    """Return which of these jobs there are."""
+    return set(await reading.find_jobs(Part(connection, Statements(), None), ids))
+
+
+async def test_a_recent_job_is_looked_for_on_few_days(connection: Any) -> None:
+    job_id = id_made_at(NOW)
+    await connection.execute(FILL, job_id, NOW)
+    plans = Plans(connection)
+    await plans.watch()
+    assert await find(connection, job_id) == {job_id}
+    await asyncio.sleep(0)  # the plans arrive beside the answer
+    assert 0 < len({name for name in plans.take_tables() if name.startswith("history_")}) <= FEW
+
+
+@pytest.mark.parametrize(
+    ("job_id", "ended_at"),
+    [
+        ("order-1", NOW - 20 * DAY),
+        (id_made_at(NOW - 20 * DAY), NOW - 20 * DAY),
+        (id_made_at(NOW - 20 * DAY), NOW),
+        (id_made_at(NOW), NOW - 20 * DAY),
+        (id_made_at(NOW), NOW - 200 * DAY),
+        ("ffffffff-ffff-7fff-8fff-ffffffffffff", NOW),
+        ("00000000-0000-7000-8000-000000000000", NOW),
+        ("no-hexadecimal-but-7-and-its-36-long", NOW),
+    ],
+    ids=["no uuid", "ended soon", "ended late", "made later", "no day of its own", "made never", "1970", "no time"],
+)
+async def test_a_job_is_found_whatever_its_id_says_of_its_time(
+    connection: Any, job_id: str, ended_at: datetime
+) -> None:
+    await connection.execute(FILL, job_id, ended_at)
+    assert await find(connection, job_id) == {job_id}
+    assert await find(connection, id_made_at(NOW), job_id, job_id, "nobody") >= {job_id}
+    assert await find(connection, "nobody", id_made_at(NOW - DAY)) == set()
