@@ -6,9 +6,10 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._builtin.sqlite.expiring import expire_all_of
-from conveyor._builtin.sqlite.rows import jobs_from_rows, micros_after
+from conveyor._builtin.sqlite.rows import locked_jobs, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.errors import SessionLostError
+from conveyor.model.locks import LockToken
 from conveyor.model.queries import ALL_NAMES
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _Lock: TypeAlias = tuple[str, int, int]
 _FETCHES_REMEMBERED: Final = 1000
 _RECENT: Final = (1 << _FETCHES_REMEMBERED) - 1
 
-_QUEUE, _NAME, _PRIORITY, _STALLED_COUNT, _ORDER_AT, _ORDER_SEQ = 1, 2, 6, 8, 19, 20
+_QUEUE, _NAME, _PRIORITY, _STALLED_COUNT, _ORDER_AT, _ORDER_SEQ = 1, 2, 5, 7, 14, 15
 _in_order: Final = itemgetter(_PRIORITY, _ORDER_AT, _ORDER_SEQ)
 
 
@@ -51,7 +52,7 @@ def fetch_jobs(
         rows.sort(key=_in_order)
     else:
         rows.sort(key=lambda row: _place(row, wants))
-    return jobs_from_rows(rows)
+    return locked_jobs(rows, LockToken(session_id, fetch_number))
 
 
 def _begin_fetch(transaction: Transaction, session_id: str, lock_duration: timedelta, fetch_number: int) -> bool:

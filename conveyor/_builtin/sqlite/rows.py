@@ -12,7 +12,7 @@ from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = [
     "LAST_MICROS",
@@ -22,7 +22,7 @@ __all__ = [
     "error_column",
     "from_micros",
     "job_from_row",
-    "jobs_from_rows",
+    "locked_jobs",
     "log_from_row",
     "micros_after",
     "session_from_row",
@@ -67,25 +67,38 @@ def error_column(error: ErrorInfo | None) -> bytes | None:
 
 def job_from_row(row: JobRow) -> JobData:
     """Return the job of a row whose first columns are those of the view job_records."""
-    return jobs_from_rows((row,))[0]
+    return JobData(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        decode_options(row[4]),
+        _STATES[row[5]],
+        row[6],
+        row[7],
+        row[8],
+        from_micros(row[9]),
+        from_micros(row[10]),
+        None if row[11] is None else from_micros(row[11]),
+        None if row[12] is None else from_micros(row[12]),
+        None if row[13] is None else LockToken(row[13], row[14]),
+        None if row[15] is None else decode_progress(row[15]),
+        row[16],
+        None if row[17] is None else decode_error(row[17]),
+        None if row[18] is None else from_micros(row[18]),
+    )
 
 
-def jobs_from_rows(rows: Iterable[JobRow]) -> list[JobData]:
-    """Return the jobs of such rows; what neighbours have in common is made once."""
+def locked_jobs(rows: Sequence[JobRow], token: LockToken) -> list[JobData]:
+    """Return the jobs of rows of ``fetch_jobs_locked``; what neighbours have in common is made once."""
     jobs: list[JobData] = []
-    started_micros: int | None = None
-    started_at: datetime | None = None
-    token: LockToken | None = None
+    # One fetch is one transaction: it locked all of them at one time.
+    started_at = from_micros(rows[0][10]) if rows else None
+    created_micros: int | None = None
+    created_at = _EPOCH
     for row in rows:
-        session_id, fetch_number = row[13], row[14]
-        if session_id is None:
-            token = None
-        elif token is None or token.fetch_number != fetch_number or token.session_id != session_id:
-            token = LockToken(session_id, fetch_number)
-        if row[11] != started_micros:
-            started_micros = row[11]
-            started_at = None if started_micros is None else from_micros(started_micros)
-        created_at = from_micros(row[9])
+        if row[8] != created_micros:
+            created_micros, created_at = row[8], from_micros(row[8])
         jobs.append(
             JobData(
                 row[0],
@@ -93,19 +106,19 @@ def jobs_from_rows(rows: Iterable[JobRow]) -> list[JobData]:
                 row[2],
                 row[3],
                 decode_options(row[4]),
-                _STATES[row[5]],
+                JobState.ACTIVE,
+                row[5],
                 row[6],
                 row[7],
-                row[8],
                 created_at,
-                created_at if row[10] == row[9] else from_micros(row[10]),
+                created_at if row[9] == created_micros else from_micros(row[9]),
                 started_at,
-                None if row[12] is None else from_micros(row[12]),
+                None,
                 token,
-                None if row[15] is None else decode_progress(row[15]),
-                row[16],
-                None if row[17] is None else decode_error(row[17]),
-                None if row[18] is None else from_micros(row[18]),
+                None if row[11] is None else decode_progress(row[11]),
+                None,
+                None if row[12] is None else decode_error(row[12]),
+                None if row[13] is None else from_micros(row[13]),
             )
         )
     return jobs
