@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.middleware import Middleware as Middleware
     from conveyor.errors import ConveyorError as ConveyorError
     from conveyor.hookspecs import hookimpl as hookimpl
+    from conveyor.model.deduplication import Deduplication as Deduplication
     from conveyor.model.job import NewJob as NewJob
     from conveyor.model.job import Progress as Progress
     from conveyor.model.outcomes import Cancel as Cancel
@@ -45,6 +46,7 @@ _HOMES: Final = {
     "Completed": "conveyor.model.outcomes",
     "Conveyor": "conveyor._app",
     "ConveyorError": "conveyor.errors",
+    "Deduplication": "conveyor.model.deduplication",
     "Failed": "conveyor.model.outcomes",
     "Job": "conveyor._handles.job",
     "JobContext": "conveyor._services.context",
@@ -75,6 +77,7 @@ __all__ = [
     "Completed",
     "Conveyor",
     "ConveyorError",
+    "Deduplication",
     "Failed",
     "Job",
     "JobContext",

@@ -162,13 +162,19 @@ class InvalidJobStateError(JobError):
 
 
 class DuplicateJobError(JobError):
-    """A different job already has this id; ids are unique over live and retained jobs."""
+    """A different job already has this id, or holds this deduplication key and the mode is ``reject``.
 
-    def __init__(self, existing_id: str, key: str, queue_name: str = "") -> None:
+    Ids are unique over live and retained jobs.
+    """
+
+    def __init__(self, existing_id: str, key: str, queue_name: str = "", *, is_deduplicated: bool = False) -> None:
         self.existing_id = existing_id
         self.key = key
+        self.is_deduplicated = is_deduplicated
         super().__init__(
-            f"a different job already has the id {key!r}: choose another id, or remove the existing job",
+            f"job {existing_id!r} holds the deduplication key {key!r}: it is added already"
+            if is_deduplicated
+            else f"a different job already has the id {key!r}: choose another id, or remove the existing job",
             job_id=existing_id,
             queue_name=queue_name,
         )

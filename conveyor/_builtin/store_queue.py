@@ -35,6 +35,11 @@ class StoreJobQueue:
     async def destroy(self) -> None:
         """Close nothing: the store is the app's."""
 
+    @property
+    def has_deduplication(self) -> bool:
+        """Whether the store deduplicates."""
+        return self._store.capabilities.has_deduplication
+
     async def add(self, job: NewJob, /) -> AddReceipt:
         """Save one job."""
         return await self._store.jobs.save_job(job)

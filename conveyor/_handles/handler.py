@@ -9,11 +9,13 @@ from conveyor._handles.job import Job
 from conveyor._services import queues
 from conveyor.errors import ConfigurationError
 from conveyor.model.options import parse_job_keywords
+from conveyor.model.queries import Added
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from conveyor._services.handlers import Handler
+    from conveyor._services.queues import AddedJob
     from conveyor._services.services import Services
     from conveyor.model.job import JobData, NewJob
     from conveyor.model.options import JobKeywords, JobOptions, Placement
@@ -102,25 +104,24 @@ class JobHandler(Generic[CallP, CallR, P, R_co]):
 
         Raises:
             PayloadError: the arguments do not fit the function.
-            DuplicateJobError: ``job_id`` is taken by another job.
+            DuplicateJobError: ``job_id`` is taken by another job, or its deduplication key in mode ``reject``.
         """
-        job = self.new(*args, **kwargs)
-        await queues.add(self._services, job, self._connection)
-        return self._handle(job)
+        return self._handle(await queues.add(self._services, self.new(*args, **kwargs), self._connection))
 
     async def add_many(self, jobs: Sequence[NewJob], *, connection: object = None) -> list[Job[R_co]]:
         """Add jobs made with `new`, all in one transaction, and return them in the same order.
 
         With a `connection`, that is the caller's own transaction: see `Queue.add`.
         """
-        await queues.add_many(self._services, jobs, self._connection if connection is None else connection)
-        return [self._handle(job) for job in jobs]
+        joined = self._connection if connection is None else connection
+        return [self._handle(added) for added in await queues.add_many(self._services, jobs, joined)]
 
-    def _handle(self, job: NewJob) -> Job[R_co]:
-        return Job(self._services, job, self._handler.decode_result)
+    def _handle(self, added: AddedJob) -> Job[R_co]:
+        job, added_as = added
+        return Job(self._services, job, self._handler.decode_result, added_as)
 
 
-def plain_handle(services: Services, job: JobData | NewJob) -> Job[Any]:
+def plain_handle(services: Services, job: JobData | NewJob, added_as: Added = Added.ADDED) -> Job[Any]:
     """Return a handle on a job, or one added just now, whose handler may be known here or not."""
     handler = services.handlers.find(job.queue_name, job.name)
-    return Job(services, job, None if handler is None else handler.decode_result)
+    return Job(services, job, None if handler is None else handler.decode_result, added_as)

@@ -11,6 +11,7 @@ from conveyor._services import jobs
 from conveyor.codec import decode_json, encode_json, to_json
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.job import NewJob, as_added
+from conveyor.model.queries import Added
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,12 +35,17 @@ class Job(Generic[R_co]):
     """
 
     # One is made for each job that is added.
-    __slots__ = ("__weakref__", "_added_at", "_data", "_decode_result", "_services")
+    __slots__ = ("__weakref__", "_added_as", "_added_at", "_data", "_decode_result", "_services")
 
     def __init__(
-        self, services: Services, data: JobData | NewJob, decode_result: Callable[[bytes], R_co] | None = None
+        self,
+        services: Services,
+        data: JobData | NewJob,
+        decode_result: Callable[[bytes], R_co] | None = None,
+        added_as: Added = Added.ADDED,
     ) -> None:
         """Bind a handle on a job, or on one added just now; ``add``, ``queue.get_job`` and ``app.jobs.get`` do."""
+        self._added_as = added_as
         self._services = services
         self._data = data
         self._decode_result = decode_result
@@ -63,6 +69,19 @@ class Job(Generic[R_co]):
     def queue_name(self) -> str:
         """The queue it is in."""
         return self._data.queue_name
+
+    @property
+    def was_added(self) -> bool:
+        """False where the add that gave this handle met a deduplication key: then this is the job that holds it."""
+        return self._added_as is Added.ADDED
+
+    @property
+    def added_as(self) -> Added:
+        """What became of the add that gave this handle: added, kept, replaced, postponed or throttled.
+
+        A handle that no add gave says ``added``.
+        """
+        return self._added_as
 
     @property
     def state(self) -> JobState:

@@ -125,21 +125,22 @@ class Queue:
 
         Raises:
             PayloadError: the data has no JSON form, or does not fit the handler, where this program has it.
-            DuplicateJobError: ``job_id`` is taken by another job.
+            DuplicateJobError: ``job_id`` is taken by another job, or its deduplication key in mode ``reject``.
             CapabilityError: a connection is given, and the store has no transactions.
             ConfigurationError: the connection is of another kind, on another database, or has no transaction.
         """
-        job = self.new(name, data, **options)
-        await queues.add(self._services, job, connection)
-        return plain_handle(self._services, job)
+        return plain_handle(
+            self._services, *await queues.add(self._services, self.new(name, data, **options), connection)
+        )
 
     async def add_many(self, jobs: Sequence[NewJob], *, connection: object = None) -> list[Job[Any]]:
         """Add jobs made with `new`, all in one transaction, and return them in the same order.
 
         With a `connection`, that is the caller's own transaction: see `add`.
         """
-        await queues.add_many(self._services, jobs, connection)
-        return [plain_handle(self._services, job) for job in jobs]
+        return [
+            plain_handle(self._services, *added) for added in await queues.add_many(self._services, jobs, connection)
+        ]
 
     async def schedule(
         self,
@@ -189,6 +190,11 @@ class Queue:
             return plain_handle(self._services, await jobs.get(self._services, job_id, self.name))
         except JobNotFoundError:
             return None
+
+    async def find_by_deduplication_key(self, job_name: str, key: str) -> Job[Any] | None:
+        """Return the job of this name that was added with this key, has not ended, and whose `ttl` is not over."""
+        found = await queues.find_by_deduplication_key(self._services, self.name, job_name, key)
+        return None if found is None else plain_handle(self._services, found)
 
     async def drain(self) -> int:
         """Remove every job that has not started, delayed ones too; return how many."""

@@ -105,8 +105,8 @@ class SyncProducer:
 
         With a `connection`, that is the caller's own transaction: see `Queue.add`.
         """
-        self.call(queues.add_many, self._services, jobs, connection)
-        return [plain_handle(self._services, job) for job in jobs]
+        added = self.call(queues.add_many, self._services, jobs, connection)
+        return [plain_handle(self._services, *one) for one in added]
 
     def result(self, job: Job[T | Outcome], timeout: Duration | None = None) -> T:
         """Wait for a job and return what its handler returned.

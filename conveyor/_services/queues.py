@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import uuid_utils
+from attrs import evolve
 
 from conveyor.codec import encode_json
 from conveyor.errors import ConfigurationError, DuplicateJobError, PayloadError
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from conveyor.model.queries import AddReceipt
 
 __all__ = [
+    "AddedJob",
     "add",
     "add_many",
     "clean",
     "count",
     "counts",
     "drain",
+    "find_by_deduplication_key",
     "list_jobs",
     "make_job",
     "obliterate",
@@ -41,8 +44,12 @@ __all__ = [
     "retry_jobs",
 ]
 
+# A job as it was added, or the one that holds its key, and what became of the add.
+AddedJob: TypeAlias = "tuple[NewJob | JobData, Added]"
+
 CHUNK: Final = 1000
 MOST_LISTED: Final = 1000
+_REFUSED: Final = (Added.DUPLICATE, Added.REJECTED)
 
 
 def make_job(
@@ -68,33 +75,47 @@ def make_job(
 def new_job(queue_name: str, name: str, payload: bytes, options: JobOptions, placement: Placement) -> NewJob:
     """Make a job of an encoded payload, under a new id unless one is given."""
     job_id = placement.job_id or str(uuid_utils.uuid7())
-    return NewJob(job_id, queue_name, name, payload, options, placement.delay, placement.run_at, placement.expires)
+    asked = placement.deduplication
+    return NewJob(
+        job_id,
+        queue_name,
+        name,
+        payload,
+        options,
+        placement.delay,
+        placement.run_at,
+        placement.expires,
+        asked if asked is None else asked.of_payload(payload),
+    )
 
 
-async def add(services: Services, job: NewJob, connection: object = None) -> None:
-    """Add one job.
+async def add(services: Services, job: NewJob, connection: object = None) -> AddedJob:
+    """Add one job, and return it, or the one that holds its deduplication key.
 
     Raises:
-        DuplicateJobError: another job has its id.
+        DuplicateJobError: another job has its id, or its deduplication key and the mode is to reject.
+        CapabilityError: it has a deduplication key, and the store, or the job queue strategy, does not deduplicate.
     """
-    if services.middleware or connection is not None:
-        await add_many(services, [job], connection)
-        return
+    if services.middleware or connection is not None or job.deduplication is not None:
+        return (await add_many(services, [job], connection))[0]
     receipt = await services.job_queue.add(job)
     if receipt.outcome is Added.DUPLICATE:
         _raise_duplicate(job, receipt)
+    return job, receipt.outcome
 
 
-async def add_many(services: Services, jobs: Sequence[NewJob], connection: object = None) -> Sequence[AddReceipt]:
+async def add_many(services: Services, jobs: Sequence[NewJob], connection: object = None) -> Sequence[AddedJob]:
     """Add several jobs at once, inside the transaction of a connection where one is given.
 
     Raises:
-        DuplicateJobError: another job has the id of one of them; the others were added.
-        CapabilityError: the store, or the job queue strategy, joins no transactions.
+        DuplicateJobError: as `add` does for one of them; the others were added.
+        CapabilityError: the store, or the job queue strategy, joins no transactions, or does not deduplicate.
     """
     for job in jobs:
         if not isinstance(job, NewJob):
             raise ConfigurationError(f"add_many takes jobs made with new(), got {job!r}")
+    if any(job.deduplication is not None for job in jobs):
+        services.check_deduplication()
     call: Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]] = services.job_queue.add_many
     if connection is not None:
         call = partial(services.transactional_queue("connection=").add_many_in, connection)
@@ -102,9 +123,30 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
         call = partial(_around_add, middleware.around_add, call)
     receipts = await call(jobs)
     for job, receipt in zip(jobs, receipts, strict=True):
-        if receipt.outcome is Added.DUPLICATE:
+        if receipt.outcome in _REFUSED:
             _raise_duplicate(job, receipt)
-    return receipts
+    return await _added_jobs(services, jobs, receipts, is_visible=connection is None)
+
+
+async def _added_jobs(
+    services: Services, jobs: Sequence[NewJob], receipts: Sequence[AddReceipt], *, is_visible: bool
+) -> list[AddedJob]:
+    """Return what each add led to; those that met another job's key are looked up, where the store shows them."""
+    met = [receipt.job_id for receipt in receipts if receipt.outcome is not Added.ADDED]
+    # Inside the caller's transaction the store shows neither what it added nor what it changed.
+    found = await services.store.jobs.find_jobs(met) if met and is_visible else {}
+    return [
+        (
+            job if receipt.outcome is Added.ADDED else found.get(receipt.job_id) or evolve(job, id=receipt.job_id),
+            receipt.outcome,
+        )
+        for job, receipt in zip(jobs, receipts, strict=True)
+    ]
+
+
+async def find_by_deduplication_key(services: Services, queue_name: str, job_name: str, key: str) -> JobData | None:
+    """Return the live job that has the key, or None."""
+    return await services.store.jobs.find_by_deduplication_key(queue_name, job_name, key)
 
 
 async def _around_add(around: Any, call: Any, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
@@ -113,6 +155,9 @@ async def _around_add(around: Any, call: Any, jobs: Sequence[NewJob]) -> Sequenc
 
 
 def _raise_duplicate(job: NewJob, receipt: AddReceipt) -> NoReturn:
+    asked = job.deduplication
+    if asked is not None and receipt.outcome is Added.REJECTED:
+        raise DuplicateJobError(receipt.job_id, asked.key or "", job.queue_name, is_deduplicated=True)
     raise DuplicateJobError(receipt.job_id, job.id, job.queue_name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from conveyor._services.handlers import HandlerRegistry
-from conveyor.contracts.job_queue import TransactionalJobQueueStrategy
+from conveyor.contracts.job_queue import DeduplicatingJobQueueStrategy, TransactionalJobQueueStrategy
 from conveyor.errors import CapabilityError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -86,6 +86,14 @@ class Services:
         if not self.store.capabilities.has_transactions:
             raise CapabilityError(self.store.name, "transactions", needed_by)
         return job_queue
+
+    def check_deduplication(self) -> None:
+        """Raise CapabilityError where the job queue strategy, or the store, does not deduplicate."""
+        job_queue = self.job_queue
+        if not isinstance(job_queue, DeduplicatingJobQueueStrategy):
+            raise CapabilityError(type(job_queue).__name__, "deduplication", "deduplication=")
+        if not job_queue.has_deduplication:
+            raise CapabilityError(self.store.name, "deduplication", "deduplication=")
 
     def open(self, store: Store, job_queue: JobQueueStrategy, waiters: WaitForJob) -> None:
         """Note that the app is open."""

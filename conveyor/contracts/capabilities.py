@@ -42,6 +42,7 @@ class Capabilities:
         has_inspection: `inspection` is there.
         has_transactions: `transactions` is there, and `save_jobs_in` joins its callers' own.
         has_schedules: `schedules` is there.
+        has_deduplication: `save_jobs` heeds `NewJob.deduplication`, and `find_by_deduplication_key` finds.
     """
 
     is_durable: bool
@@ -50,3 +51,4 @@ class Capabilities:
     has_inspection: bool
     has_transactions: bool
     has_schedules: bool = False
+    has_deduplication: bool = False

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import NewJob
     from conveyor.model.queries import AddReceipt
 
-__all__ = ["JobQueueStrategy", "TransactionalJobQueueStrategy"]
+__all__ = ["DeduplicatingJobQueueStrategy", "JobQueueStrategy", "TransactionalJobQueueStrategy"]
 
 
 class JobQueueStrategy(Protocol):
@@ -44,6 +44,16 @@ class JobQueueStrategy(Protocol):
 
     async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
         """Take no further job from the queue; what is being processed goes on to its end."""
+        ...
+
+
+@runtime_checkable
+class DeduplicatingJobQueueStrategy(JobQueueStrategy, Protocol):
+    """A strategy that may heed `NewJob.deduplication`; without it, the option is refused."""
+
+    @property
+    def has_deduplication(self) -> bool:
+        """Whether adds are deduplicated as `JobStore.save_jobs` says; asked while the strategy is open."""
         ...
 
 

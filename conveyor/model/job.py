@@ -9,6 +9,7 @@ from typing import Final
 
 from attrs import define, frozen
 
+from conveyor.model.deduplication import Deduplication
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.options import JobOptions
 from conveyor.model.states import JobState
@@ -94,7 +95,7 @@ class NewJob:
     """A job about to be added. Its id is made by the caller, so that adding it again is harmless.
 
     `payload` is JSON. At most one of `delay` (counted by the store's clock) and `run_at` is given. `expires` is
-    until when it must have started: a time, or a duration counted by the store's clock.
+    until when it must have started: a time, or a duration counted by the store's clock. `deduplication` has a key.
     Treat it as frozen: it is not, because it is made once per job.
     """
 
@@ -106,6 +107,7 @@ class NewJob:
     delay: timedelta | None = None
     run_at: datetime | None = None
     expires: timedelta | datetime | None = None
+    deduplication: Deduplication | None = None
 
 
 @define

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.checks import aware, check_job_id, is_bool, is_count, is_integer, is_text, longer_than_zero
+from conveyor.model.deduplication import Deduplication, DeduplicationMode
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.retention import Removal, parse_removal
 from conveyor.model.retry import Backoff
@@ -109,12 +110,13 @@ class JobKeywords(TypedDict, total=False, closed=True):
     delay: Duration | None
     run_at: datetime | None
     expires: Duration | datetime | None
+    deduplication: Deduplication | None
     job_id: str | None
 
 
 @frozen
 class Placement:
-    """When a new job becomes due and expires, and under which id: what is decided once, when it is added.
+    """When a new job becomes due and expires, under which id, and what it must not double: decided once, at the add.
 
     At most one of `delay` (counted by the store's clock) and `run_at` (aware) is given; neither means now.
     `expires` is until when it must have started: a time, or a duration counted by the store's clock.
@@ -123,6 +125,7 @@ class Placement:
     delay: timedelta | None = None
     run_at: datetime | None = None
     expires: timedelta | datetime | None = None
+    deduplication: Deduplication | None = None
     job_id: str | None = None
 
 
@@ -164,10 +167,19 @@ def _parse_placement(given: Mapping[str, Any], default: Placement) -> Placement:
     expires = _expires(given["expires"]) if "expires" in given else default.expires
     if isinstance(expires, timedelta) and delay is not None and expires <= delay:
         raise ConfigurationError(f"expires ({expires}) must be longer than delay ({delay}), or the job never starts")
+    deduplication = given.get("deduplication", default.deduplication)
+    _check_deduplication(deduplication, is_delayed=delay is not None or run_at is not None)
     job_id = given.get("job_id", default.job_id)
-    return Placement(
-        delay=delay, run_at=run_at, expires=expires, job_id=None if job_id is None else check_job_id(job_id)
-    )
+    return Placement(delay, run_at, expires, deduplication, None if job_id is None else check_job_id(job_id))
+
+
+def _check_deduplication(value: Deduplication | None, *, is_delayed: bool) -> None:
+    if value is None:
+        return
+    if not isinstance(value, Deduplication):
+        raise ConfigurationError(f"deduplication must be made by Deduplication(...), got {value!r}")
+    if value.mode is DeduplicationMode.DEBOUNCE and not is_delayed:
+        raise ConfigurationError("deduplication with mode='debounce' puts a job off by its delay: give it a delay, too")
 
 
 def _delay(value: Duration | None) -> timedelta | None:

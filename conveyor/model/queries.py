@@ -39,12 +39,19 @@ class Added(StrEnum):
     """What became of a job that was added."""
 
     ADDED = "added"
+    # Another job has its id.
     DUPLICATE = "duplicate"
+    # Another job holds its deduplication key; each is the answer of one mode.
+    KEPT = "kept"
+    REPLACED = "replaced"
+    POSTPONED = "postponed"
+    THROTTLED = "throttled"
+    REJECTED = "rejected"
 
 
 @define
 class AddReceipt:
-    """What became of one added job: `job_id` is its id, or that of the job that already had it.
+    """What became of one added job: `job_id` is its id, or that of the job that already had the id or holds the key.
 
     Treat it as frozen: it is not, because it is made once per job.
     """

@@ -84,6 +84,10 @@ class _InlineQueue:
     async def destroy(self) -> None:
         await self._store.sessions.close(self._session.id)
 
+    @property
+    def has_deduplication(self) -> bool:
+        return self._store.capabilities.has_deduplication
+
     async def add(self, job: NewJob, /) -> AddReceipt:
         return (await self.add_many([job]))[0]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
-from conveyor._builtin.memory.records import JobRecord, later, microseconds, private
+from conveyor._builtin.memory.deduplicating import meet_key, take_key
+from conveyor._builtin.memory.records import JobRecord, due_at, expiry, microseconds, private
 from conveyor.model.events import NotificationKind
 from conveyor.model.queries import Added, AddReceipt
 from conveyor.model.states import JobState
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_jobs"]
 
-_NO_WAIT: Final = timedelta(0)
 _HINTS: Final = {JobState.WAITING: NotificationKind.ADDED, JobState.DELAYED: NotificationKind.DELAYED}
 
 
@@ -34,13 +33,18 @@ def add_jobs(tables: Tables, jobs: Sequence[NewJob]) -> list[AddReceipt]:
         if known is not None:
             receipts.append(AddReceipt(job.id, Added.ADDED if _is_same_add(known, job) else Added.DUPLICATE))
             continue
-        run_at = _due_at(job, now)
+        asked = job.deduplication
+        if asked is not None and (met := meet_key(tables, job, asked, now)) is not None:
+            receipts.append(met)
+            continue
+        run_at = due_at(job, now)
         state = JobState.WAITING if run_at is now else JobState.DELAYED
         at_number = now_number if run_at is now else microseconds(run_at)
         record = _new_record(tables, job, now, run_at, at_number)
         if job.expires is not None:
-            expires = job.expires
-            record.expires_at = later(now, expires) if isinstance(expires, timedelta) else expires.astimezone(UTC)
+            record.expires_at = expiry(job, now)
+        if asked is not None:
+            take_key(record.queue, record, asked, now)
         record.queue.enter(record, state)
         added[state][job.queue_name] = None
         receipts.append(AddReceipt(job.id))
@@ -51,15 +55,6 @@ def add_jobs(tables: Tables, jobs: Sequence[NewJob]) -> list[AddReceipt]:
 
 def _is_same_add(record: JobRecord, job: NewJob) -> bool:
     return record.added_payload == job.payload and record.name == job.name and record.queue.name == job.queue_name
-
-
-def _due_at(job: NewJob, now: datetime) -> datetime:
-    """Return when the job is due: `now` itself, the same object, where it need not wait."""
-    if job.delay is not None and job.delay > _NO_WAIT:
-        return later(now, job.delay)
-    if job.run_at is not None and job.run_at > now:
-        return job.run_at.astimezone(UTC)
-    return now
 
 
 def _new_record(tables: Tables, job: NewJob, now: datetime, run_at: datetime, available_at: int) -> JobRecord:

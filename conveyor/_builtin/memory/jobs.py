@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from conveyor._builtin.memory import adding, changes, editing, expiring, fetching, journal, locking, retaining, settling
+from conveyor._builtin.memory import (
+    adding,
+    changes,
+    deduplicating,
+    editing,
+    expiring,
+    fetching,
+    journal,
+    locking,
+    retaining,
+    settling,
+)
 from conveyor.errors import CapabilityError
 from conveyor.model.settlement import SettleReport
 
@@ -52,6 +63,11 @@ class MemoryJobs:
     async def find_job(self, job_id: str, /) -> JobData | None:
         """Return the job from whichever queue."""
         record = self._tables.jobs.get(job_id)
+        return None if record is None else record.snapshot()
+
+    async def find_by_deduplication_key(self, queue_name: str, job_name: str, key: str, /) -> JobData | None:
+        """Return the live job that has the key."""
+        record = deduplicating.find_holder(self._tables, queue_name, (job_name, key))
         return None if record is None else record.snapshot()
 
     async def find_jobs(self, job_ids: Sequence[str], /) -> Mapping[str, JobData]:

@@ -13,10 +13,11 @@ from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
     from conveyor._builtin.memory.tables import QueueTable
+    from conveyor.model.job import NewJob
     from conveyor.model.locks import LockToken
     from conveyor.model.options import JobOptions
 
-__all__ = ["AttemptRow", "JobRecord", "SessionRecord", "later", "microseconds", "private"]
+__all__ = ["AttemptRow", "JobRecord", "SessionRecord", "due_at", "expiry", "later", "microseconds", "private"]
 
 # The fields of `Attempt`, which is made when somebody asks for it: most histories are never read.
 AttemptRow: TypeAlias = "tuple[int, LockToken, datetime, datetime, AttemptOutcome, ErrorInfo | None]"
@@ -24,6 +25,7 @@ AttemptRow: TypeAlias = "tuple[int, LockToken, datetime, datetime, AttemptOutcom
 # So many fetches of one session may be under way at once.
 FETCHES_REMEMBERED: Final = 1000
 
+_NO_WAIT: Final = timedelta(0)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
@@ -39,6 +41,7 @@ class JobRecord:
         ticket: how often it left a line; see `lines`.
         session: who holds it, while it is active.
         is_discarded: whether it may not be tried again.
+        key: its name and the deduplication key that it took when it was added.
     """
 
     id: str
@@ -67,6 +70,7 @@ class JobRecord:
     is_discarded: bool = False
     history: list[AttemptRow] = Factory(list)
     logs: list[LogEntry] | None = None
+    key: tuple[str, str] | None = None
 
     def snapshot(self) -> JobData:
         """Return the job as a value of its own."""
@@ -154,6 +158,23 @@ def later(now: datetime, delay: timedelta) -> datetime:
         return now + delay
     except OverflowError:
         return _END
+
+
+def due_at(job: NewJob, now: datetime) -> datetime:
+    """Return when a new job is due: `now` itself, the same object, where it need not wait."""
+    if job.delay is not None and job.delay > _NO_WAIT:
+        return later(now, job.delay)
+    if job.run_at is not None and job.run_at > now:
+        return job.run_at.astimezone(UTC)
+    return now
+
+
+def expiry(job: NewJob, now: datetime) -> datetime | None:
+    """Return when a new job expires; None: never."""
+    expires = job.expires
+    if expires is None:
+        return None
+    return later(now, expires) if isinstance(expires, timedelta) else expires.astimezone(UTC)
 
 
 def private(options: JobOptions) -> JobOptions:

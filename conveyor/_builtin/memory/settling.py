@@ -69,7 +69,7 @@ def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datet
         if settlement.is_removed:
             record.state = target
             tables.removed.remember(record, settlement.outcome)
-            del tables.jobs[record.id]
+            tables.forget(record)
         else:
             queue.enter(record, target)
             if settlement.kept_for is not None:

@@ -34,6 +34,7 @@ CAPABILITIES: Final = Capabilities(
     has_inspection=True,
     has_transactions=False,
     has_schedules=True,
+    has_deduplication=True,
 )
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
 

@@ -6,6 +6,7 @@ from heapq import heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from conveyor._builtin.memory.deduplicating import Answers, Keys
 from conveyor._builtin.memory.lines import Line, ReadyLine
 from conveyor._builtin.memory.records import microseconds
 from conveyor.errors import JobNotFoundError
@@ -47,9 +48,10 @@ class QueueTable:
         expiring: a heap of those that expire unless they start; one that left under its ticket is stale.
         paused: the job names that are not fetched.
         outdating: a heap of the settled ones with a duration of their own to be kept; see `retaining`.
+        keys: the deduplication keys, and who took them.
     """
 
-    __slots__ = ("by_state", "delayed", "expiring", "name", "outdating", "paused", "ready", "suspects")
+    __slots__ = ("by_state", "delayed", "expiring", "keys", "name", "outdating", "paused", "ready", "suspects")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -60,6 +62,7 @@ class QueueTable:
         self.expiring: list[tuple[datetime, int, int, JobRecord]] = []
         self.paused: set[str] = set()
         self.outdating: list[tuple[datetime, int, str]] = []
+        self.keys = Keys()
 
     def enter(self, record: JobRecord, state: JobState) -> None:
         """Put a record that is in no state into this one."""
@@ -135,6 +138,7 @@ class Tables:
         self.jobs: dict[str, JobRecord] = {}
         self.sessions: dict[str, SessionRecord] = {}
         self.removed = RemovedJobs()
+        self.answers = Answers()
         self._sequence = count(1)
 
     def next_sequence(self) -> int:
@@ -166,7 +170,13 @@ class Tables:
     def remove(self, record: JobRecord) -> None:
         """Forget a job with its logs and history."""
         record.queue.leave(record)
+        self.forget(record)
+
+    def forget(self, record: JobRecord) -> None:
+        """Forget a job that is in no state any more, and with it its deduplication key."""
         del self.jobs[record.id]
+        if record.key is not None:
+            record.queue.keys.forget_job(record.key, record.id)
 
 
 class RemovedJobs:

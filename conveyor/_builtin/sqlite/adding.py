@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from conveyor._builtin.sqlite.deduplicating import forget_old_keys, meet_key, take_new_key
 from conveyor._builtin.sqlite.inserting import insert_jobs, insert_live
-from conveyor._builtin.sqlite.rows import micros_after, to_micros
+from conveyor._builtin.sqlite.rows import due_micros, expiry_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.codec import encode_options
 from conveyor.model.events import NotificationKind
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from conveyor._builtin.sqlite.inserting import JobRow, LiveRow
     from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor.model.deduplication import Deduplication
     from conveyor.model.job import NewJob
     from conveyor.model.options import JobOptions
 
@@ -35,6 +37,41 @@ def save_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddR
         return ()
     for queue_name in {job.queue_name for job in jobs}:
         transaction.make_queue(queue_name)
+    if all(job.deduplication is None for job in jobs):
+        return _save_plain(transaction, jobs)
+    receipts: list[AddReceipt] = []
+    for has_key, group in groupby(jobs, lambda job: job.deduplication is not None):
+        receipts += (_save_deduplicated if has_key else _save_plain)(transaction, list(group))
+    return receipts
+
+
+def _save_deduplicated(transaction: Transaction, jobs: Sequence[NewJob]) -> list[AddReceipt]:
+    """Add jobs with keys as if each came alone; those that come first with theirs go to SQLite together."""
+    forget_old_keys(transaction, jobs)
+    receipts: list[AddReceipt] = []
+    first: dict[str, NewJob] = {}
+    for job in jobs:
+        asked = job.deduplication
+        if asked is not None and job.id not in first and take_new_key(transaction, job, asked):
+            first[job.id] = job
+            continue
+        receipts += _save_plain(transaction, list(first.values()))
+        first.clear()
+        receipts.append(_save_met(transaction, job, asked))
+    return receipts + _save_plain(transaction, list(first.values()))
+
+
+def _save_met(transaction: Transaction, job: NewJob, asked: Deduplication | None) -> AddReceipt:
+    """Add a job whose id or key may be another's."""
+    content = (job.id, job.queue_name, job.name, job.payload)
+    is_new = transaction.connection.execute(sql("jobs/save_jobs_known"), content).fetchone() is None
+    met = meet_key(transaction, job, asked) if is_new and asked is not None else None
+    return _save_plain(transaction, [job])[0] if met is None else met
+
+
+def _save_plain(transaction: Transaction, jobs: Sequence[NewJob]) -> list[AddReceipt]:
+    if not jobs:
+        return []
     seqs = transaction.take_seqs(len(jobs))
     rows = _job_rows(transaction.now, jobs, seqs)
     added = insert_jobs(transaction.connection, rows)
@@ -51,7 +88,7 @@ def _job_rows(now: int, jobs: Sequence[NewJob], seqs: Sequence[int]) -> list[Job
     for job, seq in zip(jobs, seqs, strict=True):
         if job.options is not options:  # neighbours mostly share them
             options, encoded = job.options, encode_options(job.options)
-        rows.append((seq, job.id, job.queue_name, job.name, job.payload, encoded, now, _expires_at(now, job)))
+        rows.append((seq, job.id, job.queue_name, job.name, job.payload, encoded, now, expiry_micros(now, job)))
     return rows
 
 
@@ -64,23 +101,12 @@ def _make_live(transaction: Transaction, jobs: Sequence[NewJob], seqs: Sequence[
 
 
 def _live_row(now: int, job: NewJob, seq: int) -> LiveRow:
-    due_at = now
-    if job.delay is not None:
-        due_at = max(now, micros_after(now, job.delay))
-    elif job.run_at is not None:
-        due_at = max(now, to_micros(job.run_at))
+    due_at = due_micros(now, job)
     options = job.options
     order_at, order_seq = (-1 - due_at, -1 - seq) if options.lifo else (due_at, seq)
     state = _DELAYED if due_at > now else _WAITING
     place = state, options.priority, order_at, order_seq
-    return seq, job.queue_name, job.name, *place, due_at, _expires_at(now, job)
-
-
-def _expires_at(now: int, job: NewJob) -> int | None:
-    expires = job.expires
-    if expires is None:
-        return None
-    return micros_after(now, expires) if isinstance(expires, timedelta) else to_micros(expires)
+    return seq, job.queue_name, job.name, *place, due_at, expiry_micros(now, job)
 
 
 def _look_closer(transaction: Transaction, job: NewJob, seq: int) -> AddReceipt:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from conveyor._builtin.sqlite import (
     adding,
     changes,
+    deduplicating,
     editing,
     expiring,
     fetching,
@@ -66,6 +67,11 @@ class SqliteJobs:
     async def find_job(self, job_id: str, /) -> JobData | None:
         """Return the job from whichever queue."""
         return await self._read(reading.look_for_job, job_id)
+
+    async def find_by_deduplication_key(self, queue_name: str, job_name: str, key: str, /) -> JobData | None:
+        """Return the live job that has the key."""
+        now = to_micros(self._clock.now())
+        return await self._read(deduplicating.find_by_key, now, queue_name, job_name, key)
 
     async def find_jobs(self, job_ids: Sequence[str], /) -> Mapping[str, JobData]:
         """Return those of the jobs that exist."""

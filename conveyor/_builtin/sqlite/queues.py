@@ -151,6 +151,7 @@ def _obliterate(transaction: Transaction, queue_name: str, force: bool) -> int:
     job_ids = [job_id for (job_id,) in connection.execute(sql("queues/obliterate"), (queue_name,))]
     delete_jobs(transaction, job_ids)
     connection.execute(sql("queues/obliterate_pauses"), (queue_name,))
+    connection.execute(sql("queues/obliterate_keys"), (queue_name,))
     transaction.forget_queue(queue_name)
     for job_id in active:
         transaction.hint(NotificationKind.REVOKED, queue_name, job_id)

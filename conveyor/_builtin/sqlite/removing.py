@@ -21,6 +21,7 @@ _STATEMENTS: Final = (
     "jobs/remove_job_history",
     "jobs/remove_job_logs",
     "jobs/remove_job_attempts",
+    "jobs/remove_job_key",
     "jobs/remove_job",
 )
 

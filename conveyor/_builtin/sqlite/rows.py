@@ -14,12 +14,16 @@ from conveyor.model.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conveyor.model.job import NewJob
+
 __all__ = [
     "LAST_MICROS",
     "JobRow",
     "attempt_from_row",
+    "due_micros",
     "ending_from_row",
     "error_column",
+    "expiry_micros",
     "from_micros",
     "job_from_row",
     "locked_jobs",
@@ -53,6 +57,21 @@ LAST_MICROS: Final = to_micros(datetime.max.replace(tzinfo=UTC))
 def from_micros(micros: int) -> datetime:
     """Return the time that `to_micros` was given, in UTC."""
     return _EPOCH + timedelta(0, 0, micros)
+
+
+def due_micros(now: int, job: NewJob) -> int:
+    """Return when a new job is due: `now` where it need not wait."""
+    if job.delay is not None:
+        return max(now, micros_after(now, job.delay))
+    return now if job.run_at is None else max(now, to_micros(job.run_at))
+
+
+def expiry_micros(now: int, job: NewJob) -> int | None:
+    """Return when a new job expires; None: never."""
+    expires = job.expires
+    if expires is None:
+        return None
+    return micros_after(now, expires) if isinstance(expires, timedelta) else to_micros(expires)
 
 
 def micros_after(now: int, span: timedelta) -> int:

@@ -45,6 +45,7 @@ _CAPABILITIES: Final = Capabilities(
     has_inspection=True,
     has_transactions=True,
     has_schedules=True,
+    has_deduplication=True,
 )
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
 

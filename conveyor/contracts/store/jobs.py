@@ -40,6 +40,22 @@ class JobStore(Protocol):
         and adds nothing, whatever has become of the job since; any other answers DUPLICATE and adds nothing.
         The id of a job that was removed, also by its own settlement, is free again.
         The same holds within one call.
+
+        Deduplication, of those whose id is new: where another job holds the key of `NewJob.deduplication`, nothing is
+        added, and the answer has the id of that job. One of the same queue and name holds the key that it took last
+        while its time (`ttl`, from that add) is not over and its state is in `held_in` of whoever asks; with THROTTLE,
+        one that took it for a time holds it for all of that, also when it is gone. By mode:
+
+        - KEEP answers KEPT, REJECT answers REJECTED, THROTTLE answers THROTTLED; nothing changes;
+        - REPLACE answers REPLACED: payload, options, priority and expiry are those of the new one. It becomes due as
+          that would; one that waits keeps its place, unless the new one is delayed;
+        - DEBOUNCE answers POSTPONED: it becomes due as the new one would, and all else stays.
+
+        Otherwise the job is added and takes the key, for `ttl` or for as long as it exists. So a job that settles,
+        expires or is removed frees its key, and one that is rerun has it again, unless another took it meanwhile.
+        The same add again within `ANSWERS_REMEMBERED` is answered as before, whatever came between, and changes
+        nothing. All of it holds with any number of callers, and within one call as if each job came alone, in order.
+        A job of another payload whose id is taken is DUPLICATE and touches no key.
         """
         ...
 
@@ -62,6 +78,10 @@ class JobStore(Protocol):
 
     async def find_job(self, job_id: str, /) -> JobData | None:
         """Return the job of this id from whichever queue, or None."""
+        ...
+
+    async def find_by_deduplication_key(self, queue_name: str, job_name: str, key: str, /) -> JobData | None:
+        """Return the job that took this key last, if it is live and the time is not over for which it has the key."""
         ...
 
     async def find_jobs(self, job_ids: Sequence[str], /) -> Mapping[str, JobData]:

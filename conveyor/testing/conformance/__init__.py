@@ -20,6 +20,8 @@ for _theme in iter_modules(__path__, f"{__name__}."):
 from conveyor.testing.conformance.adding import AddingConformance  # noqa: E402
 from conveyor.testing.conformance.bulk_changes import BulkChangesConformance  # noqa: E402
 from conveyor.testing.conformance.concurrency import ConcurrencyConformance  # noqa: E402
+from conveyor.testing.conformance.deduplication import DeduplicationConformance  # noqa: E402
+from conveyor.testing.conformance.deduplication_races import DeduplicationRacesConformance  # noqa: E402
 from conveyor.testing.conformance.delays import DelaysConformance  # noqa: E402
 from conveyor.testing.conformance.durability import DurabilityConformance, SharingConformance  # noqa: E402
 from conveyor.testing.conformance.editing import EditingConformance  # noqa: E402
@@ -59,6 +61,8 @@ class StoreConformance(
     TransitionsConformance,
     TransactionsConformance,
     DelaysConformance,
+    DeduplicationConformance,
+    DeduplicationRacesConformance,
     EditingConformance,
     ExpiryConformance,
     RetentionConformance,

@@ -163,7 +163,15 @@ class Workshop:
         """Return a job to be added."""
         options, placement = parse_job_keywords(keywords, DEFAULTS)
         return NewJob(
-            id, queue, name, payload, options, delay=placement.delay, run_at=placement.run_at, expires=placement.expires
+            id,
+            queue,
+            name,
+            payload,
+            options,
+            placement.delay,
+            placement.run_at,
+            placement.expires,
+            placement.deduplication,
         )
 
     async def add(self, *job_ids: str, queue: str = QUEUE, name: str = NAME, **keywords: Unpack[JobKeywords]) -> None:

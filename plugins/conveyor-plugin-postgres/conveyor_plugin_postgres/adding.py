@@ -11,6 +11,7 @@ import anyio.lowlevel
 
 from conveyor.codec import encode_options
 from conveyor.errors import ConveyorInternalError
+from conveyor.model.deduplication import add_digest
 from conveyor.model.events import NotificationKind
 from conveyor.model.queries import Added, AddReceipt
 from conveyor_plugin_postgres.ids import made_between
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from conveyor_plugin_postgres.database import Database
     from conveyor_plugin_postgres.part import Part, Row
 
-__all__ = ["Adder", "add_columns", "save_jobs"]
+__all__ = ["Adder", "add_columns", "key_columns", "receipts_of", "save_jobs"]
 
 # A larger statement keeps others waiting for the connection, and gains no more.
 AT_ONCE: Final = 5000
@@ -33,8 +34,17 @@ async def save_jobs(part: Part, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
     """Add jobs in one statement; answer in the order of the input."""
     if not jobs:
         return ()
-    row = await part.fetchrow("jobs/save_jobs", *add_columns(jobs), part.moment, False)
-    return _receipts(part, jobs, row)
+    row: Row  # there is always one
+    if all(job.deduplication is None for job in jobs):
+        row = await part.fetchrow("jobs/save_jobs", *add_columns(jobs), part.moment, False)
+    else:
+        columns = (*add_columns(jobs), part.moment, False, *key_columns(jobs))
+        row = await part.fetchrow("jobs/save_jobs_deduplicated", *columns)
+    for queue_name in row[0] or ():
+        part.hint(NotificationKind.ADDED, queue_name)
+    for queue_name in row[1] or ():
+        part.hint(NotificationKind.DELAYED, queue_name)
+    return receipts_of(jobs, row)
 
 
 def add_columns(jobs: Sequence[NewJob]) -> tuple[Any, ...]:
@@ -55,19 +65,30 @@ def add_columns(jobs: Sequence[NewJob]) -> tuple[Any, ...]:
     )
 
 
+def key_columns(jobs: Sequence[NewJob]) -> tuple[Any, ...]:
+    """Return the last arguments of the database's function add_deduplicated_jobs."""
+    asked = [job.deduplication for job in jobs]
+    return (
+        [one and one.key for one in asked],
+        _column([one and interval(one.ttl) for one in asked]),
+        [one and one.mode.value for one in asked],
+        [one and ",".join(one.held_in) for one in asked],
+        [None if job.deduplication is None else add_digest(job) for job in jobs],
+    )
+
+
 def _column(values: list[Any]) -> list[Any] | None:
     return values if any(value is not None for value in values) else None
 
 
-def _receipts(part: Part, jobs: Sequence[NewJob], row: Row) -> Sequence[AddReceipt]:
-    woken, delayed, duplicates = row
-    for queue_name in woken or ():
-        part.hint(NotificationKind.ADDED, queue_name)
-    for queue_name in delayed or ():
-        part.hint(NotificationKind.DELAYED, queue_name)
+def receipts_of(jobs: Sequence[NewJob], row: Row) -> Sequence[AddReceipt]:
+    """Return the answers of a row of the database's, be the jobs with keys or without."""
     receipts = [AddReceipt(job.id) for job in jobs]
-    for place in duplicates or ():
+    for place in row[2] or ():
         receipts[place - 1] = AddReceipt(jobs[place - 1].id, Added.DUPLICATE)
+    # Of jobs without keys there is no more; tuples, because that is what other drivers give.
+    for place, job_id, outcome in zip(*(column or () for column in tuple(row)[4:]), strict=True):
+        receipts[place - 1] = AddReceipt(job_id, Added(outcome))
     return receipts
 
 

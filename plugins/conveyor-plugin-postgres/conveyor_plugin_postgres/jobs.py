@@ -30,12 +30,15 @@ class PostgresJobs:
     def __init__(self, database: Database, transactions: PostgresTransactions, low_water: LowWater) -> None:
         self._database = database
         self._adder = adding.Adder(database)
+        # Apart: who adds with a key may wait for a caller's own transaction that has the key, and others must not.
+        self._key_adder = adding.Adder(database)
         self._transactions = transactions
         self._low_water = low_water
 
     async def save_job(self, job: NewJob, /) -> AddReceipt:
         """Add one job; those of concurrent callers share a statement."""
-        return await self._adder.save_job(job)
+        adder = self._adder if job.deduplication is None else self._key_adder
+        return await adder.save_job(job)
 
     async def save_jobs(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Add jobs in one transaction."""
@@ -52,6 +55,10 @@ class PostgresJobs:
     async def find_job(self, job_id: str, /) -> JobData | None:
         """Return the job from whichever queue."""
         return await self._database.read(reading.look_for_job, job_id)
+
+    async def find_by_deduplication_key(self, queue_name: str, job_name: str, key: str, /) -> JobData | None:
+        """Return the live job that has the key."""
+        return await self._database.read(reading.find_by_key, queue_name, job_name, key)
 
     async def find_jobs(self, job_ids: Sequence[str], /) -> Mapping[str, JobData]:
         """Return those of the jobs that exist."""

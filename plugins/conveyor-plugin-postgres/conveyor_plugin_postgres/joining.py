@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conveyor.errors import ConfigurationError
-from conveyor.model.queries import Added, AddReceipt
-from conveyor_plugin_postgres.adding import add_columns
+from conveyor_plugin_postgres.adding import add_columns, key_columns, receipts_of
 from conveyor_plugin_postgres.callers import caller_of
 from conveyor_plugin_postgres.driver_errors import statement_error
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conveyor.model.job import NewJob
+    from conveyor.model.queries import AddReceipt
     from conveyor_plugin_postgres.database import Database
     from conveyor_plugin_postgres.part import Part, Row
 
@@ -49,16 +49,19 @@ class Joiner:
                 raise self._elsewhere()
             found.append(row)
 
+        statement = "jobs/save_jobs_in"
         arguments: tuple[Any, ...] = (*add_columns(jobs), self._database.moment())
+        if any(job.deduplication is not None for job in jobs):
+            statement, arguments = "jobs/save_jobs_deduplicated_in", (*arguments, *key_columns(jobs))
         try:
-            await caller.run(connection, self._database.statements["jobs/save_jobs_in"], arguments, accept)
+            await caller.run(connection, self._database.statements[statement], arguments, accept)
         except caller.errors() as exc:
             # SQLAlchemy wraps what its driver raised.
             error: Exception = getattr(exc, "orig", None) or exc
             if getattr(error, "sqlstate", None) in _NOTHING_THERE:
                 raise self._elsewhere() from exc
             raise statement_error(error, self._database.options.shown) from exc
-        return _receipts(jobs, found[0])
+        return receipts_of(jobs, found[0])
 
     async def _get_identity(self) -> str:
         if self._identity is None:
@@ -73,11 +76,3 @@ class Joiner:
 async def _identity(part: Part) -> str:
     identity: str = await part.fetchval("jobs/save_jobs_in_identity")
     return identity
-
-
-def _receipts(jobs: Sequence[NewJob], row: Row) -> Sequence[AddReceipt]:
-    duplicates: set[int] = set(row[2] or ())
-    return [
-        AddReceipt(job.id, Added.DUPLICATE if place in duplicates else Added.ADDED)
-        for place, job in enumerate(jobs, start=1)
-    ]

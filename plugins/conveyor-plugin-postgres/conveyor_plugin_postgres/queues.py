@@ -144,6 +144,7 @@ async def _obliterate(part: Part, queue_name: str, force: bool) -> int:
     settled = [job_id for (job_id,) in await part.fetch("queues/obliterate_settled", queue_name)]
     await delete_jobs(part, [*live, *settled])
     await part.execute("queues/obliterate_pauses", queue_name)
+    await part.execute("queues/obliterate_keys", queue_name)
     await part.execute("queues/obliterate_queue", queue_name)
     for job_id in active:
         part.hint(NotificationKind.REVOKED, queue_name, job_id)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conveyor_plugin_postgres.part import Part
 
 __all__ = [
+    "find_by_key",
     "find_endings",
     "find_job",
     "find_jobs",
@@ -37,6 +38,13 @@ async def get_job(part: Part, queue_name: str, job_id: str) -> JobData | None:
 async def look_for_job(part: Part, job_id: str) -> JobData | None:
     """Return the job, or None."""
     return (await find_jobs(part, (job_id,))).get(job_id)
+
+
+async def find_by_key(part: Part, queue_name: str, job_name: str, key: str) -> JobData | None:
+    """Return the live job that has a deduplication key."""
+    job_id = await part.fetchval("jobs/find_by_deduplication_key", queue_name, job_name, key, part.moment)
+    job = None if job_id is None else await look_for_job(part, job_id)
+    return None if job is None or job.state.is_settled else job
 
 
 async def find_job(part: Part, job_id: str) -> JobData:

@@ -42,6 +42,7 @@ _CAPABILITIES: Final = Capabilities(
     has_inspection=True,
     has_transactions=True,
     has_schedules=True,
+    has_deduplication=True,
 )
 _CLOSE_SECONDS: Final = 2.0
 

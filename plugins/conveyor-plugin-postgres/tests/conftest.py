@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 
 # Names a database of one's own, such as postgresql://postgres@localhost/test; its schema `conveyor` is emptied.
 VARIABLE = "CONVEYOR_TEST_POSTGRES"
-TABLES = ("live", "history", "attempts", "logs", "removed", "sessions", "queues", "paused", "schedules")
+TABLES = (
+    "live",
+    "history",
+    "attempts",
+    "logs",
+    "removed",
+    "sessions",
+    "queues",
+    "paused",
+    "schedules",
+    "deduplication_keys",
+    "deduplicated_adds",
+)
 # Deleting a few rows takes a millisecond, where making empty files of all tables and indexes takes fifty.
 DELETE = "; ".join(f"delete from conveyor.{table}" for table in TABLES)
 TRUNCATE = f"truncate {', '.join(f'conveyor.{table}' for table in TABLES)}"

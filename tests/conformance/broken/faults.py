@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.conformance.broken import commands, fetching, inspection, locks, retention, schedules, starts, transactions
+from tests.conformance.broken import (
+    commands,
+    deduplication,
+    fetching,
+    inspection,
+    locks,
+    retention,
+    schedules,
+    starts,
+    transactions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +70,14 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     commands.RepeatedAddIsADuplicate: "test_the_same_add_again_adds_nothing",
     commands.RepeatedAddStartsAnew: "test_the_same_add_after_the_job_settled_adds_nothing",
     commands.RepeatedAddComparesTheNewPayload: ("test_the_same_add_after_a_rerun_with_another_payload_adds_nothing"),
+    deduplication.KeyLookedUpFirst: "test_of_many_tasks_that_add_one_key_one_adds",
+    deduplication.KeptIsCalledAdded: "test_the_first_with_a_key_is_added_and_the_second_is_told",
+    deduplication.NameNotInTheKey: "test_the_queue_and_the_name_belong_to_the_key",
+    deduplication.AnswersForgotten: "test_the_same_add_again_is_answered_alike_and_changes_nothing",
+    deduplication.WindowEndsWithItsJob: "test_a_window_stands_whatever_becomes_of_its_job",
+    deduplication.RunningJobsReplaced: "test_a_job_that_runs_is_not_changed_and_another_is_added",
+    deduplication.TimeOfAKeyIgnored: "test_a_key_is_free_when_its_time_is_over",
+    deduplication.RerunTakesTheKeyBack: "test_a_job_that_is_rerun_after_its_key_was_taken_runs_without",
     commands.PayloadReparsedAsJson: "test_a_payload_comes_back_byte_for_byte",
     commands.ItsOwnDataHandedOut: "test_what_was_handed_in_or_out_changes_nothing_more",
     commands.BulkSettleStopsAtTheFirstRefused: "test_one_refused_settlement_does_not_stop_the_others",

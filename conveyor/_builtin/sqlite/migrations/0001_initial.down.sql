@@ -7,6 +7,10 @@ drop table queues;
 
 drop table sessions;
 
+drop table deduplicated_adds;
+
+drop table deduplication_keys;
+
 drop table removed;
 
 drop table logs;

@@ -146,6 +146,33 @@ create table removed (
 
 create index removed_job on removed (job_id);
 
+-- Deduplication keys and the jobs that took them last. Whether a job holds its key is told by its state, so nothing is
+-- written here as jobs settle. until is when the key is free whatever the state; null where only that counts, and the row
+-- goes with its job.
+create table deduplication_keys (
+  seq integer primary key,
+  queue text not null,
+  name text not null,
+  key text not null,
+  job_id text not null,
+  until integer,
+  unique (queue, name, key)
+);
+
+create index deduplication_keys_job on deduplication_keys (job_id) where until is null;
+
+create index deduplication_keys_until on deduplication_keys (until) where until is not null;
+
+-- Adds that left no job because another had their key, for a while: so that the same add again is answered alike.
+create table deduplicated_adds (
+  digest blob not null primary key,
+  job_id text not null,
+  outcome text not null,
+  forget_at integer not null
+) without rowid;
+
+create index deduplicated_adds_forget on deduplicated_adds (forget_at);
+
 -- highest_fetch and recent_fetches (a bit for it and for each of the numbers below) tell which fetches took place.
 create table sessions (
   id text not null primary key,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
+from conveyor.model.deduplication import ANSWERS_REMEMBERED, DeduplicationMode
 from conveyor.model.states import Command
 from conveyor.testing.conformance.machine.comparison import Comparison
-from conveyor.testing.conformance.machine.draws import IDS, QUEUES
+from conveyor.testing.conformance.machine.draws import DEDUPLICATIONS, IDS, QUEUES
 from conveyor.testing.conformance.machine.reference import ReferenceStore
 from conveyor.testing.conformance.workshop import LOCK, Hand, Workshop, ending, lock_of
 
@@ -52,7 +53,8 @@ class MachineBench(RuleBasedStateMachine):
         return self.portal.call(answer)
 
     async def empty(self) -> None:
-        """Remove what the last example left."""
+        """Remove what the last example left; what adds were answered is forgotten with time."""
+        self.workshop.clock.advance(ANSWERS_REMEMBERED)
         for queue in QUEUES:
             await self.workshop.queues.obliterate(queue, force=True)
         for session in await self.workshop.sessions.list_sessions():
@@ -61,12 +63,14 @@ class MachineBench(RuleBasedStateMachine):
     def save(self, described: Sequence[Description]) -> None:
         """Add jobs."""
         jobs = [self.new(*description) for description in described]
-        receipts = self.ask(self.workshop.jobs.save_jobs(jobs))
-        assert [receipt.outcome for receipt in receipts] == self.reference.save(jobs)
+        assert list(self.ask(self.workshop.jobs.save_jobs(jobs))) == self.reference.save(jobs)
 
     def new(self, id: str, queue: str, name: str, payload: bytes, *placed: int) -> NewJob:
         """Return a job to be added."""
-        priority, lifo, delay, expires = placed
+        priority, lifo, delay, expires, place = placed
+        asked = DEDUPLICATIONS[place] if self.workshop.store.capabilities.has_deduplication else None
+        if asked is not None and asked.mode is DeduplicationMode.DEBOUNCE:
+            delay = delay or 5
         expires_at = self.workshop.clock.now() + timedelta(seconds=expires) if expires else None
         return self.workshop.new(
             id,
@@ -77,6 +81,7 @@ class MachineBench(RuleBasedStateMachine):
             lifo=bool(lifo),
             delay=delay,
             expires=expires_at,
+            deduplication=asked,
         )
 
     def open(self, hand: Hand) -> None:

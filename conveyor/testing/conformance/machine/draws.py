@@ -7,10 +7,12 @@ from typing import Any, Final, TypeAlias
 
 from hypothesis import strategies as st
 
+from conveyor.model.deduplication import Deduplication
 from conveyor.model.queries import Want
 from conveyor.model.states import SETTLED_STATES, Command, JobState
 
 __all__ = [
+    "DEDUPLICATIONS",
     "IDS",
     "NAMES",
     "NEW_DELAY",
@@ -32,12 +34,20 @@ __all__ = [
 
 # How a run ends: its command, whether it was snoozed, whether the job leaves no record.
 End: TypeAlias = tuple[Command, bool, bool]
-# Id, queue, name, payload, priority, whether it is lifo, seconds of delay, and seconds until it expires (0: never).
-Description: TypeAlias = tuple[str, str, str, bytes, int, bool, int, int]
+# Id, queue, name, payload, priority, whether it is lifo, seconds of delay, seconds until it expires (0: never), and the
+# place of its deduplication.
+Description: TypeAlias = tuple[str, str, str, bytes, int, bool, int, int, int]
 
 QUEUES: Final = ("orders", "elsewhere")
 NAMES: Final = ("pack", "ship")
 IDS: Final = tuple("abcdefgh")
+DEDUPLICATIONS: Final = (
+    None,
+    *(Deduplication(key="red", mode=mode) for mode in ("keep", "replace", "debounce", "reject")),
+    *(Deduplication(key="red", mode=mode, ttl=8) for mode in ("keep", "replace", "debounce", "throttle")),
+    Deduplication(key="red", states=[JobState.WAITING]),
+    Deduplication(key="red", states=[*JobState]),
+)
 # What edits change jobs to.
 NEW_PAYLOAD: Final = b"[4]"
 NEW_PRIORITY: Final = -2
@@ -70,5 +80,6 @@ descriptions: st.SearchStrategy[tuple[Any, ...]] = st.tuples(
     st.sampled_from((0, 0, -1)),
     st.booleans(),
     st.sampled_from((0, 0, 0, 5, 40)),
-    st.sampled_from((0, 0, 0, 3, 20)),
+    st.sampled_from((0, 0, 3, 20)),
+    st.sampled_from((*[0] * 30, *range(1, len(DEDUPLICATIONS)))),
 )

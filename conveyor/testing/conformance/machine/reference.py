@@ -14,10 +14,10 @@ from attrs import frozen
 
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.locks import Lock
-from conveyor.model.queries import Added
+from conveyor.model.queries import Added, AddReceipt
 from conveyor.model.states import TRANSITIONS, Command, JobState, legal_states
+from conveyor.testing.conformance.machine.deduplicating import ReferenceKeys
 from conveyor.testing.conformance.machine.draws import NEW_DELAY, NEW_PAYLOAD, NEW_PRIORITY
-from conveyor.testing.conformance.machine.runs import ReferenceRuns
 from conveyor.testing.conformance.machine.tables import ReferenceJob
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ class Written:
     jobs: Sequence[NewJob]
 
 
-class ReferenceStore(ReferenceRuns):
+class ReferenceStore(ReferenceKeys):
     """Every verb that the state machine uses, those of workers apart: adding, operating, maintenance, transactions."""
 
-    def save(self, jobs: Sequence[NewJob]) -> list[Added]:
+    def save(self, jobs: Sequence[NewJob]) -> list[AddReceipt]:
         """Add jobs."""
         return [self._save(job) for job in jobs]
 
-    def transact(self, written: Written, settlement: Settlement | None) -> tuple[list[Added], bool]:
+    def transact(self, written: Written, settlement: Settlement | None) -> tuple[list[AddReceipt], bool]:
         """Write in a run's transaction and commit it with the run's end; None: roll it back.
 
         Returns what the adds answered, and whether all of it took effect.
@@ -69,7 +69,7 @@ class ReferenceStore(ReferenceRuns):
         if (job.state, command) not in TRANSITIONS:
             return "InvalidJobStateError"
         if command is Command.REMOVE:
-            self.jobs.remove(job)
+            self.forget([job])
             return None
         if command is Command.CANCEL:
             self._cancel(job)
@@ -124,18 +124,23 @@ class ReferenceStore(ReferenceRuns):
             self._rerun(job, None)
         return len(settled)
 
-    def _save(self, new: NewJob) -> Added:
+    def _save(self, new: NewJob) -> AddReceipt:
         known = self.find(new.id)
         if known is not None:
             old = known.new
             is_same = (old.queue_name, old.name, old.payload) == (new.queue_name, new.name, new.payload)
-            return Added.ADDED if is_same else Added.DUPLICATE
+            return AddReceipt(new.id, Added.ADDED if is_same else Added.DUPLICATE)
         now, delay = self.now(), new.delay or NO_TIME
+        asked = new.deduplication
+        met = None if asked is None else self.meet_key(new, asked, now + delay)
+        if met is not None:
+            return met
+        if asked is not None:
+            self.take_key(new, asked)
         state = JobState.DELAYED if delay > NO_TIME else JobState.WAITING
-        expires_at = now + new.expires if isinstance(new.expires, timedelta) else new.expires
         place, priority = self.take_place(), new.options.priority
-        self.jobs.append(ReferenceJob(new, place, now, now + delay, new.payload, priority, state, expires_at))
-        return Added.ADDED
+        self.jobs.append(ReferenceJob(new, place, now, now + delay, new.payload, priority, state, self.expiry(new)))
+        return AddReceipt(new.id)
 
     def _cancel(self, job: ReferenceJob) -> None:
         if job.state is JobState.ACTIVE:

@@ -112,7 +112,7 @@ class ReferenceRuns(ReferenceTables):
         else:
             job.run_at = self.now() + settlement.delay
         if settlement.is_removed and target in SETTLED_STATES:
-            self.jobs.remove(job)
+            self.forget([job])
             self.removed.append((settlement.job_id, settlement.token, settlement.outcome))
         return True
 

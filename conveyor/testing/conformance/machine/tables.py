@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from conveyor.model.job import JobData, NewJob
     from conveyor.model.locks import Lock
+    from conveyor.model.queries import AddReceipt
 
 __all__ = ["JobView", "ReferenceJob", "ReferenceSession", "ReferenceTables", "view_of"]
 
@@ -68,7 +69,11 @@ class ReferenceSession:
 
 
 class ReferenceTables:
-    """What there is. `written` is what runs wrote in transactions that were committed."""
+    """What there is. `written` is what runs wrote in transactions that were committed.
+
+    `keys` and `answers` are those of deduplication: who took a key last, and until when at most; what an add was
+    answered that left no job, and until when that is known.
+    """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
@@ -77,6 +82,8 @@ class ReferenceTables:
         self.paused: dict[str, set[str]] = {}
         self.removed: list[tuple[str, LockToken, AttemptOutcome]] = []
         self.written: list[str] = []
+        self.keys: dict[tuple[str, str, str | None], tuple[str, datetime | None]] = {}
+        self.answers: dict[bytes, tuple[AddReceipt, datetime]] = {}
         self._places: int = 0
 
     def take_place(self) -> int:
@@ -85,7 +92,9 @@ class ReferenceTables:
         return self._places
 
     def forget(self, jobs: Sequence[ReferenceJob]) -> None:
-        """Leave these jobs out from now on."""
+        """Leave these jobs out from now on, and the keys that they took for as long as they exist."""
+        gone = {job.new.id for job in jobs}
+        self.keys = {key: hold for key, hold in self.keys.items() if hold[0] not in gone or hold[1] is not None}
         self.jobs = [job for job in self.jobs if job not in jobs]
 
     def find(self, job_id: str) -> ReferenceJob | None:

@@ -18,7 +18,7 @@ from conveyor.testing.conformance.machine.tables import view_of
 if TYPE_CHECKING:
     from conveyor.contracts.store import OpenTransaction
     from conveyor.model.locks import Lock
-    from conveyor.model.queries import Added
+    from conveyor.model.queries import AddReceipt
     from conveyor.model.settlement import Settlement
 
 __all__ = ["TransactingRules"]
@@ -59,7 +59,7 @@ class TransactingRules(MachineBench):
         """Return a row that was not written yet."""
         return f"{len(self.reference.written):04}"
 
-    async def _transact(self, written: Written, settlement: Settlement | None) -> tuple[list[Added], bool] | None:
+    async def _transact(self, written: Written, settlement: Settlement | None) -> tuple[list[AddReceipt], bool] | None:
         """Return what the adds answered and whether all was committed, or None where it could not be begun."""
         assert self.books is not None, "there are no books to write in"
         try:
@@ -73,11 +73,11 @@ class TransactingRules(MachineBench):
         except LockLostError:
             return None
 
-    async def _write_in(self, transaction: OpenTransaction, written: Written) -> list[Added]:
+    async def _write_in(self, transaction: OpenTransaction, written: Written) -> list[AddReceipt]:
         assert self.books is not None
         await self.books.write(transaction.connection, written.row)
         receipts = await self.workshop.jobs.save_jobs_in(transaction.connection, written.jobs)
-        return [receipt.outcome for receipt in receipts]
+        return list(receipts)
 
 
 async def _end(transaction: OpenTransaction, written: Written, settlement: Settlement | None) -> bool:

@@ -28,6 +28,14 @@ drop function conveyor.expire_jobs;
 
 drop function conveyor.expire_jobs_of;
 
+drop function conveyor.add_deduplicated_jobs;
+
+drop function conveyor.meet_key;
+
+drop function conveyor.add_some_jobs;
+
+drop function conveyor.take_new_keys;
+
 drop function conveyor.add_jobs;
 
 drop function conveyor.micros;
@@ -46,6 +54,6 @@ drop function conveyor.find_jobs;
 
 drop view conveyor.job_records;
 
-drop table conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.history, conveyor.live;
+drop table conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.history, conveyor.live;
 
 drop sequence conveyor.job_seq;

@@ -233,6 +233,33 @@ create table conveyor.removed (
 
 create index removed_job on conveyor.removed (job_id);
 
+-- Deduplication keys and the jobs that took them last. Whether a job holds its key is told by its state, so nothing is
+-- written here as jobs settle. until is when the key is free whatever the state; null where only that counts, and the row
+-- goes with its job.
+create table conveyor.deduplication_keys (
+  seq bigint generated always as identity primary key,
+  queue text collate "C" not null,
+  name text collate "C" not null,
+  key text collate "C" not null,
+  job_id text collate "C" not null,
+  until timestamptz,
+  unique (queue, name, key)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+create index deduplication_keys_job on conveyor.deduplication_keys (job_id) where until is null;
+
+create index deduplication_keys_until on conveyor.deduplication_keys (until) where until is not null;
+
+-- Adds that left no job because another had their key, for a while: so that the same add again is answered alike.
+create table conveyor.deduplicated_adds (
+  digest bytea primary key,
+  job_id text collate "C" not null,
+  outcome text collate "C" not null,
+  forget_at timestamptz not null
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+create index deduplicated_adds_forget on conveyor.deduplicated_adds (forget_at);
+
 -- highest_fetch and missed_fetches (numbers below it, of the last thousand) tell which fetches took place.
 create table conveyor.sessions (
   id text collate "C" primary key,
@@ -339,6 +366,16 @@ begin
     execute format('select count(*) from conveyor.%I', old) into removed;
     execute format('delete from conveyor.attempts where job_id in (select id from conveyor.%I)', old);
     execute format('delete from conveyor.logs where job_id in (select id from conveyor.%I)', old);
+    execute format(
+      'delete from conveyor.deduplication_keys where seq in (
+        select taken.seq
+        from conveyor.deduplication_keys as taken
+        where taken.until is null
+          and taken.job_id in (select id from conveyor.%I)
+        for update skip locked
+      )',
+      old
+    );
     execute format('drop table conveyor.%I', old);
     -- The next is for the next call: until this one's transaction ends, nobody else uses history.
     return removed;
@@ -490,6 +527,383 @@ begin
   if notifies then
     perform pg_notify('conveyor.hints', format('- [["added", %s, ""]]', to_json(queue))) from unnest(woken) as queue;
     perform pg_notify('conveyor.hints', format('- [["delayed", %s, ""]]', to_json(queue))) from unnest(delayed) as queue;
+  end if;
+end
+$$;
+
+-- Takes the keys of new jobs that nobody took before, each by its place in the arrays; returns, for each place, whether
+-- the job is to be added now: it has no key, or took it.
+create function conveyor.take_new_keys(
+  ids text[],
+  queues text[],
+  names text[],
+  keys text[],
+  ttls interval[],
+  digests bytea[],
+  since timestamptz,
+  now_at timestamptz
+)
+returns boolean[]
+language plpgsql
+set enable_seqscan = off
+set enable_mergejoin = off
+as $$
+declare
+  is_added boolean[];
+begin
+  with given as materialized (
+    select asked.*, row_number() over (partition by asked.id order by asked.place) as turn
+    from unnest(take_new_keys.ids, take_new_keys.queues, take_new_keys.names, take_new_keys.keys, ttls, digests)
+      with ordinality as asked(id, queue, name, key, ttl, digest, place)
+  ),
+  taken as (
+    insert into conveyor.deduplication_keys as mine (queue, name, key, job_id, until)
+    select given.queue, given.name, given.key, given.id, conveyor.sayable(now_at + given.ttl)
+    from given
+    where given.key is not null
+      and given.turn = 1
+      and not exists (select from conveyor.live where live.id = given.id offset 0)
+      and not exists (
+        select from conveyor.history where history.id = given.id and history.finished_at >= since offset 0
+      )
+      and not exists (
+        select from conveyor.deduplicated_adds as known
+        where known.digest = given.digest and known.forget_at > now_at
+        offset 0
+      )
+    -- In one order, so that two callers with the same keys do not wait for each other in a circle.
+    order by given.queue, given.name, given.key, given.place
+    on conflict (queue, name, key) do nothing
+    returning mine.queue, mine.name, mine.key, mine.job_id
+  )
+  select array_agg(given.key is null or taken.job_id is not null order by given.place)
+  into is_added
+  from given
+  left join taken
+    on taken.job_id = given.id
+    and taken.queue = given.queue
+    and taken.name = given.name
+    and taken.key = given.key;
+  return is_added;
+end
+$$;
+
+-- Adds those jobs of the places from first_place to last_place that are to be added; see add_jobs. duplicates has their
+-- places in the arrays as they are given here.
+create function conveyor.add_some_jobs(
+  ids text[],
+  queues text[],
+  names text[],
+  payloads bytea[],
+  options bytea[],
+  priorities integer[],
+  lifos boolean[],
+  delays interval[],
+  run_ats timestamptz[],
+  expire_ins interval[],
+  expire_ats timestamptz[],
+  since timestamptz,
+  moment timestamptz,
+  notifies boolean,
+  is_added boolean[],
+  first_place bigint,
+  last_place bigint,
+  out woken text[],
+  out delayed text[],
+  out duplicates bigint[]
+)
+language plpgsql as $$
+declare
+  places bigint[];
+  mine record;
+begin
+  select
+    array_agg(asked.place) as places, array_agg(asked.id) as ids, array_agg(asked.queue) as queues,
+    array_agg(asked.name) as names, array_agg(asked.payload) as payloads, array_agg(asked.options) as options,
+    array_agg(asked.priority) as priorities, array_agg(asked.lifo) as lifos, array_agg(asked.delay) as delays,
+    array_agg(asked.run_at) as run_ats, array_agg(asked.expire_in) as expire_ins,
+    array_agg(asked.expire_at) as expire_ats
+  into mine
+  from unnest(
+    add_some_jobs.ids, add_some_jobs.queues, add_some_jobs.names, add_some_jobs.payloads, add_some_jobs.options,
+    add_some_jobs.priorities, add_some_jobs.lifos, add_some_jobs.delays, add_some_jobs.run_ats,
+    add_some_jobs.expire_ins, add_some_jobs.expire_ats, add_some_jobs.is_added
+  ) with ordinality
+    as asked(id, queue, name, payload, options, priority, lifo, delay, run_at, expire_in, expire_at, is_added, place)
+  where asked.is_added
+    and asked.place between first_place and last_place;
+
+  if mine.places is not null then
+    select added.woken, added.delayed, added.duplicates
+    into woken, delayed, duplicates
+    from conveyor.add_jobs(
+      mine.ids, mine.queues, mine.names, mine.payloads, mine.options, mine.priorities, mine.lifos, mine.delays,
+      mine.run_ats, mine.expire_ins, mine.expire_ats, since, moment, notifies
+    ) as added;
+    duplicates := array(select mine.places[place] from unnest(duplicates) as place);
+  end if;
+end
+$$;
+
+-- Does what the mode says where another job holds the key of a new one, and returns its id and the answer; without one, the
+-- new job took the key, and is to be added. new_state is that of a job that was changed.
+-- held_in: the states in which whoever asks takes a key for held, with commas.
+create function conveyor.meet_key(
+  new_id text,
+  new_queue text,
+  new_name text,
+  new_payload bytea,
+  new_options bytea,
+  new_priority integer,
+  is_lifo boolean,
+  due_at timestamptz,
+  new_expires_at timestamptz,
+  new_key text,
+  new_until timestamptz,
+  mode text,
+  held_in text,
+  new_digest bytea,
+  now_at timestamptz,
+  out holder text,
+  out answer text,
+  out new_state text
+)
+language plpgsql
+set enable_seqscan = off
+as $$
+declare
+  taken record;
+  state text;
+begin
+  loop
+    select known.job_id, known.until
+    into taken
+    from conveyor.deduplication_keys as known
+    where known.queue = new_queue and known.name = new_name and known.key = new_key
+    for no key update;
+
+    -- Only now: whoever had the key locked until now may have made this very add.
+    select known.job_id, known.outcome
+    into holder, answer
+    from conveyor.deduplicated_adds as known
+    where known.digest = new_digest and known.forget_at > now_at;
+    if found then
+      return;
+    end if;
+
+    if taken.job_id is null then
+      insert into conveyor.deduplication_keys (queue, name, key, job_id, until)
+      values (new_queue, new_name, new_key, new_id, new_until)
+      on conflict (queue, name, key) do nothing;
+      if found then
+        return;
+      end if;
+      continue;
+    end if;
+
+    select live.state into state from conveyor.live where live.id = taken.job_id;
+    if not found and held_in ~ 'completed|failed|cancelled' then
+      select history.state into state from conveyor.history where history.id = taken.job_id;
+    end if;
+    if taken.until <= now_at
+      or (state is null or state <> all(string_to_array(held_in, ','))) and (mode <> 'throttle' or taken.until is null)
+    then
+      update conveyor.deduplication_keys as known
+      set job_id = new_id, until = new_until
+      where known.queue = new_queue and known.name = new_name and known.key = new_key;
+      return;
+    end if;
+
+    new_state := case when due_at > now_at then 'delayed' else 'waiting' end;
+    if mode = 'replace' then
+      update conveyor.live
+      set payload = new_payload,
+          options = new_options,
+          added_payload = coalesce(live.added_payload, live.payload),
+          priority = coalesce(new_priority, 0),
+          expires_at = new_expires_at,
+          state = meet_key.new_state,
+          run_at = place.run_at,
+          order_at = case when is_lifo then -1 - conveyor.micros(place.run_at) else conveyor.micros(place.run_at) end,
+          order_seq = case when is_lifo then -1 - live.seq else live.seq end
+      from (
+        select
+          kept.id,
+          case when kept.state = 'waiting' and meet_key.new_state = 'waiting' then kept.run_at else due_at end as run_at
+        from conveyor.live as kept
+        where kept.id = taken.job_id
+          and kept.state in ('waiting', 'delayed')
+        for no key update
+      ) as place
+      where live.id = taken.job_id
+        and live.id = place.id;
+      -- It was fetched or ended meanwhile: look again.
+      continue when not found;
+    elsif mode = 'debounce' then
+      update conveyor.live
+      set state = meet_key.new_state,
+          run_at = due_at,
+          order_at = case when live.order_seq < 0 then -1 - conveyor.micros(due_at) else conveyor.micros(due_at) end
+      where live.id = taken.job_id
+        and live.state in ('waiting', 'delayed');
+      continue when not found;
+    else
+      new_state := null;
+    end if;
+
+    holder := taken.job_id;
+    answer := case mode
+      when 'keep' then 'kept'
+      when 'replace' then 'replaced'
+      when 'debounce' then 'postponed'
+      when 'throttle' then 'throttled'
+      else 'rejected'
+    end;
+    -- One that was remembered too long ago may still be there.
+    insert into conveyor.deduplicated_adds as known (digest, job_id, outcome, forget_at)
+    values (new_digest, holder, answer, now_at + interval '1 minute')
+    on conflict (digest) do update
+    set job_id = excluded.job_id, outcome = excluded.outcome, forget_at = excluded.forget_at;
+    return;
+  end loop;
+end
+$$;
+
+-- Adds jobs of which some have deduplication keys (null: none), as if each came alone, in order; see add_jobs. met has the
+-- places of those that another job had the key of, with its id and what they are answered.
+create function conveyor.add_deduplicated_jobs(
+  ids text[],
+  queues text[],
+  names text[],
+  payloads bytea[],
+  options bytea[],
+  priorities integer[],
+  lifos boolean[],
+  delays interval[],
+  run_ats timestamptz[],
+  expire_ins interval[],
+  expire_ats timestamptz[],
+  since timestamptz,
+  moment timestamptz,
+  notifies boolean,
+  keys text[],
+  ttls interval[],
+  modes text[],
+  held_ins text[],
+  digests bytea[],
+  out woken text[],
+  out delayed text[],
+  out duplicates bigint[],
+  out met bigint[],
+  out met_ids text[],
+  out met_outcomes text[]
+)
+language plpgsql
+set enable_seqscan = off
+as $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  number bigint := cardinality(add_deduplicated_jobs.ids);
+  first_place bigint := 1;
+  is_added boolean[] := conveyor.take_new_keys(ids, queues, names, keys, ttls, digests, since, now_at);
+  has_repeats boolean;
+  added record;
+  told record;
+begin
+  if false = any(is_added) then
+    has_repeats := (select count(distinct asked.id) from unnest(add_deduplicated_jobs.ids) as asked(id)) < number;
+    -- In one order, too, and only what takes no part in a circle: keys first, jobs later.
+    perform
+    from (
+      select distinct asked.queue, asked.name, asked.key
+      from unnest(
+        add_deduplicated_jobs.queues, add_deduplicated_jobs.names, add_deduplicated_jobs.keys, is_added
+      ) as asked(queue, name, key, is_added)
+      where not asked.is_added
+      order by 1, 2, 3
+    ) as asked
+    cross join lateral (
+      select
+      from conveyor.deduplication_keys as known
+      where known.queue = asked.queue and known.name = asked.name and known.key = asked.key
+      for no key update
+    ) as locked;
+  end if;
+
+  for i in 1 .. number + 1 loop
+    continue when i <= number and is_added[i];
+    -- What is to be added before this one may be what holds its key, or has its id.
+    if i > number or has_repeats or exists (
+      select
+      from conveyor.deduplication_keys as known
+      where known.queue = queues[i] and known.name = names[i] and known.key = keys[i]
+        and known.job_id = any(ids[first_place : i - 1])
+    ) then
+      added := conveyor.add_some_jobs(
+        ids, queues, names, payloads, options, priorities, lifos, delays, run_ats, expire_ins, expire_ats, since, moment,
+        notifies, is_added, first_place, i - 1
+      );
+      woken := woken || added.woken;
+      delayed := delayed || added.delayed;
+      duplicates := duplicates || added.duplicates;
+      first_place := i;
+    end if;
+    exit when i > number;
+
+    if exists (select from conveyor.live where live.id = ids[i])
+      or exists (select from conveyor.history where history.id = ids[i] and history.finished_at >= since)
+    then
+      is_added[i] := true;  -- or rather, it is told whether that is the same
+      continue;
+    end if;
+    told := conveyor.meet_key(
+      ids[i], queues[i], names[i], payloads[i], options[i], priorities[i], lifos[i],
+      conveyor.sayable(greatest(now_at, coalesce(now_at + delays[i], run_ats[i], now_at))),
+      conveyor.sayable(coalesce(now_at + expire_ins[i], expire_ats[i])),
+      keys[i], conveyor.sayable(now_at + ttls[i]), modes[i], held_ins[i], digests[i], now_at
+    );
+    if told.holder is null then
+      is_added[i] := true;
+    else
+      met := met || i::bigint;
+      met_ids := met_ids || told.holder;
+      met_outcomes := met_outcomes || told.answer;
+      if told.new_state = 'delayed' then
+        delayed := delayed || queues[i];
+      elsif told.new_state = 'waiting' then
+        woken := woken || queues[i];
+      end if;
+      if notifies and told.new_state is not null then
+        perform pg_notify(
+          'conveyor.hints',
+          format('- [["%s", %s, ""]]', case told.new_state when 'delayed' then 'delayed' else 'added' end, to_json(queues[i]))
+        );
+      end if;
+    end if;
+  end loop;
+
+  -- Each add clears away twice as much as it leaves.
+  if met is not null then
+    delete from conveyor.deduplicated_adds
+    where digest = any(array(
+      select old.digest
+      from conveyor.deduplicated_adds as old
+      where old.forget_at <= now_at
+      order by old.forget_at
+      limit 2 * cardinality(met)
+      for update skip locked
+    ));
+  end if;
+  if ttls is not null then
+    delete from conveyor.deduplication_keys
+    where seq = any(array(
+      select old.seq
+      from conveyor.deduplication_keys as old
+      where old.until <= now_at
+      order by old.until
+      limit 2 * number
+      for update skip locked
+    ));
   end if;
 end
 $$;
@@ -907,6 +1321,17 @@ begin
     ),
     cleared_logs as (
       delete from conveyor.logs where logs.job_id = any(array(select forgotten.job_id from forgotten))
+    ),
+    cleared_keys as (
+      delete from conveyor.deduplication_keys as taken
+      where taken.seq = any(array(
+        select one.seq
+        from conveyor.deduplication_keys as one
+        where one.job_id = any(array(select forgotten.job_id from forgotten))
+          and one.until is null
+        -- Whoever locked one waits for a job, maybe this one, and looks anew at who has the key.
+        for update skip locked
+      ))
     )
     select count(*) into removed_count from forgotten;
 

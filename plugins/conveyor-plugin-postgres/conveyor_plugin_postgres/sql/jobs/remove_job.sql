@@ -1,6 +1,6 @@
 -- Deletes jobs, with their logs and history; returns how many.
 -- parameters: 1 job ids
--- index: primary key of live, history_id, logs_job, attempts_job
+-- index: primary key of live, history_id, logs_job, attempts_job, deduplication_keys_job
 with gone as (
   delete from conveyor.live where id = any($1::text[]) returning 1
 ),
@@ -12,5 +12,16 @@ gone_logs as (
 ),
 gone_attempts as (
   delete from conveyor.attempts where job_id = any($1::text[])
+),
+gone_keys as (
+  delete from conveyor.deduplication_keys
+  where seq = any(array(
+    select taken.seq
+    from conveyor.deduplication_keys as taken
+    where taken.job_id = any($1::text[])
+      and taken.until is null
+    -- Whoever locked one waits for a job, maybe this one, and looks anew at who has the key.
+    for update skip locked
+  ))
 )
 select (select count(*) from gone) + (select count(*) from gone_history)

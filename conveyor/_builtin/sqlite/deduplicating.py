@@ -1,0 +1,106 @@
+"""Deduplication in SQLite: keys, the jobs that hold them, and the adds that were answered without a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from conveyor._builtin.sqlite.reading import look_for_job
+from conveyor._builtin.sqlite.rows import due_micros, expiry_micros, micros_after
+from conveyor._builtin.sqlite.statements import sql
+from conveyor.codec import encode_options
+from conveyor.model.deduplication import ANSWERS_REMEMBERED, OUTCOMES, DeduplicationMode, add_digest, is_held
+from conveyor.model.events import NotificationKind
+from conveyor.model.queries import Added, AddReceipt
+from conveyor.model.states import JobState
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor.model.deduplication import Deduplication
+    from conveyor.model.job import JobData, NewJob
+
+__all__ = ["find_by_key", "forget_old_keys", "meet_key", "take_new_key"]
+
+# Each add clears away twice as much as it leaves.
+_FORGOTTEN_PER_ADD: Final = 2
+_WAITING: Final = JobState.WAITING.value
+_DELAYED: Final = JobState.DELAYED.value
+_CHANGING: Final = frozenset({DeduplicationMode.REPLACE, DeduplicationMode.DEBOUNCE})
+
+
+def take_new_key(transaction: Transaction, job: NewJob, asked: Deduplication) -> bool:
+    """Take the key for a job; False: it was taken before, or the job or its add is not new. See `meet_key` then."""
+    row = (*_named_key(job, asked), job.id, _until(transaction, asked), add_digest(job))
+    return transaction.connection.execute(sql("jobs/save_jobs_take_key"), row).rowcount == 1
+
+
+def meet_key(transaction: Transaction, job: NewJob, asked: Deduplication) -> AddReceipt | None:
+    """Do what the mode says where another job holds the key of a new one; None: the new one took it."""
+    connection, now, digest = transaction.connection, transaction.now, add_digest(job)
+    answer = connection.execute(sql("jobs/save_jobs_answer"), (digest, now)).fetchone()
+    if answer is not None:
+        return AddReceipt(answer[0], Added(answer[1]))
+    key = _named_key(job, asked)
+    held = connection.execute(sql("jobs/save_jobs_holder"), (*key, now)).fetchone()
+    job_id, state, has_window = held or ("", None, False)
+    if not job_id or not is_held(asked, None if state is None else JobState(state), has_window=bool(has_window)):
+        _take(transaction, job, asked)
+        return None
+    if asked.mode in _CHANGING and state is not None:
+        _change(transaction, job_id, job, state, is_replaced=asked.mode is DeduplicationMode.REPLACE)
+    return _remember(transaction, digest, AddReceipt(job_id, OUTCOMES[asked.mode]))
+
+
+def forget_old_keys(transaction: Transaction, jobs: Sequence[NewJob]) -> None:
+    """Clear away some keys whose time is over, where one of these jobs took one for a time."""
+    if any(job.deduplication is not None and job.deduplication.ttl is not None for job in jobs):
+        old = (transaction.now, _FORGOTTEN_PER_ADD * len(jobs))
+        transaction.connection.execute(sql("jobs/save_jobs_forget_keys"), old)
+
+
+def find_by_key(connection: sqlite3.Connection, now: int, *key: str) -> JobData | None:
+    """Return the live job that has a key."""
+    row = connection.execute(sql("jobs/find_by_deduplication_key"), (*key, now)).fetchone()
+    return None if row is None else look_for_job(connection, row[0])
+
+
+def _take(transaction: Transaction, job: NewJob, asked: Deduplication) -> None:
+    # With no digest: whether the job and its add are new is known by now.
+    row = (*_named_key(job, asked), job.id, _until(transaction, asked))
+    if not transaction.connection.execute(sql("jobs/save_jobs_take_over"), row).rowcount:
+        transaction.connection.execute(sql("jobs/save_jobs_take_key"), (*row, b""))
+
+
+def _change(transaction: Transaction, job_id: str, job: NewJob, state: str, *, is_replaced: bool) -> None:
+    connection, now = transaction.connection, transaction.now
+    due_at = due_micros(now, job)
+    new_state = _DELAYED if due_at > now else _WAITING
+    if is_replaced:
+        options, expires_at = job.options, expiry_micros(now, job)
+        connection.execute(sql("jobs/save_jobs_replace"), (job_id, job.payload, encode_options(options), expires_at))
+        new_due_at = None if state == new_state == _WAITING else due_at
+        place = new_state, options.priority, new_due_at, options.lifo, expires_at
+        connection.execute(sql("jobs/save_jobs_replace_live"), (job_id, *place))
+    else:
+        connection.execute(sql("jobs/save_jobs_put_off"), (job_id, new_state, due_at))
+    kind = NotificationKind.DELAYED if new_state == _DELAYED else NotificationKind.ADDED
+    transaction.hint(kind, job.queue_name)
+
+
+def _remember(transaction: Transaction, digest: bytes, receipt: AddReceipt) -> AddReceipt:
+    connection, now = transaction.connection, transaction.now
+    forget_at = micros_after(now, ANSWERS_REMEMBERED)
+    connection.execute(sql("jobs/save_jobs_forget_adds"), (now, _FORGOTTEN_PER_ADD))
+    row = (digest, receipt.job_id, receipt.outcome.value, forget_at)
+    connection.execute(sql("jobs/save_jobs_remember"), row)
+    return receipt
+
+
+def _named_key(job: NewJob, asked: Deduplication) -> tuple[str, str, str]:
+    return job.queue_name, job.name, asked.key or ""
+
+
+def _until(transaction: Transaction, asked: Deduplication) -> int | None:
+    return None if asked.ttl is None else micros_after(transaction.now, asked.ttl)

@@ -1,0 +1,5 @@
+-- Forgets keys whose time is over.
+-- parameters: 1 now, 2 how many at most
+-- index: deduplication_keys_until
+delete from deduplication_keys
+where seq in (select seq from deduplication_keys where until is not null and until <= ?1 order by until limit ?2)

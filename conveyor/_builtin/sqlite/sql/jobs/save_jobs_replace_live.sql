@@ -1,0 +1,12 @@
+-- Places a job that no run has begun as its new options say.
+-- parameters: 1 job id, 2 state, 3 priority, 4 due at, or null: as it is, 5 whether it has the option lifo, 6 until when it
+--   must have started, or null
+-- index: unique (id) of jobs
+update live
+set state = ?2,
+    priority = ?3,
+    order_at = case when ?5 then -1 - coalesce(?4, run_at) else coalesce(?4, run_at) end,
+    order_seq = case when ?5 then -1 - seq else seq end,
+    run_at = coalesce(?4, run_at),
+    expires_at = ?6
+where seq = (select jobs.seq from jobs where jobs.id = ?1)
