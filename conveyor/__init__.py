@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from conveyor.model.retry import by_name as by_name
     from conveyor.model.retry import exponential as exponential
     from conveyor.model.retry import fixed as fixed
+    from conveyor.model.schedules.values import Missed as Missed
     from conveyor.model.states import JobState as JobState
 
 __version__: Final = "0.1.0.dev0"
@@ -54,6 +55,7 @@ _HOMES: Final = {
     "JobHandler": "conveyor._handles.handler",
     "JobState": "conveyor.model.states",
     "Middleware": "conveyor.contracts.middleware",
+    "Missed": "conveyor.model.schedules.values",
     "NewJob": "conveyor.model.job",
     "OpenApp": "conveyor._handles.open_app",
     "Plugins": "conveyor._plugins",
@@ -85,6 +87,7 @@ __all__ = [
     "JobHandler",
     "JobState",
     "Middleware",
+    "Missed",
     "NewJob",
     "OpenApp",
     "Plugins",

@@ -14,6 +14,7 @@ from conveyor._handles.jobs import Jobs
 from conveyor._handles.open_app import OpenApp
 from conveyor._handles.queue import Queue
 from conveyor._handles.same_task import SameTask
+from conveyor._handles.schedules import Schedules
 from conveyor._handles.sync_producer import SyncProducer
 from conveyor._handles.worker import AppWorker
 from conveyor._plugins import Plugins
@@ -100,6 +101,7 @@ class Conveyor:
         self._supervisor: Supervisor | None = None
         self._opened: AbstractAsyncContextManager[None] | None = None
         self.jobs: Jobs = Jobs(self._services)
+        self.schedules: Schedules = Schedules(self._services)
 
     def queue(self, name: str, **options: Unpack[JobKeywords]) -> Queue:
         """Return the queue of this name; the options are defaults for its jobs.

@@ -16,6 +16,7 @@ from conveyor.errors import (
     DuplicateJobError,
     InvalidJobStateError,
     JobNotFoundError,
+    ScheduleNotFoundError,
     SchemaError,
     StoreError,
     StoreUnavailableError,
@@ -59,6 +60,7 @@ class CommandError(ConveyorError):
 _KNOWN: Final[tuple[tuple[type[Exception], ExitCode, str], ...]] = (
     (ConfigurationError, ExitCode.USAGE, ""),
     (JobNotFoundError, ExitCode.NOT_FOUND, "see which there are: conveyor jobs list"),
+    (ScheduleNotFoundError, ExitCode.NOT_FOUND, "see which there are: conveyor schedules list"),
     (InvalidJobStateError, ExitCode.REFUSED, "look at it: conveyor jobs show ID"),
     (DuplicateJobError, ExitCode.REFUSED, ""),
     (SchemaError, ExitCode.SCHEMA, "what that would change: conveyor store check"),

@@ -49,7 +49,8 @@ def without_migrating(url: str) -> str:
 
 
 def looking_only(app: Conveyor) -> Conveyor:
-    """Return the app, set to leave its store's schema as it is: an operator's look must not make or migrate a store."""
+    """Return the app, set to leave its store as it is: an operator's look makes, migrates and declares nothing."""
+    services_of(app).is_declaring = False
     if app._store is None or isinstance(app._store, str):  # noqa: SLF001 - as above
         app._store = without_migrating(url_of(app))  # noqa: SLF001 - as above
     return app

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from conveyor._handles.handler import JobHandler, plain_handle
 from conveyor._handles.job import Job
-from conveyor._services import jobs, queues
+from conveyor._services import jobs, queues, schedules
 from conveyor._services.context import JobContext
 from conveyor._services.handlers import make_handler
 from conveyor.errors import ConfigurationError, JobNotFoundError
 from conveyor.model.checks import check_name
 from conveyor.model.durations import parse_duration
+from conveyor.model.job import NewJob
 from conveyor.model.options import NOW, parse_job_keywords
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from conveyor._services.services import Services
     from conveyor.codec import Upgrade
     from conveyor.model.durations import Duration
-    from conveyor.model.job import NewJob
     from conveyor.model.options import JobKeywords, JobOptions, Placement
+    from conveyor.model.schedules.parsing import ScheduleKeywords, TimeKeywords
     from conveyor.model.states import JobState
 
 __all__ = ["JobDecorator", "Queue"]
@@ -162,6 +163,72 @@ class Queue:
         """Add a job that runs at once, whatever delay the queue's defaults say."""
         options["delay"] = options["run_at"] = None
         return await self.add(name, data, connection=connection, **options)
+
+    def every(
+        self,
+        interval: Duration,
+        job: NewJob | str,
+        data: object = None,
+        /,
+        *,
+        id: str | None = None,
+        **times: Unpack[ScheduleKeywords],
+    ) -> str:
+        """Declare a schedule that adds a job at intervals: it is made, or changed, whenever the app opens.
+
+        ``queue.every("2 hours", sweep.new("attic"), overlap="skip")``; return its id.
+
+        Args:
+            interval: the time from tick to tick.
+            job: made with ``handler.new(...)`` or ``queue.new(...)``; or the name of one, with its `data`.
+            data: the JSON object of the handler's arguments, where `job` is a name.
+            id: its stable id; by default the names of queue and job, with a colon between.
+            times: see `ScheduleRule`.
+
+        Raises:
+            ConfigurationError: an option is wrong, the id is declared already, or the app is open.
+            PayloadError: the data has no JSON form, or does not fit the handler.
+        """
+        return self._declare(job, data, id, {"every": interval, **times})
+
+    def cron(
+        self,
+        expression: str,
+        job: NewJob | str,
+        data: object = None,
+        /,
+        *,
+        id: str | None = None,
+        tz: str = "UTC",
+        **times: Unpack[ScheduleKeywords],
+    ) -> str:
+        """Declare a schedule that adds a job when a cron expression says so: ``queue.cron("0 9 * * *", "report")``.
+
+        As `every`, but for its times.
+
+        Args:
+            expression: five fields, or six with seconds first.
+            job: as for `every`.
+            data: as for `every`.
+            id: as for `every`.
+            tz: the zone whose clock the expression means.
+            times: see `ScheduleRule`.
+
+        Raises:
+            ConfigurationError, PayloadError: as `every`.
+        """
+        return self._declare(job, data, id, {"cron": expression, "tz": tz, **times})
+
+    def _declare(self, job: NewJob | str, data: object, schedule_id: str | None, times: TimeKeywords) -> str:
+        if isinstance(job, NewJob):
+            if data is not None:
+                raise ConfigurationError("a job made with new() takes no data beside it")
+            if job.queue_name != self.name:
+                raise ConfigurationError(f"the job is for queue {job.queue_name!r}: declare it there")
+            made = job
+            return schedules.declare(self._services, schedule_id, lambda: made, times)
+        name = job
+        return schedules.declare(self._services, schedule_id, lambda: self.new(name, data), times)
 
     async def pause(self, job_name: str | None = None) -> None:
         """Start no more jobs of the queue, or of one name; survives restarts. Running jobs go on."""

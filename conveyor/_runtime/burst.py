@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from conveyor._runtime.transient import until_available
+from conveyor._services.maintenance.fire import fire_due_schedules
 from conveyor._services.maintenance.promote import promote_due_jobs
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Burst:
         started_count = self._board.started_count
         # How the last run ended may be what makes the next job wait.
         await self._settler.flush()
+        await self._fire()
         await until_available(
             lambda: promote_due_jobs(self._store, self._fetcher.queue_names), "promote delayed jobs", self._outage
         )
@@ -69,6 +71,11 @@ class Burst:
     @property
     def _is_busy(self) -> bool:
         return self._board.occupied > 0 or self._fetcher.is_under_way or self._fetcher.is_held
+
+    async def _fire(self) -> None:
+        schedules = self._store.schedules
+        if schedules is not None:
+            await until_available(lambda: fire_due_schedules(schedules), "fire schedules", self._outage)
 
     async def _has_suspects(self) -> bool:
         names = self._fetcher.queue_names

@@ -13,6 +13,7 @@ hosting.py.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -23,6 +24,7 @@ from conveyor._runtime.lifecycle import lone_exceptions, open_strategy
 from conveyor._runtime.result_waiters import ResultWaiters
 from conveyor._runtime.transient import Outage
 from conveyor._runtime.worker import Equipment, Worker
+from conveyor._services.schedules import find_undeclared, upsert_declared
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.runtime import WorkerHost
 from conveyor.contracts.store import Store
@@ -73,6 +75,8 @@ class Supervisor:
             tasks.start_soon(waiters.run, name="conveyor result waiters")
             self.services.open(store, job_queue, waiters)
             try:
+                if self.services.is_declaring:
+                    await upsert_declared(self.services)
                 yield
             finally:
                 self.services.close()
@@ -96,6 +100,7 @@ class Supervisor:
             self.registry.get(Clock),
             self.retention,
             self.outage,
+            partial(find_undeclared, services, tuple(weights)),
         )
         async with lone_exceptions(), anyio.create_task_group() as tasks:
             worker = Worker(equipment, weights, options, listener)

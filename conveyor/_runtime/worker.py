@@ -2,7 +2,7 @@
 
     worker
     ├─ loops, shielded                                       until everything is written
-    │  └─ lock renewer, stall detector, retainer, promoter,
+    │  └─ lock renewer, stall detector, retainer, promoter, ticker,
     │     deadlines, fetcher, suspects, settler
     └─ slots, one per job at once                            until the last job ends
 
@@ -34,6 +34,7 @@ from conveyor._runtime.session import Session, describe_session
 from conveyor._runtime.settler import Settler
 from conveyor._runtime.slots import Slot, StopReason
 from conveyor._runtime.suspects import Suspects
+from conveyor._runtime.ticker import Ticker
 from conveyor._runtime.transactions import TransactionOpener
 from conveyor._runtime.trust import Trust
 from conveyor._runtime.wakeup import Wakeup
@@ -42,7 +43,7 @@ from conveyor.errors import ConveyorInternalError, StoreError
 from conveyor.model.events import Notification, NotificationKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from conveyor._runtime.board import RunListener
     from conveyor._runtime.event_bus import EventBus
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import JobData
     from conveyor.model.retention import Retention
     from conveyor.model.retry import Curve
+    from conveyor.model.schedules.values import ScheduleData
     from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["Equipment", "Worker"]
@@ -77,6 +79,7 @@ class Equipment:
     clock: Clock
     retention: Retention
     outage: Outage
+    find_undeclared: Callable[[], Awaitable[Sequence[ScheduleData]]]
 
 
 class Worker:
@@ -116,6 +119,7 @@ class Worker:
             outage=outage,
         )
         self._promoter = Promoter(store, lambda: self._fetcher.queue_names, equipment.clock, options, outage=outage)
+        self._ticker = Ticker(store, options, equipment.find_undeclared, outage=outage)
         self._stall_detector = StallDetector(store, options, outage=outage)
         self._retainer = Retainer(store, tuple(weights), equipment.retention, options, outage=outage)
         self._executor = Executor(
@@ -232,12 +236,15 @@ class Worker:
 
     def _loops(
         self,
-    ) -> Sequence[LockRenewer | StallDetector | Retainer | Promoter | Deadlines | Fetcher | Suspects | Settler]:
+    ) -> Sequence[
+        LockRenewer | StallDetector | Retainer | Promoter | Ticker | Deadlines | Fetcher | Suspects | Settler
+    ]:
         return (
             self._renewer,
             self._stall_detector,
             self._retainer,
             self._promoter,
+            self._ticker,
             self._deadlines,
             self._fetcher,
             self._suspects,
@@ -298,6 +305,8 @@ class Worker:
             self._suspects.notice_work()
         if kind in (NotificationKind.DELAYED, NotificationKind.CHANGED, NotificationKind.ANYTHING):
             self._promoter.look_again()
+        if kind in (NotificationKind.SCHEDULED, NotificationKind.ANYTHING):
+            self._ticker.look_again()
         is_mine = kind is NotificationKind.REVOKED and self._board.is_running(job_id)
         if is_mine or (kind is NotificationKind.ANYTHING and self._board.running):
             self._renewer.check_soon()

@@ -11,9 +11,10 @@ from conveyor.errors import CapabilityError, ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conveyor._services.schedules import Declaration
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
-    from conveyor.contracts.store import InspectionStore, Store
+    from conveyor.contracts.store import InspectionStore, ScheduleStore, Store
     from conveyor.model.job import Ending, JobData
     from conveyor.model.retry import Curve
 
@@ -39,6 +40,9 @@ class Services:
         self.handlers: HandlerRegistry = HandlerRegistry()
         self.curves: dict[str, Curve] = {}
         self.middleware: Sequence[Middleware] = tuple(middleware)
+        self.declarations: dict[str, Declaration] = {}
+        # False where somebody only looks: what the code declares is then left as the store has it.
+        self.is_declaring = True
         self._store: Store | None = None
         self._job_queue: JobQueueStrategy | None = None
         self._waiters: WaitForJob | None = None
@@ -73,6 +77,17 @@ class Services:
         if inspection is None:
             raise CapabilityError(self.store.name, "inspection", needed_by)
         return inspection
+
+    def schedules(self, needed_by: str) -> ScheduleStore:
+        """Return the store's schedules facet.
+
+        Raises:
+            CapabilityError: the store has none.
+        """
+        schedules = self.store.schedules
+        if schedules is None:
+            raise CapabilityError(self.store.name, "schedules", needed_by)
+        return schedules
 
     def transactional_queue(self, needed_by: str) -> TransactionalJobQueueStrategy:
         """Return the job queue strategy as one that adds inside its callers' transactions.

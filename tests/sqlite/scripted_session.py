@@ -26,6 +26,7 @@ from conveyor.model.settlement import Settlement
 from conveyor.model.states import Command, JobState
 from conveyor.testing.clocks import ManualClock
 from conveyor.testing.conformance.books import Books
+from conveyor.testing.conformance.schedules import spec_of
 from conveyor.testing.conformance.workshop import LOCK, QUEUE, Hand, Workshop, ending, lock_of
 from conveyor.testing.stores import open_store
 
@@ -64,6 +65,7 @@ class Session:
         await self.expire_some()
         await self.sell_some()
         await self.outdate_some()
+        await self.tick_some()
         await self.remove_some()
 
     async def add(self, *job_ids: str, queue: str = QUEUE, priority: int = 0, delay: float = 0) -> None:
@@ -122,6 +124,21 @@ class Session:
         self.workshop.clock.advance(LOCK)
         retention = Retention(max_age=None, max_count=1)
         assert await self.workshop.jobs.remove_outdated_jobs(["outdated"], retention) == 2
+
+    async def tick_some(self) -> None:
+        schedules = self.workshop.store.schedules
+        assert schedules is not None
+        overlaps = ("queue", "skip", "cancel")
+        specs = [spec_of(self.workshop, overlap, queue="ticking", every=60, overlap=overlap) for overlap in overlaps]
+        await schedules.upsert_schedules(specs)
+        for _ in range(2):
+            self.workshop.clock.advance(60)
+            report = await schedules.fire_schedules()
+            self.witness.tell(added=[tick.job_id for tick in report.ticks if tick.job_id])
+        await schedules.pause_schedule("skip")
+        await schedules.resume_schedule("skip")
+        await schedules.run_schedule("queue", "queue@hand")
+        self.witness.tell(added=["queue@hand"])
 
     async def expire_some(self) -> None:
         await self.workshop.add("late", "too-late", expires=10)

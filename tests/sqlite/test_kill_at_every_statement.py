@@ -97,6 +97,15 @@ async def check_sales(store: Store, path: Path, facts: list[dict[str, Any]]) -> 
     assert is_removed or (await store.jobs.find_job("with-it") is not None) == bool(sold)
 
 
+async def check_ticks(store: Store) -> None:
+    """Assert that each schedule has as many jobs as it says that its ticks added."""
+    assert store.schedules is not None
+    listed = [job.id for state in JobState for job in await store.queues.list_jobs("ticking", state, end=1000)]
+    for schedule in await store.schedules.list_schedules():
+        jobs = [job_id for job_id in listed if job_id.startswith(f"{schedule.id}@2")]
+        assert len(jobs) == schedule.state.fired_count, schedule.id
+
+
 async def check_use(store: Store) -> None:
     """Assert that jobs can be added and fetched as if nothing had been."""
     await store.jobs.save_job(NewJob("new", QUEUE, "pack", b"{}", JobOptions(priority=-100)))
@@ -122,6 +131,7 @@ async def test_a_kill_at_any_statement_loses_nothing(lives: tuple[Path, list[int
             assert (status.found, status.pending) == (status.wanted, ())
             await check_promises(store, told(folder, statement))
             await check_sales(store, path, told(folder, statement))
+            await check_ticks(store)
             await check_use(store)
         check_file(path)
 
