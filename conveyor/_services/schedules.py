@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uuid_utils
 from attrs import Factory, fields, frozen
 
-from conveyor.contracts.job_queue import TransactionalJobQueueStrategy
-from conveyor.errors import CapabilityError, ConfigurationError, ScheduleNotFoundError
+from conveyor.errors import ConfigurationError, ScheduleNotFoundError
 from conveyor.model.job import NewJob
 from conveyor.model.schedules import firing
 from conveyor.model.schedules.parsing import check_schedule_id, parse_rule
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from conveyor._services.services import Services
-    from conveyor.contracts.store import ScheduleStore
     from conveyor.model.schedules.parsing import TimeKeywords
     from conveyor.model.schedules.values import ScheduleData
 
@@ -89,7 +87,7 @@ async def upsert_declared(services: Services) -> None:
     """
     specs = [declaration.spec() for declaration in services.declarations.values()]
     if specs:
-        await _adding(services, "a declared schedule").upsert_schedules(specs, is_declared=True)
+        await services.schedules("a declared schedule").upsert_schedules(specs, is_declared=True)
 
 
 async def find_undeclared(services: Services, queue_names: Collection[str]) -> list[ScheduleData]:
@@ -108,7 +106,7 @@ async def find_undeclared(services: Services, queue_names: Collection[str]) -> l
 async def upsert(services: Services, schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleData:
     """Make a schedule, or change the one of this id."""
     spec = _spec(check_schedule_id(schedule_id), job, times)
-    (receipt,) = await _adding(services, "app.schedules.upsert()").upsert_schedules([spec])
+    (receipt,) = await services.schedules("app.schedules.upsert()").upsert_schedules([spec])
     return receipt.schedule
 
 
@@ -154,7 +152,7 @@ async def remove(services: Services, schedule_id: str) -> None:
 async def run_now(services: Services, schedule_id: str) -> NewJob:
     """Add a job of it now, and return that."""
     job_id = str(uuid_utils.uuid7())
-    schedule = await _adding(services, "app.schedules.run_now()").run_schedule(schedule_id, job_id)
+    schedule = await services.schedules("app.schedules.run_now()").run_schedule(schedule_id, job_id)
     return firing.job_by_hand(schedule, job_id)
 
 
@@ -174,21 +172,14 @@ async def next_fires(services: Services, schedule_id: str, count: int) -> list[d
         raise ConfigurationError(f"the times of schedule {schedule_id!r} cannot be told here: {exc}") from exc
 
 
-def _adding(services: Services, needed_by: str) -> ScheduleStore:
-    """Return the facet, where what it adds is what workers run: a queue beside the store knows nothing of it."""
-    if not isinstance(services.job_queue, TransactionalJobQueueStrategy):
-        raise CapabilityError(type(services.job_queue).__name__, "schedules", needed_by)
-    return services.schedules(needed_by)
-
-
 def _spec(schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleSpec:
     if not isinstance(job, NewJob):
         raise ConfigurationError(f"a schedule takes a job made with new(), got {job!r}")
     for attribute in fields(NewJob):
         if attribute.name not in _KEPT and getattr(job, attribute.name) != _default(attribute.default):
             raise ConfigurationError(
-                f"{attribute.name} does not fit the job of a schedule, whose ticks say when it is added; "
-                "leave it out, also of the defaults of its queue and handler"
+                f"{attribute.name} does not fit the job of a schedule, whose ticks and overlap policy say when one "
+                "is added; leave it out, also of the defaults of its queue and handler"
             )
     rule = parse_rule(times, job.expires)
     return ScheduleSpec(schedule_id, job.queue_name, job.name, job.payload, job.options, rule)
