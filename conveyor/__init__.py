@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from conveyor.errors import ConveyorError as ConveyorError
     from conveyor.hookspecs import hookimpl as hookimpl
     from conveyor.model.deduplication import Deduplication as Deduplication
+    from conveyor.model.flows import Flow as Flow
     from conveyor.model.job import NewJob as NewJob
     from conveyor.model.job import Progress as Progress
     from conveyor.model.outcomes import Cancel as Cancel
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from conveyor.model.outcomes import Retry as Retry
     from conveyor.model.outcomes import Snooze as Snooze
     from conveyor.model.outcomes import Stop as Stop
+    from conveyor.model.outcomes import WaitForChildren as WaitForChildren
     from conveyor.model.queries import JobFilter as JobFilter
     from conveyor.model.retention import Retention as Retention
     from conveyor.model.retry import Backoff as Backoff
@@ -49,6 +51,7 @@ _HOMES: Final = {
     "ConveyorError": "conveyor.errors",
     "Deduplication": "conveyor.model.deduplication",
     "Failed": "conveyor.model.outcomes",
+    "Flow": "conveyor.model.flows",
     "Job": "conveyor._handles.job",
     "JobContext": "conveyor._services.context",
     "JobFilter": "conveyor.model.queries",
@@ -66,6 +69,7 @@ _HOMES: Final = {
     "Snooze": "conveyor.model.outcomes",
     "Stop": "conveyor.model.outcomes",
     "SyncProducer": "conveyor._handles.sync_producer",
+    "WaitForChildren": "conveyor.model.outcomes",
     "by_name": "conveyor.model.retry",
     "exponential": "conveyor.model.retry",
     "fixed": "conveyor.model.retry",
@@ -81,6 +85,7 @@ __all__ = [
     "ConveyorError",
     "Deduplication",
     "Failed",
+    "Flow",
     "Job",
     "JobContext",
     "JobFilter",
@@ -98,6 +103,7 @@ __all__ = [
     "Snooze",
     "Stop",
     "SyncProducer",
+    "WaitForChildren",
     "__version__",
     "by_name",
     "exponential",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, Unpack
 import anyio
 
 from conveyor._builtin.system_clock import SystemClock
+from conveyor._handles.flows import Flows
 from conveyor._handles.jobs import Jobs
 from conveyor._handles.open_app import OpenApp
 from conveyor._handles.queue import Queue
@@ -102,6 +103,7 @@ class Conveyor:
         self._opened: AbstractAsyncContextManager[None] | None = None
         self.jobs: Jobs = Jobs(self._services)
         self.schedules: Schedules = Schedules(self._services)
+        self.flows: Flows = Flows(self._services)
 
     def queue(self, name: str, **options: Unpack[JobKeywords]) -> Queue:
         """Return the queue of this name; the options are defaults for its jobs.

@@ -15,6 +15,7 @@ ConveyorError
 │  └─ JobFailedError             what ``result()`` raises for a job that did not complete
 ├─ ScheduleError
 │  └─ ScheduleNotFoundError      no schedule of that id
+├─ FlowError                     no flow can be made of what was given
 ├─ StoreError                    the driver's error is always ``__cause__``
 │  ├─ StoreUnavailableError      transient: core retries
 │  ├─ SessionLostError           the store knows no such worker session: core opens it again
@@ -36,6 +37,7 @@ __all__ = [
     "ConveyorError",
     "ConveyorInternalError",
     "DuplicateJobError",
+    "FlowError",
     "InvalidJobStateError",
     "JobError",
     "JobFailedError",
@@ -239,6 +241,13 @@ class ScheduleNotFoundError(ScheduleError):
 
     def __init__(self, schedule_id: str) -> None:
         super().__init__(f"there is no schedule {schedule_id!r}", schedule_id=schedule_id)
+
+
+class FlowError(ConveyorError):
+    """Jobs cannot be added as a flow: it holds itself, is too deep or too large, or names a job twice.
+
+    It is raised before anything was added.
+    """
 
 
 class StoreError(ConveyorError):

@@ -8,13 +8,16 @@ from conveyor.contracts.capabilities import CONTRACT_VERSION
 from conveyor.contracts.providers import JobQueueProvider
 from conveyor.contracts.runtime import WorkerHost
 from conveyor.contracts.store import Store
+from conveyor.errors import CapabilityError
 from conveyor.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conveyor.contracts.runtime import ProcessJob
+    from conveyor.contracts.store import FlowStore
     from conveyor.contracts.strategy import Injector
+    from conveyor.model.flows import FlowPlan
     from conveyor.model.job import NewJob
     from conveyor.model.queries import AddReceipt
 
@@ -51,6 +54,19 @@ class StoreJobQueue:
     async def add_many_in(self, connection: object, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Save several jobs inside the caller's transaction."""
         return await self._store.jobs.save_jobs_in(connection, jobs)
+
+    async def add_flow(self, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+        """Save the jobs of a flow in one transaction."""
+        return await self._flows().save_flow(plan)
+
+    async def add_children(self, parent_id: str, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+        """Save children of a job that is there."""
+        return await self._flows().add_children(parent_id, plan)
+
+    def _flows(self) -> FlowStore:
+        if self._store.flows is None:
+            raise CapabilityError(self._store.name, "flows", "adding a flow")
+        return self._store.flows
 
     async def start(self, queue_name: str, process: ProcessJob, /) -> None:
         """Have the worker fetch from the queue; it settles by itself, so `process` is not called."""

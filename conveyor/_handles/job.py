@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import anyio
 
-from conveyor._services import jobs
+from conveyor._services import flows, jobs
 from conveyor.codec import decode_json, encode_json, to_json
 from conveyor.model.durations import Duration, parse_duration
+from conveyor.model.flows import ChildOutcome
 from conveyor.model.job import NewJob, as_added
 from conveyor.model.queries import Added
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from conveyor._services.flows import ChildJob
     from conveyor._services.services import Services
+    from conveyor.model.flows import Flow
     from conveyor.model.job import Attempt, JobData, LogEntry, Progress
     from conveyor.model.outcomes import Outcome
     from conveyor.model.states import JobState
@@ -204,6 +207,34 @@ class Job(Generic[R_co]):
     async def remove(self) -> None:
         """Delete it, with its history; it must not be running."""
         await jobs.remove(self._services, self.id)
+
+    async def parent(self) -> Job[Any] | None:
+        """Return the job that waits, or waited, for it; the first where there are several, None where there is none."""
+        parents = await self.parents()
+        return parents[0] if parents else None
+
+    async def parents(self) -> list[Job[Any]]:
+        """Return the jobs that wait, or waited, for it."""
+        return [Job(self._services, parent) for parent in await flows.get_parents(self._services, self.id)]
+
+    async def children(self) -> Sequence[ChildJob]:
+        """Return what is known of the jobs that it waits, or waited, for, in the order in which they were added."""
+        return await flows.get_children(self._services, self.id)
+
+    async def children_values(self) -> dict[str, Any]:
+        """Return what the handlers of its children returned, by their ids, of those that completed."""
+        found = await self.children()
+        return {child.job_id: child.value for child in found if child.outcome is ChildOutcome.COMPLETED}
+
+    async def add_children(self, *children: Flow | NewJob) -> None:
+        """Let it wait for more jobs, while it waits for its children or runs; all are added, or none.
+
+        Raises:
+            InvalidJobStateError: it neither waits for children nor runs.
+            FlowError: no flow can be made of them, or one of them is the job itself.
+            DuplicateJobError: another job has the id of one of them.
+        """
+        await flows.add_children(self._services, self.id, children)
 
     async def log(self, message: str) -> None:
         """Keep a line with it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from conveyor.codec import encode_json
 from conveyor.errors import PayloadError
-from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze
+from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze, WaitForChildren
 from conveyor.model.settlement import Settlement, settle, settle_completed
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OUTCOMES", "settlement_of"]
 
-OUTCOMES: Final = (Completed, Failed, Retry, Snooze, Cancel)
+OUTCOMES: Final = (Completed, Failed, Retry, Snooze, Cancel, WaitForChildren)
 
 
 def settlement_of(job: JobData, value: object, curves: Mapping[str, Curve]) -> Settlement:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.deadlines import Deadlines
     from conveyor._runtime.handler_threads import HandlerThreads
     from conveyor._runtime.transactions import TransactionOpener
+    from conveyor._services.context import JobFlows
     from conveyor._services.handlers import Handler, HandlerRegistry
     from conveyor.contracts.middleware import Middleware
     from conveyor.model.job import JobData
@@ -73,8 +74,9 @@ class Executor:
         *,
         threads: HandlerThreads,
         transactions: TransactionOpener | None = None,
+        flows: Callable[[JobData], JobFlows] | None = None,
     ) -> None:
-        """Bind to what a run needs; without `transactions`, runs have none."""
+        """Bind to what a run needs; without `transactions` or `flows`, runs have none."""
         self.board = board
         self.deadlines = deadlines
         self.threads = threads
@@ -82,6 +84,7 @@ class Executor:
         self._middleware = tuple(middleware)
         self._curves = curves
         self._transactions = transactions
+        self._flows = flows
         self._loop_thread = threading.get_ident()
         self.loop_token = anyio.lowlevel.current_token()
 
@@ -120,9 +123,9 @@ class Executor:
         on_loop = self._on_loop
         # `process` runs jobs for whoever settles them by himself: such a run has no transaction of ours.
         if self._transactions is None or caller.job is None or not handler.is_async:
-            return JobContext(job, self.board.outbox, is_stopped, on_loop, is_async=handler.is_async)
+            return JobContext(job, self.board.outbox, is_stopped, on_loop, is_async=handler.is_async, flows=self._flows)
         caller.transaction = transaction = RunTransaction(job, self.board.outbox, self._transactions)
-        return JobContext(job, transaction, is_stopped, on_loop, transaction=transaction)
+        return JobContext(job, transaction, is_stopped, on_loop, transaction=transaction, flows=self._flows)
 
     def _on_loop(self, report: Callable[[], None]) -> None:
         """Run something on the event loop; handlers report from threads, too, also from those of their own."""

@@ -18,6 +18,7 @@ from conveyor._runtime.wakeup import Wakeup
 from conveyor._services.maintenance.expire import expire_jobs
 from conveyor._services.maintenance.promote import promote_due_jobs
 from conveyor._services.maintenance.reclaim import reclaim_stalled_jobs
+from conveyor._services.maintenance.repair import repair_flows
 from conveyor._services.maintenance.retain import remove_outdated_jobs
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class StallDetector:
 
 
 class Retainer:
-    """Removes the settled jobs of a worker's queues that are to be kept no longer."""
+    """Removes the settled jobs of a worker's queues that are to be kept no longer; repairs flows as seldom."""
 
     def __init__(
         self,
@@ -126,6 +127,7 @@ class Retainer:
                 "remove outdated jobs",
                 self._outage,
             )
+            await until_available(lambda: repair_flows(self._store), "repair flows", self._outage)
             await _sleep_about(self._options.retention_interval)
 
 

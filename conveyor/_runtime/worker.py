@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -39,6 +40,7 @@ from conveyor._runtime.transactions import TransactionOpener
 from conveyor._runtime.trust import Trust
 from conveyor._runtime.wakeup import Wakeup
 from conveyor._runtime.watchdog import Watchdog
+from conveyor._services.flows import RunFlows
 from conveyor.errors import ConveyorInternalError, StoreError
 from conveyor.model.events import Notification, NotificationKind
 
@@ -130,6 +132,7 @@ class Worker:
             self._deadlines,
             threads=HandlerThreads(anyio.CapacityLimiter(math.inf)),
             transactions=TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush, outage),
+            flows=partial(RunFlows, store, equipment.handlers),
         )
         self._slots: list[Slot] = []
         self._stopping = anyio.Event()

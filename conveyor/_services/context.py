@@ -11,12 +11,15 @@ from conveyor.model.locks import Lock, LockToken
 from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from conveyor._services.flows import ChildJob
     from conveyor.contracts.store import TransactionConnection
+    from conveyor.model.flows import Flow
+    from conveyor.model.job import NewJob
 
-__all__ = ["JobContext", "JobTransaction", "Reports"]
+__all__ = ["JobContext", "JobFlows", "JobTransaction", "Reports"]
 
 
 class Reports(Protocol):
@@ -43,6 +46,18 @@ class JobTransaction(Protocol):
         ...
 
 
+class JobFlows(Protocol):
+    """A run's way to the children of its job."""
+
+    async def get_children(self) -> Sequence[ChildJob]:
+        """Return what is known of them."""
+        ...
+
+    async def add_children(self, children: Sequence[Flow | NewJob], /) -> None:
+        """Add some, under the run's lock."""
+        ...
+
+
 class JobContext:
     """Given to a handler whose first parameter is annotated with it.
 
@@ -59,6 +74,7 @@ class JobContext:
         *,
         is_async: bool = True,
         transaction: JobTransaction | None = None,
+        flows: Callable[[JobData], JobFlows] | None = None,
     ) -> None:
         """Bind a context to one run; core makes these, tests may.
 
@@ -69,6 +85,7 @@ class JobContext:
             on_loop: runs a function on the event loop, from whichever thread; None: it is called as it is.
             is_async: whether the handler is an async function.
             transaction: what `transaction` opens; None: this run has none.
+            flows: makes the way to the job's children; None: this run has none.
         """
         self._job = job
         self._reports = reports
@@ -76,6 +93,7 @@ class JobContext:
         self._on_loop = on_loop
         self._is_async = is_async
         self._transaction = transaction
+        self._flows = flows
         self._lock = Lock(job.id, job.token or LockToken("", 0))
 
     @property
@@ -134,6 +152,35 @@ class JobContext:
             ConfigurationError: no transaction is open.
         """
         self._own_transaction().set_result(value)
+
+    async def children(self) -> Sequence[ChildJob]:
+        """Return what is known of the job's children, in the order in which they were added; for async handlers.
+
+        Raises:
+            CapabilityError: the store has no flows.
+            ConfigurationError: there is no worker.
+        """
+        return await self._own_flows().get_children()
+
+    async def add_children(self, *children: Flow | NewJob) -> None:
+        """Add children to the job, all or none; for async handlers.
+
+        Return `WaitForChildren` to run again once they have ended. A run that was interrupted begins anew and finds
+        those that it added in `children`, so look there first.
+
+        Raises:
+            LockLostError: another run owns the job; nothing was added.
+            FlowError: no flow can be made of them, or one of them is the job itself.
+            DuplicateJobError: another job has the id of one of them; nothing was added.
+            CapabilityError: the store has no flows.
+            ConfigurationError: there is no worker.
+        """
+        await self._own_flows().add_children(children)
+
+    def _own_flows(self) -> JobFlows:
+        if self._flows is None:
+            raise ConfigurationError("ctx.children() and ctx.add_children() need a worker: nobody else knows them")
+        return self._flows(self._job)
 
     def _own_transaction(self) -> JobTransaction:
         if self._transaction is not None:

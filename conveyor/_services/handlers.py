@@ -16,7 +16,7 @@ from conveyor._services.context import JobContext
 from conveyor.codec import ArgumentsCodec, JsonCodec
 from conveyor.errors import ConfigurationError, UnknownHandlerError
 from conveyor.model.checks import check_name
-from conveyor.model.outcomes import Cancel, Completed, Failed, Retry, Snooze, Stop
+from conveyor.model.outcomes import Cancel, Completed, Failed, Retry, Snooze, Stop, WaitForChildren
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ logger: Final = logging.getLogger("conveyor.worker")
 
 # During a deploy, a job that a newer program added waits so long before a worker looks at it again.
 WAIT_FOR_NEWER: Final = timedelta(minutes=1)
-_NO_RESULT: Final = (Completed, Failed, Retry, Snooze, Cancel, Never, NoReturn)
+_NO_RESULT: Final = (Completed, Failed, Retry, Snooze, Cancel, WaitForChildren, Never, NoReturn)
 
 
 @define

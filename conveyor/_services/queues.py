@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from conveyor.model.options import JobOptions, Placement
     from conveyor.model.queries import AddReceipt
 
+    AddJobs: TypeAlias = Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]]
+
 __all__ = [
     "AddedJob",
     "add",
@@ -34,12 +36,14 @@ __all__ = [
     "counts",
     "drain",
     "find_by_deduplication_key",
+    "inside_middleware",
     "list_jobs",
     "make_job",
     "obliterate",
     "parse_state",
     "pause",
     "promote_jobs",
+    "raise_duplicates",
     "resume",
     "retry_jobs",
 ]
@@ -116,16 +120,26 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
             raise ConfigurationError(f"add_many takes jobs made with new(), got {job!r}")
     if any(job.deduplication is not None for job in jobs):
         services.check_deduplication()
-    call: Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]] = services.job_queue.add_many
+    call: AddJobs = services.job_queue.add_many
     if connection is not None:
         call = partial(services.transactional_queue("connection=").add_many_in, connection)
+    receipts = await inside_middleware(services, call)(jobs)
+    raise_duplicates(jobs, receipts)
+    return await _added_jobs(services, jobs, receipts, is_visible=connection is None)
+
+
+def inside_middleware(services: Services, add: AddJobs) -> AddJobs:
+    """Return what adds jobs through the app's middleware, the first outermost."""
     for middleware in reversed(services.middleware):
-        call = partial(_around_add, middleware.around_add, call)
-    receipts = await call(jobs)
+        add = partial(_around_add, middleware.around_add, add)
+    return add
+
+
+def raise_duplicates(jobs: Sequence[NewJob], receipts: Sequence[AddReceipt]) -> None:
+    """Raise DuplicateJobError where another job had the id of one of these."""
     for job, receipt in zip(jobs, receipts, strict=True):
         if receipt.outcome in _REFUSED:
             _raise_duplicate(job, receipt)
-    return await _added_jobs(services, jobs, receipts, is_visible=connection is None)
 
 
 async def _added_jobs(

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from conveyor._services.handlers import HandlerRegistry
-from conveyor.contracts.job_queue import DeduplicatingJobQueueStrategy, TransactionalJobQueueStrategy
+from conveyor.contracts.job_queue import (
+    DeduplicatingJobQueueStrategy,
+    FlowJobQueueStrategy,
+    TransactionalJobQueueStrategy,
+)
 from conveyor.errors import CapabilityError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
     from conveyor._services.schedules import Declaration
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
-    from conveyor.contracts.store import InspectionStore, ScheduleStore, Store
+    from conveyor.contracts.store import FlowStore, InspectionStore, ScheduleStore, Store
     from conveyor.model.job import Ending, JobData
     from conveyor.model.retry import Curve
 
@@ -88,6 +92,29 @@ class Services:
         if schedules is None:
             raise CapabilityError(self.store.name, "schedules", needed_by)
         return schedules
+
+    def flows(self, needed_by: str) -> FlowStore:
+        """Return the store's flows facet.
+
+        Raises:
+            CapabilityError: the store has none.
+        """
+        flows = self.store.flows
+        if flows is None:
+            raise CapabilityError(self.store.name, "flows", needed_by)
+        return flows
+
+    def flow_queue(self, needed_by: str) -> FlowJobQueueStrategy:
+        """Return the job queue strategy as one that keeps flows.
+
+        Raises:
+            CapabilityError: it does not, or the store has no flows.
+        """
+        job_queue = self.job_queue
+        if not isinstance(job_queue, FlowJobQueueStrategy):
+            raise CapabilityError(type(job_queue).__name__, "flows", needed_by)
+        self.flows(needed_by)
+        return job_queue
 
     def transactional_queue(self, needed_by: str) -> TransactionalJobQueueStrategy:
         """Return the job queue strategy as one that adds inside its callers' transactions.

@@ -43,6 +43,7 @@ class Capabilities:
         has_transactions: `transactions` is there, and `save_jobs_in` joins its callers' own.
         has_schedules: `schedules` is there.
         has_deduplication: `save_jobs` heeds `NewJob.deduplication`, and `find_by_deduplication_key` finds.
+        has_flows: `flows` is there.
     """
 
     is_durable: bool
@@ -52,3 +53,4 @@ class Capabilities:
     has_transactions: bool
     has_schedules: bool = False
     has_deduplication: bool = False
+    has_flows: bool = False

@@ -9,10 +9,16 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.runtime import ProcessJob
     from conveyor.contracts.strategy import Injector
+    from conveyor.model.flows import FlowPlan
     from conveyor.model.job import NewJob
     from conveyor.model.queries import AddReceipt
 
-__all__ = ["DeduplicatingJobQueueStrategy", "JobQueueStrategy", "TransactionalJobQueueStrategy"]
+__all__ = [
+    "DeduplicatingJobQueueStrategy",
+    "FlowJobQueueStrategy",
+    "JobQueueStrategy",
+    "TransactionalJobQueueStrategy",
+]
 
 
 class JobQueueStrategy(Protocol):
@@ -63,4 +69,17 @@ class TransactionalJobQueueStrategy(JobQueueStrategy, Protocol):
 
     async def add_many_in(self, connection: object, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Add several jobs inside the transaction of this connection; see `JobStore.save_jobs_in`."""
+        ...
+
+
+@runtime_checkable
+class FlowJobQueueStrategy(JobQueueStrategy, Protocol):
+    """A strategy that keeps flows; without it, they are refused."""
+
+    async def add_flow(self, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+        """Add the jobs of a flow, all or none; see `FlowStore.save_flow`."""
+        ...
+
+    async def add_children(self, parent_id: str, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+        """Add children to a job that is there; see `FlowStore.add_children`."""
         ...

@@ -181,13 +181,14 @@ class AttemptOutcome(StrEnum):
     FAILED = "failed"
     RETRIED = "retried"
     SNOOZED = "snoozed"
+    WAITED = "waited"
     CANCELLED = "cancelled"
     STALLED = "stalled"
 
 
 @frozen
 class Attempt:
-    """One run that ended. `number` counts from 1 and repeats after a snooze or a stall."""
+    """One run that ended. `number` counts from 1 and repeats after a snooze, a wait for children, or a stall."""
 
     number: int
     token: LockToken

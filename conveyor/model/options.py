@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from attrs import evolve, field, fields_dict, frozen
 from typing_extensions import TypedDict
@@ -21,11 +22,32 @@ if TYPE_CHECKING:
     from attrs import Attribute
 
 __all__ = [
+    "ChildFailurePolicy",
     "JobKeywords",
     "JobOptions",
     "Placement",
     "parse_job_keywords",
 ]
+
+
+class ChildFailurePolicy(StrEnum):
+    """What becomes of a parent when a child fails for good, is cancelled, or is removed before it ended.
+
+    FAIL: it fails at once. IGNORE: it goes on; the child stays among its children, with how it ended.
+    REMOVE: it goes on; the child is its child no longer.
+    """
+
+    FAIL = "fail"
+    IGNORE = "ignore"
+    REMOVE = "remove"
+
+
+def _child_failure_policy(value: str) -> ChildFailurePolicy:
+    try:
+        return ChildFailurePolicy(value)
+    except ValueError:
+        known = ", ".join(ChildFailurePolicy)
+        raise ConfigurationError(f"on_child_failure must be one of {known}, got {value!r}") from None
 
 
 def _is_backoff(_: object, attribute: Attribute[Backoff | None], value: Backoff | None) -> None:
@@ -76,9 +98,12 @@ class JobOptions:
         remove_on_complete: True keeps no record of the job once it completed; a duration keeps it at most so
             long; False keeps it for as long as the app's retention says.
         remove_on_fail: the same, once it failed for good.
+        on_child_failure: what becomes of it when a job that it waits for, in a flow, ends otherwise than completed:
+            "fail", "ignore" or "remove".
         tags: words to find the job by.
         metadata: strings that travel with the job and mean nothing to conveyor.
         version: the version of its arguments; a handler of a later version upgrades them.
+        flow_id: the flow that it belongs to, by the id of its topmost job; set by the flow, never given.
     """
 
     attempts: int = field(default=1, validator=is_count)
@@ -88,9 +113,11 @@ class JobOptions:
     timeout: timedelta | None = field(default=None, converter=_timeout)
     remove_on_complete: Removal = field(default=False, converter=_remove_on_complete)
     remove_on_fail: Removal = field(default=False, converter=_remove_on_fail)
+    on_child_failure: ChildFailurePolicy = field(default=ChildFailurePolicy.FAIL, converter=_child_failure_policy)
     tags: tuple[str, ...] = field(default=(), converter=_tags)
     metadata: dict[str, str] = field(factory=dict, converter=_metadata, hash=False)
     version: int = field(default=1, validator=is_count)
+    flow_id: str | None = None
 
 
 # Closed, so that every type checker knows a misspelt option for one.
@@ -104,6 +131,7 @@ class JobKeywords(TypedDict, total=False, closed=True):
     timeout: Duration | None
     remove_on_complete: bool | Duration
     remove_on_fail: bool | Duration
+    on_child_failure: Literal["fail", "ignore", "remove"]
     tags: Sequence[str]
     metadata: Mapping[str, str]
     version: int
@@ -131,7 +159,7 @@ class Placement:
 
 NOW: Final = Placement()
 _PLACEMENT: Final = frozenset(fields_dict(Placement))
-_BEHAVIOUR: Final = frozenset(fields_dict(JobOptions))
+_BEHAVIOUR: Final = frozenset(fields_dict(JobOptions)) - {"flow_id"}
 
 
 def parse_job_keywords(

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from conveyor.errors import ConfigurationError
 from conveyor.model.durations import parse_duration
 
-__all__ = ["Cancel", "Completed", "Failed", "Outcome", "Retry", "Snooze", "Stop"]
+__all__ = ["Cancel", "Completed", "Failed", "Outcome", "Retry", "Snooze", "Stop", "WaitForChildren"]
 
 
 def _duration(value: timedelta | float | str) -> timedelta:
@@ -65,14 +65,19 @@ class Cancel:
     reason: str = "cancelled by its handler"
 
 
-Outcome: TypeAlias = Completed | Failed | Retry | Snooze | Cancel
+@frozen
+class WaitForChildren:
+    """Run again once the job's children have ended, at once where none is open; the attempt is not counted."""
+
+
+Outcome: TypeAlias = Completed | Failed | Retry | Snooze | Cancel | WaitForChildren
 
 
 class Stop(Exception):  # noqa: N818 - it is not an error: it carries an outcome out of deep code
     """Raise it from deep code to end the run with an outcome: ``raise Stop(Snooze("1 minute"))``."""
 
     def __init__(self, outcome: Outcome) -> None:
-        if not isinstance(outcome, Completed | Failed | Retry | Snooze | Cancel):
+        if not isinstance(outcome, Completed | Failed | Retry | Snooze | Cancel | WaitForChildren):
             raise ConfigurationError(f"Stop takes an outcome such as Snooze('1m'), got {outcome!r}")
         self.outcome = outcome
         super().__init__(outcome)

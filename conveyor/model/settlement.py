@@ -10,7 +10,7 @@ from attrs import define, evolve, frozen
 
 from conveyor.errors import ConveyorInternalError
 from conveyor.model.job import AttemptOutcome, ErrorInfo, JobData, error_info
-from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze
+from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze, WaitForChildren
 from conveyor.model.retention import kept_for
 from conveyor.model.retry import retry_delay
 from conveyor.model.states import Command
@@ -46,11 +46,12 @@ class Settlement:
     Treat it as frozen: it is not, because it is made once per job.
 
     Attributes:
-        command: COMPLETE, FAIL, RETRY (again at once), DELAY (again after `delay`) or STOP.
+        command: COMPLETE, FAIL, RETRY (again at once), DELAY (again after `delay`), STOP or WAIT_FOR_CHILDREN.
         outcome: what the attempt's history says.
         is_counted: whether the run counts as an attempt.
         delay: the wait before the next run, counted by the store's clock.
         is_removed: keep no record of the job.
+        flow_id: the flow that the job belongs to, or is about to wait in; None: there is none.
         kept_for: keep its record at most so long, counted from its end by the store's clock; None: as retention says.
     """
 
@@ -65,6 +66,7 @@ class Settlement:
     delay: timedelta = NO_WAIT
     is_removed: bool = False
     kept_for: timedelta | None = None
+    flow_id: str | None = None
 
 
 class RefusalReason(StrEnum):
@@ -103,6 +105,7 @@ def settle_completed(job: JobData, result: bytes | None) -> Settlement:
         result=result,
         is_removed=removal is True,
         kept_for=kept_for(removal),
+        flow_id=job.options.flow_id,
     )
 
 
@@ -131,6 +134,8 @@ def settle(
             return settle_completed(job, result)
         case Snooze(delay=delay):
             return _again(job, delay, AttemptOutcome.SNOOZED, None)
+        case WaitForChildren():
+            return _wait_for_children(job)
         case Cancel(reason=reason):
             return _stop(job, ErrorInfo("Cancelled", clean_text(reason)))
         case Retry(after=after, reason=reason):
@@ -150,6 +155,7 @@ def as_discarded(settlement: Settlement, options: JobOptions) -> Settlement:
         command=Command.FAIL,
         outcome=AttemptOutcome.FAILED,
         delay=NO_WAIT,
+        flow_id=options.flow_id,
         is_removed=options.remove_on_fail is True,
         kept_for=kept_for(options.remove_on_fail),
     )
@@ -186,6 +192,19 @@ def _again(job: JobData, delay: timedelta, outcome: AttemptOutcome, error: Error
         is_counted=outcome is AttemptOutcome.RETRIED,
         error=error,
         delay=delay,
+        flow_id=job.options.flow_id,
+    )
+
+
+def _wait_for_children(job: JobData) -> Settlement:
+    return Settlement(
+        job.id,
+        job.queue_name,
+        _token(job),
+        Command.WAIT_FOR_CHILDREN,
+        AttemptOutcome.WAITED,
+        is_counted=False,
+        flow_id=job.options.flow_id or job.id,
     )
 
 
@@ -200,11 +219,20 @@ def _fail(job: JobData, error: ErrorInfo) -> Settlement:
         error=error,
         is_removed=removal is True,
         kept_for=kept_for(removal),
+        flow_id=job.options.flow_id,
     )
 
 
 def _stop(job: JobData, error: ErrorInfo) -> Settlement:
-    return Settlement(job.id, job.queue_name, _token(job), Command.STOP, AttemptOutcome.CANCELLED, error=error)
+    return Settlement(
+        job.id,
+        job.queue_name,
+        _token(job),
+        Command.STOP,
+        AttemptOutcome.CANCELLED,
+        error=error,
+        flow_id=job.options.flow_id,
+    )
 
 
 def _token(job: JobData) -> LockToken:

@@ -56,6 +56,7 @@ class Command(StrEnum):
     RETRY = "retry"
     DELAY = "delay"
     STOP = "stop"
+    WAIT_FOR_CHILDREN = "wait_for_children"
     RELEASE = "release"
     EXTEND = "extend"
     REPORT = "report"
@@ -65,6 +66,9 @@ class Command(StrEnum):
     RECLAIM = "reclaim"
     GIVE_UP = "give_up"
     EXPIRE = "expire"
+    CHILDREN_DONE = "children_done"
+    CHILD_FAILED = "child_failed"
+    ADD_CHILDREN = "add_children"
 
     CANCEL = "cancel"
     RERUN = "rerun"
@@ -86,6 +90,10 @@ TRANSITIONS: Final[Mapping[tuple[JobState, Command], JobState | None]] = Mapping
         (_W, Command.EXPIRE): JobState.CANCELLED,
         (_W, Command.CANCEL): JobState.CANCELLED,
         (_W, Command.REMOVE): None,
+        # Its last child ended; it is delayed instead where it has a delay. Or one failed, and the parent with it.
+        (_C, Command.CHILDREN_DONE): _W,
+        (_C, Command.CHILD_FAILED): JobState.FAILED,
+        (_C, Command.ADD_CHILDREN): _C,
         (_C, Command.EXPIRE): JobState.CANCELLED,
         (_C, Command.CANCEL): JobState.CANCELLED,
         (_C, Command.REMOVE): None,
@@ -99,14 +107,17 @@ TRANSITIONS: Final[Mapping[tuple[JobState, Command], JobState | None]] = Mapping
         (_A, Command.RETRY): _W,
         (_A, Command.DELAY): _D,
         (_A, Command.STOP): JobState.CANCELLED,
+        (_A, Command.WAIT_FOR_CHILDREN): _C,
         (_A, Command.RELEASE): _W,
         (_A, Command.EXTEND): _A,
         (_A, Command.REPORT): _A,
+        (_A, Command.ADD_CHILDREN): _A,
         # The worker is gone: one stall more, or one too many.
         (_A, Command.RECLAIM): _W,
         (_A, Command.GIVE_UP): JobState.FAILED,
         # An operator's cancel takes the lock away; the run that held it is told and can write nothing more.
         (_A, Command.CANCEL): JobState.CANCELLED,
+        # A rerun job that has children which have not ended waits for them first.
         (JobState.COMPLETED, Command.RERUN): _W,
         (JobState.COMPLETED, Command.REMOVE): None,
         (JobState.FAILED, Command.RERUN): _W,

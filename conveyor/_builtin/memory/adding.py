@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conveyor._builtin.memory.tables import Tables
     from conveyor.model.job import NewJob
 
-__all__ = ["add_jobs"]
+__all__ = ["add_jobs", "is_same_add"]
 
 _HINTS: Final = {JobState.WAITING: NotificationKind.ADDED, JobState.DELAYED: NotificationKind.DELAYED}
 
@@ -31,7 +31,7 @@ def add_jobs(tables: Tables, jobs: Sequence[NewJob]) -> list[AddReceipt]:
     for job in jobs:
         known = tables.jobs.get(job.id)
         if known is not None:
-            receipts.append(AddReceipt(job.id, Added.ADDED if _is_same_add(known, job) else Added.DUPLICATE))
+            receipts.append(AddReceipt(job.id, Added.ADDED if is_same_add(known, job) else Added.DUPLICATE))
             continue
         asked = job.deduplication
         if asked is not None and (met := meet_key(tables, job, asked, now)) is not None:
@@ -53,7 +53,8 @@ def add_jobs(tables: Tables, jobs: Sequence[NewJob]) -> list[AddReceipt]:
     return receipts
 
 
-def _is_same_add(record: JobRecord, job: NewJob) -> bool:
+def is_same_add(record: JobRecord, job: NewJob) -> bool:
+    """Return whether a job that is there is the one to be added."""
     return record.added_payload == job.payload and record.name == job.name and record.queue.name == job.queue_name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.memory.retaining import keep_for
+from conveyor._builtin.memory.telling import ended, remove_jobs, reopen, tell_parents
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome, ErrorInfo, moved_to_failed
 from conveyor.model.retention import kept_for
@@ -67,6 +68,7 @@ def _end(tables: Tables, record: JobRecord, state: JobState, outcome: AttemptOut
     if was_active:
         tables.notifier.tell(NotificationKind.REVOKED, (record.queue.name,), record.id)
     tables.notifier.tell(NotificationKind.FINISHED, (record.queue.name,))
+    tell_parents(tables, [ended(record)], now)
 
 
 def promote_job(tables: Tables, job_id: str) -> JobRecord:
@@ -124,7 +126,7 @@ def rerun_job(tables: Tables, job_id: str, payload: bytes | None) -> JobRecord:
 
 
 def rerun(tables: Tables, records: Sequence[JobRecord]) -> None:
-    """Make settled jobs wait again, available now; attempts and logs stay."""
+    """Make settled jobs wait again, for open children first, available now; attempts and logs stay."""
     now = tables.now()
     for record in records:
         record.queue.leave(record)
@@ -133,7 +135,7 @@ def rerun(tables: Tables, records: Sequence[JobRecord]) -> None:
         record.result = record.error = record.progress = None
         record.started_at = record.finished_at = record.expires_at = None
         record.is_discarded = False
-        record.queue.wait_from(record, now)
+        record.queue.wait_from(record, now, reopen(tables, record))
     tables.notifier.tell(NotificationKind.ADDED, {record.queue.name for record in records})
 
 
@@ -141,7 +143,7 @@ def remove(tables: Tables, job_id: str) -> None:
     """Delete a job that is not active."""
     record = tables.job(job_id)
     transition(record.id, record.state, Command.REMOVE)
-    tables.remove(record)
+    remove_jobs(tables, [record])
 
 
 def change(tables: Tables, command: Command, job_id: str, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from heapq import heappop
 from typing import TYPE_CHECKING
 
+from conveyor._builtin.memory.telling import ended, tell_parents
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import expired
 from conveyor.model.states import Command, JobState, legal_states
@@ -24,15 +25,18 @@ _EXPIRING = legal_states(Command.EXPIRE)
 def expire_jobs(tables: Tables, queues: Iterable[QueueTable], now: datetime, limit: int | None = None) -> int:
     """Cancel what had not started in time; return how many."""
     total = 0
+    gone: list[JobRecord] = []
     for queue in queues:
         before = total
         while queue.expiring and queue.expiring[0][0] <= now and (limit is None or total < limit):
             expires_at, _, ticket, record = heappop(queue.expiring)
             if record.ticket == ticket and record.state in _EXPIRING and tables.jobs.get(record.id) is record:
                 _expire(record, expires_at, now)
+                gone.append(record)
                 total += 1
         if total > before:
             tables.notifier.tell(NotificationKind.FINISHED, (queue.name,))
+    tell_parents(tables, [ended(record) for record in gone], now)
     return total
 
 

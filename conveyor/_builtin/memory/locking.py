@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from conveyor._builtin.memory.records import later
 from conveyor._builtin.memory.retaining import keep_for
+from conveyor._builtin.memory.telling import ended, tell_parents
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome, ErrorInfo
 from conveyor.model.locks import is_expired
@@ -85,6 +86,7 @@ def reclaim_stalled_jobs(tables: Tables, max_stalled: int, limit: int) -> tuple[
     for record in stalled:
         _reclaim(record, max_stalled, now)
     jobs = tuple(record.snapshot() for record in stalled)
+    ends = [ended(record) for record in stalled if record.state is JobState.FAILED]
     for record in stalled:
         if record.state is JobState.FAILED and record.options.remove_on_fail is True:
             tables.removed.remember(record, AttemptOutcome.STALLED)
@@ -97,6 +99,7 @@ def reclaim_stalled_jobs(tables: Tables, max_stalled: int, limit: int) -> tuple[
     _tell_added(tables, [record for record in stalled if record.state is JobState.WAITING])
     finished = {record.queue.name for record in stalled if record.state is JobState.FAILED}
     tables.notifier.tell(NotificationKind.FINISHED, finished)
+    tell_parents(tables, ends, now)
     return jobs
 
 

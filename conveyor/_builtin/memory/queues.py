@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.memory.changes import promote_first, rerun
+from conveyor._builtin.memory.telling import remove_jobs
 from conveyor.errors import ConfigurationError
 from conveyor.model.events import NotificationKind
 from conveyor.model.states import SETTLED_STATES, Command, JobState, transition
@@ -73,8 +74,7 @@ class MemoryQueues:
     async def drain(self, queue_name: str, /) -> int:
         """Remove all jobs that wait or are delayed; return how many."""
         records = [record for state in _DRAINED for record in self._records(queue_name, state).values()]
-        for record in records:
-            self._tables.remove(record)
+        remove_jobs(self._tables, records)
         self._tell_changed(queue_name)
         return len(records)
 
@@ -87,8 +87,7 @@ class MemoryQueues:
             self._records(queue_name, state).values(),
         )
         records = list(islice(old, max(limit, 0)))
-        for record in records:
-            self._tables.remove(record)
+        remove_jobs(self._tables, records)
         return len(records)
 
     async def obliterate(self, queue_name: str, /, *, force: bool = False) -> int:
@@ -100,8 +99,7 @@ class MemoryQueues:
         if active and not force:
             transition(active[0].id, JobState.ACTIVE, Command.REMOVE)
         records = [record for by_id in queue.by_state.values() for record in by_id.values()]
-        for record in records:
-            self._tables.remove(record)
+        remove_jobs(self._tables, records)
         del self._tables.queues[queue_name]
         for record in active:
             self._tables.notifier.tell(NotificationKind.REVOKED, (queue_name,), record.id)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.memory.records import later
 from conveyor._builtin.memory.retaining import keep_for
+from conveyor._builtin.memory.telling import ended, go_on, tell_parents
 from conveyor.model.events import NotificationKind
 from conveyor.model.settlement import Refusal, RefusalReason, as_discarded, is_another_attempt, stands_as
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from conveyor._builtin.memory.records import JobRecord
@@ -23,9 +24,7 @@ __all__ = ["refusal", "settle_jobs"]
 
 # What each command that ends a run makes of its job: cells of the model's table, without building a key per job.
 _TARGETS: Final = {
-    command: target
-    for command in (Command.COMPLETE, Command.FAIL, Command.RETRY, Command.DELAY, Command.STOP)
-    if (target := TRANSITIONS[JobState.ACTIVE, command]) is not None
+    command: target for command in Command if (target := TRANSITIONS.get((JobState.ACTIVE, command))) is not None
 }
 _HINTS: Final = {JobState.WAITING: NotificationKind.ADDED, JobState.DELAYED: NotificationKind.DELAYED}
 
@@ -35,17 +34,27 @@ def settle_jobs(tables: Tables, settlements: Sequence[Settlement], now: datetime
     jobs = tables.jobs
     refused: list[Refusal] = []
     reached: dict[tuple[JobState, str], None] = {}
+    in_flows: list[JobRecord] = []
     for settlement in settlements:
         record = jobs.get(settlement.job_id)
         if record is not None and record.is_held_under(settlement.token):
             _apply(tables, record, settlement, now)
             reached[record.state, record.queue.name] = None
+            if settlement.flow_id is not None:
+                in_flows.append(record)
         elif not _was_applied(tables, record, settlement):
             refused.append(refusal(record, settlement.job_id, settlement.token))
     if tables.notifier.is_heard:
-        for state, queue_name in reached:
-            tables.notifier.tell(_HINTS.get(state, NotificationKind.FINISHED), (queue_name,))
+        _tell(tables, reached)
+    if in_flows:
+        _go_on_in_flows(tables, in_flows, now)
     return refused
+
+
+def _tell(tables: Tables, reached: Iterable[tuple[JobState, str]]) -> None:
+    for state, queue_name in reached:
+        if state is not JobState.WAITING_CHILDREN:
+            tables.notifier.tell(_HINTS.get(state, NotificationKind.FINISHED), (queue_name,))
 
 
 def refusal(record: JobRecord | None, job_id: str, token: LockToken) -> Refusal:
@@ -76,6 +85,12 @@ def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datet
                 keep_for(record, settlement.kept_for, now)
     else:
         queue.wait_from(record, later(now, settlement.delay), target)
+
+
+def _go_on_in_flows(tables: Tables, records: Sequence[JobRecord], now: datetime) -> None:
+    ends = [ended(record) for record in records if record.state in SETTLED_STATES]
+    ends += [end for record in records if (end := go_on(tables, record.id, now)) is not None]
+    tell_parents(tables, ends, now)
 
 
 def _was_applied(tables: Tables, record: JobRecord | None, settlement: Settlement) -> bool:

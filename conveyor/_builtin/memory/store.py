@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from conveyor._builtin.memory.flows import MemoryFlows
 from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
 from conveyor._builtin.memory.notifier import MemoryNotifier
@@ -35,6 +36,7 @@ CAPABILITIES: Final = Capabilities(
     has_transactions=False,
     has_schedules=True,
     has_deduplication=True,
+    has_flows=True,
 )
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
 
@@ -59,6 +61,7 @@ class MemoryStore:
         self.notifier = notifier
         self.inspection = MemoryInspection(tables)
         self.transactions: TransactionStore | None = None
+        self.flows = MemoryFlows(tables)
 
     def notes(self) -> Sequence[str]:
         """Return that jobs end with the process."""

@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._builtin.memory.deduplicating import Answers, Keys
+from conveyor._builtin.memory.flow_tables import FlowTables
 from conveyor._builtin.memory.lines import Line, ReadyLine
 from conveyor._builtin.memory.records import microseconds
 from conveyor.errors import JobNotFoundError
@@ -139,6 +140,7 @@ class Tables:
         self.sessions: dict[str, SessionRecord] = {}
         self.removed = RemovedJobs()
         self.answers = Answers()
+        self.flows = FlowTables()
         self._sequence = count(1)
 
     def next_sequence(self) -> int:
@@ -168,12 +170,13 @@ class Tables:
         return record
 
     def remove(self, record: JobRecord) -> None:
-        """Forget a job with its logs and history."""
+        """Forget a job with its logs and history; see `telling.remove_jobs` for one that others may wait for."""
         record.queue.leave(record)
         self.forget(record)
 
     def forget(self, record: JobRecord) -> None:
         """Forget a job that is in no state any more, and with it its deduplication key."""
+        self.flows.forget(record.id)
         del self.jobs[record.id]
         if record.key is not None:
             record.queue.keys.forget_job(record.key, record.id)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.sqlite.reading import find_job, look_for_job
-from conveyor._builtin.sqlite.removing import delete_jobs, delete_settled
+from conveyor._builtin.sqlite.removing import delete_settled
 from conveyor._builtin.sqlite.rows import error_column, micros_after
 from conveyor._builtin.sqlite.statements import sql
+from conveyor._builtin.sqlite.telling import OUTCOMES, End, forget_parents, remove_jobs, reopen, tell_parents
 from conveyor.errors import InvalidJobStateError
 from conveyor.model.bulk import ChangeOutcome, ChangeReceipt
 from conveyor.model.events import NotificationKind
@@ -54,6 +55,8 @@ def move_to_failed(transaction: Transaction, job_id: str, reason: str) -> JobDat
     job = find_job(connection, job_id)
     if removal is True:
         delete_settled(transaction, job_id)
+        if job.options.flow_id is not None:
+            forget_parents(transaction, [job_id])
     return job
 
 
@@ -61,12 +64,14 @@ def _end(
     transaction: Transaction, job: JobData, state: JobState, error: ErrorInfo, kept: timedelta | None = None
 ) -> None:
     remove_at = None if kept is None else micros_after(transaction.now, kept)
-    ended = (job.id, transaction.now, error_column(error), str(state), remove_at)
-    transaction.connection.execute(sql("jobs/cancel_job"), ended)
+    text = error_column(error)
+    transaction.connection.execute(sql("jobs/cancel_job"), (job.id, transaction.now, text, str(state), remove_at))
     transaction.connection.execute(sql("jobs/remove_job_live"), (job.id,))
     if job.state is JobState.ACTIVE:
         transaction.hint(NotificationKind.REVOKED, job.queue_name, job.id)
     transaction.hint(NotificationKind.FINISHED, job.queue_name)
+    if job.options.flow_id is not None:
+        tell_parents(transaction, [End(job.id, OUTCOMES[state], None, text)])
 
 
 def promote_job(transaction: Transaction, job_id: str) -> JobData:
@@ -92,12 +97,13 @@ def promote_delayed_jobs(transaction: Transaction, queue_names: Sequence[str], l
 
 
 def rerun_job(transaction: Transaction, job_id: str, payload: bytes | None) -> JobData:
-    """Make a settled job wait again, available now; attempts and logs stay."""
+    """Make a settled job wait again, for open children first, available now; attempts and logs stay."""
     connection = transaction.connection
     job = find_job(connection, job_id)
     transition(job_id, job.state, Command.RERUN)
     seq = transaction.take_seqs(1)[0]
-    live = (job_id, seq, transaction.now, job.name, job.options.lifo)
+    state = JobState.WAITING if job.options.flow_id is None else reopen(transaction, job_id)
+    live = (job_id, seq, transaction.now, job.name, job.options.lifo, state)
     connection.execute(sql("jobs/rerun_job_attempt"), (job_id,))
     connection.execute(sql("jobs/rerun_job_live"), live)
     connection.execute(sql("jobs/remove_job_history"), (job_id,))
@@ -110,7 +116,7 @@ def remove_job(transaction: Transaction, job_id: str) -> None:
     """Delete a job that is not active, with its logs and history."""
     job = find_job(transaction.connection, job_id)
     transition(job_id, job.state, Command.REMOVE)
-    delete_jobs(transaction, [job_id])
+    remove_jobs(transaction, [job_id])
 
 
 def change_jobs(

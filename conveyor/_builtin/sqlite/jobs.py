@@ -14,7 +14,7 @@ from conveyor._builtin.sqlite import (
     journal,
     locking,
     reading,
-    removing,
+    retaining,
     settling,
 )
 from conveyor._builtin.sqlite.rows import to_micros
@@ -195,7 +195,7 @@ class SqliteJobs:
         self, queue_names: Sequence[str], retention: Retention, /, *, limit: int = 1000
     ) -> int:
         """Remove settled jobs that are to be kept no longer."""
-        return await self._write_passing(removing.remove_outdated_jobs, queue_names, retention, limit)
+        return await self._write_passing(retaining.remove_outdated_jobs, queue_names, retention, limit)
 
     async def get_stalled_jobs(self, threshold: timedelta, /, *, limit: int = 1000) -> Sequence[JobData]:
         """Return active jobs whose lock is over."""

@@ -8,7 +8,9 @@ from conveyor._builtin.sqlite.reading import find_job
 from conveyor._builtin.sqlite.removing import delete_settled
 from conveyor._builtin.sqlite.rows import error_column, job_from_row, micros_after, span_micros
 from conveyor._builtin.sqlite.statements import sql
+from conveyor._builtin.sqlite.telling import End, forget_parents, tell_parents
 from conveyor.model.events import NotificationKind
+from conveyor.model.flows import ChildOutcome
 from conveyor.model.job import ErrorInfo
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.retention import kept_for
@@ -89,4 +91,8 @@ def _give_up(transaction: Transaction, job: JobData, max_stalled: int) -> JobDat
     if job.options.remove_on_fail is True:
         delete_settled(transaction, job.id)
     transaction.hint(NotificationKind.FINISHED, job.queue_name)
+    if job.options.flow_id is not None:
+        if job.options.remove_on_fail is True:
+            forget_parents(transaction, [job.id])
+        tell_parents(transaction, [End(job.id, ChildOutcome.FAILED, None, error)])
     return failed

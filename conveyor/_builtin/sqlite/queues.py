@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.sqlite.changes import rerun_job
-from conveyor._builtin.sqlite.removing import delete_jobs
 from conveyor._builtin.sqlite.rows import job_from_row, span_micros
 from conveyor._builtin.sqlite.statements import sql
+from conveyor._builtin.sqlite.telling import remove_jobs
 from conveyor.errors import ConfigurationError
 from conveyor.model.events import NotificationKind
 from conveyor.model.states import SETTLED_STATES, Command, JobState, refuse
@@ -69,10 +69,12 @@ class SqliteQueues:
         """Remove all jobs that neither run nor are settled, in chunks; those added meanwhile may stay."""
         bound = await self._read(_last_seq)
         removed = 0
-        while chunk := await self._write(_drain, queue_name, bound):
-            removed += chunk
-            if chunk < _DRAINED_AT_ONCE:
-                break
+        # Parents first: their children's removal would make them fail.
+        for statement in ("queues/drain_parents", "queues/drain"):
+            while chunk := await self._write(_drain, statement, queue_name, bound):
+                removed += chunk
+                if chunk < _DRAINED_AT_ONCE:
+                    break
         return removed
 
     async def clean(self, queue_name: str, state: JobState, grace: timedelta, /, *, limit: int = 1000) -> int:
@@ -128,10 +130,10 @@ def _last_seq(connection: sqlite3.Connection) -> int:
     return connection.execute(sql("queues/drain_bound")).fetchone()[0] or 0
 
 
-def _drain(transaction: Transaction, queue_name: str, bound: int) -> int:
+def _drain(transaction: Transaction, statement: str, queue_name: str, bound: int) -> int:
     chosen = (queue_name, bound, _DRAINED_AT_ONCE)
-    job_ids = [job_id for (job_id,) in transaction.connection.execute(sql("queues/drain"), chosen)]
-    delete_jobs(transaction, job_ids)
+    job_ids = [job_id for (job_id,) in transaction.connection.execute(sql(statement), chosen)]
+    remove_jobs(transaction, job_ids)
     transaction.hint(NotificationKind.CHANGED, queue_name)
     return len(job_ids)
 
@@ -139,7 +141,7 @@ def _drain(transaction: Transaction, queue_name: str, bound: int) -> int:
 def _clean(transaction: Transaction, queue_name: str, state: JobState, grace: timedelta, limit: int) -> int:
     chosen = (queue_name, state, transaction.now - span_micros(grace), max(limit, 0))
     job_ids = [job_id for (job_id,) in transaction.connection.execute(sql("queues/clean"), chosen)]
-    delete_jobs(transaction, job_ids)
+    remove_jobs(transaction, job_ids)
     return len(job_ids)
 
 
@@ -149,7 +151,7 @@ def _obliterate(transaction: Transaction, queue_name: str, force: bool) -> int:
     if active and not force:
         raise refuse(active[0], JobState.ACTIVE, Command.REMOVE, queue_name)
     job_ids = [job_id for (job_id,) in connection.execute(sql("queues/obliterate"), (queue_name,))]
-    delete_jobs(transaction, job_ids)
+    remove_jobs(transaction, job_ids)
     connection.execute(sql("queues/obliterate_pauses"), (queue_name,))
     connection.execute(sql("queues/obliterate_keys"), (queue_name,))
     transaction.forget_queue(queue_name)

@@ -11,6 +11,7 @@ from conveyor._builtin.sqlite.reading import find_job
 from conveyor._builtin.sqlite.removing import delete_jobs, forget_removed
 from conveyor._builtin.sqlite.rows import error_column, micros_after
 from conveyor._builtin.sqlite.statements import sql
+from conveyor._builtin.sqlite.telling import tell_of_runs
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.settlement import (
@@ -67,7 +68,11 @@ def settle_jobs(transaction: Transaction, settlements: Sequence[Settlement]) -> 
         else:
             refused += [lost for settlement in part if (lost := _apply(transaction, settlement)) is not None]
     for queue_name, target in {(settlement.queue_name, _TARGETS[settlement.command]) for settlement in settlements}:
-        transaction.hint(_HINTS.get(target, NotificationKind.FINISHED), queue_name)
+        if target is not JobState.WAITING_CHILDREN:
+            transaction.hint(_HINTS.get(target, NotificationKind.FINISHED), queue_name)
+    in_flows = [(run, _TARGETS[run.command]) for run in settlements if run.flow_id is not None]
+    if in_flows:
+        tell_of_runs(transaction, in_flows)
     return SettleReport(refused)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.sqlite.checkpoints import Checkpointer
 from conveyor._builtin.sqlite.connections import connect_reader, connect_writer
+from conveyor._builtin.sqlite.flows import SqliteFlows
 from conveyor._builtin.sqlite.inspection import SqliteInspection
 from conveyor._builtin.sqlite.jobs import SqliteJobs
 from conveyor._builtin.sqlite.loop import EventLoop
@@ -46,6 +47,7 @@ _CAPABILITIES: Final = Capabilities(
     has_transactions=True,
     has_schedules=True,
     has_deduplication=True,
+    has_flows=True,
 )
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
 
@@ -82,6 +84,7 @@ class SQLiteStore:
         self.schedules = SqliteSchedules(self._writer, self._readers, clock)
         self.schema = SqliteSchema(self._writer)
         self.notifier = SqliteNotifier(self._writer, peers)
+        self.flows = SqliteFlows(self._writer, self._readers)
         self.inspection = SqliteInspection(self._writer, self._readers, clock)
 
     def notes(self) -> Sequence[str]:

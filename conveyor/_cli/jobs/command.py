@@ -11,6 +11,7 @@ from conveyor._cli.jobs.changes import cancel, promote, remove, rerun
 from conveyor._cli.jobs.edits import delay, discard, fail, priority, update
 from conveyor._cli.jobs.export import export
 from conveyor._cli.jobs.filters import FilterOptions
+from conveyor._cli.jobs.flows import tree
 from conveyor._cli.output import say, show_records, write, write_json
 from conveyor._cli.parameters import ListOptions, StoreOptions, flattened
 
@@ -87,7 +88,7 @@ def show(
     ] = 20,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
-    """Show all that is known of a job: data, result, attempts with their errors, the end of its log."""
+    """Show all that is known of a job: data, result, family, attempts with their errors, the end of its log."""
     import anyio
 
     return anyio.run(_show, job_id, log_lines, options)
@@ -95,6 +96,7 @@ def show(
 
 async def _show(job_id: str, log_lines: int, options: StoreOptions) -> int:
     from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.jobs.flows import family_of
     from conveyor._cli.jobs.ids import whole_id
     from conveyor._cli.jobs.views import attempts_to_json, logs_to_json, read_logs, write_job
     from conveyor._cli.opening import looking_only
@@ -103,7 +105,8 @@ async def _show(job_id: str, log_lines: int, options: StoreOptions) -> int:
         job = await app.jobs.get(await whole_id(app, job_id))
         attempts = await job.attempts()
         logs = await read_logs(job, log_lines)
-    record = job.to_json() | {"attempts": attempts_to_json(attempts), "logs": logs_to_json(logs)}
+        family = await family_of(app, job)
+    record = job.to_json() | family | {"attempts": attempts_to_json(attempts), "logs": logs_to_json(logs)}
     if options.output == "table":
         write_job(record)
     else:
@@ -175,6 +178,7 @@ for _command, _example in (
     (delay, 'conveyor jobs delay 01a20167-9ed --by "2 hours"'),
     (discard, "conveyor jobs discard 01a20167-9ed"),
     (fail, 'conveyor jobs fail 01a20167-9ed --reason "the order was withdrawn"'),
+    (tree, "conveyor jobs tree 01a20167-9ed"),
     (export, "conveyor jobs export --state failed -o csv --file failed.csv"),
 ):
     jobs.command(_command, help_epilogue=f"Example:\n  {_example}")

@@ -35,7 +35,7 @@ _PAGE: Final = 1000
 _SHORT: Final = 60
 _LOOK_AGAIN_SECONDS: Final = 0.5
 # Shown below the fields, each under a heading.
-_APART: Final = ("payload", "result", "error", "attempts", "logs")
+_APART: Final = ("payload", "result", "error", "parents", "children", "attempts", "logs")
 
 
 def list_row(job: Mapping[str, Any]) -> Sequence[object]:
@@ -68,6 +68,8 @@ def write_job(job: Mapping[str, Any]) -> None:
     if job["error"] is not None and job["error"] not in [attempt["error"] for attempt in job["attempts"]]:
         write("\nlast error")
         write(_indented(_error_text(job["error"])))
+    _section("parents", [(parent,) for parent in job["parents"]])
+    _section("children", [tuple(_plain(value) for value in child.values()) for child in job["children"]])
     if job["attempts"]:
         write("\nattempts")
     for attempt in job["attempts"]:

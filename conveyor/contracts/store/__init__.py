@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from conveyor.contracts.store.flows import FlowStore
 from conveyor.contracts.store.inspection import InspectionStore
 from conveyor.contracts.store.jobs import JobStore
 from conveyor.contracts.store.notifier import Notifier
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.capabilities import Capabilities, Guarantees
 
 __all__ = [
+    "FlowStore",
     "InspectionStore",
     "JobStore",
     "Notifier",
@@ -105,4 +107,9 @@ class Store(Protocol):
     @property
     def transactions(self) -> TransactionStore | None:
         """Transactions that runs write in; None: they are refused."""
+        ...
+
+    @property
+    def flows(self) -> FlowStore | None:
+        """Jobs that wait for others; None: they are refused."""
         ...

@@ -29,6 +29,9 @@ from conveyor.testing.conformance.expiry import ExpiryConformance  # noqa: E402
 from conveyor.testing.conformance.faults_run import FaultsConformance  # noqa: E402
 from conveyor.testing.conformance.faults_transactions import TransactionFaultsConformance  # noqa: E402
 from conveyor.testing.conformance.fetching import FetchingConformance  # noqa: E402
+from conveyor.testing.conformance.flow_children import FlowChildrenConformance  # noqa: E402
+from conveyor.testing.conformance.flow_ends import FlowEndsConformance  # noqa: E402
+from conveyor.testing.conformance.flows import FlowsConformance  # noqa: E402
 from conveyor.testing.conformance.history import HistoryConformance  # noqa: E402
 from conveyor.testing.conformance.inspection import InspectionConformance  # noqa: E402
 from conveyor.testing.conformance.locks import LocksConformance  # noqa: E402
@@ -67,6 +70,9 @@ class StoreConformance(
     ExpiryConformance,
     RetentionConformance,
     StallsConformance,
+    FlowsConformance,
+    FlowEndsConformance,
+    FlowChildrenConformance,
     SuspectsConformance,
     SessionsConformance,
     PausingConformance,

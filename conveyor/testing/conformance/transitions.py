@@ -10,26 +10,28 @@ import pytest
 from conveyor.errors import InvalidJobStateError
 from conveyor.model.job import Progress, ProgressReport
 from conveyor.model.locks import Lock
+from conveyor.model.queries import Added
 from conveyor.model.settlement import RefusalReason
 from conveyor.model.states import EDITS, OPERATOR_COMMANDS, TRANSITIONS, Command, JobState
-from conveyor.testing.conformance.kit import StoreKit
+from conveyor.testing.conformance.flow_bench import BROKEN, DONE, bench_of, waiting_for_children
+from conveyor.testing.conformance.kit import StoreKit, needs
 from conveyor.testing.conformance.workshop import LOCK, Workshop, ending, lock_of, stranger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["UNREACHABLE_STATES", "TransitionsConformance"]
+__all__ = ["TransitionsConformance"]
 
-# States that the present verbs cannot lead to, so no cell of theirs can be tried, and why.
-UNREACHABLE_STATES: Final = {
-    JobState.WAITING_CHILDREN: "a parent waits for its children only once save_flow is there",
-}
-
-STATES: Final = [state for state in JobState if state not in UNREACHABLE_STATES]
+STATES: Final = list(JobState)
 LEGAL: Final = [(state, command) for state in STATES for command in Command if (state, command) in TRANSITIONS]
 ILLEGAL: Final = [(state, command) for state in STATES for command in Command if (state, command) not in TRANSITIONS]
 ENDS: Final = frozenset({Command.COMPLETE, Command.FAIL, Command.RETRY, Command.DELAY, Command.STOP})
+# What is asked of a job by way of its children.
+BY_CHILDREN: Final = frozenset(
+    {Command.WAIT_FOR_CHILDREN, Command.CHILDREN_DONE, Command.CHILD_FAILED, Command.ADD_CHILDREN}
+)
 JOB: Final = "a"
+CHILD: Final = "child"
 EXPIRES: Final = timedelta(hours=2)
 
 
@@ -37,15 +39,23 @@ def _cell(cell: tuple[JobState, Command]) -> str:
     return "-".join(cell)
 
 
-async def bring(workshop: Workshop, state: JobState) -> Lock:
-    """Make the job, bring it to this state, and return a lock: its own while it is active, a stranger's otherwise."""
-    if state is JobState.DELAYED:
-        await workshop.add(JOB, delay="1h", expires=EXPIRES)
+async def bring(workshop: Workshop, state: JobState, command: Command) -> Lock:
+    """Make the job, bring it to this state, and return a lock: its own while it is active, a stranger's otherwise.
+
+    Where it takes one, the job has a child, which has completed unless the job waits for it.
+    """
+    delay = "1h" if state is JobState.DELAYED else None
+    if state is JobState.WAITING_CHILDREN or command in BY_CHILDREN:
+        needs(workshop.store.capabilities.has_flows, "has_flows")
+        bench = bench_of(workshop)
+        await bench.add(bench.flow(JOB, bench.part(CHILD), delay=delay, expires=EXPIRES))
+        if state is not JobState.WAITING_CHILDREN:
+            await bench.run()
+    else:
+        await workshop.add(JOB, delay=delay, expires=EXPIRES)
+    if state in (JobState.WAITING, JobState.DELAYED, JobState.WAITING_CHILDREN):
         return stranger(JOB)
-    if state is JobState.WAITING:
-        await workshop.add(JOB, expires=EXPIRES)
-        return stranger(JOB)
-    job = await workshop.fetched(JOB, expires=EXPIRES)
+    job = await (await workshop.hand()).fetch_one()
     if state is JobState.ACTIVE:
         return lock_of(job)
     ends = {
@@ -77,7 +87,8 @@ async def ask(workshop: Workshop, command: Command, lock: Lock) -> bool:
             stalls_allowed = 0 if command is Command.GIVE_UP else 1
             return len(await workshop.jobs.reclaim_stalled_jobs(stalls_allowed)) == 1
         case _:
-            return await _ask_as_a_run(workshop, command, lock)
+            by_whom = _ask_by_children if command in BY_CHILDREN else _ask_as_a_run
+            return await by_whom(workshop, command, lock)
 
 
 def _single_verbs(workshop: Workshop) -> dict[Command, Callable[[], Awaitable[object]]]:
@@ -94,6 +105,19 @@ def _single_verbs(workshop: Workshop) -> dict[Command, Callable[[], Awaitable[ob
         Command.MOVE_TO_FAILED: lambda: jobs.move_to_failed(JOB, "enough"),
         Command.DISCARD: lambda: jobs.discard(JOB),
     }
+
+
+async def _ask_by_children(workshop: Workshop, command: Command, lock: Lock) -> bool:
+    bench = bench_of(workshop)
+    if command is Command.ADD_CHILDREN:
+        return await bench.add_children(JOB, bench.part("another")) == [Added.ADDED]
+    if (await bench.outcomes(JOB))[CHILD] is not None:
+        await workshop.jobs.rerun_job(CHILD)
+    if command is Command.WAIT_FOR_CHILDREN:
+        return await workshop.settle(waiting_for_children(lock)) == []
+    before = await workshop.state(JOB)
+    await bench.run(DONE if command is Command.CHILDREN_DONE else BROKEN)
+    return await workshop.state(JOB) is not before
 
 
 async def _ask_as_a_run(workshop: Workshop, command: Command, lock: Lock) -> bool:
@@ -119,7 +143,7 @@ class TransitionsConformance(StoreKit):
         self, workshop: Workshop, cell: tuple[JobState, Command]
     ) -> None:
         state, command = cell
-        lock = await bring(workshop, state)
+        lock = await bring(workshop, state, command)
         assert await workshop.state(JOB) is state
         assert await ask(workshop, command, lock)
         assert await workshop.state(JOB) is TRANSITIONS[cell]
@@ -129,7 +153,7 @@ class TransitionsConformance(StoreKit):
         self, workshop: Workshop, cell: tuple[JobState, Command]
     ) -> None:
         state, command = cell
-        lock = await bring(workshop, state)
+        lock = await bring(workshop, state, command)
         before = await workshop.job(JOB)
         try:
             is_done = await ask(workshop, command, lock)
@@ -137,7 +161,8 @@ class TransitionsConformance(StoreKit):
             assert (error.job_id, error.state, error.command) == (JOB, state, command)
         else:
             assert not is_done, f"{command} should be refused in state {state}"
-            assert command not in OPERATOR_COMMANDS | EDITS, f"{command} should raise InvalidJobStateError"
+            is_single = command in OPERATOR_COMMANDS | EDITS or command is Command.ADD_CHILDREN
+            assert not is_single, f"{command} should raise InvalidJobStateError"
         assert await workshop.job(JOB) == before
 
     async def test_a_settled_job_ignores_the_bulk_verbs(self, workshop: Workshop) -> None:

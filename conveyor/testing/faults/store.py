@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.capabilities import Capabilities, Guarantees
     from conveyor.contracts.store import (
+        FlowStore,
         InspectionStore,
         JobStore,
         Notifier,
@@ -57,6 +58,9 @@ class FaultyStore:
         self.schedules: ScheduleStore | None = None
         if store.schedules is not None:
             self.schedules = cast("ScheduleStore", _FaultyFacet(line, "schedules", store.schedules))
+        self.flows: FlowStore | None = None
+        if store.flows is not None:
+            self.flows = cast("FlowStore", _FaultyFacet(line, "flows", store.flows))
 
     @property
     def name(self) -> str:

@@ -29,6 +29,7 @@ from conveyor_plugin_postgres.transactions import PostgresTransactions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from conveyor.contracts.store import FlowStore
     from conveyor.contracts.strategy import Injector
     from conveyor_plugin_postgres.bridge import Bridge
     from conveyor_plugin_postgres.options import PostgresOptions
@@ -66,6 +67,7 @@ class PostgresStore:
         self.queues = PostgresQueues(database)
         self.schedules = PostgresSchedules(database)
         self.schema = PostgresSchema(database)
+        self.flows: FlowStore | None = None
         self.inspection = PostgresInspection(database)
 
     def notes(self) -> Sequence[str]:

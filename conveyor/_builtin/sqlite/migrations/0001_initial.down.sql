@@ -11,6 +11,10 @@ drop table deduplicated_adds;
 
 drop table deduplication_keys;
 
+drop table flow_edges;
+
+drop table flow_parents;
+
 drop table removed;
 
 drop table logs;

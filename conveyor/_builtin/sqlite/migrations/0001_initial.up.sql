@@ -130,6 +130,38 @@ create table logs (
 
 create index logs_job on logs (job_id);
 
+-- Jobs that wait, or waited, for children: how many of these have not ended, and how many ended otherwise than completed
+-- and count. policy is what such an end means; is_removed and kept_for what becomes of the record if the job fails by it.
+-- delay begins when the last child has ended; null: there is none, or it has begun.
+create table flow_parents (
+  job_id text not null primary key,
+  policy text not null,
+  open_count integer not null default 0,
+  failed_count integer not null default 0,
+  delay integer,
+  is_removed integer not null,
+  kept_for integer
+) without rowid;
+
+-- Who waits for whom. queue, name, outcome, result and error are kept of a child whose record is gone; outcome is null
+-- until it has ended.
+create table flow_edges (
+  seq integer primary key,
+  parent_id text not null,
+  child_id text not null,
+  queue text not null,
+  name text not null,
+  outcome text,
+  result blob,
+  error blob
+);
+
+create unique index flow_edges_parent on flow_edges (parent_id, child_id);
+
+create index flow_edges_child on flow_edges (child_id);
+
+create index flow_edges_open on flow_edges (child_id) where outcome is null;
+
 -- Jobs that left no record as they ended, for a while, with the run that ended them: so that the same settlement again
 -- is recognised, and who waited for them learns how they ended.
 create table removed (

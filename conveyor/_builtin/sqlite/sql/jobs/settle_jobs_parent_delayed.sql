@@ -1,0 +1,6 @@
+-- Notes that the delay of a job has begun.
+-- parameters: 1 job id
+-- index: primary key of flow_parents
+update flow_parents
+set delay = null
+where job_id = ?1

@@ -1,0 +1,210 @@
+"""Flows through the app: across queues, with results, added to by runs, and told by name what is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conveyor import Conveyor, Flow, Job, JobContext, JobState, WaitForChildren
+from conveyor.errors import (
+    CapabilityError,
+    ConfigurationError,
+    DuplicateJobError,
+    FlowError,
+    InvalidJobStateError,
+    JobFailedError,
+    JobNotFoundError,
+)
+from conveyor.model.flows import ChildOutcome
+from conveyor.testing import make_job
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from conveyor import JobHandler, NewJob
+    from conveyor.model.queries import AddReceipt
+
+pytestmark = pytest.mark.anyio
+
+
+def weigh_and_pack(app: Conveyor) -> tuple[JobHandler[..., Any, [int], int], JobHandler[..., Any, [], int]]:
+    """Register two handlers in two queues: one weighs a part, the other adds up what its children returned."""
+
+    @app.queue("parts").job()
+    async def weigh(grams: int) -> int:
+        if grams < 0:
+            raise ValueError("too light")
+        return grams
+
+    @app.queue("boxes").job()
+    async def pack(ctx: JobContext) -> int:
+        return sum(child.value for child in await ctx.children() if child.outcome is ChildOutcome.COMPLETED)
+
+    return weigh, pack
+
+
+async def test_a_parent_gets_what_its_children_returned(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+    async with app, app.worker():
+        box = await app.flows.add(Flow(pack.new(), [weigh.new(3), Flow(pack.new(), [weigh.new(4), weigh.new(5)])]))
+        assert box.state is JobState.WAITING_CHILDREN
+        assert await box.result(timeout="10s") == 12
+        first, second = await box.children()
+        assert (first.name, first.queue_name, first.value, first.is_open) == ("weigh", "parts", 3, False)
+        assert await box.children_values() == {first.job_id: 3, second.job_id: 9}
+        child = await app.jobs.get(first.job_id)
+        parent = await child.parent()
+        assert parent is not None
+        assert parent.id == box.id
+        assert await box.parent() is None
+        assert list(await child.children()) == []
+
+
+async def test_a_result_outlives_its_jobs_record(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+    async with app, app.worker():
+        light = weigh.options(remove_on_complete=True)
+        assert await (await app.flows.add(Flow(pack.new(), [light.new(3)]))).result(timeout="10s") == 3
+
+
+async def test_a_failed_child_fails_those_above_it(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+    async with app, app.worker():
+        low = Flow(pack.new(), [weigh.new(-1)])
+        top = await app.flows.add(Flow(pack.new(), [low]))
+        with pytest.raises(JobFailedError, match=f"ChildFailed: its child {low.parent.id} failed"):
+            await top.result(timeout="10s")
+        [child] = await top.children()
+        assert child.outcome is ChildOutcome.FAILED
+        assert child.error is not None
+        assert child.value is None
+
+
+async def test_a_parent_that_ignores_failures_runs(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+    async with app, app.worker():
+        brave = pack.options(on_child_failure="ignore")
+        box = await app.flows.add(Flow(brave.new(), [weigh.new(-1), weigh.new(2)]))
+        assert await box.result(timeout="10s") == 2
+        assert [child.outcome for child in await box.children()] == [ChildOutcome.FAILED, ChildOutcome.COMPLETED]
+
+
+async def test_a_run_adds_children_and_comes_back_when_they_have_ended(app: Conveyor) -> None:
+    weigh, _ = weigh_and_pack(app)
+    runs: list[int] = []
+
+    @app.queue("boxes").job()
+    async def sort(ctx: JobContext) -> int | WaitForChildren:
+        children = await ctx.children()
+        runs.append(len(children))
+        if not children:
+            await ctx.add_children(weigh.new(1), weigh.new(2))
+            return WaitForChildren()
+        return sum(int(child.value) for child in children)
+
+    async with app, app.worker():
+        job = await sort.add()
+        assert await job.result(timeout="10s") == 3
+        assert (await job.refresh()).data.attempts_made == 1
+    assert runs == [0, 2]
+
+
+async def test_children_are_added_to_a_parent_that_waits(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+    async with app:
+        box = await app.flows.add(Flow(pack.new(), [weigh.new(1)]))
+        await box.add_children(weigh.new(10), Flow(pack.new(), [weigh.new(100)]))
+        async with app.worker():
+            assert await box.result(timeout="10s") == 111
+        with pytest.raises(InvalidJobStateError, match="add_children"):
+            await box.add_children(weigh.new(1))
+        with pytest.raises(JobNotFoundError):
+            await app.flows.cancel("nobody")
+
+
+async def test_cancelling_a_flow_ends_all_that_has_not(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+    async with app:
+        shared = weigh.options(job_id="shared").new(1)
+        low = Flow(pack.options(on_child_failure="ignore").new(), [shared, weigh.options(job_id="gone").new(2)])
+        top = await app.flows.add(Flow(pack.new(), [low, shared]))
+        await (await app.jobs.get("gone")).remove()
+        assert await app.flows.cancel(top.id, "enough") == 3
+        assert await app.flows.cancel(top.id) == 0
+        assert {job.state for job in (await app.jobs.find()).jobs} == {JobState.CANCELLED}
+
+
+async def test_a_taken_id_leaves_nothing_added(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+    async with app:
+        await weigh.options(job_id="taken").add(1)
+        with pytest.raises(DuplicateJobError, match="taken"):
+            await app.flows.add(Flow(pack.new(), [weigh.options(job_id="taken").new(2), weigh.new(3)]))
+        assert len((await app.jobs.find()).jobs) == 1
+        box = await app.flows.add(Flow(pack.new(), [weigh.new(1)]))
+        with pytest.raises(DuplicateJobError, match="taken"):
+            await box.add_children(weigh.options(job_id="taken").new(2))
+
+
+async def test_what_is_no_flow_is_refused_before_anything_is_added(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+    async with app:
+        with pytest.raises(FlowError, match="has no children"):
+            await app.flows.add(Flow(pack.new(), []))
+        top = pack.new()
+        with pytest.raises(FlowError, match="would wait for itself"):
+            await app.flows.add(Flow(top, [Flow(pack.new(), [weigh.new(1), top])]))
+        assert (await app.jobs.find()).jobs == []
+
+
+async def test_a_middleware_sees_the_jobs_of_a_flow_and_may_leave_out_none(store_url: str) -> None:
+    seen: list[str] = []
+
+    class Watching:
+        leaves_out = False
+
+        async def around_add(
+            self, jobs: Sequence[NewJob], call: Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]]
+        ) -> Sequence[AddReceipt]:
+            seen.extend(job.name for job in jobs)
+            return await call(jobs[1:] if self.leaves_out else jobs)
+
+        async def around_run(self, job: Any, call: Callable[[], Awaitable[object]]) -> object:
+            return await call()
+
+    watching = Watching()
+    app = Conveyor(store_url, middleware=[watching])
+    weigh, pack = weigh_and_pack(app)
+    async with app:
+        await app.flows.add(Flow(pack.new(), [weigh.new(1)]))
+        assert seen == ["weigh", "pack"]
+        watching.leaves_out = True
+        with pytest.raises(FlowError, match="middleware"):
+            await app.flows.add(Flow(pack.new(), [weigh.new(1)]))
+        assert len((await app.jobs.find()).jobs) == 2
+
+
+async def test_a_store_without_flows_says_so(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+
+    @app.queue("boxes").job()
+    async def sort(ctx: JobContext) -> None:
+        await ctx.add_children(weigh.new(1))
+
+    async with app, app.worker():
+        app._services.store.flows = None  # type: ignore[misc] # the store as one without the facet
+        with pytest.raises(CapabilityError, match="'flows'"):
+            await app.flows.add(Flow(pack.new(), [weigh.new(1)]))
+        job: Job[None] = await sort.add()
+        for question in (job.children, job.parent):
+            with pytest.raises(CapabilityError, match="'flows'"):
+                await question()
+        with pytest.raises(JobFailedError, match="CapabilityError"):
+            await job.result(timeout="10s")
+
+
+async def test_a_context_without_a_worker_says_so() -> None:
+    ctx = JobContext(make_job(), None, lambda: False)  # type: ignore[arg-type] # it reports nothing
+    with pytest.raises(ConfigurationError, match="need a worker"):
+        await ctx.children()
