@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-from conveyor.errors import StoreUnavailableError
+from conveyor.errors import ConveyorError, StoreUnavailableError
 from conveyor_plugin_postgres.driver_errors import DRIVER_ERRORS, store_error
+from conveyor_plugin_postgres.limits import GRACE_SECONDS, connection_options, run_limited
 from conveyor_plugin_postgres.options import ClockKind
 from conveyor_plugin_postgres.part import Part
 
@@ -28,8 +29,8 @@ __all__ = ["Database", "connect"]
 
 T = TypeVar("T")
 
-# Beyond its own limit for a statement, the server gets so long to say that it stopped it.
-GRACE_SECONDS: Final = 2.0
+# What the server refused was undone, and what an operation refused was rolled back, both by words with the server.
+_LEAVING_IT_CLEAN: Final = (asyncpg.PostgresError, ConveyorError)
 # An operation of several statements.
 STATEMENTS_AT_MOST: Final = 3
 
@@ -102,7 +103,7 @@ class Database:
                     max_size=options.pool_size,
                     reset=_keep,
                     max_inactive_connection_lifetime=300.0,
-                    **_connection_options(options),
+                    **connection_options(options),
                 )
         except DRIVER_ERRORS as exc:
             raise store_error(exc, options.shown) from exc
@@ -129,7 +130,7 @@ class Database:
         try:
             async with asyncio.timeout(self._longest_seconds), self._lent() as connection:
                 part = self.part(connection)
-                value = await work(part, *args)
+                value = await run_limited(self.options, work, part, *args)
                 return value, tuple(part.hints)
         except DRIVER_ERRORS as exc:
             raise store_error(exc, self.options.shown) from exc
@@ -140,7 +141,7 @@ class Database:
         try:
             yield connection
         except BaseException as exc:
-            if isinstance(exc, asyncpg.InternalClientError):
+            if not isinstance(exc, _LEAVING_IT_CLEAN):
                 # Nobody knows what it is in the middle of: the next one must not get it.
                 connection.terminate()
             await self._pool.release(connection)
@@ -176,19 +177,7 @@ class Database:
 async def connect(options: PostgresOptions) -> Any:
     """Make a connection apart from the pool, as the pool makes its own."""
     seconds: Any = options.connect_timeout.total_seconds()
-    return await asyncpg.connect(options.dsn, timeout=seconds, **_connection_options(options))
-
-
-def _connection_options(options: PostgresOptions) -> dict[str, Any]:
-    milliseconds = str(int(options.timeout.total_seconds() * 1000))
-    return {
-        "command_timeout": options.timeout.total_seconds() + GRACE_SECONDS,
-        "server_settings": {
-            "application_name": "conveyor",
-            "statement_timeout": milliseconds,
-            "idle_in_transaction_session_timeout": milliseconds,
-        },
-    }
+    return await asyncpg.connect(options.dsn, timeout=seconds, **connection_options(options))
 
 
 def _is_usable(connection: Any) -> bool:
@@ -199,6 +188,8 @@ def _is_usable(connection: Any) -> bool:
 
 
 async def _in_transaction(work: Callable[..., Coroutine[Any, Any, T]], part: Part, *args: object) -> T:
+    if part.connection.is_in_transaction():
+        return await work(part, *args)  # behind a pooler each operation has one
     async with part.connection.transaction():
         return await work(part, *args)
 

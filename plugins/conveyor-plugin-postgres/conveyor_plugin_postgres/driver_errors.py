@@ -22,6 +22,9 @@ DRIVER_ERRORS: Final = (
 # What drivers raise by themselves, nearly always for a connection that was closed under them; psycopg's names, too.
 _CONNECTION_GONE: Final = frozenset({"InterfaceError", "InternalClientError", "OperationalError"})
 
+# PgBouncer says so, with the SQLSTATE of a broken connection.
+_REFUSED_SETTING: Final = "unsupported startup parameter"
+
 # What the schema's own functions raise; the detail is the session's id.
 NO_SESSION: Final = "CV001"
 
@@ -36,11 +39,15 @@ _TRANSIENT: Final = {
     "58": "the server's disk or file system failed: look at its log",
 }
 
+_POOLED: Final = "is a pooler in its transaction mode in between? then add pooler=transaction to the store's URL"
+
 _LASTING: Final = {
+    "26000": _POOLED,
     "28": "check user and password in the store's URL",
     "3D": "create the database, or correct its name in the store's URL",
     "3F": "is the schema complete? run: conveyor store migrate",
     "42501": "give the user the rights on the schema that the documentation lists",
+    "42P05": _POOLED,
     "42": "is the schema complete? run: conveyor store migrate",
 }
 
@@ -59,6 +66,8 @@ def store_error(error: BaseException, shown: str) -> StoreError:
     text = str(error) or type(error).__name__
     if getattr(error, "sqlstate", None) == NO_SESSION:
         found: StoreError = SessionLostError(getattr(error, "detail", None) or "")
+    elif _REFUSED_SETTING in text:
+        found = StoreError(f"{shown}: {text}; {_POOLED}")
     elif (advice := _advice(error, _TRANSIENT)) is not None:
         found = StoreUnavailableError(f"{shown}: {text}; {advice}")
     elif isinstance(error, OSError | TimeoutError):

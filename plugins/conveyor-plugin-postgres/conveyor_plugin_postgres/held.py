@@ -61,6 +61,9 @@ class Held:
                 self._connection = await self.database.acquire()
                 await self._begin()
         except DRIVER_ERRORS as exc:
+            if self._connection is not None:
+                # Its answer may come still, and begin a transaction for whoever is next.
+                self._connection.terminate()
             await self.leave()
             raise store_error(exc, self.database.options.shown) from exc
         except LockLostError:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.durations import parse_duration
@@ -16,6 +16,7 @@ from conveyor_plugin_postgres.statements import DEFAULT_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from urllib.parse import SplitResult
 
 Choice = TypeVar("Choice")
 
@@ -23,7 +24,8 @@ __all__ = ["BridgeKind", "ClockKind", "PostgresOptions", "parse_url"]
 
 # Ours; whatever else stands in the query is the driver's: host, port, sslmode, ...
 _KEYS: Final = (
-    *("auto_migrate", "bridge", "clock", "connect_timeout", "full_fetch_interval", "pool_size", "schema", "timeout"),
+    *("auto_migrate", "bridge", "clock", "connect_timeout", "direct", "full_fetch_interval", "notify", "pool_size"),
+    *("pooler", "schema", "timeout"),
 )
 _DRIVER_KEYS: Final = (
     *("host", "port", "dbname", "database", "user", "password", "passfile", "service", "servicefile"),
@@ -32,6 +34,8 @@ _DRIVER_KEYS: Final = (
     *("application_name", "options"),
 )
 _BOOLEANS: Final = {"true": True, "false": False}
+_POOLERS: Final = {"none": False, "transaction": True}
+_DIRECT: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]:/@,?#]+)(:[0-9]{1,5})?", re.IGNORECASE)
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,47}")
 _MOST_CONNECTIONS: Final = 1000
 
@@ -65,6 +69,9 @@ class PostgresOptions:
         bridge: how the driver is reached under trio; None: the loop, where that can be had.
         clock: whose time counts.
         full_fetch_interval: how often, at least, a fetch looks for jobs before those that were fetched last.
+        is_pooled: a pooler is in between, and each transaction may meet another connection of the server.
+        direct_dsn: where the server itself is, for the connection that listens; None: at `dsn`.
+        is_notifying: tell other processes what happens here.
     """
 
     dsn: str
@@ -77,6 +84,18 @@ class PostgresOptions:
     bridge: BridgeKind | None = None
     clock: ClockKind = ClockKind.DATABASE
     full_fetch_interval: timedelta = timedelta(milliseconds=250)
+    is_pooled: bool = False
+    direct_dsn: str | None = None
+    is_notifying: bool = True
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether other processes are heard: a pooler would give what one listens with to somebody else."""
+        return self.is_notifying and (not self.is_pooled or self.direct_dsn is not None)
+
+    def without_pooler(self) -> PostgresOptions:
+        """Return the options of a connection to the server itself."""
+        return evolve(self, dsn=self.direct_dsn or self.dsn, is_pooled=False)
 
 
 def parse_url(url: str) -> PostgresOptions:
@@ -92,8 +111,15 @@ def parse_url(url: str) -> PostgresOptions:
         raise ConfigurationError(
             f"schema must be a name of small letters, digits and _, of at most 48 characters, got {schema!r}"
         )
+    parts = parts._replace(scheme="postgresql")
+    is_pooled = _choice("pooler", ours.get("pooler", "none"), _POOLERS)
+    is_notifying = _choice("notify", ours.get("notify", "true"), _BOOLEANS)
+    if "direct" in ours and not (is_pooled and is_notifying):
+        raise ConfigurationError(
+            "direct= is where to listen past a pooler: it takes pooler=transaction, and no notify=false"
+        )
     return PostgresOptions(
-        dsn=urlunsplit(parts._replace(scheme="postgresql", query=urlencode(drivers))),
+        dsn=urlunsplit(parts._replace(query=urlencode(drivers))),
         shown=_shown(parts.hostname or drivers.get("host"), parts.port, parts.path, schema),
         schema=schema,
         pool_size=_number("pool_size", ours.get("pool_size", "5"), _MOST_CONNECTIONS),
@@ -105,6 +131,9 @@ def parse_url(url: str) -> PostgresOptions:
         else None,
         full_fetch_interval=_duration("full_fetch_interval", ours.get("full_fetch_interval", "250ms")),
         clock=_choice("clock", ours.get("clock", "database"), {kind.value: kind for kind in ClockKind}),
+        is_pooled=is_pooled,
+        direct_dsn=_direct(parts, drivers, ours["direct"]) if "direct" in ours else None,
+        is_notifying=is_notifying,
     )
 
 
@@ -119,6 +148,14 @@ def _query(query: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
             raise ConfigurationError(f"option {key!r} is given twice in a PostgreSQL URL")
         (ours if key in _KEYS else drivers)[key] = value
     return ours, drivers
+
+
+def _direct(parts: SplitResult, drivers: Mapping[str, str], address: str) -> str:
+    if not _DIRECT.fullmatch(address):
+        raise ConfigurationError(f"direct must be the server's host or host:port, got {address!r}")
+    user, at, _ = parts.netloc.rpartition("@")
+    query = urlencode({key: value for key, value in drivers.items() if key not in {"host", "port"}})
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{address}", query=query))
 
 
 def _shown(host: str | None, port: int | None, path: str, schema: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from conveyor_plugin_postgres.part import Part
     from conveyor_plugin_postgres.thread_renewal import PostgresThreadRenewal
 
-__all__ = ["PostgresSessions"]
+__all__ = ["PostgresSessions", "renew"]
 
 
 class PostgresSessions:
@@ -35,7 +35,7 @@ class PostgresSessions:
 
     async def renew(self, session_id: str, lock_duration: timedelta, /) -> bool:
         """Keep what the session holds; False: there is no such session."""
-        return await self._database.write_one(_renew, session_id, lock_duration)
+        return await self._database.write_one(renew, session_id, lock_duration)
 
     async def reconcile(self, session_id: str, held: Sequence[Lock], last_fetch_number: int, /) -> ReconcileReport:
         """Release what only the store thinks is held; return what only the worker thinks is held."""
@@ -60,7 +60,8 @@ async def _open(part: Part, session: SessionInfo, lock_duration: timedelta) -> N
     await part.execute("sessions/open", *about, interval(lock_duration), part.moment)
 
 
-async def _renew(part: Part, session_id: str, lock_duration: timedelta) -> bool:
+async def renew(part: Part, session_id: str, lock_duration: timedelta) -> bool:
+    """Keep what a session holds; False: there is no such session."""
     return await part.execute("sessions/renew", session_id, interval(lock_duration), part.moment) > 0
 
 

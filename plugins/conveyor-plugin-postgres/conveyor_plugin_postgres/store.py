@@ -7,10 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from attrs import evolve
 
 from conveyor.contracts.capabilities import Capabilities, Durability, Guarantees
 from conveyor.contracts.clock import Clock
 from conveyor.errors import SchemaError
+from conveyor_plugin_postgres.announcer import Announcer
 from conveyor_plugin_postgres.bridge import open_bridge
 from conveyor_plugin_postgres.database import Database
 from conveyor_plugin_postgres.inspection import PostgresInspection
@@ -54,12 +56,14 @@ class PostgresStore:
     def __init__(self, options: PostgresOptions, bridge: Bridge, clock: Clock) -> None:
         statements = Statements(options.schema)
         self._options = options
-        self.notifier = PostgresNotifier()
-        self._database = database = Database(options, statements, bridge, clock, self.notifier.post)
         low_water = LowWater(options.full_fetch_interval.total_seconds())
-        self.notifier.use(database, low_water.hear)
+        self._announcer = announcer = Announcer(is_sending=options.is_notifying)
+        self._hints = hints = PostgresNotifier(announcer, low_water.hear)
+        self._database = database = Database(options, statements, bridge, clock, hints.post)
+        hints.use(database)
+        self.notifier = hints if options.is_listening else None
         self.name = options.shown
-        self.capabilities = _CAPABILITIES
+        self.capabilities = evolve(_CAPABILITIES, has_notifications=options.is_listening)
         self.guarantees = Guarantees(add=Durability.POWER_LOSS, settle=Durability.POWER_LOSS)
         self.transactions = PostgresTransactions(database)
         self.jobs = PostgresJobs(database, self.transactions, low_water)
@@ -72,7 +76,8 @@ class PostgresStore:
 
     def notes(self) -> Sequence[str]:
         """Return what to know of it."""
-        return ("Tested with PostgreSQL 18.",)
+        tested = "Tested with PostgreSQL 18 and 15."
+        return (tested,) if self._options.is_listening else (tested, "It listens to nobody: workers poll.")
 
     async def open(self) -> None:
         """Connect, and bring the schema up to date or check that it is."""
@@ -84,13 +89,21 @@ class PostgresStore:
         if status.found != status.wanted or status.pending:
             raise SchemaError(found=status.found, wanted=status.wanted)
 
+    async def send_for_ever(self) -> None:
+        """Tell other processes what happens here."""
+        await self._announcer.send_for_ever(self._database)
+
+    async def listen_for_ever(self) -> None:
+        """Keep the connection that listens."""
+        await self._hints.listen_for_ever()
+
     async def close(self) -> None:
         """Send the last hints and close everything."""
-        self.notifier.close()
+        self._hints.close()
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
-            await self.notifier.send_rest()
+            await self._announcer.send_rest(self._database)
         with anyio.CancelScope(shield=True):
-            await self.notifier.stop_listening()
+            await self._hints.stop_listening()
             await self._database.close()
 
 
@@ -124,8 +137,8 @@ async def _running(store: PostgresStore) -> AsyncIterator[PostgresStore]:
     try:
         await store.open()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(store.notifier.send_for_ever, name="notifications out")
-            tasks.start_soon(store.notifier.listen_for_ever, name="notifications in")
+            tasks.start_soon(store.send_for_ever, name="notifications out")
+            tasks.start_soon(store.listen_for_ever, name="notifications in")
             try:
                 yield store
             except anyio.get_cancelled_exc_class():

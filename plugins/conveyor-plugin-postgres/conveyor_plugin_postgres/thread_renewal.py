@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from conveyor_plugin_postgres.bridge import run_blocking
 from conveyor_plugin_postgres.database import connect
 from conveyor_plugin_postgres.driver_errors import DRIVER_ERRORS, store_error
+from conveyor_plugin_postgres.limits import run_limited
 from conveyor_plugin_postgres.options import ClockKind
 from conveyor_plugin_postgres.part import Part
-from conveyor_plugin_postgres.rows import interval
+from conveyor_plugin_postgres.sessions import renew
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -48,6 +49,8 @@ class PostgresThreadRenewal:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+            # What was terminated closes its socket when the loop turns once more.
+            run_blocking(self._loop, asyncio.sleep(0))
         self._loop.close()
         self._loop = None
 
@@ -56,4 +59,4 @@ class PostgresThreadRenewal:
             self._connection = await connect(self._options)
         moment = self._clock.now() if self._options.clock is ClockKind.APP else None
         part = Part(self._connection, self._statements, moment)
-        return await part.execute("sessions/renew", session_id, interval(lock_duration), part.moment) > 0
+        return await run_limited(self._options, renew, part, session_id, lock_duration)

