@@ -13,12 +13,26 @@ from conveyor.model.durations import Duration, parse_duration
 if TYPE_CHECKING:
     from attrs import Attribute
 
-__all__ = ["Removal", "Retention", "kept_for", "parse_removal"]
+__all__ = [
+    "ATTEMPTS_KEPT",
+    "LOG_LINES_KEPT",
+    "TRIM_EVERY",
+    "Removal",
+    "Retention",
+    "kept_for",
+    "parse_removal",
+]
 
 # What the options `remove_on_complete` and `remove_on_fail` hold: at once, never by itself, or after so long.
 Removal: TypeAlias = bool | timedelta
 
 DEFAULT_MAX_AGE: Final = timedelta(days=30)
+
+# Of each job the last so many log lines and ended runs are kept at least, and seldom many more: a store takes the
+# older ones away as others come, but looks only at every TRIM_EVERY-th.
+LOG_LINES_KEPT: Final = 10_000
+ATTEMPTS_KEPT: Final = 1_000
+TRIM_EVERY: Final = 100
 
 
 def parse_removal(value: bool | Duration, name: str) -> Removal:

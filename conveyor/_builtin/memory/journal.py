@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from conveyor._builtin.memory.settling import refusal
 from conveyor.model.job import LogEntry
 from conveyor.model.locks import LockToken
+from conveyor.model.retention import LOG_LINES_KEPT, TRIM_EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,3 +78,5 @@ def _append(record: JobRecord, entry: LogEntry, now: datetime) -> None:
     if record.logs is None:
         record.logs = []
     record.logs.append(LogEntry(record.id, entry.message, now, None, attempt))
+    if len(record.logs) >= LOG_LINES_KEPT + TRIM_EVERY:
+        del record.logs[:TRIM_EVERY]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from attrs import Factory, define, evolve
 
 from conveyor.model.job import Attempt, AttemptOutcome, ErrorInfo, JobData, LogEntry, Progress
+from conveyor.model.retention import ATTEMPTS_KEPT, TRIM_EVERY
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import JobState
 
@@ -106,6 +107,8 @@ class JobRecord:
         if self.token is not None:
             started_at = self.started_at or now
             self.history.append((self.attempts_made + 1, self.token, started_at, now, outcome, error))
+            if len(self.history) >= ATTEMPTS_KEPT + TRIM_EVERY:
+                del self.history[:TRIM_EVERY]
 
     def attempts(self) -> tuple[Attempt, ...]:
         """Return the runs that ended, oldest first."""

@@ -8,6 +8,7 @@ from conveyor._builtin.sqlite.settling import refusal
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.codec import encode_progress
 from conveyor.model.locks import LockToken
+from conveyor.model.retention import LOG_LINES_KEPT, TRIM_EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +46,16 @@ def append_logs(transaction: Transaction, entries: Sequence[LogEntry]) -> Sequen
 def _append(transaction: Transaction, entry: LogEntry) -> bool:
     connection, now, lock = transaction.connection, transaction.now, entry.lock
     if lock is None:
-        line = (entry.job_id, entry.message, now)
-        return connection.execute(sql("jobs/append_logs_unlocked"), line).rowcount > 0
-    if lock.job_id != entry.job_id:
+        written = connection.execute(sql("jobs/append_logs_unlocked"), (entry.job_id, entry.message, now))
+    elif lock.job_id == entry.job_id:
+        written = connection.execute(sql("jobs/append_logs"), (lock.job_id, *lock.token, entry.message, now))
+    else:
         return False
-    locked_line = (lock.job_id, *lock.token, entry.message, now)
-    return connection.execute(sql("jobs/append_logs"), locked_line).rowcount > 0
+    if not written.rowcount:
+        return False
+    if written.lastrowid is not None and not written.lastrowid % TRIM_EVERY:
+        connection.execute(sql("jobs/append_logs_trim"), (entry.job_id, LOG_LINES_KEPT))
+    return True
 
 
 def clear_logs(transaction: Transaction, job_id: str) -> int:

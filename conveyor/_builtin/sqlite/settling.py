@@ -14,6 +14,7 @@ from conveyor._builtin.sqlite.statements import sql
 from conveyor._builtin.sqlite.telling import tell_of_runs
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome
+from conveyor.model.retention import ATTEMPTS_KEPT, TRIM_EVERY
 from conveyor.model.settlement import (
     Refusal,
     RefusalReason,
@@ -168,8 +169,11 @@ def _again(transaction: Transaction, settlement: Settlement) -> bool:
     connection, lock, now = transaction.connection, _lock(settlement), transaction.now
     error = error_column(settlement.error)
     attempt = (*lock, now, settlement.outcome, error)
-    if not connection.execute(sql("jobs/settle_jobs_attempt"), attempt).rowcount:
+    written = connection.execute(sql("jobs/settle_jobs_attempt"), attempt)
+    if not written.rowcount:
         return False
+    if written.lastrowid is not None and not written.lastrowid % TRIM_EVERY:
+        connection.execute(sql("jobs/settle_jobs_attempt_trim"), (settlement.job_id, ATTEMPTS_KEPT))
     due_at = micros_after(now, settlement.delay)
     state = _STATES[_TARGETS[settlement.command]]
     connection.execute(sql("jobs/settle_jobs_again"), (*lock, state, due_at, error, settlement.is_counted))

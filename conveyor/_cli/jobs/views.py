@@ -113,11 +113,11 @@ async def followed_logs(job: Job[Any], tail: int | None) -> AsyncIterator[Sequen
     """Yield a job's log lines as they come, after those there are (all, or the last ones), until it has ended."""
     first = await read_logs(job, None)
     yield first if tail is None else first[max(len(first) - tail, 0) :]
-    seen = len(first)
+    seen, last = len(first), first[-1] if first else None
     has_ended = job.state.is_settled
     while True:
-        while page := await job.logs(seen, seen + _PAGE):
-            seen += len(page)
+        while page := await _lines_after(job, seen, last):
+            seen, last = seen + len(page), page[-1]
             yield page
         if has_ended:
             return
@@ -125,6 +125,18 @@ async def followed_logs(job: Job[Any], tail: int | None) -> AsyncIterator[Sequen
         with anyio.move_on_after(_LOOK_AGAIN_SECONDS):
             await job.wait_until_finished()
             has_ended = True
+
+
+async def _lines_after(job: Job[Any], seen: int, last: LogEntry | None) -> Sequence[LogEntry]:
+    """Return the lines after the last that was seen, some of them where there are many."""
+    if last is None:
+        return await job.logs(0, _PAGE)
+    page = await job.logs(seen - 1, seen + _PAGE)
+    if page and page[0] == last:
+        return page[1:]
+    # The oldest are gone by now, and the others have moved up.
+    lines = await read_logs(job, None)
+    return lines[len(lines) - lines[::-1].index(last) :] if last in lines else lines
 
 
 def _section(heading: str, rows: Sequence[Sequence[object]]) -> None:

@@ -161,6 +161,8 @@ class JobStore(Protocol):
     async def append_logs(self, entries: Sequence[LogEntry], /) -> Sequence[Refusal]:
         """Append lines in order, at the store's now. With a lock, the lock must hold; without, the job must exist.
 
+        Of each job the last `conveyor.model.retention.LOG_LINES_KEPT` are kept at least; older ones go.
+
         Refusals without a lock carry the token ("", 0).
         """
         ...
@@ -174,7 +176,10 @@ class JobStore(Protocol):
         ...
 
     async def get_attempts(self, job_id: str, /) -> Sequence[Attempt]:
-        """Return the runs of a job that ended, oldest first; the one going on is not among them."""
+        """Return the runs of a job that ended, oldest first; the one going on is not among them.
+
+        The last `conveyor.model.retention.ATTEMPTS_KEPT` are kept at least; older ones go.
+        """
         ...
 
     async def cancel_job(self, job_id: str, reason: str, /) -> JobData:

@@ -6,10 +6,12 @@ import pytest
 
 from conveyor.model.job import Attempt, AttemptOutcome, ErrorInfo, LogEntry, Progress, ProgressReport
 from conveyor.model.locks import LockToken
+from conveyor.model.queries import Want
+from conveyor.model.retention import ATTEMPTS_KEPT, LOG_LINES_KEPT, TRIM_EVERY
 from conveyor.model.settlement import Refusal, RefusalReason
 from conveyor.model.states import Command
 from conveyor.testing.conformance.kit import StoreKit
-from conveyor.testing.conformance.workshop import BROKEN, Workshop, ending, lock_of, stranger, token_of
+from conveyor.testing.conformance.workshop import BROKEN, QUEUE, Workshop, ending, lock_of, stranger, token_of
 
 __all__ = ["HistoryConformance"]
 
@@ -24,6 +26,30 @@ class HistoryConformance(StoreKit):
         await workshop.settle(ending(lock_of(job), Command.FAIL, error=BROKEN))
         expected = Attempt(1, token_of(job), started_at, ended_at, AttemptOutcome.FAILED, BROKEN)
         assert list(await workshop.jobs.get_attempts("a")) == [expected]
+
+    async def test_the_last_attempts_are_kept_and_no_end_of_older_ones(self, workshop: Workshop) -> None:
+        total = ATTEMPTS_KEPT + 3 * TRIM_EVERY
+        await workshop.add("a")
+        hand = await workshop.hand()
+        job = await hand.fetch_one()
+        for _ in range(total):
+            report = await hand.settle_and_fetch(ending(lock_of(job), Command.RETRY), Want(QUEUE, 1))
+            (job,) = report.jobs
+        numbers = [attempt.number for attempt in await workshop.jobs.get_attempts("a")]
+        assert numbers == list(range(total - len(numbers) + 1, total + 1)), "the oldest go, and no other"
+        assert ATTEMPTS_KEPT <= len(numbers) < total
+
+    async def test_the_last_log_lines_are_kept_and_no_end_of_older_ones(self, workshop: Workshop) -> None:
+        total = LOG_LINES_KEPT + 3 * TRIM_EVERY
+        await workshop.add("a")
+        lines = [LogEntry("a", str(number)) for number in range(total)]
+        for start in range(0, total, 1000):
+            assert list(await workshop.jobs.append_logs(lines[start : start + 1000])) == []
+        await workshop.jobs.append_logs([LogEntry("a", str(number)) for number in range(total, total + TRIM_EVERY)])
+        kept = [int(entry.message) for entry in await workshop.jobs.get_logs("a", end=2 * total)]
+        total += TRIM_EVERY
+        assert kept == list(range(total - len(kept), total)), "the oldest go, and no other"
+        assert LOG_LINES_KEPT <= len(kept) < total
 
     async def test_the_run_going_on_is_not_among_the_attempts(self, workshop: Workshop) -> None:
         await workshop.fetched("a")

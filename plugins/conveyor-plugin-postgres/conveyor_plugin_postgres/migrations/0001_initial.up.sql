@@ -205,7 +205,7 @@ create table conveyor.attempts (
   error bytea
 );
 
-create index attempts_job on conveyor.attempts (job_id);
+create index attempts_job on conveyor.attempts (job_id, seq);
 
 create table conveyor.logs (
   seq bigint generated always as identity primary key,
@@ -215,7 +215,7 @@ create table conveyor.logs (
   attempt integer
 );
 
-create index logs_job on conveyor.logs (job_id);
+create index logs_job on conveyor.logs (job_id, seq);
 
 -- Jobs that left no record as they ended, for a while, with the run that ended them: so that the same settlement again
 -- is recognised, and who waited for them learns how they ended.
@@ -1393,6 +1393,19 @@ begin
       held.id, held.attempts_made + 1, held.session_id, held.fetch_number, coalesce(held.started_at, now_at),
       now_at, held.outcome, held.error
     from held
+    returning attempts.seq, attempts.job_id
+  ),
+  -- Every hundredth looks whether its job has more than the thousand that it may keep.
+  trimmed as (
+    delete from conveyor.attempts
+    where attempts.seq = any(array(
+      select surplus.seq
+      from kept
+      cross join lateral (
+        select old.seq from conveyor.attempts as old where old.job_id = kept.job_id order by old.seq desc offset 1000
+      ) as surplus
+      where kept.seq % 100 = 0
+    ))
   ),
   waiting as (
     update conveyor.live
@@ -1706,6 +1719,19 @@ begin
       from asked
       where asked.is_written
       order by asked.place
+      returning logs.seq, logs.job_id
+    ),
+    -- Every hundredth looks whether its job has more than the ten thousand that it may keep.
+    trimmed as (
+      delete from conveyor.logs
+      where logs.seq = any(array(
+        select surplus.seq
+        from written
+        cross join lateral (
+          select old.seq from conveyor.logs as old where old.job_id = written.job_id order by old.seq desc offset 10000
+        ) as surplus
+        where written.seq % 100 = 0
+      ))
     )
     select asked.place, case when asked.known_id is null then 'not_found' else 'lock_lost' end
     from asked
