@@ -93,6 +93,16 @@ def pythons(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session(venv_backend="uv", python=PYTHONS[1:])
+def postgres_pythons(session: nox.Session) -> None:
+    """Run the PostgreSQL store's tests on every other Python we support."""
+    session.install(
+        "--no-sources", "--editable", ".", "--editable", f"./{POSTGRES}", "--group", "tests", "--group", "postgres"
+    )
+    with session.chdir(POSTGRES):
+        session.run("pytest", *session.posargs)
+
+
 @nox.session(venv_backend="uv", python=PYTHONS[0])
 def minimal(session: nox.Session) -> None:
     """Run the tests on the lowest versions that pyproject.toml allows; the house rules read files only."""
@@ -104,6 +114,13 @@ def minimal(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Let every call of a store fail in turn, and kill a process at every SQL statement."""
     session.run("pytest", *FAULTS, env={"CONVEYOR_FULL": "1"})
+
+
+@nox.session
+def plans(session: nox.Session) -> None:
+    """Look at the plans of the PostgreSQL store's statements with a million jobs, too."""
+    with session.chdir(POSTGRES):
+        session.run("pytest", "tests/test_query_plans.py", env={"CONVEYOR_FULL": "1"})
 
 
 @nox.session
@@ -202,6 +219,8 @@ def nested(name: str) -> Callable[[nox.Session], None]:
 LONG_PARTS: Final = {
     "ci": Part(nested("ci"), budget=15 * 60),
     **{f"pythons-{python}": Part(nested(f"pythons-{python}"), budget=10 * 60) for python in PYTHONS},
+    **{f"postgres-{python}": Part(nested(f"postgres_pythons-{python}"), budget=15 * 60) for python in PYTHONS[1:]},
+    "plans": Part(plans, budget=10 * 60),
     "minimal": Part(nested("minimal"), budget=10 * 60),
     "faults": Part(faults, budget=10 * 60),
     "simulation": Part(simulation, budget=45 * 60),

@@ -11,7 +11,7 @@ import pytest
 from conveyor_plugin_postgres.part import Part
 from conveyor_plugin_postgres.schema import apply_migrations
 from conveyor_plugin_postgres.statements import Statements
-from server import Server
+from server import Server, needs_binaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,3 +96,15 @@ def empty_url(server_url: str, cleaner: Cleaner) -> str:
 def make_cleaner() -> type[Cleaner]:
     """What empties the schema of another server."""
     return Cleaner
+
+
+@pytest.fixture(scope="session")
+def mortal() -> Iterator[Server]:
+    """A server to stop and to kill."""
+    needs_binaries()
+    server = Server()
+    try:
+        server.make()
+        yield server
+    finally:
+        server.remove()

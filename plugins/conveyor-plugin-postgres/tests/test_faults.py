@@ -20,9 +20,8 @@ from conveyor_plugin_postgres.options import parse_url
 from conveyor_plugin_postgres.statements import Statements
 from conveyor_plugin_postgres.thread_renewal import PostgresThreadRenewal
 from facets import needed
-from server import Server, needs_binaries
+from trials import CUT_ALL, LOCK, QUEUE, do, eventually, go_through
 
-from conveyor import Conveyor, JobContext
 from conveyor.errors import StoreError, StoreUnavailableError
 from conveyor.model.events import NotificationKind
 from conveyor.model.queries import Want
@@ -32,17 +31,15 @@ from conveyor.testing.clocks import ManualClock
 from conveyor.testing.conformance.workshop import ending, lock_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from server import Server
 
     from conveyor.contracts.store import Store
     from conveyor.testing.conformance.workshop import Workshop
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE_SECONDS: Final = 60
-QUEUE: Final = "orders"
-LOCK: Final = timedelta(seconds=1)
-CUT_ALL: Final = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'conveyor'"
 IDLE_IN_TRANSACTION: Final = """
 select count(*) from pg_stat_activity where application_name = 'conveyor' and state like 'idle in transaction%'
 """
@@ -66,66 +63,6 @@ def anyio_backend(bridge: str) -> str:
 def url(empty_url: str, bridge: str) -> str:
     way = bridge.partition("-")[2]
     return f"{empty_url}?bridge={way}" if way else empty_url
-
-
-@pytest.fixture(scope="module")
-def mortal() -> Iterator[Server]:
-    """A server to stop and to kill."""
-    needs_binaries()
-    server = Server()
-    try:
-        server.make()
-        yield server
-    finally:
-        server.remove()
-
-
-def do(url: str, sql: str) -> list[Any]:
-    """Run a statement as somebody else."""
-    with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
-        cursor = connection.execute(sql.encode())
-        return cursor.fetchall() if cursor.description else []
-
-
-async def eventually(work: Callable[[], Awaitable[object]]) -> None:
-    """Do something as soon as the store can be used."""
-    while True:
-        try:
-            await work()
-        except StoreUnavailableError:
-            await anyio.sleep(0.02)
-        else:
-            return
-
-
-async def go_through(url: str, fault: Callable[[], Coroutine[Any, Any, None]], jobs: int = 60) -> None:
-    """Let a worker run jobs, some of them in transactions, while a fault happens; each must complete, once."""
-    app = Conveyor(url)
-    queue = app.queue(QUEUE, attempts=1000)
-    runs: list[str] = []
-
-    @queue.job()
-    async def pack(context: JobContext, number: int) -> None:
-        runs.append(context.job.id)
-        if number % 2:
-            async with context.transaction() as connection:
-                await connection.execute("insert into packed values ($1)", context.job.id)
-
-    do(url, "drop table if exists packed; create table packed (id text)")
-    async with app, app.worker(QUEUE, lock_duration=LOCK, stalled_interval="200ms", max_stalled=1000):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(fault)
-            for number in range(jobs):
-                await eventually(partial(queue.add, "pack", {"number": number}, job_id=f"{number}"))
-                await anyio.sleep(0.01)
-        with anyio.fail_after(DEADLINE_SECONDS):
-            while do(url, "select count(*) from conveyor.live") != [(0,)]:  # noqa: ASYNC110 - nobody tells
-                await anyio.sleep(0.05)
-    rows = do(url, "select id, state from conveyor.history")
-    assert sorted(rows) == sorted((f"{number}", "completed") for number in range(jobs))
-    packed = [number for (number,) in do(url, "select id from packed")]
-    assert sorted(packed) == sorted(f"{number}" for number in range(jobs) if number % 2)
-    assert set(runs) == {f"{number}" for number in range(jobs)}
 
 
 async def test_a_worker_goes_on_though_its_connections_are_cut_all_the_time(url: str) -> None:
