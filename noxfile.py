@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 import nox
 from nox.command import CommandFailed
@@ -136,28 +137,49 @@ def chaos(session: nox.Session) -> None:
         session.run("pytest", "-s", "tests/test_chaos.py", env={"CONVEYOR_CHAOS_SECONDS": "600"})
 
 
-def tests_beside_postgres(_: nox.Session) -> None:
-    """Run `postgres` and `tests` at the same time, for each waits more than it works; show one after the other."""
-    command = [sys.executable, "-m", "pytest"]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
-        beside = subprocess.Popen(command, cwd=ROOT / POSTGRES, stdout=log, stderr=subprocess.STDOUT)
-        code, closing_line = run_shown(command)
-        codes = {"the tests": code, "the PostgreSQL store's tests": beside.wait()}
-        log.seek(0)
-        print(f"\n── postgres {'─' * 60}\n{log.read()}", flush=True)
-    print(f"── tests {'─' * 60}\n{closing_line}", flush=True)
+class Lane(NamedTuple):
+    """Tests that run beside others."""
+
+    name: str
+    folder: Path
+    arguments: Sequence[str] = ()
+
+
+# Each waits more than it works, so on two cores they take less together than one after another.
+LANES: Final = (
+    Lane("tests", ROOT, ("--ignore", "tests/conformance")),
+    Lane("conformance", ROOT, ("tests/conformance",)),
+    Lane("postgres", ROOT / POSTGRES),
+)
+
+
+def all_tests(_: nox.Session) -> None:
+    """Run `tests` in two parts and `postgres`, all at the same time; show one after the other."""
+    with ExitStack() as stack:
+        beside = [start_hidden(stack, lane) for lane in LANES[1:]]
+        codes = {LANES[0].name: run_shown(LANES[0])}
+        for lane, running, log in beside:
+            codes[lane.name] = running.wait()
+            log.seek(0)
+            print(f"\n── {lane.name} {'─' * 60}\n{log.read()}", flush=True)
     if failed := [f"{name}: exit code {code}" for name, code in codes.items() if code]:
         raise CommandFailed("; ".join(failed))
 
 
-def run_shown(command: Sequence[str]) -> tuple[int, str]:
-    """Run a command, show what it says while it says it, and return its exit code and its last line."""
-    last = ""
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
-        for line in running.stdout or ():
-            print(line, end="", flush=True)
-            last = line.strip() or last
-    return running.returncode, last
+def pytest_of(lane: Lane) -> list[str]:
+    """Return the command that runs the tests of a lane."""
+    return [sys.executable, "-m", "pytest", *lane.arguments]
+
+
+def run_shown(lane: Lane) -> int:
+    """Run the tests of a lane, which say themselves how they go on; return the exit code."""
+    return subprocess.run(pytest_of(lane), cwd=lane.folder, check=False).returncode
+
+
+def start_hidden(stack: ExitStack, lane: Lane) -> tuple[Lane, subprocess.Popen[bytes], IO[str]]:
+    """Start the tests of a lane, and return it with where they write what they say."""
+    log = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))  # noqa: SIM115 - the stack closes it
+    return lane, subprocess.Popen(pytest_of(lane), cwd=lane.folder, stdout=log, stderr=subprocess.STDOUT), log
 
 
 class Part(NamedTuple):
@@ -167,7 +189,7 @@ class Part(NamedTuple):
     budget: int
 
 
-# The tests come last, so that pytest's closing line stands right above the table.
+# The tests come last, so that what they say stands right above the table.
 PARTS: Final = {
     "lint": Part(lint, budget=5),
     "types": Part(types, budget=60),
@@ -175,7 +197,7 @@ PARTS: Final = {
     "docs": Part(docs, budget=20),
     "plugins": Part(plugins, budget=60),
     "packages": Part(packages, budget=60),
-    "tests": Part(tests_beside_postgres, budget=690),
+    "tests": Part(all_tests, budget=690),
 }
 
 
