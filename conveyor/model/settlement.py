@@ -32,6 +32,7 @@ __all__ = [
     "is_another_attempt",
     "settle",
     "settle_completed",
+    "settle_stalled",
     "stands_as",
 ]
 
@@ -46,8 +47,9 @@ class Settlement:
     Treat it as frozen: it is not, because it is made once per job.
 
     Attributes:
-        command: COMPLETE, FAIL, RETRY (again at once), DELAY (again after `delay`), STOP or WAIT_FOR_CHILDREN.
-        outcome: what the attempt's history says.
+        command: COMPLETE, FAIL, RETRY (again at once), DELAY (again after `delay`), STOP or WAIT_FOR_CHILDREN; where
+            what ran the job died and its worker lives, RECLAIM (again, at its old place) or GIVE_UP (it failed).
+        outcome: what the attempt's history says. STALLED, which goes with RECLAIM and GIVE_UP, counts one stall.
         is_counted: whether the run counts as an attempt.
         delay: the wait before the next run, counted by the store's clock.
         is_removed: keep no record of the job.
@@ -148,6 +150,24 @@ def settle(
             assert_never(outcome)
 
 
+def settle_stalled(job: JobData, error: BaseException, max_stalled: int) -> Settlement:
+    """Return the settlement of a run that took down what it ran in, though not its worker: a stall with a reason.
+
+    As with jobs whose workers died, the job fails once it stalled more than `max_stalled` times.
+    """
+    stalls = job.stalled_count + 1
+    info = error_info(error)
+    if stalls <= max_stalled:
+        return _stalled(job, Command.RECLAIM, info)
+    reason = f"{info.message} ({stalls} stalls, more than max_stalled={max_stalled})"
+    removal = job.options.remove_on_fail
+    return evolve(
+        _stalled(job, Command.GIVE_UP, evolve(info, message=reason)),
+        is_removed=removal is True,
+        kept_for=kept_for(removal),
+    )
+
+
 def as_discarded(settlement: Settlement, options: JobOptions) -> Settlement:
     """Return how a run ends that asked for another attempt of a job which is to have none: the job fails."""
     return evolve(
@@ -219,6 +239,19 @@ def _fail(job: JobData, error: ErrorInfo) -> Settlement:
         error=error,
         is_removed=removal is True,
         kept_for=kept_for(removal),
+        flow_id=job.options.flow_id,
+    )
+
+
+def _stalled(job: JobData, command: Command, error: ErrorInfo) -> Settlement:
+    return Settlement(
+        job.id,
+        job.queue_name,
+        _token(job),
+        command,
+        AttemptOutcome.STALLED,
+        is_counted=False,
+        error=error,
         flow_id=job.options.flow_id,
     )
 

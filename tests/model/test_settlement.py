@@ -14,7 +14,7 @@ from conveyor.model.locks import LockToken
 from conveyor.model.options import JobOptions
 from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze
 from conveyor.model.retry import by_name, fixed
-from conveyor.model.settlement import settle, settle_completed
+from conveyor.model.settlement import settle, settle_completed, settle_stalled
 from conveyor.model.states import Command, JobState, legal_commands
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -161,6 +161,26 @@ def test_a_cancel_stops_the_job_and_says_why() -> None:
     settlement = settle(running(attempts=5), Cancel("sold out"), result=None, jitter=0)
     assert (settlement.command, settlement.outcome) == (Command.STOP, AttemptOutcome.CANCELLED)
     assert str(settlement.error) == "Cancelled: sold out"
+
+
+@pytest.mark.parametrize(
+    ("stalls", "command"), [(0, Command.RECLAIM), (2, Command.RECLAIM), (3, Command.GIVE_UP), (4, Command.GIVE_UP)]
+)
+def test_a_run_that_stalls_once_too_often_fails_its_job(stalls: int, command: Command) -> None:
+    job = running(attempts=1, remove_on_fail="1h")
+    job.stalled_count = stalls
+    settlement = settle_stalled(job, OSError("it died"), 3)
+    assert (settlement.command, settlement.outcome) == (command, AttemptOutcome.STALLED)
+    assert not settlement.is_counted
+    assert str(settlement.error).startswith("OSError: it died")
+    is_last = command is Command.GIVE_UP
+    assert ("max_stalled=3" in str(settlement.error)) == is_last
+    assert settlement.kept_for == (timedelta(hours=1) if is_last else None)
+
+
+def test_a_stall_too_many_removes_a_job_that_asked_for_it() -> None:
+    assert settle_stalled(running(remove_on_fail=True), OSError("it died"), 0).is_removed
+    assert not settle_stalled(running(remove_on_fail=True), OSError("it died"), 1).is_removed
 
 
 def test_settling_without_a_lock_is_our_bug() -> None:

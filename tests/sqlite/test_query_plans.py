@@ -59,6 +59,7 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("jobs/fetch_jobs_locked", "SEARCH live USING INDEX live_active (session_id=? AND fetch_number=?)"),
         ("jobs/settle_jobs_kept", BY_ID),
         ("jobs/settle_jobs_again", BY_ID),
+        ("jobs/settle_jobs_stalled", BY_ID),
         ("jobs/settle_jobs_attempt", BY_ID),
         ("jobs/settle_jobs_removed", BY_ID),
         ("jobs/release_locks", BY_ID),

@@ -8,6 +8,7 @@ from conveyor._builtin.memory.records import later
 from conveyor._builtin.memory.retaining import keep_for
 from conveyor._builtin.memory.telling import ended, go_on, tell_parents
 from conveyor.model.events import NotificationKind
+from conveyor.model.job import AttemptOutcome
 from conveyor.model.settlement import Refusal, RefusalReason, as_discarded, is_another_attempt, stands_as
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
 
@@ -71,6 +72,8 @@ def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datet
     record.end_run(now, settlement.outcome, settlement.error)
     if settlement.is_counted:
         record.attempts_made += 1
+    elif settlement.outcome is AttemptOutcome.STALLED:
+        record.stalled_count += 1
     record.error = settlement.error
     if target in SETTLED_STATES:
         record.result = settlement.result
@@ -83,6 +86,8 @@ def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datet
             queue.enter(record, target)
             if settlement.kept_for is not None:
                 keep_for(record, settlement.kept_for, now)
+    elif settlement.command is Command.RECLAIM:
+        queue.enter(record, target)  # at its old place
     else:
         queue.wait_from(record, later(now, settlement.delay), target)
 

@@ -174,6 +174,9 @@ def _again(transaction: Transaction, settlement: Settlement) -> bool:
         return False
     if written.lastrowid is not None and not written.lastrowid % TRIM_EVERY:
         connection.execute(sql("jobs/settle_jobs_attempt_trim"), (settlement.job_id, ATTEMPTS_KEPT))
+    if settlement.outcome is AttemptOutcome.STALLED:
+        connection.execute(sql("jobs/settle_jobs_stalled"), (*lock, error))
+        return True
     due_at = micros_after(now, settlement.delay)
     state = _STATES[_TARGETS[settlement.command]]
     connection.execute(sql("jobs/settle_jobs_again"), (*lock, state, due_at, error, settlement.is_counted))

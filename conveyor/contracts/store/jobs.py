@@ -146,8 +146,10 @@ class JobStore(Protocol):
 
         A settlement is applied only where its token still holds the job; otherwise it is refused, by item and
         never by an exception. The same settlement again, after it was applied, is neither refused nor applied
-        twice. History gets the attempt. `delay` and `kept_for` count from the store's now. The fetch takes place after
-        the settlements and is as in `fetch_jobs`.
+        twice. History gets the attempt. `delay` and `kept_for` count from the store's now. Outcome STALLED counts one
+        stall and no attempt: with RECLAIM the job waits at its old place and is a suspect, with GIVE_UP it fails; the
+        number of stalls it may have is the worker's affair. The fetch takes place after the settlements and is as in
+        `fetch_jobs`.
 
         Raises:
             SessionLostError: there is no session to fetch in. Then nothing was settled, either.

@@ -15,7 +15,15 @@ from conveyor.testing.conformance.workshop import LOCK, QUEUE, Workshop, ending,
 
 __all__ = ["RepetitionConformance"]
 
-ENDS = [Command.COMPLETE, Command.FAIL, Command.RETRY, Command.DELAY, Command.STOP]
+ENDS = [
+    Command.COMPLETE,
+    Command.FAIL,
+    Command.RETRY,
+    Command.DELAY,
+    Command.STOP,
+    Command.RECLAIM,
+    Command.GIVE_UP,
+]
 
 
 class RepetitionConformance(StoreKit):

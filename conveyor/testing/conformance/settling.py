@@ -157,7 +157,8 @@ class SettlingConformance(StoreKit):
     async def test_another_settlement_under_the_same_token_is_refused(self, workshop: Workshop) -> None:
         job = await workshop.finished("a")
         done = await workshop.job("a")
-        for command in (Command.FAIL, Command.RETRY, Command.DELAY, Command.STOP):
+        others = (Command.FAIL, Command.RETRY, Command.DELAY, Command.STOP, Command.RECLAIM, Command.GIVE_UP)
+        for command in others:
             report = await workshop.jobs.settle_jobs([ending(lock_of(job), command)])
             assert list(report.refused) == [Refusal("a", token_of(job), RefusalReason.LOCK_LOST)]
         assert await workshop.job("a") == done
@@ -183,7 +184,8 @@ class SettlingConformance(StoreKit):
         assert await workshop.state("c") is JobState.FAILED
 
     async def test_every_end_fits_into_one_call(self, workshop: Workshop) -> None:
-        commands = (Command.COMPLETE, Command.FAIL, Command.RETRY, Command.DELAY, Command.STOP)
+        ends = (Command.COMPLETE, Command.FAIL, Command.RETRY, Command.DELAY, Command.STOP)
+        commands = (*ends, Command.RECLAIM, Command.GIVE_UP)
         await workshop.add(*commands)
         jobs = await (await workshop.hand()).fetch()
         assert await workshop.settle(*(ending(lock_of(job), Command(job.id)) for job in jobs)) == []
@@ -193,6 +195,8 @@ class SettlingConformance(StoreKit):
             JobState.WAITING,
             JobState.DELAYED,
             JobState.CANCELLED,
+            JobState.WAITING,
+            JobState.FAILED,
         ]
 
     async def test_settling_nothing_refuses_nothing(self, workshop: Workshop) -> None:

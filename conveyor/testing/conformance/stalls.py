@@ -7,7 +7,7 @@ from datetime import timedelta
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.states import Command, JobState
 from conveyor.testing.conformance.kit import StoreKit
-from conveyor.testing.conformance.workshop import LOCK, Workshop, lock_of
+from conveyor.testing.conformance.workshop import BROKEN, LOCK, Workshop, ending, lock_of, token_of
 
 __all__ = ["StallsConformance"]
 
@@ -133,3 +133,60 @@ class StallsConformance(StoreKit):
         workshop.clock.advance(LOCK * 2)
         (job,) = await workshop.jobs.reclaim_stalled_jobs(3)
         assert (job.attempts_made, job.stalled_count) == (1, 1)
+
+    async def test_a_run_whose_worker_lives_may_end_by_a_stall(self, workshop: Workshop) -> None:
+        job = await workshop.fetched("a", attempts=1)
+        workshop.clock.advance(1)
+        assert await workshop.settle(ending(lock_of(job), Command.RECLAIM)) == []
+        after = await workshop.job("a")
+        assert (after.state, after.stalled_count, after.attempts_made) == (JobState.WAITING, 1, 0)
+        assert after.run_at == job.run_at
+        (attempt,) = await workshop.jobs.get_attempts("a")
+        assert (attempt.number, attempt.outcome, attempt.token) == (1, AttemptOutcome.STALLED, token_of(job))
+        assert attempt.error == after.error == BROKEN
+
+    async def test_a_job_that_ended_by_a_stall_is_a_suspect_at_its_old_place(self, workshop: Workshop) -> None:
+        await workshop.add("a", "b")
+        hand = await workshop.hand()
+        first, second = await hand.fetch()
+        workshop.clock.advance(1)
+        await workshop.finish(second, Command.RECLAIM)
+        await workshop.finish(first, Command.RECLAIM)
+        assert list(await hand.fetch()) == []
+        assert (await hand.fetch_suspect()).id == "a"
+
+    async def test_a_stall_too_many_fails_with_the_reason_that_the_run_gave(self, workshop: Workshop) -> None:
+        job = await workshop.fetched("a", attempts=3)
+        now = workshop.clock.advance(1)
+        await workshop.finish(job, Command.GIVE_UP)
+        after = await workshop.job("a")
+        assert (after.state, after.stalled_count, after.attempts_made) == (JobState.FAILED, 1, 0)
+        assert (after.error, after.finished_at) == (BROKEN, now)
+        assert await workshop.outcomes("a") == [AttemptOutcome.STALLED]
+
+    async def test_a_stall_too_many_may_leave_no_record(self, workshop: Workshop) -> None:
+        job = await workshop.fetched("a")
+        assert await workshop.settle(ending(lock_of(job), Command.GIVE_UP, is_removed=True)) == []
+        assert await workshop.state("a") is None
+        left = (await workshop.jobs.find_endings(["a"]))["a"]
+        assert (left.state, left.error) == (JobState.FAILED, BROKEN)
+
+    async def test_a_zombie_can_not_end_by_a_stall(self, workshop: Workshop) -> None:
+        job = await workshop.fetched("a")
+        await workshop.jobs.release_locks([lock_of(job)])
+        for command in (Command.RECLAIM, Command.GIVE_UP):
+            assert await workshop.settle(ending(lock_of(job), command)) == ["a"]
+        assert ((await workshop.job("a")).state, (await workshop.job("a")).stalled_count) == (JobState.WAITING, 0)
+
+    async def test_a_stall_that_was_reclaimed_already_is_not_counted_again(self, workshop: Workshop) -> None:
+        job = await workshop.fetched("a")
+        workshop.clock.advance(LOCK * 2)
+        await workshop.jobs.reclaim_stalled_jobs(3)
+        assert await workshop.settle(ending(lock_of(job), Command.RECLAIM)) == []
+        assert (await workshop.job("a")).stalled_count == 1
+
+    async def test_a_discarded_job_stalls_as_any_other(self, workshop: Workshop) -> None:
+        job = await workshop.fetched("a")
+        await workshop.jobs.discard("a")
+        await workshop.finish(job, Command.RECLAIM)
+        assert await workshop.state("a") is JobState.WAITING

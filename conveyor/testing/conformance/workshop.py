@@ -35,6 +35,8 @@ OUTCOMES: Final = {
     Command.RETRY: AttemptOutcome.RETRIED,
     Command.DELAY: AttemptOutcome.RETRIED,
     Command.STOP: AttemptOutcome.CANCELLED,
+    Command.RECLAIM: AttemptOutcome.STALLED,
+    Command.GIVE_UP: AttemptOutcome.STALLED,
 }
 
 
@@ -70,13 +72,14 @@ def ending(
         delay = timedelta(seconds=10 if command is Command.DELAY else 0)
     if error is None and command is not Command.COMPLETE and not is_snoozed:
         error = BROKEN
+    outcome = AttemptOutcome.SNOOZED if is_snoozed else OUTCOMES[command]
     return Settlement(
         lock.job_id,
         queue,
         lock.token,
         command,
-        AttemptOutcome.SNOOZED if is_snoozed else OUTCOMES[command],
-        is_counted=not is_snoozed,
+        outcome,
+        is_counted=outcome not in (AttemptOutcome.SNOOZED, AttemptOutcome.STALLED),
         result=result,
         error=error,
         delay=delay,

@@ -47,6 +47,7 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     locks.UnexpiredLocksReclaimed: "test_a_held_job_is_not_stalled",
     locks.OneStallTooMany: "test_a_job_that_stalls_too_often_fails_and_says_why",
     locks.StallCountsAnAttempt: "test_a_reclaimed_job_counts_a_stall_and_no_attempt",
+    locks.StallOfARunForgotten: "test_a_run_whose_worker_lives_may_end_by_a_stall",
     locks.ClosingKeepsTheLocks: "test_closing_releases_what_the_session_holds",
     locks.ReconcilingReleasesEverything: "test_reconciling_leaves_fetches_after_the_number_given_alone",
     fetching.OrderedByIdOnly: "test_jobs_go_first_in_first_out",

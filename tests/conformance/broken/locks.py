@@ -10,10 +10,10 @@ from attrs import evolve
 from conveyor._builtin.memory import locking
 from conveyor._builtin.memory.jobs import MemoryJobs
 from conveyor._builtin.memory.sessions import MemorySessions
-from conveyor.model.job import ProgressReport
+from conveyor.model.job import AttemptOutcome, ProgressReport
 from conveyor.model.locks import Lock
 from conveyor.model.settlement import Refusal, RefusalReason, SettleReport
-from conveyor.model.states import JobState
+from conveyor.model.states import Command, JobState
 from tests.conformance.broken.bench import with_its_own_token, with_their_own_tokens
 
 if TYPE_CHECKING:
@@ -119,6 +119,19 @@ class StallCountsAnAttempt(MemoryJobs):
         for job in reclaimed:
             self._tables.jobs[job.id].attempts_made += 1
         return [self._tables.jobs[job.id].snapshot() for job in reclaimed]
+
+
+class StallOfARunForgotten(MemoryJobs):
+    """Takes a run that stalled for one that was snoozed."""
+
+    async def settle_jobs(self, settlements: Sequence[Settlement], /, *args: Any, **kwargs: Any) -> SettleReport:
+        snoozed = {Command.RECLAIM: (Command.RETRY, AttemptOutcome.SNOOZED)}
+        ends = [snoozed.get(one.command, (one.command, one.outcome)) for one in settlements]
+        changed = [
+            evolve(one, command=command, outcome=outcome)
+            for one, (command, outcome) in zip(settlements, ends, strict=True)
+        ]
+        return await super().settle_jobs(changed, *args, **kwargs)
 
 
 class ClosingKeepsTheLocks(MemorySessions):

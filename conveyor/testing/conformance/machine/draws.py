@@ -55,6 +55,7 @@ NEW_DELAY: Final = timedelta(seconds=7)
 FINAL_ENDS: Final = [(command, False, False) for command in (Command.COMPLETE, Command.FAIL, Command.STOP)]
 REMOVALS: Final = [(command, False, True) for command in (Command.COMPLETE, Command.FAIL)]
 NEXT_RUNS: Final = [(command, is_snoozed, False) for command in (Command.RETRY, Command.DELAY) for is_snoozed in (0, 1)]
+STALLS: Final = [(Command.RECLAIM, False, False), (Command.GIVE_UP, False, False), (Command.GIVE_UP, False, True)]
 
 ids: st.SearchStrategy[str] = st.sampled_from(IDS)
 # Most of what happens happens in the first queue.
@@ -62,7 +63,9 @@ queues: st.SearchStrategy[str] = st.sampled_from((*QUEUES[:1], *QUEUES))
 names: st.SearchStrategy[str] = st.sampled_from(NAMES)
 numbers: st.SearchStrategy[int] = st.integers(0, 5)
 hands: st.SearchStrategy[int] = st.integers(0, 1)
-ends: st.SearchStrategy[tuple[Command, bool | int, bool]] = st.sampled_from([*FINAL_ENDS, *REMOVALS, *NEXT_RUNS])
+ends: st.SearchStrategy[tuple[Command, bool | int, bool]] = st.sampled_from(
+    [*FINAL_ENDS, *REMOVALS, *NEXT_RUNS, *STALLS]
+)
 plain_wants: st.SearchStrategy[Want] = st.builds(
     Want, queues, st.sampled_from((0, 1, 2, 9)), st.booleans(), st.sampled_from((None, None, *NAMES))
 )

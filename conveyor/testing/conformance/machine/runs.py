@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.settlement import as_discarded, is_another_attempt, stands_as
-from conveyor.model.states import SETTLED_STATES, TRANSITIONS, JobState
+from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
 from conveyor.testing.conformance.machine.tables import ReferenceSession, ReferenceTables
 
 if TYPE_CHECKING:
@@ -107,9 +107,10 @@ class ReferenceRuns(ReferenceTables):
         self.end_run(job, settlement.outcome)
         job.state, job.error = target, None if settlement.error is None else str(settlement.error)
         job.attempts_made += settlement.is_counted
+        job.stalled_count += settlement.outcome is AttemptOutcome.STALLED
         if target in SETTLED_STATES:
             job.result, job.finished_at = settlement.result, self.now()
-        else:
+        elif settlement.command is not Command.RECLAIM:
             job.run_at = self.now() + settlement.delay
         if settlement.is_removed and target in SETTLED_STATES:
             self.forget([job])

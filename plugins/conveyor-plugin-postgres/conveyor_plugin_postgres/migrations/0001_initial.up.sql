@@ -1280,7 +1280,8 @@ begin
   )
   select
     gone.id, gone.seq, gone.queue, gone.name, gone.new_state, gone.priority,
-    gone.attempts_made + case when gone.is_uncounted then 0 else 1 end, gone.stalled_count, gone.fetch_number,
+    gone.attempts_made + case when gone.is_uncounted then 0 else 1 end,
+    gone.stalled_count + case when gone.outcome = 'stalled' then 1 else 0 end, gone.fetch_number,
     gone.created_at, gone.run_at, gone.started_at, now_at, gone.expires_at,
     conveyor.sayable(now_at + gone.kept_for), gone.session_id, gone.payload, gone.options, gone.added_payload,
     gone.progress, gone.result, gone.new_error, gone.attempts_made + 1, gone.outcome
@@ -1342,7 +1343,7 @@ end
 $$;
 
 -- The second half of settle_jobs: makes jobs wait again that their runs did not end; returns how many. A discarded job
--- that asks for another attempt is left as it is: who called fails it.
+-- that asks for another attempt is left as it is: who called fails it. One that stalled waits at its old place.
 create function conveyor.put_off_jobs(
   ids text[],
   session_ids text[],
@@ -1410,12 +1411,14 @@ begin
   waiting as (
     update conveyor.live
     set state = held.state,
-        run_at = held.due_at,
+        run_at = case when held.outcome = 'stalled' then live.run_at else held.due_at end,
         order_at = case
+          when held.outcome = 'stalled' then live.order_at
           when live.order_seq < 0 then -1 - conveyor.micros(held.due_at)
           else conveyor.micros(held.due_at)
         end,
         attempts_made = live.attempts_made + case when held.is_uncounted then 0 else 1 end,
+        stalled_count = live.stalled_count + case when held.outcome = 'stalled' then 1 else 0 end,
         error = held.error
     from held
     where live.id = any(put_off_jobs.ids)

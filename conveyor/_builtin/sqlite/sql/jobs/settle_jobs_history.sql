@@ -4,7 +4,7 @@
 -- index: unique (id) of jobs
 insert into history (seq, queue, state, priority, attempts_made, stalled_count, run_at, started_at, finished_at,
                      session_id, fetch_number, progress, attempt, outcome)
-select live.seq, live.queue, ?4, priority, attempts_made + ?7, stalled_count, run_at, started_at, ?5,
+select live.seq, live.queue, ?4, priority, attempts_made + ?7, stalled_count + (?6 = 'stalled'), run_at, started_at, ?5,
        session_id, fetch_number, progress, attempts_made + 1, ?6
 from json_each(?1) as ended
 cross join jobs on jobs.id = ended.value

@@ -5,7 +5,7 @@
 -- index: unique (id) of jobs
 insert into history (seq, queue, state, priority, attempts_made, stalled_count, run_at, started_at, finished_at,
                      session_id, fetch_number, progress, result, error, attempt, outcome)
-select live.seq, live.queue, ?4, priority, attempts_made + ?7, stalled_count, run_at, started_at, ?5,
+select live.seq, live.queue, ?4, priority, attempts_made + ?7, stalled_count + (?6 = 'stalled'), run_at, started_at, ?5,
        session_id, fetch_number, progress,
        nullif(substr(?8, json_extract(ended.value, '$[1]'), json_extract(ended.value, '$[2]')), x''),
        nullif(substr(?8, json_extract(ended.value, '$[3]'), json_extract(ended.value, '$[4]')), x''),
