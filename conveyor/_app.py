@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, Unpack
 
 import anyio
 
@@ -55,6 +55,9 @@ __all__ = ["Conveyor", "run", "run_until_signalled"]
 
 logger: Final = logging.getLogger("conveyor.app")
 
+# What a lifespan is: it gives the app's state for as long as the app is open.
+Lifespan: TypeAlias = "Callable[[Conveyor], AbstractAsyncContextManager[object]]"
+
 DEFAULT_RETENTION: Final = Retention()
 
 
@@ -70,7 +73,8 @@ class Conveyor:
         store: str | Store | None = None,
         *,
         job_queue: str | JobQueueStrategy = "store",
-        middleware: Sequence[Middleware] = (),
+        middleware: Sequence[str | Middleware] = (),
+        lifespan: Lifespan | None = None,
         plugins: Plugins | None = None,
         retention: Retention = DEFAULT_RETENTION,
         clock: Clock | None = None,
@@ -81,7 +85,9 @@ class Conveyor:
             store: a URL, or a store that is open already and stays the caller's. None: ``CONVEYOR_STORE``, else
                 ``[tool.conveyor] store`` in pyproject.toml, else ``sqlite:///conveyor.db``.
             job_queue: the job queue strategy, by name or as an instance.
-            middleware: wraps adds and runs, the first outermost.
+            middleware: wraps adds and runs, the first outermost; by name or as instances.
+            lifespan: called with the app, once everything else is open; returns an async context manager, which is
+                open for as long as the app is. What it gives is every handler's ``ctx.state``.
             plugins: where strategies are looked up; None: everything installed.
             retention: for how long, and how many, settled jobs of the queues that its workers serve are kept; by
                 default for 30 days.
@@ -96,7 +102,9 @@ class Conveyor:
         self._job_queue = job_queue
         self._retention = retention
         self._clock: Clock = clock if clock is not None else SystemClock()
-        self._services = Services(middleware)
+        self._services = Services()
+        self._middleware = _check_middleware(middleware)
+        self._lifespan = _check_lifespan(lifespan)
         self._queues: dict[str, Queue] = {}
         self._task = SameTask("the app")
         self._supervisor: Supervisor | None = None
@@ -209,9 +217,14 @@ class Conveyor:
         registry = Registry()
         registry.provide(Clock, self._clock)
         registry.provide(Logger, logger)
+        self._services.middleware = [self._make_middleware(one) for one in self._middleware]
+        open_state = None if self._lifespan is None else partial(self._lifespan, self)
         return Supervisor(
-            self._services, registry, self._store_opener(registry), self._make_job_queue(), self._retention
+            self._services, registry, self._store_opener(registry), self._make_job_queue(), self._retention, open_state
         )
+
+    def _make_middleware(self, one: str | Middleware) -> Middleware:
+        return self.plugins.middleware_provider(one).create() if isinstance(one, str) else one
 
     def _store_opener(self, registry: Registry) -> Callable[[], AbstractAsyncContextManager[Store]]:
         store = self._store
@@ -280,6 +293,24 @@ async def run_until_signalled(
             yield worker
 
     return await foreground.run_until_signalled(open_worker, onlooker, is_burst=is_burst)
+
+
+def _check_middleware(given: Sequence[str | Middleware]) -> Sequence[str | Middleware]:
+    if isinstance(given, str):
+        raise ConfigurationError(f"middleware must be a list, of names or of instances, got {given!r}")
+    for one in given:
+        if not isinstance(one, str) and not (hasattr(one, "around_add") and hasattr(one, "around_run")):
+            raise ConfigurationError(f"middleware must have around_add and around_run, got {one!r}")
+    return tuple(given)
+
+
+def _check_lifespan(given: Lifespan | None) -> Lifespan | None:
+    if given is not None and not callable(given):
+        raise ConfigurationError(
+            "lifespan must be a function that takes the app and returns an async context manager, such as one "
+            f"decorated with @asynccontextmanager, got {given!r}"
+        )
+    return given
 
 
 @asynccontextmanager

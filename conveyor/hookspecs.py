@@ -12,9 +12,9 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conveyor.contracts.providers import JobQueueProvider, StoreProvider
+    from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, StoreProvider
 
-__all__ = ["PROJECT", "conveyor_job_queues", "conveyor_stores", "hookimpl", "hookspec"]
+__all__ = ["PROJECT", "conveyor_job_queues", "conveyor_middleware", "conveyor_stores", "hookimpl", "hookspec"]
 
 PROJECT: Final = "conveyor"
 
@@ -31,4 +31,10 @@ def conveyor_stores() -> Sequence[StoreProvider]:
 @hookspec
 def conveyor_job_queues() -> Sequence[JobQueueProvider]:
     """Return the job queue strategies this plugin offers. Import their modules in ``create``, not here."""
+    return ()
+
+
+@hookspec
+def conveyor_middleware() -> Sequence[MiddlewareProvider]:
+    """Return the middleware this plugin offers. None of it is used unless an app names it."""
     return ()

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from conveyor import hookspecs
 from conveyor.contracts.capabilities import CONTRACT_VERSION, OLDEST_CONTRACT_VERSION
-from conveyor.contracts.providers import JobQueueProvider, StoreProvider
+from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, StoreProvider
 from conveyor.errors import ConfigurationError, PluginError
 
 if TYPE_CHECKING:
@@ -35,10 +35,13 @@ class _Provider(Protocol):
 
 P_co = TypeVar("P_co", bound=_Provider, covariant=True)
 
+AnyProvider: TypeAlias = StoreProvider | JobQueueProvider | MiddlewareProvider
+
 # What is offered through each hook: what people call it, and the class of its descriptions.
-HOOKS: Final[Mapping[str, tuple[str, type[StoreProvider | JobQueueProvider]]]] = {
+HOOKS: Final[Mapping[str, tuple[str, type[AnyProvider]]]] = {
     "conveyor_stores": ("store", StoreProvider),
     "conveyor_job_queues": ("job queue", JobQueueProvider),
+    "conveyor_middleware": ("middleware", MiddlewareProvider),
 }
 
 
@@ -67,7 +70,7 @@ class Offer(Generic[P_co]):
         return plugin_error(plugin, f"{reason}{CONTRACT_VERSION}", f"upgrade {upgrade}")
 
 
-AnyOffer: TypeAlias = Offer[StoreProvider] | Offer[JobQueueProvider]
+AnyOffer: TypeAlias = Offer[StoreProvider] | Offer[JobQueueProvider] | Offer[MiddlewareProvider]
 
 
 @frozen
@@ -183,7 +186,7 @@ def _offers(plugin: FoundPlugin, hook_name: str, providers: object) -> list[AnyO
     raise ConfigurationError(f"{hook_name} must return a list or a tuple, and returned {providers!r}")
 
 
-def _check(provider: StoreProvider | JobQueueProvider, hook_name: str) -> None:
+def _check(provider: AnyProvider, hook_name: str) -> None:
     words = provider.schemes if isinstance(provider, StoreProvider) else ()
     if not isinstance(words, tuple) or not all(isinstance(word, str) for word in (provider.name, *words)):
         raise ConfigurationError(f"{hook_name}: the name must be a string and the schemes a tuple of strings")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from importlib.metadata import EntryPoint
 
-    from conveyor.contracts.providers import JobQueueProvider, StoreProvider
+    from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, StoreProvider
 
 __all__ = ["Plugins"]
 
@@ -87,7 +87,7 @@ class Plugins:
         return self._loader.load(plugin)
 
     def choose(self, kind: str, word: str) -> Choice:
-        """Return what a word selects among the strategies of a kind, "store" or "job queue", and why."""
+        """Return what a word selects among a kind, "store", "job queue" or "middleware", and why."""
         return choose(kind, word, found=self.found, rules=self.rules, loader=self._loader)
 
     def store_provider(self, url: str) -> StoreProvider:
@@ -105,6 +105,10 @@ class Plugins:
         """Return the provider of a job queue strategy by its name; raises as `store_provider` does."""
         # As above.
         return cast("JobQueueProvider", _provider(self.choose("job queue", name)))
+
+    def middleware_provider(self, name: str) -> MiddlewareProvider:
+        """Return the provider of a middleware by its name; raises as `store_provider` does."""
+        return cast("MiddlewareProvider", _provider(self.choose("middleware", name)))
 
 
 def scheme_of(url: str) -> str:

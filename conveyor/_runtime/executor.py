@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio.from_thread
 import anyio.lowlevel
+from attrs import frozen
 
 from conveyor._runtime.endings import OUTCOMES, settlement_of
 from conveyor._runtime.transactions import RunTransaction
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from conveyor.model.retry import Curve
     from conveyor.model.settlement import Settlement
 
-__all__ = ["Caller", "Executor"]
+__all__ = ["Caller", "Executor", "RunMeans"]
 
 
 class Caller(Protocol):
@@ -61,6 +62,21 @@ class _Stranger:
         return False
 
 
+@frozen
+class RunMeans:
+    """What runs may use by way of their context.
+
+    Attributes:
+        transactions: opens a run's transaction; None: runs have none.
+        flows: makes a run's way to the children of its job; None: runs have none.
+        get_state: returns what the app's lifespan gave.
+    """
+
+    transactions: TransactionOpener | None = None
+    flows: Callable[[JobData], JobFlows] | None = None
+    get_state: Callable[[], Any] | None = None
+
+
 class Executor:
     """Knows how to run one job; the slots share it."""
 
@@ -73,18 +89,16 @@ class Executor:
         deadlines: Deadlines,
         *,
         threads: HandlerThreads,
-        transactions: TransactionOpener | None = None,
-        flows: Callable[[JobData], JobFlows] | None = None,
+        means: RunMeans,
     ) -> None:
-        """Bind to what a run needs; without `transactions` or `flows`, runs have none."""
+        """Bind to what a run needs."""
         self.board = board
         self.deadlines = deadlines
         self.threads = threads
         self._handlers = handlers
         self._middleware = tuple(middleware)
         self._curves = curves
-        self._transactions = transactions
-        self._flows = flows
+        self._means = means
         self._loop_thread = threading.get_ident()
         self.loop_token = anyio.lowlevel.current_token()
 
@@ -119,13 +133,20 @@ class Executor:
         return await self.threads.call(job, partial(handler.function, *args, **kwargs))
 
     def _context(self, job: JobData, caller: Caller, handler: Handler) -> JobContext:
-        is_stopped = partial(caller.is_stopped, caller.run_number)
-        on_loop = self._on_loop
+        means, transaction = self._means, None
         # `process` runs jobs for whoever settles them by himself: such a run has no transaction of ours.
-        if self._transactions is None or caller.job is None or not handler.is_async:
-            return JobContext(job, self.board.outbox, is_stopped, on_loop, is_async=handler.is_async, flows=self._flows)
-        caller.transaction = transaction = RunTransaction(job, self.board.outbox, self._transactions)
-        return JobContext(job, transaction, is_stopped, on_loop, transaction=transaction, flows=self._flows)
+        if means.transactions is not None and caller.job is not None and handler.is_async:
+            caller.transaction = transaction = RunTransaction(job, self.board.outbox, means.transactions)
+        return JobContext(
+            job,
+            transaction or self.board.outbox,
+            partial(caller.is_stopped, caller.run_number),
+            self._on_loop,
+            is_async=handler.is_async,
+            transaction=transaction,
+            flows=means.flows,
+            get_state=means.get_state,
+        )
 
     def _on_loop(self, report: Callable[[], None]) -> None:
         """Run something on the event loop; handlers report from threads, too, also from those of their own."""

@@ -28,6 +28,7 @@ from conveyor._services.schedules import find_undeclared, upsert_declared
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.runtime import WorkerHost
 from conveyor.contracts.store import Store
+from conveyor.contracts.strategy import InjectableStrategy, LifespanStrategy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -49,7 +50,8 @@ STOP_SECONDS: Final = 10.0
 class Supervisor:
     """Opens an app's parts in dependency order and closes them in reverse.
 
-    `registry` holds settings, clock and logger already; `open_store` opens the store when asked.
+    `registry` holds settings, clock and logger already; `open_store` opens the store when asked, `open_state` the app's
+    lifespan, last of all: what it does may use everything else.
     """
 
     services: Services
@@ -57,6 +59,7 @@ class Supervisor:
     open_store: Callable[[], AbstractAsyncContextManager[Store]]
     job_queue: JobQueueStrategy
     retention: Retention
+    open_state: Callable[[], AbstractAsyncContextManager[object]] | None = None
     event_bus: EventBus | None = None
     outage: Outage = field(factory=Outage)
 
@@ -67,6 +70,10 @@ class Supervisor:
             store = await stack.enter_async_context(self.open_store())
             self.registry.provide(Store, store)
             job_queue = await stack.enter_async_context(open_strategy(self.job_queue, self.registry, "job queue"))
+            for middleware in self.services.middleware:
+                # Most are plain objects with nothing to open.
+                if isinstance(middleware, (InjectableStrategy, LifespanStrategy)):
+                    await stack.enter_async_context(open_strategy(middleware, self.registry, "middleware"))
             tasks = await stack.enter_async_context(anyio.create_task_group())
             self.event_bus = EventBus(store.notifier)
             waiters = ResultWaiters(store, self.outage)
@@ -77,11 +84,22 @@ class Supervisor:
             try:
                 if self.services.is_declaring:
                     await upsert_declared(self.services)
-                yield
+                async with self._open_state():
+                    yield
             finally:
                 self.services.close()
                 waiters.close()
             tasks.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _open_state(self) -> AsyncIterator[None]:
+        # Who only looks runs nothing, and need not wait for what handlers share.
+        if self.open_state is None or not self.services.is_declaring:
+            yield
+            return
+        async with self.open_state() as state:
+            self.services.provide_state(state)
+            yield
 
     @asynccontextmanager
     async def open_worker(
@@ -101,6 +119,7 @@ class Supervisor:
             self.retention,
             self.outage,
             partial(find_undeclared, services, tuple(weights)),
+            lambda: services.state,
         )
         async with lone_exceptions(), anyio.create_task_group() as tasks:
             worker = Worker(equipment, weights, options, listener)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.abc
@@ -25,7 +25,7 @@ from attrs import define
 from conveyor._runtime.board import Board
 from conveyor._runtime.burst import Burst
 from conveyor._runtime.deadlines import Deadlines
-from conveyor._runtime.executor import Executor
+from conveyor._runtime.executor import Executor, RunMeans
 from conveyor._runtime.fetcher import Fetcher
 from conveyor._runtime.handler_threads import HandlerThreads
 from conveyor._runtime.lock_renewer import LockRenewer
@@ -82,6 +82,7 @@ class Equipment:
     retention: Retention
     outage: Outage
     find_undeclared: Callable[[], Awaitable[Sequence[ScheduleData]]]
+    get_state: Callable[[], Any]
 
 
 class Worker:
@@ -131,8 +132,11 @@ class Worker:
             self._board,
             self._deadlines,
             threads=HandlerThreads(anyio.CapacityLimiter(math.inf)),
-            transactions=TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush, outage),
-            flows=partial(RunFlows, store, equipment.handlers),
+            means=RunMeans(
+                TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush, outage),
+                partial(RunFlows, store, equipment.handlers),
+                equipment.get_state,
+            ),
         )
         self._slots: list[Slot] = []
         self._stopping = anyio.Event()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from conveyor.errors import ConfigurationError
 from conveyor.model.job import JobData, LogEntry, Progress, ProgressReport
@@ -75,6 +75,7 @@ class JobContext:
         is_async: bool = True,
         transaction: JobTransaction | None = None,
         flows: Callable[[JobData], JobFlows] | None = None,
+        get_state: Callable[[], Any] | None = None,
     ) -> None:
         """Bind a context to one run; core makes these, tests may.
 
@@ -86,6 +87,7 @@ class JobContext:
             is_async: whether the handler is an async function.
             transaction: what `transaction` opens; None: this run has none.
             flows: makes the way to the job's children; None: this run has none.
+            get_state: returns the app's state; None: there is no app.
         """
         self._job = job
         self._reports = reports
@@ -94,6 +96,7 @@ class JobContext:
         self._is_async = is_async
         self._transaction = transaction
         self._flows = flows
+        self._get_state = get_state
         self._lock = Lock(job.id, job.token or LockToken("", 0))
 
     @property
@@ -105,6 +108,17 @@ class JobContext:
     def attempt(self) -> int:
         """Which attempt this is, counted from 1; snoozes and stalls do not count."""
         return self._job.attempts_made + 1
+
+    @property
+    def state(self) -> Any:
+        """What the app's lifespan gave: the very object, which all runs of the app share.
+
+        Raises:
+            ConfigurationError: the app has no lifespan.
+        """
+        if self._get_state is None:
+            raise ConfigurationError("this context belongs to no app, and has no state: give it get_state=")
+        return self._get_state()
 
     @property
     def cancelled(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from conveyor._services.handlers import HandlerRegistry
 from conveyor.contracts.job_queue import (
@@ -27,6 +27,9 @@ __all__ = ["Services", "WaitForJob"]
 
 T = TypeVar("T")
 
+# A lifespan may give None.
+_NO_STATE: Final = object()
+
 
 class WaitForJob(Protocol):
     """Waits for a job to settle."""
@@ -37,16 +40,20 @@ class WaitForJob(Protocol):
 
 
 class Services:
-    """The app's open parts, and an error that says what to do where they are not open."""
+    """The app's open parts, and an error that says what to do where they are not open.
 
-    def __init__(self, middleware: Sequence[Middleware]) -> None:
+    `middleware` is filled when the app opens: those that were given by name are looked up then.
+    """
+
+    def __init__(self) -> None:
         """Start closed."""
         self.handlers: HandlerRegistry = HandlerRegistry()
         self.curves: dict[str, Curve] = {}
-        self.middleware: Sequence[Middleware] = tuple(middleware)
+        self.middleware: Sequence[Middleware] = ()
         self.declarations: dict[str, Declaration] = {}
         # False where somebody only looks: what the code declares is then left as the store has it.
         self.is_declaring = True
+        self._state: object = _NO_STATE
         self._store: Store | None = None
         self._job_queue: JobQueueStrategy | None = None
         self._waiters: WaitForJob | None = None
@@ -65,6 +72,17 @@ class Services:
     def waiters(self) -> WaitForJob:
         """Who waits for results."""
         return _opened(self._waiters)
+
+    @property
+    def state(self) -> Any:
+        """What the app's lifespan gave."""
+        if self._state is _NO_STATE:
+            raise ConfigurationError("the app has no state: give it one, Conveyor(lifespan=...), and open the app")
+        return self._state
+
+    def provide_state(self, state: object) -> None:
+        """Take what the app's lifespan gave, until the app is closed."""
+        self._state = state
 
     @property
     def is_open(self) -> bool:
@@ -144,6 +162,7 @@ class Services:
     def close(self) -> None:
         """Note that the app is closed."""
         self._store = self._job_queue = self._waiters = None
+        self._state = _NO_STATE
 
 
 def _opened(part: T | None) -> T:

@@ -14,7 +14,10 @@ __all__ = ["Middleware"]
 
 
 class Middleware(Protocol):
-    """Wraps adding and running. The first middleware of the app is the outermost."""
+    """Wraps adding and running. The first middleware of the app is the outermost.
+
+    One that has something to open is an `InjectableStrategy` or a `LifespanStrategy` as well, open while the app is.
+    """
 
     async def around_add(
         self,

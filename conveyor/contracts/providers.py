@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from conveyor.contracts.job_queue import JobQueueStrategy
+    from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.store import Store
     from conveyor.contracts.strategy import Injector
     from conveyor.model.migrations import Migration
 
-__all__ = ["JobQueueProvider", "OpenStore", "StoreProvider"]
+__all__ = ["JobQueueProvider", "MiddlewareProvider", "OpenStore", "StoreProvider"]
 
 
 class OpenStore(Protocol):
@@ -60,4 +61,13 @@ class JobQueueProvider:
 
     name: str
     create: Callable[[], JobQueueStrategy]
+    contract_version: int
+
+
+@frozen
+class MiddlewareProvider:
+    """Middleware that a plugin offers under a name."""
+
+    name: str
+    create: Callable[[], Middleware]
     contract_version: int

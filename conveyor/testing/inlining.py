@@ -11,7 +11,7 @@ import anyio
 
 from conveyor._runtime.board import Board
 from conveyor._runtime.deadlines import Deadlines
-from conveyor._runtime.executor import Executor
+from conveyor._runtime.executor import Executor, RunMeans
 from conveyor._runtime.handler_threads import HandlerThreads
 from conveyor._runtime.outbox import Outbox
 from conveyor._runtime.wakeup import Wakeup
@@ -78,6 +78,7 @@ class _InlineQueue:
             Board(self._session.id, self._outbox),
             Deadlines(),
             threads=HandlerThreads(anyio.CapacityLimiter(1000)),
+            means=RunMeans(get_state=lambda: self._services.state),
         )
         await self._store.sessions.open(self._session, LOCK_DURATION)
 

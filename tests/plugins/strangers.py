@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["STORE", "Strangers", "queue_module", "store_module"]
+__all__ = ["STORE", "Strangers", "middleware_module", "queue_module", "store_module"]
 
 # The beginning of a module that tells that it was imported.
 TOLD: Final = """import sys
@@ -42,6 +42,34 @@ def queue_module(name: str) -> str:
 @hookimpl
 def conveyor_job_queues():
     return [JobQueueProvider({name!r}, object, 1)]
+"""
+
+
+def middleware_module(name: str) -> str:
+    """Return the source of a plugin that offers middleware, which notes in a list of its own what it does."""
+    return f"""from conveyor import hookimpl
+from conveyor.contracts.providers import MiddlewareProvider
+
+LOG = []
+
+class Noting:
+    async def init(self, injector):
+        LOG.append("init")
+
+    async def destroy(self):
+        LOG.append("destroy")
+
+    async def around_add(self, jobs, call_next):
+        LOG.append("add")
+        return await call_next(jobs)
+
+    async def around_run(self, job, call_next):
+        LOG.append("run")
+        return await call_next()
+
+@hookimpl
+def conveyor_middleware():
+    return [MiddlewareProvider({name!r}, Noting, 1)]
 """
 
 
