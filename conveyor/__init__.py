@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from conveyor.hookspecs import hookimpl as hookimpl
     from conveyor.model.deduplication import Deduplication as Deduplication
     from conveyor.model.flows import Flow as Flow
+    from conveyor.model.groups import Group as Group
     from conveyor.model.job import NewJob as NewJob
     from conveyor.model.job import Progress as Progress
+    from conveyor.model.limits import GroupLimits as GroupLimits
+    from conveyor.model.limits import NameLimits as NameLimits
+    from conveyor.model.limits import RateLimit as RateLimit
     from conveyor.model.outcomes import Cancel as Cancel
     from conveyor.model.outcomes import Completed as Completed
     from conveyor.model.outcomes import Failed as Failed
@@ -52,6 +56,8 @@ _HOMES: Final = {
     "Deduplication": "conveyor.model.deduplication",
     "Failed": "conveyor.model.outcomes",
     "Flow": "conveyor.model.flows",
+    "Group": "conveyor.model.groups",
+    "GroupLimits": "conveyor.model.limits",
     "Job": "conveyor._handles.job",
     "JobContext": "conveyor._services.context",
     "JobFilter": "conveyor.model.queries",
@@ -59,11 +65,13 @@ _HOMES: Final = {
     "JobState": "conveyor.model.states",
     "Middleware": "conveyor.contracts.middleware",
     "Missed": "conveyor.model.schedules.values",
+    "NameLimits": "conveyor.model.limits",
     "NewJob": "conveyor.model.job",
     "OpenApp": "conveyor._handles.open_app",
     "Plugins": "conveyor._plugins",
     "Progress": "conveyor.model.job",
     "Queue": "conveyor._handles.queue",
+    "RateLimit": "conveyor.model.limits",
     "Retention": "conveyor.model.retention",
     "Retry": "conveyor.model.outcomes",
     "Snooze": "conveyor.model.outcomes",
@@ -86,6 +94,8 @@ __all__ = [
     "Deduplication",
     "Failed",
     "Flow",
+    "Group",
+    "GroupLimits",
     "Job",
     "JobContext",
     "JobFilter",
@@ -93,11 +103,13 @@ __all__ = [
     "JobState",
     "Middleware",
     "Missed",
+    "NameLimits",
     "NewJob",
     "OpenApp",
     "Plugins",
     "Progress",
     "Queue",
+    "RateLimit",
     "Retention",
     "Retry",
     "Snooze",

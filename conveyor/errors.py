@@ -9,6 +9,7 @@ ConveyorError
 │  ├─ JobNotFoundError
 │  ├─ InvalidJobStateError       the command is not legal in this state
 │  ├─ DuplicateJobError          the id is taken by another job
+│  ├─ GroupFullError             as many jobs of its group wait as may
 │  ├─ UnknownHandlerError        no handler of that name
 │  ├─ PayloadError               arguments or a result do not fit
 │  ├─ LockLostError              another run owns the job
@@ -38,6 +39,7 @@ __all__ = [
     "ConveyorInternalError",
     "DuplicateJobError",
     "FlowError",
+    "GroupFullError",
     "InvalidJobStateError",
     "JobError",
     "JobFailedError",
@@ -178,6 +180,20 @@ class DuplicateJobError(JobError):
             if is_deduplicated
             else f"a different job already has the id {key!r}: choose another id, or remove the existing job",
             job_id=existing_id,
+            queue_name=queue_name,
+        )
+
+
+class GroupFullError(JobError):
+    """As many jobs of the group wait already as its ``max_size`` lets wait."""
+
+    def __init__(self, group_id: str, max_size: int, job_id: str, queue_name: str = "") -> None:
+        self.group_id = group_id
+        self.max_size = max_size
+        super().__init__(
+            f"job {job_id!r} was not added: {max_size} jobs of group {group_id!r} wait already, which is its max_size; "
+            "add it later, or with a higher max_size",
+            job_id=job_id,
             queue_name=queue_name,
         )
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from conveyor._handles.handler import JobHandler, plain_handle
 from conveyor._handles.job import Job
-from conveyor._services import jobs, queues, schedules
+from conveyor._services import jobs, limits, queues, schedules
 from conveyor._services.context import JobContext
 from conveyor._services.handlers import make_handler
 from conveyor.errors import ConfigurationError, JobNotFoundError
 from conveyor.model.checks import check_name
 from conveyor.model.durations import parse_duration
 from conveyor.model.job import NewJob
+from conveyor.model.limits import QueueLimits
 from conveyor.model.options import NOW, parse_job_keywords
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from conveyor._services.services import Services
     from conveyor.codec import Upgrade
     from conveyor.model.durations import Duration
+    from conveyor.model.limits import GroupCounts, GroupLimits, LimitsReport, NameLimits, RateLimit
     from conveyor.model.options import JobKeywords, JobOptions, Placement
     from conveyor.model.schedules.parsing import ScheduleKeywords, TimeKeywords
     from conveyor.model.states import JobState
@@ -127,7 +129,8 @@ class Queue:
         Raises:
             PayloadError: the data has no JSON form, or does not fit the handler, where this program has it.
             DuplicateJobError: ``job_id`` is taken by another job, or its deduplication key in mode ``reject``.
-            CapabilityError: a connection is given, and the store has no transactions.
+            GroupFullError: as many jobs of its group wait as may.
+            CapabilityError: a connection or a group is given, and the store has no transactions, or no groups.
             ConfigurationError: the connection is of another kind, on another database, or has no transaction.
         """
         return plain_handle(
@@ -262,6 +265,31 @@ class Queue:
         """Return the job of this name that was added with this key, has not ended, and whose `ttl` is not over."""
         found = await queues.find_by_deduplication_key(self._services, self.name, job_name, key)
         return None if found is None else plain_handle(self._services, found)
+
+    async def set_limits(
+        self,
+        *,
+        max_global_concurrency: int | None = None,
+        limiter: RateLimit | None = None,
+        group: GroupLimits | None = None,
+        names: Mapping[str, NameLimits] | None = None,
+    ) -> None:
+        """Let these limits hold from now on, for all workers; what is left out is unlimited. They survive restarts.
+
+        Raises:
+            ConfigurationError: a value is out of range; nothing was changed.
+            CapabilityError: the store has no limits.
+        """
+        held = QueueLimits(max_global_concurrency, limiter, group, dict(names or {}))
+        await limits.set_limits(self._services, self.name, held)
+
+    async def limits(self) -> LimitsReport:
+        """Return what limits hold, how far each is used, who waits for it, and when it has room."""
+        return await limits.look(self._services, self.name)
+
+    async def group_counts(self, group_id: str) -> GroupCounts:
+        """Return how many jobs of a group wait, and how many run."""
+        return await limits.group_counts(self._services, self.name, group_id)
 
     async def drain(self) -> int:
         """Remove every job that has not started, delayed ones too; return how many."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
+from conveyor._runtime.guarded import GuardedQueues
 from conveyor._runtime.wakeup import Wakeup
 from conveyor.model.locks import Lock, LockToken
 
@@ -94,6 +95,7 @@ class Board:
         self.finished = anyio.Event()
         self.is_closing = False
         self.handed_back_count = 0
+        self.guarded = GuardedQueues()
 
     @property
     def occupied(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from conveyor.codec import encode_json
 from conveyor.errors import PayloadError
-from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze, WaitForChildren
+from conveyor.model.outcomes import Cancel, Completed, Failed, Retry, Snooze, WaitForChildren
 from conveyor.model.settlement import Settlement, settle, settle_completed
 
 if TYPE_CHECKING:
@@ -21,13 +21,14 @@ __all__ = ["OUTCOMES", "settlement_of"]
 OUTCOMES: Final = (Completed, Failed, Retry, Snooze, Cancel, WaitForChildren)
 
 
-def settlement_of(job: JobData, value: object, curves: Mapping[str, Curve]) -> Settlement:
+def settlement_of(job: JobData, value: object, curves: Mapping[str, Curve], *, is_limited: bool = False) -> Settlement:
     """Return how a run ends; a result that has no JSON, or a curve that fails, fails the job for good.
 
     Args:
         job: the job.
         value: an outcome, or a plain value, which completes the job.
         curves: the app's back-off curves, by name.
+        is_limited: whether its queue has limits, as `settle` wants to know.
     """
     try:
         if value is None:
@@ -38,12 +39,8 @@ def settlement_of(job: JobData, value: object, curves: Mapping[str, Curve]) -> S
     except PayloadError as exc:
         refused = PayloadError("result", exc.path, exc.reason, name=job.name, job_id=job.id)
         return settlement_of(job, Failed(refused, retry=False), curves)
-    return _settle(job, value, result, curves)
-
-
-def _settle(job: JobData, outcome: Outcome, result: bytes | None, curves: Mapping[str, Curve]) -> Settlement:
     jitter = random.random()  # noqa: S311 - spreads retries, no secret
     try:
-        return settle(job, outcome, result=result, jitter=jitter, curves=curves)
+        return settle(job, value, result=result, jitter=jitter, curves=curves, is_limited=is_limited)
     except Exception as exc:  # noqa: BLE001 - a back-off curve is user code, or is not registered here
         return settle(job, Failed(exc, retry=False), result=None, jitter=jitter)

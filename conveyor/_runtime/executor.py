@@ -157,4 +157,4 @@ class Executor:
 
     def settlement(self, job: JobData, value: object) -> Settlement:
         """Turn what a handler returned into what the store is asked to do."""
-        return settlement_of(job, value, self._curves)
+        return settlement_of(job, value, self._curves, is_limited=job.queue_name in self.board.guarded.limited)

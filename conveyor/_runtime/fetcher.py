@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.trust import Trust
     from conveyor.contracts.store import Store
     from conveyor.model.job import JobData
+    from conveyor.model.settlement import Settlement
     from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["Fetch", "Fetcher"]
@@ -146,10 +147,17 @@ class Fetcher:
             self._poll_at = now + self._options.poll_interval.total_seconds()
             self.notice_work()
 
-    def begin(self) -> Fetch | None:
-        """Return what to fetch now, or None; whoever takes it must `deliver` or `give_up`."""
+    def begin(self, ending: Sequence[Settlement] = ()) -> Fetch | None:
+        """Return what to fetch now, or None; whoever takes it must `deliver` or `give_up`.
+
+        Args:
+            ending: runs that are settled before the fetch, which makes room where their queue has limits.
+        """
+        limited = self._board.guarded.limited
+        for name in limited and limited.intersection(settlement.queue_name for settlement in ending):
+            self._queues.notice_work(name)
         demand = 0 if self._is_held else self._demand()
-        wants = [self._want(name, limit) for name, limit in self._queues.divide(demand).items()] if demand > 0 else ()
+        wants = self._wants(demand) if demand > 0 else ()
         return self._begin(wants) if wants else None
 
     async def fetch_suspect(self, queue_names: Sequence[str]) -> None:
@@ -174,7 +182,8 @@ class Fetcher:
         """Put what a fetch brought on the board, and learn from it."""
         self._forget(fetch)
         self._trust.extend(fetch.asked_at)
-        self._queues.learn_which_are_dry(fetch.wants, jobs, fetch.hints)
+        self._board.guarded.note_groups(jobs)
+        self._board.guarded.note_dry(self._queues.learn_which_are_dry(fetch.wants, jobs, fetch.hints))
         now = anyio.current_time()
         self._prefetch.learn(now, now - fetch.asked_at)
         if jobs and trusted_until_seconds(fetch.asked_at, self._options.lock_duration) <= now:
@@ -233,6 +242,17 @@ class Fetcher:
         if self._options.max_jobs is None:
             return room
         return min(room, self._options.max_jobs - self._board.started_count - len(self._board.ready) - self._in_flight)
+
+    def _wants(self, demand: int) -> Sequence[Want]:
+        """Divide the demand; want no more of queues with limits or groups than can start at once."""
+        limits = dict(self._queues.divide(demand))
+        guarded = self._board.guarded.names
+        if guarded and not guarded.isdisjoint(limits):
+            free = self._options.concurrency - self._board.occupied - self._in_flight
+            for name in guarded.intersection(limits):
+                limits[name] = max(min(limits[name], free), 0)
+                free -= limits[name]
+        return [self._want(name, limit) for name, limit in limits.items() if limit]
 
     def _want(self, queue_name: str, limit: int) -> Want:
         return Want(queue_name, limit, lifo=self._options.lifo)

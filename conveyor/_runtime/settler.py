@@ -87,7 +87,7 @@ class Settler:
 
     async def _settle(self) -> None:
         settlements = self._outbox.take_settlements()
-        fetch = self._fetcher.begin()
+        fetch = self._fetcher.begin(settlements)
         try:
             if fetch is None:
                 report = await self._settle_all(settlements)

@@ -76,14 +76,17 @@ class Shares:
             limits[chosen] += 1
         return {name: limit for name, limit in limits.items() if limit}
 
-    def learn_which_are_dry(self, wants: Sequence[Want], jobs: Sequence[JobData], hints: Mapping[str, int]) -> None:
-        """Expect nothing of a queue that brought less than was wanted, until there is another hint.
+    def learn_which_are_dry(
+        self, wants: Sequence[Want], jobs: Sequence[JobData], hints: Mapping[str, int]
+    ) -> Sequence[str]:
+        """Expect nothing of queues that brought less than was wanted, until there is another hint; return them.
 
         Args:
             wants: what was wanted.
             jobs: what came.
             hints: those that had come when the question was asked.
         """
+        dry: list[str] = []
         brought: dict[str, int] = {}
         for job in jobs:
             brought[job.queue_name] = brought.get(job.queue_name, 0) + 1
@@ -94,6 +97,8 @@ class Shares:
             # A hint that came while the fetch was under way may be about a job that the fetch did not see.
             if share is not None and brought.get(want.queue_name, 0) < want.limit:
                 share.hints_at_dry = max(share.hints_at_dry, hints[want.queue_name])
+                dry.append(want.queue_name)
+        return dry
 
 
 def weights_of(queues: Sequence[str | Mapping[str, int]]) -> dict[str, int]:

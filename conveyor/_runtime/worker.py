@@ -3,7 +3,7 @@
     worker
     ├─ loops, shielded                                       until everything is written
     │  └─ lock renewer, stall detector, retainer, promoter, ticker,
-    │     deadlines, fetcher, suspects, settler
+    │     limit watcher, deadlines, fetcher, suspects, settler
     └─ slots, one per job at once                            until the last job ends
 
 Stopping: fetch no more; hand back what was not started; let running jobs end, for as long as the grace lasts;
@@ -28,6 +28,7 @@ from conveyor._runtime.deadlines import Deadlines
 from conveyor._runtime.executor import Executor, RunMeans
 from conveyor._runtime.fetcher import Fetcher
 from conveyor._runtime.handler_threads import HandlerThreads
+from conveyor._runtime.limit_watcher import LimitWatcher
 from conveyor._runtime.lock_renewer import LockRenewer
 from conveyor._runtime.maintenance import Promoter, Retainer, StallDetector
 from conveyor._runtime.outbox import Outbox
@@ -40,6 +41,7 @@ from conveyor._runtime.transactions import TransactionOpener
 from conveyor._runtime.trust import Trust
 from conveyor._runtime.wakeup import Wakeup
 from conveyor._runtime.watchdog import Watchdog
+from conveyor._services import limits
 from conveyor._services.flows import RunFlows
 from conveyor.errors import ConveyorInternalError, StoreError
 from conveyor.model.events import Notification, NotificationKind
@@ -123,6 +125,9 @@ class Worker:
         )
         self._promoter = Promoter(store, lambda: self._fetcher.queue_names, equipment.clock, options, outage=outage)
         self._ticker = Ticker(store, options, equipment.find_undeclared, outage=outage)
+        self._limit_watcher = LimitWatcher(
+            store.limits, self._fetcher, self._board.guarded, equipment.clock, options, outage=outage
+        )
         self._stall_detector = StallDetector(store, options, outage=outage)
         self._retainer = Retainer(store, tuple(weights), equipment.retention, options, outage=outage)
         self._executor = Executor(
@@ -200,6 +205,7 @@ class Worker:
         self._fetcher.add_queue(queue_name, self._weights.get(queue_name, 1))
         self._suspects.notice_work()
         self._promoter.look_again()
+        self._limit_watcher.look_again()
 
     def remove_queue(self, queue_name: str) -> None:
         """Fetch from a queue no more."""
@@ -210,8 +216,15 @@ class Worker:
         self._stopping.set()
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Work until stopped or cancelled; started once the session is open."""
+        """Work until stopped or cancelled; started once the session is open.
+
+        Raises:
+            ConfigurationError: a queue has other limits than its options declare; nothing was opened.
+        """
+        await limits.declare(self._equipment.store, self._weights, self._options.limits)
         await self._session.open()
+        # Before the first fetch, which would take jobs ahead that may not be.
+        await self._limit_watcher.learn(tuple(self._weights))
         remove_listener = self._equipment.event_bus.add_listener(self._hear)
         try:
             with self._watchdog.watching():
@@ -244,7 +257,16 @@ class Worker:
     def _loops(
         self,
     ) -> Sequence[
-        LockRenewer | StallDetector | Retainer | Promoter | Ticker | Deadlines | Fetcher | Suspects | Settler
+        LockRenewer
+        | StallDetector
+        | Retainer
+        | Promoter
+        | Ticker
+        | LimitWatcher
+        | Deadlines
+        | Fetcher
+        | Suspects
+        | Settler
     ]:
         return (
             self._renewer,
@@ -252,6 +274,7 @@ class Worker:
             self._retainer,
             self._promoter,
             self._ticker,
+            self._limit_watcher,
             self._deadlines,
             self._fetcher,
             self._suspects,
@@ -314,6 +337,10 @@ class Worker:
             self._promoter.look_again()
         if kind in (NotificationKind.SCHEDULED, NotificationKind.ANYTHING):
             self._ticker.look_again()
+        if kind in (NotificationKind.CHANGED, NotificationKind.ANYTHING):
+            self._limit_watcher.look_again()
+        elif queue_name in self._board.guarded.limited:
+            self._fetcher.notice_work(queue_name)  # a run of it may have ended
         is_mine = kind is NotificationKind.REVOKED and self._board.is_running(job_id)
         if is_mine or (kind is NotificationKind.ANYTHING and self._board.running):
             self._renewer.check_soon()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from conveyor._services import queues
+from conveyor._services.limits import check_groups
 from conveyor.codec import decode_json
 from conveyor.errors import CapabilityError, FlowError, InvalidJobStateError, JobNotFoundError
 from conveyor.model.flows import ChildOutcome, plan_children, plan_flow
@@ -77,6 +78,7 @@ async def add_children(services: Services, parent_id: str, children: Sequence[Fl
 
 
 async def _add(services: Services, plan: FlowPlan, save: Callable[[FlowPlan], Awaitable[Sequence[AddReceipt]]]) -> None:
+    check_groups(services.store, plan.jobs, is_flow=True)
     ids = {job.id for job in plan.jobs}
 
     async def call(jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
@@ -84,7 +86,7 @@ async def _add(services: Services, plan: FlowPlan, save: Callable[[FlowPlan], Aw
             raise FlowError("a middleware left out, or added, a job of the flow: all of its jobs are added, or none")
         return await save(evolve(plan, jobs=tuple(jobs)))
 
-    queues.raise_duplicates(plan.jobs, await queues.inside_middleware(services, call)(plan.jobs))
+    queues.check_receipts(plan.jobs, await queues.inside_middleware(services, call)(plan.jobs))
 
 
 async def get_children(services: Services, parent_id: str) -> Sequence[ChildJob]:
@@ -144,9 +146,10 @@ class RunFlows:
         """Add children, under the run's lock."""
         job = self._job
         plan = plan_children(job.id, job.options.flow_id or job.id, children)
+        check_groups(self._store, plan.jobs, is_flow=True)
         lock = Lock(job.id, job.token or LockToken("", 0))
         receipts = await flows_of(self._store, "ctx.add_children()").add_children(job.id, plan, lock)
-        queues.raise_duplicates(plan.jobs, receipts)
+        queues.check_receipts(plan.jobs, receipts)
 
 
 def flows_of(store: Store, needed_by: str) -> FlowStore:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import uuid_utils
 from attrs import evolve
 
+from conveyor._services.limits import check_groups
 from conveyor.codec import encode_json
-from conveyor.errors import ConfigurationError, DuplicateJobError, PayloadError
+from conveyor.errors import ConfigurationError, DuplicateJobError, GroupFullError, PayloadError
 from conveyor.model.checks import check_name
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.job import NewJob
@@ -31,6 +32,7 @@ __all__ = [
     "AddedJob",
     "add",
     "add_many",
+    "check_receipts",
     "clean",
     "count",
     "counts",
@@ -43,7 +45,6 @@ __all__ = [
     "parse_state",
     "pause",
     "promote_jobs",
-    "raise_duplicates",
     "resume",
     "retry_jobs",
 ]
@@ -53,7 +54,6 @@ AddedJob: TypeAlias = "tuple[NewJob | JobData, Added]"
 
 CHUNK: Final = 1000
 MOST_LISTED: Final = 1000
-_REFUSED: Final = (Added.DUPLICATE, Added.REJECTED)
 
 
 def make_job(
@@ -98,13 +98,14 @@ async def add(services: Services, job: NewJob, connection: object = None) -> Add
 
     Raises:
         DuplicateJobError: another job has its id, or its deduplication key and the mode is to reject.
-        CapabilityError: it has a deduplication key, and the store, or the job queue strategy, does not deduplicate.
+        GroupFullError: its group is full.
+        CapabilityError: it has a deduplication key or a group, and the store, or the job queue strategy, has none.
     """
     if services.middleware or connection is not None or job.deduplication is not None:
         return (await add_many(services, [job], connection))[0]
+    check_groups(services.store, (job,))
     receipt = await services.job_queue.add(job)
-    if receipt.outcome is Added.DUPLICATE:
-        _raise_duplicate(job, receipt)
+    _check_receipt(job, receipt)
     return job, receipt.outcome
 
 
@@ -112,19 +113,21 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
     """Add several jobs at once, inside the transaction of a connection where one is given.
 
     Raises:
-        DuplicateJobError: as `add` does for one of them; the others were added.
-        CapabilityError: the store, or the job queue strategy, joins no transactions, or does not deduplicate.
+        DuplicateJobError, GroupFullError: as `add` does for one of them; the others were added.
+        CapabilityError: the store, or the job queue strategy, joins no transactions, does not deduplicate, or has no
+            groups.
     """
     for job in jobs:
         if not isinstance(job, NewJob):
             raise ConfigurationError(f"add_many takes jobs made with new(), got {job!r}")
     if any(job.deduplication is not None for job in jobs):
         services.check_deduplication()
+    check_groups(services.store, jobs)
     call: AddJobs = services.job_queue.add_many
     if connection is not None:
         call = partial(services.transactional_queue("connection=").add_many_in, connection)
     receipts = await inside_middleware(services, call)(jobs)
-    raise_duplicates(jobs, receipts)
+    check_receipts(jobs, receipts)
     return await _added_jobs(services, jobs, receipts, is_visible=connection is None)
 
 
@@ -135,11 +138,10 @@ def inside_middleware(services: Services, add: AddJobs) -> AddJobs:
     return add
 
 
-def raise_duplicates(jobs: Sequence[NewJob], receipts: Sequence[AddReceipt]) -> None:
-    """Raise DuplicateJobError where another job had the id of one of these."""
+def check_receipts(jobs: Sequence[NewJob], receipts: Sequence[AddReceipt]) -> None:
+    """Raise DuplicateJobError where another job had the id of one of these, GroupFullError where a group was full."""
     for job, receipt in zip(jobs, receipts, strict=True):
-        if receipt.outcome in _REFUSED:
-            _raise_duplicate(job, receipt)
+        _check_receipt(job, receipt)
 
 
 async def _added_jobs(
@@ -168,11 +170,14 @@ async def _around_add(around: Any, call: Any, jobs: Sequence[NewJob]) -> Sequenc
     return receipts
 
 
-def _raise_duplicate(job: NewJob, receipt: AddReceipt) -> NoReturn:
-    asked = job.deduplication
+def _check_receipt(job: NewJob, receipt: AddReceipt) -> None:
+    asked, group = job.deduplication, job.options.group
+    if receipt.outcome is Added.GROUP_FULL and group is not None and group.max_size is not None:
+        raise GroupFullError(group.id, group.max_size, job.id, job.queue_name)
     if asked is not None and receipt.outcome is Added.REJECTED:
         raise DuplicateJobError(receipt.job_id, asked.key or "", job.queue_name, is_deduplicated=True)
-    raise DuplicateJobError(receipt.job_id, job.id, job.queue_name)
+    if receipt.outcome is Added.DUPLICATE:
+        raise DuplicateJobError(receipt.job_id, job.id, job.queue_name)
 
 
 async def pause(services: Services, queue_name: str, job_name: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conveyor.codec.arguments import ArgumentsCodec, Upgrade
 from conveyor.codec.json_values import JsonCodec, decode_json, encode_json
+from conveyor.codec.limit_records import decode_limits, encode_limits
 from conveyor.codec.records import (
     decode_error,
     decode_options,
@@ -21,12 +22,14 @@ __all__ = [
     "Upgrade",
     "decode_error",
     "decode_json",
+    "decode_limits",
     "decode_options",
     "decode_progress",
     "decode_rule",
     "decode_state",
     "encode_error",
     "encode_json",
+    "encode_limits",
     "encode_options",
     "encode_progress",
     "encode_rule",

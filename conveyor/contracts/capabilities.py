@@ -44,6 +44,7 @@ class Capabilities:
         has_schedules: `schedules` is there.
         has_deduplication: `save_jobs` heeds `NewJob.deduplication`, and `find_by_deduplication_key` finds.
         has_flows: `flows` is there.
+        has_limits: `limits` is there, and jobs may have groups.
     """
 
     is_durable: bool
@@ -54,3 +55,4 @@ class Capabilities:
     has_schedules: bool = False
     has_deduplication: bool = False
     has_flows: bool = False
+    has_limits: bool = False

@@ -13,6 +13,7 @@ from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.checks import aware, check_job_id, is_bool, is_count, is_integer, is_text, longer_than_zero
 from conveyor.model.deduplication import Deduplication, DeduplicationMode
 from conveyor.model.durations import Duration, parse_duration
+from conveyor.model.groups import Group, parse_group
 from conveyor.model.retention import Removal, parse_removal
 from conveyor.model.retry import Backoff
 
@@ -104,6 +105,7 @@ class JobOptions:
         metadata: strings that travel with the job and mean nothing to conveyor.
         version: the version of its arguments; a handler of a later version upgrades them.
         flow_id: the flow that it belongs to, by the id of its topmost job; set by the flow, never given.
+        group: whom it is for; the groups of a queue take turns.
     """
 
     attempts: int = field(default=1, validator=is_count)
@@ -118,6 +120,7 @@ class JobOptions:
     metadata: dict[str, str] = field(factory=dict, converter=_metadata, hash=False)
     version: int = field(default=1, validator=is_count)
     flow_id: str | None = None
+    group: Group | None = field(default=None, converter=parse_group)
 
 
 # Closed, so that every type checker knows a misspelt option for one.
@@ -135,6 +138,7 @@ class JobKeywords(TypedDict, total=False, closed=True):
     tags: Sequence[str]
     metadata: Mapping[str, str]
     version: int
+    group: Group | str | None
     delay: Duration | None
     run_at: datetime | None
     expires: Duration | datetime | None

@@ -44,7 +44,8 @@ class Failed:
 class Retry:
     """The attempt failed; try again after this wait (None: as the job's back-off says).
 
-    It counts as an attempt: with none left, the job fails.
+    It counts as an attempt: with none left, the job fails. In a queue with limits, one with `after` does not count:
+    the handler ran into a limit that conveyor does not know.
     """
 
     after: timedelta | None = field(default=None, converter=_duration_or_none)

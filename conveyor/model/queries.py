@@ -25,7 +25,8 @@ ALL_NAMES: Final = "__all__"
 class Want:
     """How many jobs to fetch from one queue, newest first or not, and optionally of one name only.
 
-    With `is_suspect` one job is meant, whatever the limit and `lifo` say, of those that stalled before.
+    With `is_suspect` one job is meant, whatever the limit and `lifo` say, of those that stalled before. Jobs of
+    the groups to exclude are passed over.
     """
 
     queue_name: str
@@ -33,6 +34,7 @@ class Want:
     lifo: bool = False
     job_name: str | None = None
     is_suspect: bool = False
+    exclude_groups: tuple[str, ...] = ()
 
 
 class Added(StrEnum):
@@ -47,6 +49,7 @@ class Added(StrEnum):
     POSTPONED = "postponed"
     THROTTLED = "throttled"
     REJECTED = "rejected"
+    GROUP_FULL = "group_full"
 
 
 @define

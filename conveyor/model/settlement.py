@@ -118,6 +118,7 @@ def settle(
     result: bytes | None,
     jitter: float,
     curves: Mapping[str, Curve] | None = None,
+    is_limited: bool = False,
 ) -> Settlement:
     """Decide what becomes of a job whose run ended with this outcome.
 
@@ -127,6 +128,7 @@ def settle(
         result: the encoded value, where the outcome is `Completed`.
         jitter: a random number from 0 (inclusive) to 1 (exclusive).
         curves: the named back-off curves of this program.
+        is_limited: its queue has limits, so a `Retry` that says when costs no attempt: the handler ran into a limit.
 
     Raises:
         ConfigurationError: the job's named back-off curve is not registered here.
@@ -141,7 +143,9 @@ def settle(
         case Cancel(reason=reason):
             return _stop(job, ErrorInfo("Cancelled", clean_text(reason)))
         case Retry(after=after, reason=reason):
-            return _failed(job, ErrorInfo("Retry", clean_text(reason)), after, jitter, curves)
+            return _tried_again(
+                job, ErrorInfo("Retry", clean_text(reason)), after, jitter, curves, is_limited=is_limited
+            )
         case Failed(error=error, retry=True):
             return _failed(job, error_info(error), None, jitter, curves)
         case Failed(error=error):
@@ -202,14 +206,30 @@ def _failed(
     return _again(job, delay, AttemptOutcome.RETRIED, error)
 
 
-def _again(job: JobData, delay: timedelta, outcome: AttemptOutcome, error: ErrorInfo | None) -> Settlement:
+def _tried_again(
+    job: JobData,
+    error: ErrorInfo,
+    after: timedelta | None,
+    jitter: float,
+    curves: Mapping[str, Curve] | None,
+    *,
+    is_limited: bool,
+) -> Settlement:
+    if is_limited and after is not None:
+        return _again(job, after, AttemptOutcome.RETRIED, error, is_counted=False)
+    return _failed(job, error, after, jitter, curves)
+
+
+def _again(
+    job: JobData, delay: timedelta, outcome: AttemptOutcome, error: ErrorInfo | None, *, is_counted: bool = True
+) -> Settlement:
     return Settlement(
         job.id,
         job.queue_name,
         _token(job),
         Command.DELAY if delay > NO_WAIT else Command.RETRY,
         outcome,
-        is_counted=outcome is AttemptOutcome.RETRIED,
+        is_counted=is_counted and outcome is AttemptOutcome.RETRIED,
         error=error,
         delay=delay,
         flow_id=job.options.flow_id,

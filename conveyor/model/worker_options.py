@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.checks import is_bool, is_count, is_not_negative, longer_than_zero
 from conveyor.model.durations import Duration, parse_duration
+from conveyor.model.limits import GroupLimits, QueueLimits, RateLimit
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -66,6 +67,9 @@ class WorkerOptions:
         poll_interval: how often an idle worker looks in spite of hearing nothing.
         max_unresponsive: a process whose event loop does not run for so long dumps its stacks and exits.
         max_jobs: how many jobs to run in all; None: no end.
+        max_global_concurrency: how many jobs of each of its queues run at once on all workers; declared, see `limits`.
+        limiter: how many jobs of each of its queues start in a time; declared.
+        group: what holds for each group of its queues; declared.
     """
 
     concurrency: int = field(default=10, validator=is_count)
@@ -79,6 +83,18 @@ class WorkerOptions:
     poll_interval: timedelta = field(default=timedelta(seconds=5), converter=_poll_interval)
     max_unresponsive: timedelta = field(default=timedelta(seconds=60), converter=_max_unresponsive)
     max_jobs: int | None = field(default=None, validator=optional(is_count))
+    max_global_concurrency: int | None = None
+    limiter: RateLimit | None = None
+    group: GroupLimits | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse limits that are out of range."""
+        _ = self.limits
+
+    @property
+    def limits(self) -> QueueLimits:
+        """What it declares for each of its queues: a queue with other limits refuses the worker."""
+        return QueueLimits(self.max_global_concurrency, self.limiter, self.group)
 
 
 class WorkerKeywords(TypedDict, total=False, closed=True):
@@ -95,6 +111,9 @@ class WorkerKeywords(TypedDict, total=False, closed=True):
     poll_interval: Duration
     max_unresponsive: Duration
     max_jobs: int | None
+    max_global_concurrency: int | None
+    limiter: RateLimit | None
+    group: GroupLimits | None
 
 
 def parse_worker_keywords(keywords: WorkerKeywords) -> WorkerOptions:

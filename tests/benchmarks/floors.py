@@ -128,7 +128,7 @@ def bare_rows(jobs: int) -> Iterator[tuple[JobRow, LiveRow]]:
     for seq in range(1, jobs + 1):
         job_id = f"01a20131-239f-740c-965e-{seq:012x}"
         job = (seq, job_id, "floor", "noop", PAYLOAD, None, now, None)
-        yield job, (seq, "floor", "noop", "waiting", 0, now, seq, now, None)
+        yield job, (seq, "floor", "noop", "waiting", 0, now, seq, now, None, None)
 
 
 def _bulk_parameters(rows: Sequence[tuple[JobRow, LiveRow]]) -> tuple[tuple[object, ...], tuple[object, ...]]:
@@ -136,8 +136,9 @@ def _bulk_parameters(rows: Sequence[tuple[JobRow, LiveRow]]) -> tuple[tuple[obje
     payloads, places = lay_out([job[4] for job, _ in rows])
     ids = as_json([(job[0], job[1], *place) for (job, _), place in zip(rows, places, strict=True)])
     _, _, queue, name, _, *end = rows[0][0]
-    _, _, _, state, priority, order_at, _, run_at, expires_at = rows[0][1]
-    live = (as_json([job[0] for job, _ in rows]), queue, name, state, priority, order_at, run_at, expires_at)
+    _, _, _, state, priority, order_at, _, run_at, expires_at, group_id = rows[0][1]
+    shared = (queue, name, state, priority, order_at, run_at, expires_at, group_id)
+    live = (as_json([job[0] for job, _ in rows]), *shared)
     return (ids, queue, name, payloads, *end), live
 
 

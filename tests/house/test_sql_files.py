@@ -32,8 +32,9 @@ def header_fault(text: str) -> str | None:
 
 
 def count_statements(text: str) -> int:
-    """Return how many statements a file holds; semicolons in comments and strings are none of them."""
+    """Return how many statements a file holds; semicolons in comments, strings and triggers are none of them."""
     bare = re.sub(r"--[^\n]*|'(?:[^']|'')*'", "", text)
+    bare = re.sub(r"\bbegin\b.*\bend\b", "", bare, flags=re.DOTALL) if "create trigger" in bare else bare
     return sum(1 for part in bare.split(";") if part.strip())
 
 

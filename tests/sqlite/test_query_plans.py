@@ -25,10 +25,12 @@ def connection(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
     ends = ["completed", "failed", "cancelled"]
     for seq in range(1, request.param + 1):
         connection.execute(sql("jobs/save_jobs"), (seq, f"id-{seq}", "mail", "send", b"{}", None, 0, None))
-        connection.execute(sql("jobs/save_jobs_live"), (seq, "mail", "send", states[seq % 3], 0, seq, seq, seq, None))
+        connection.execute(
+            sql("jobs/save_jobs_live"), (seq, "mail", "send", states[seq % 3], 0, seq, seq, seq, None, None)
+        )
     for seq in range(request.param + 1, 2 * request.param + 1):
         connection.execute(sql("jobs/save_jobs"), (seq, f"id-{seq}", "mail", "send", b"{}", None, 0, None))
-        connection.execute(sql("jobs/save_jobs_live"), (seq, "mail", "send", "active", 0, seq, seq, seq, None))
+        connection.execute(sql("jobs/save_jobs_live"), (seq, "mail", "send", "active", 0, seq, seq, seq, None, None))
         connection.execute("update live set session_id = 's', fetch_number = 1 where seq = ?", (seq,))
         end = (f'["id-{seq}"]', "s", 1, ends[seq % 3], seq, ends[seq % 3], 1)
         assert connection.execute(sql("jobs/settle_jobs_history"), end).rowcount == 1
@@ -83,6 +85,43 @@ def test_a_hot_statement_uses_its_index(connection: sqlite3.Connection, name: st
     steps = plan(connection, name)
     assert any(step in found for found in steps), steps
     assert not any(found.startswith("SCAN") or "TEMP B-TREE" in found for found in steps), steps
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("jobs/fetch_jobs_guard", "SEARCH guards USING PRIMARY KEY (queue=?)"),
+        (
+            "jobs/fetch_jobs_turn",
+            "SEARCH queue_groups USING INDEX queue_groups_turns (queue=? AND (at,group_id)>",
+        ),
+        (
+            "jobs/fetch_jobs_freed",
+            "SEARCH queue_groups USING COVERING INDEX queue_groups_freed (queue=? AND free_at<?)",
+        ),
+        ("jobs/fetch_jobs_join", "SEARCH live USING INDEX live_ready (queue=?)"),
+        ("jobs/fetch_jobs_head", "SEARCH live USING INDEX live_grouped (queue=? AND group_id=?)"),
+        ("jobs/fetch_jobs_head", "SEARCH live USING INDEX live_ready (queue=?)"),
+        ("jobs/fetch_jobs_head_priority", "SEARCH live USING INDEX live_grouped (queue=? AND group_id=?)"),
+        ("jobs/fetch_jobs_head_own", "INDEX live_grouped (queue=? AND group_id=? AND priority=? AND order_at<?)"),
+        ("jobs/fetch_jobs_head_newest", "INDEX live_grouped (queue=? AND group_id=? AND priority=? AND order_at>?)"),
+        ("jobs/fetch_jobs_waits", "SEARCH live USING INDEX live_grouped (queue=? AND group_id=?)"),
+        ("jobs/fetch_jobs_active", "SEARCH live USING INDEX live_limited (queue=?)"),
+        ("jobs/fetch_jobs_active_group", "SEARCH live USING INDEX live_limited (queue=? AND group_id=?)"),
+        ("jobs/fetch_jobs_active_name", "SEARCH live USING INDEX live_limited (queue=?"),
+        ("jobs/fetch_jobs_limited", "SEARCH live USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("jobs/fetch_jobs_serve", "SEARCH queue_groups USING PRIMARY KEY (queue=? AND group_id=?)"),
+        ("jobs/fetch_jobs_rate", "SEARCH rates USING PRIMARY KEY (queue=? AND scope=? AND key=?)"),
+        ("jobs/fetch_jobs_rate_ended", "SEARCH starts USING PRIMARY KEY (queue=? AND scope=? AND key=? AND at<?)"),
+        ("jobs/save_jobs_group", "SEARCH live USING INDEX live_grouped (queue=? AND group_id=?)"),
+    ],
+)
+def test_a_statement_of_limits_uses_its_index(connection: sqlite3.Connection, name: str, step: str) -> None:
+    steps = plan(connection, name)
+    assert any(step in found for found in steps), steps
+    walks = [found for found in steps if found.startswith(("SCAN live", "SCAN queue_groups"))]
+    assert not walks, steps
+    assert not any("TEMP B-TREE" in found for found in steps), steps
 
 
 @pytest.mark.parametrize(

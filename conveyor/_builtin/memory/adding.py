@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.memory.deduplicating import meet_key, take_key
+from conveyor._builtin.memory.limiting import is_admitted
 from conveyor._builtin.memory.records import JobRecord, due_at, expiry, microseconds, private
 from conveyor.model.events import NotificationKind
 from conveyor.model.queries import Added, AddReceipt
@@ -39,6 +40,9 @@ def add_jobs(tables: Tables, jobs: Sequence[NewJob]) -> list[AddReceipt]:
             continue
         run_at = due_at(job, now)
         state = JobState.WAITING if run_at is now else JobState.DELAYED
+        if job.options.group is not None and not is_admitted(tables, job, state):
+            receipts.append(AddReceipt(job.id, Added.GROUP_FULL))
+            continue
         at_number = now_number if run_at is now else microseconds(run_at)
         record = _new_record(tables, job, now, run_at, at_number)
         if job.expires is not None:

@@ -6,18 +6,19 @@ from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.memory.expiring import expire_jobs
-from conveyor._builtin.memory.records import later
+from conveyor._builtin.memory.limiting import take_guarded
+from conveyor._builtin.memory.records import later, microseconds
 from conveyor.errors import SessionLostError
 from conveyor.model.locks import LockToken
 from conveyor.model.queries import Want
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from conveyor._builtin.memory.lines import Entry, ReadyLine
     from conveyor._builtin.memory.records import JobRecord, SessionRecord
-    from conveyor._builtin.memory.tables import Tables
+    from conveyor._builtin.memory.tables import QueueTable, Tables
     from conveyor.model.job import JobData
 
 __all__ = ["fetch_jobs", "fetching_session"]
@@ -57,13 +58,20 @@ def fetch_jobs(
         if queue.expiring:
             expire_jobs(tables, (queue,), now)
         lock = queue.lock
-        if want.is_suspect and any(record.stalled_count for record in session.held.values()):
-            continue
-        lines = queue.open_lines(want.job_name, is_suspect=want.is_suspect)
-        for record in _take(lines, _one_suspect(want) if want.is_suspect else want):
+        for record in _next_of(queue, want, session, now):
             lock(record, session, token, now)
             jobs.append(record.snapshot())
     return jobs
+
+
+def _next_of(queue: QueueTable, want: Want, session: SessionRecord, now: datetime) -> Iterable[JobRecord]:
+    """Take the jobs for one want from their lines."""
+    if want.is_suspect and any(record.stalled_count for record in session.held.values()):
+        return ()
+    if queue.guard is not None:
+        return take_guarded(queue, queue.guard, want, microseconds(now))
+    lines = queue.open_lines(want.job_name, is_suspect=want.is_suspect)
+    return _take(lines, _one_suspect(want) if want.is_suspect else want)
 
 
 def _one_suspect(want: Want) -> Want:

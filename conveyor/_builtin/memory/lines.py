@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from conveyor._builtin.memory.records import JobRecord
 
-__all__ = ["Entry", "Line", "ReadyLine"]
+__all__ = ["Entry", "Line", "ReadyLine", "place"]
 
 # Three ascending keys, the record's ticket when it came, and the record. An entry whose record has another
 # ticket by now is stale: the record left, and may have come back under another entry.
@@ -102,6 +102,10 @@ class ReadyLine:
         """Return how many jobs wait."""
         return self._oldest_first.length
 
+    def __iter__(self) -> Iterator[JobRecord]:
+        """Go through the jobs that wait, in no order."""
+        return iter(self._oldest_first)
+
     def push(self, record: JobRecord) -> None:
         """Let a job wait at its place."""
         self._oldest_first.push(_by_age(record))
@@ -135,6 +139,11 @@ class ReadyLine:
             for entry in sorted(map(_by_youth, self._oldest_first)):
                 self._newest_first.push(entry)
         return self._newest_first
+
+
+def place(record: JobRecord, lifo: bool) -> Entry:
+    """Return where a job stands among others, for comparison."""
+    return _by_youth(record) if lifo else _by_age(record)
 
 
 def _by_age(record: JobRecord) -> Entry:

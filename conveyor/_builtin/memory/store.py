@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from conveyor._builtin.memory.flows import MemoryFlows
 from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
+from conveyor._builtin.memory.limits import MemoryLimits
 from conveyor._builtin.memory.notifier import MemoryNotifier
 from conveyor._builtin.memory.queues import MemoryQueues
 from conveyor._builtin.memory.schedules import MemorySchedules
@@ -37,6 +38,7 @@ CAPABILITIES: Final = Capabilities(
     has_schedules=True,
     has_deduplication=True,
     has_flows=True,
+    has_limits=True,
 )
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
 
@@ -60,6 +62,7 @@ class MemoryStore:
         self.schema = MemorySchema()
         self.notifier = notifier
         self.inspection = MemoryInspection(tables)
+        self.limits = MemoryLimits(tables)
         self.transactions: TransactionStore | None = None
         self.flows = MemoryFlows(tables)
 

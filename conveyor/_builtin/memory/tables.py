@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._builtin.memory.deduplicating import Answers, Keys
 from conveyor._builtin.memory.flow_tables import FlowTables
+from conveyor._builtin.memory.guards import Guard
 from conveyor._builtin.memory.lines import Line, ReadyLine
 from conveyor._builtin.memory.records import microseconds
 from conveyor.errors import JobNotFoundError
@@ -43,16 +44,28 @@ class QueueTable:
 
     Attributes:
         by_state: the records of each state by id, in the order in which they came to it.
-        ready: the waiting ones by job name; names without any may be missing.
+        ready: the waiting ones without a group by job name; names without any may be missing.
         suspects: those of the waiting that stalled before, likewise; they are not among the ready.
         delayed: the delayed ones, soonest first.
         expiring: a heap of those that expire unless they start; one that left under its ticket is stale.
         paused: the job names that are not fetched.
+        guard: its limits and groups; None: it never had any.
         outdating: a heap of the settled ones with a duration of their own to be kept; see `retaining`.
         keys: the deduplication keys, and who took them.
     """
 
-    __slots__ = ("by_state", "delayed", "expiring", "keys", "name", "outdating", "paused", "ready", "suspects")
+    __slots__ = (
+        "by_state",
+        "delayed",
+        "expiring",
+        "guard",
+        "keys",
+        "name",
+        "outdating",
+        "paused",
+        "ready",
+        "suspects",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -62,6 +75,7 @@ class QueueTable:
         self.delayed = Line()
         self.expiring: list[tuple[datetime, int, int, JobRecord]] = []
         self.paused: set[str] = set()
+        self.guard: Guard | None = None
         self.outdating: list[tuple[datetime, int, str]] = []
         self.keys = Keys()
 
@@ -70,15 +84,27 @@ class QueueTable:
         record.state = state
         self.by_state[state][record.id] = record
         if state is JobState.WAITING:
-            lines = self.suspects if record.stalled_count else self.ready
-            line = lines.get(record.name)
-            if line is None:
-                line = lines[record.name] = ReadyLine()
-            line.push(record)
+            if record.options.group is not None and not record.stalled_count:
+                self.guarded().push(record, record.options.group.id)
+            else:
+                self._push_waiting(record)
         elif state is JobState.DELAYED:
             self._push_delayed(record)
         if record.expires_at is not None and not state.is_settled:
             heappush(self.expiring, (record.expires_at, record.sequence, record.ticket, record))
+
+    def _push_waiting(self, record: JobRecord) -> None:
+        lines = self.suspects if record.stalled_count else self.ready
+        line = lines.get(record.name)
+        if line is None:
+            line = lines[record.name] = ReadyLine()
+        line.push(record)
+
+    def guarded(self) -> Guard:
+        """Return its limits and groups, made where it had none."""
+        if self.guard is None:
+            self.guard = Guard(self)
+        return self.guard
 
     def _push_delayed(self, record: JobRecord) -> None:
         self.delayed.push((record.available_at, record.priority, record.sequence, record.ticket, record))
@@ -89,12 +115,20 @@ class QueueTable:
         if record.session is not None:
             del record.session.held[record.id]
             record.session = None
+            if self.guard is not None:
+                self.guard.note_end(record)
         elif record.state is JobState.WAITING:
             record.ticket += 1
-            (self.suspects if record.stalled_count else self.ready)[record.name].forget()
+            self._lines_of(record)[record.name].forget()
         elif record.state is JobState.DELAYED:
             record.ticket += 1
             self.delayed.forget()
+
+    def _lines_of(self, record: JobRecord) -> dict[str, ReadyLine]:
+        if record.stalled_count:
+            return self.suspects
+        group = record.options.group
+        return self.ready if group is None else self.guarded().group(group.id).lines
 
     def lock(self, record: JobRecord, session: SessionRecord, token: LockToken, now: datetime) -> None:
         """Make a record active that was just taken from its ready line."""
@@ -105,6 +139,8 @@ class QueueTable:
         record.session = session
         record.token = token
         record.started_at = now
+        if self.guard is not None:
+            self.guard.note_start(record)
 
     def wait_from(self, record: JobRecord, now: datetime, state: JobState = JobState.WAITING) -> None:
         """Put a record that is in no state among the waiting, or the delayed, due from this time on."""

@@ -6,7 +6,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.sqlite.deduplicating import forget_old_keys, meet_key, take_new_key
+from conveyor._builtin.sqlite.guards import count_waiting_of_group, guard_queue
 from conveyor._builtin.sqlite.inserting import insert_jobs, insert_live
+from conveyor._builtin.sqlite.reading import look_for_job
 from conveyor._builtin.sqlite.rows import due_micros, expiry_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.codec import encode_options
@@ -37,6 +39,14 @@ def save_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddR
         return ()
     for queue_name in {job.queue_name for job in jobs}:
         transaction.make_queue(queue_name)
+    for queue_name in {job.queue_name for job in jobs if job.options.group is not None}:
+        guard_queue(transaction, queue_name)
+    if any(job.options.group is not None and job.options.group.max_size is not None for job in jobs):
+        return [_save_if_room(transaction, job) for job in jobs]
+    return _save(transaction, jobs)
+
+
+def _save(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
     if all(job.deduplication is None for job in jobs):
         return _save_plain(transaction, jobs)
     receipts: list[AddReceipt] = []
@@ -81,6 +91,16 @@ def _save_plain(transaction: Transaction, jobs: Sequence[NewJob]) -> list[AddRec
     return [_look_closer(transaction, job, seq) for job, seq in zip(jobs, seqs, strict=True)]
 
 
+def _save_if_room(transaction: Transaction, job: NewJob) -> AddReceipt:
+    """Add one job unless it is new and its group is full."""
+    group, waits = job.options.group, due_micros(transaction.now, job) <= transaction.now
+    if group is None or group.max_size is None or not waits or look_for_job(transaction.connection, job.id):
+        return _save(transaction, [job])[0]
+    if count_waiting_of_group(transaction.connection, job.queue_name, group.id) >= group.max_size:
+        return AddReceipt(job.id, Added.GROUP_FULL)
+    return _save(transaction, [job])[0]
+
+
 def _job_rows(now: int, jobs: Sequence[NewJob], seqs: Sequence[int]) -> list[JobRow]:
     rows: list[JobRow] = []
     options: JobOptions | None = None
@@ -106,7 +126,8 @@ def _live_row(now: int, job: NewJob, seq: int) -> LiveRow:
     order_at, order_seq = (-1 - due_at, -1 - seq) if options.lifo else (due_at, seq)
     state = _DELAYED if due_at > now else _WAITING
     place = state, options.priority, order_at, order_seq
-    return seq, job.queue_name, job.name, *place, due_at, expiry_micros(now, job)
+    group_id = None if options.group is None else options.group.id
+    return seq, job.queue_name, job.name, *place, due_at, expiry_micros(now, job), group_id
 
 
 def _look_closer(transaction: Transaction, job: NewJob, seq: int) -> AddReceipt:

@@ -103,7 +103,8 @@ def rerun_job(transaction: Transaction, job_id: str, payload: bytes | None) -> J
     transition(job_id, job.state, Command.RERUN)
     seq = transaction.take_seqs(1)[0]
     state = JobState.WAITING if job.options.flow_id is None else reopen(transaction, job_id)
-    live = (job_id, seq, transaction.now, job.name, job.options.lifo, state)
+    group_id = None if job.options.group is None else job.options.group.id
+    live = (job_id, seq, transaction.now, job.name, job.options.lifo, state, group_id)
     connection.execute(sql("jobs/rerun_job_attempt"), (job_id,))
     connection.execute(sql("jobs/rerun_job_live"), live)
     connection.execute(sql("jobs/remove_job_history"), (job_id,))

@@ -81,7 +81,8 @@ def _change(transaction: Transaction, job_id: str, job: NewJob, state: str, *, i
         options, expires_at = job.options, expiry_micros(now, job)
         connection.execute(sql("jobs/save_jobs_replace"), (job_id, job.payload, encode_options(options), expires_at))
         new_due_at = None if state == new_state == _WAITING else due_at
-        place = new_state, options.priority, new_due_at, options.lifo, expires_at
+        group_id = None if options.group is None else options.group.id
+        place = new_state, options.priority, new_due_at, options.lifo, expires_at, group_id
         connection.execute(sql("jobs/save_jobs_replace_live"), (job_id, *place))
     else:
         connection.execute(sql("jobs/save_jobs_put_off"), (job_id, new_state, due_at))

@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._builtin.sqlite.expiring import expire_all_of
+from conveyor._builtin.sqlite.limiting import lock_guarded
 from conveyor._builtin.sqlite.rows import locked_jobs, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.errors import SessionLostError
@@ -84,6 +85,9 @@ def _lock_jobs(transaction: Transaction, want: Want, lock: _Lock) -> int:
     if ALL_NAMES in paused:
         return 0
     expire_all_of(transaction, want.queue_name)
+    guard = connection.execute(sql("jobs/fetch_jobs_guard"), (want.queue_name,)).fetchone()
+    if guard is not None:
+        return lock_guarded(transaction, want, lock, paused, guard)
     if not (paused or want.lifo or want.is_suspect or want.job_name is not None):
         return connection.execute(sql("jobs/fetch_jobs"), (*lock, want.queue_name, want.limit)).rowcount
     if want.is_suspect:

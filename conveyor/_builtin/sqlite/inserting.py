@@ -17,8 +17,9 @@ __all__ = ["JobRow", "LiveRow", "insert_jobs", "insert_live"]
 
 # A job in the table jobs: seq, id, queue, name, payload, options, created_at, expires_at.
 JobRow: TypeAlias = tuple[int, str, str, str, bytes, bytes | None, int, int | None]
-# And in the table live: seq, queue, name, state, priority, order_at, order_seq, run_at, expires_at.
-LiveRow: TypeAlias = tuple[int, str, str, str, int, int, int, int, int | None]
+# And in the table live: seq, queue, name, state, priority, order_at, order_seq, run_at, expires_at,
+# group.
+LiveRow: TypeAlias = tuple[int, str, str, str, int, int, int, int, int | None, str | None]
 
 R = TypeVar("R", JobRow, LiveRow)
 
@@ -28,7 +29,7 @@ _MANY: Final = 1000
 # Larger ones are bound by themselves: a copy costs more than a statement, and a thousand copies much memory.
 _LARGEST_PAYLOAD: Final = 4096
 
-_live_share: Final = itemgetter(1, 2, 3, 4, 5, 7, 8)
+_live_share: Final = itemgetter(1, 2, 3, 4, 5, 7, 8, 9)
 
 
 def insert_jobs(connection: sqlite3.Connection, rows: Sequence[JobRow]) -> int:
@@ -47,8 +48,8 @@ def insert_live(connection: sqlite3.Connection, rows: Sequence[LiveRow]) -> None
     """Insert how jobs wait that were inserted just now."""
     groups, rest = _divided(rows, _live_share)
     for group in groups:
-        _, queue, name, state, priority, order_at, _, run_at, expires_at = group[0]
-        shared = (queue, name, state, priority, order_at, run_at, expires_at)
+        _, queue, name, state, priority, order_at, _, run_at, expires_at, group_id = group[0]
+        shared = (queue, name, state, priority, order_at, run_at, expires_at, group_id)
         connection.execute(sql("jobs/save_jobs_alike_live"), (as_json([row[0] for row in group]), *shared))
     if rest:
         connection.executemany(sql("jobs/save_jobs_live"), rest)

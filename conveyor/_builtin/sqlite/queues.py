@@ -26,6 +26,15 @@ __all__ = ["SqliteQueues"]
 
 # Others may write between two chunks.
 _DRAINED_AT_ONCE: Final = 5000
+# What is forgotten with a queue, its jobs aside.
+_OF_QUEUE: Final = (
+    "queues/obliterate_pauses",
+    "queues/obliterate_keys",
+    "queues/obliterate_guards",
+    "queues/obliterate_groups",
+    "queues/obliterate_rates",
+    "queues/obliterate_starts",
+)
 
 
 class SqliteQueues:
@@ -152,8 +161,8 @@ def _obliterate(transaction: Transaction, queue_name: str, force: bool) -> int:
         raise refuse(active[0], JobState.ACTIVE, Command.REMOVE, queue_name)
     job_ids = [job_id for (job_id,) in connection.execute(sql("queues/obliterate"), (queue_name,))]
     remove_jobs(transaction, job_ids)
-    connection.execute(sql("queues/obliterate_pauses"), (queue_name,))
-    connection.execute(sql("queues/obliterate_keys"), (queue_name,))
+    for statement in _OF_QUEUE:
+        connection.execute(sql(statement), (queue_name,))
     transaction.forget_queue(queue_name)
     for job_id in active:
         transaction.hint(NotificationKind.REVOKED, queue_name, job_id)

@@ -12,6 +12,7 @@ from conveyor._builtin.sqlite.connections import connect_reader, connect_writer
 from conveyor._builtin.sqlite.flows import SqliteFlows
 from conveyor._builtin.sqlite.inspection import SqliteInspection
 from conveyor._builtin.sqlite.jobs import SqliteJobs
+from conveyor._builtin.sqlite.limits import SqliteLimits
 from conveyor._builtin.sqlite.loop import EventLoop
 from conveyor._builtin.sqlite.notifier import SqliteNotifier
 from conveyor._builtin.sqlite.options import Synchronous, parse_url
@@ -48,6 +49,7 @@ _CAPABILITIES: Final = Capabilities(
     has_schedules=True,
     has_deduplication=True,
     has_flows=True,
+    has_limits=True,
 )
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
 
@@ -86,6 +88,7 @@ class SQLiteStore:
         self.notifier = SqliteNotifier(self._writer, peers)
         self.flows = SqliteFlows(self._writer, self._readers)
         self.inspection = SqliteInspection(self._writer, self._readers, clock)
+        self.limits = SqliteLimits(self._writer, self._readers, clock)
 
     def notes(self) -> Sequence[str]:
         """Return which SQLite this is, and what to know of it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from conveyor.contracts.store.flows import FlowStore
 from conveyor.contracts.store.inspection import InspectionStore
 from conveyor.contracts.store.jobs import JobStore
+from conveyor.contracts.store.limits import LimitStore
 from conveyor.contracts.store.notifier import Notifier
 from conveyor.contracts.store.queues import QueueStore
 from conveyor.contracts.store.schedules import ScheduleStore
@@ -23,6 +24,7 @@ __all__ = [
     "FlowStore",
     "InspectionStore",
     "JobStore",
+    "LimitStore",
     "Notifier",
     "OpenTransaction",
     "QueueStore",
@@ -102,6 +104,11 @@ class Store(Protocol):
     @property
     def schedules(self) -> ScheduleStore | None:
         """Jobs that are added again and again; None: they are refused."""
+        ...
+
+    @property
+    def limits(self) -> LimitStore | None:
+        """Limits and groups of queues; None: they are refused."""
         ...
 
     @property

@@ -56,6 +56,9 @@ class JobStore(Protocol):
         The same add again within `ANSWERS_REMEMBERED` is answered as before, whatever came between, and changes
         nothing. All of it holds with any number of callers, and within one call as if each job came alone, in order.
         A job of another payload whose id is taken is DUPLICATE and touches no key.
+
+        A new job whose time has come and whose group has a `max_size` answers GROUP_FULL and is not added, where that
+        many jobs of the group wait. Whatever adds at the same time, adding lets no more of them wait.
         """
         ...
 
@@ -102,7 +105,8 @@ class JobStore(Protocol):
         """Lock the next jobs for a worker session, for all wants in one atomic step, and return them in order.
 
         Each returned job is active, its token is (worker_id, fetch_number), its `started_at` is set. No job is
-        given to two fetches. Jobs of paused names and queues are passed over, and so are suspects. A want with
+        given to two fetches. Jobs of paused names and queues are passed over, and so are suspects. Limits hold
+        and groups take turns as `LimitStore` says; jobs of groups to exclude are passed over. A want with
         `is_suspect` gets nothing but suspects: the first in order (`lifo` turns nothing round), one whatever the
         limit, and none while the session holds a suspect, whether from before or from this very call.
         The session's lock is extended to at least `lock_duration` from now; jobs it holds already are kept by that too.

@@ -62,7 +62,7 @@ class QueueStore(Protocol):
         ...
 
     async def obliterate(self, queue_name: str, /, *, force: bool = False) -> int:
-        """Remove every job of the queue and its pauses; return how many jobs.
+        """Remove every job of the queue, its pauses, limits and groups; return how many jobs.
 
         Raises:
             InvalidJobStateError: a job is active and `force` is False; nothing was removed.

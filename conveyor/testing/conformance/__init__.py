@@ -32,13 +32,16 @@ from conveyor.testing.conformance.fetching import FetchingConformance  # noqa: E
 from conveyor.testing.conformance.flow_children import FlowChildrenConformance  # noqa: E402
 from conveyor.testing.conformance.flow_ends import FlowEndsConformance  # noqa: E402
 from conveyor.testing.conformance.flows import FlowsConformance  # noqa: E402
+from conveyor.testing.conformance.groups import GroupsConformance  # noqa: E402
 from conveyor.testing.conformance.history import HistoryConformance  # noqa: E402
 from conveyor.testing.conformance.inspection import InspectionConformance  # noqa: E402
+from conveyor.testing.conformance.limits import LimitsConformance  # noqa: E402
 from conveyor.testing.conformance.locks import LocksConformance  # noqa: E402
 from conveyor.testing.conformance.machine import MachineConformance  # noqa: E402
 from conveyor.testing.conformance.notifications import NotificationsConformance  # noqa: E402
 from conveyor.testing.conformance.ordering import OrderingConformance  # noqa: E402
 from conveyor.testing.conformance.queues import PausingConformance, QueuesConformance  # noqa: E402
+from conveyor.testing.conformance.rates import RatesConformance  # noqa: E402
 from conveyor.testing.conformance.repetition import RepetitionConformance  # noqa: E402
 from conveyor.testing.conformance.retention import RetentionConformance  # noqa: E402
 from conveyor.testing.conformance.rivalry import RivalryConformance  # noqa: E402
@@ -74,6 +77,9 @@ class StoreConformance(
     FlowEndsConformance,
     FlowChildrenConformance,
     SuspectsConformance,
+    LimitsConformance,
+    RatesConformance,
+    GroupsConformance,
     SessionsConformance,
     PausingConformance,
     QueuesConformance,

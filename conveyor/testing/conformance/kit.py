@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from conveyor.contracts.store import Store
+    from conveyor.contracts.store import LimitStore, Store
 
 __all__ = ["OpenWorkshop", "StoreKit", "needs"]
 
@@ -72,3 +72,10 @@ class StoreKit:
     def store(self, workshop: Workshop) -> Store:
         """The store under test, open."""
         return workshop.store
+
+    @pytest.fixture
+    def limits(self, workshop: Workshop) -> LimitStore:
+        """The limits of the store under test, where it has any."""
+        needs(workshop.store.capabilities.has_limits, "has_limits")
+        assert workshop.store.limits is not None, "a store that declares has_limits=True must have limits"
+        return workshop.store.limits

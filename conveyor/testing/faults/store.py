@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         FlowStore,
         InspectionStore,
         JobStore,
+        LimitStore,
         Notifier,
         QueueStore,
         ScheduleStore,
@@ -61,6 +62,9 @@ class FaultyStore:
         self.flows: FlowStore | None = None
         if store.flows is not None:
             self.flows = cast("FlowStore", _FaultyFacet(line, "flows", store.flows))
+        self.limits: LimitStore | None = None
+        if store.limits is not None:
+            self.limits = cast("LimitStore", _FaultyFacet(line, "limits", store.limits))
 
     @property
     def name(self) -> str:

@@ -31,7 +31,7 @@ from conveyor_plugin_postgres.transactions import PostgresTransactions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from conveyor.contracts.store import FlowStore
+    from conveyor.contracts.store import FlowStore, LimitStore
     from conveyor.contracts.strategy import Injector
     from conveyor_plugin_postgres.bridge import Bridge
     from conveyor_plugin_postgres.options import PostgresOptions
@@ -66,6 +66,7 @@ class PostgresStore:
         self.capabilities = evolve(_CAPABILITIES, has_notifications=options.is_listening)
         self.guarantees = Guarantees(add=Durability.POWER_LOSS, settle=Durability.POWER_LOSS)
         self.transactions = PostgresTransactions(database)
+        self.limits: LimitStore | None = None
         self.jobs = PostgresJobs(database, self.transactions, low_water)
         self.sessions = PostgresSessions(database, partial(PostgresThreadRenewal, options, statements, clock))
         self.queues = PostgresQueues(database)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
+from conveyor._builtin.memory.limits import MemoryLimits
 from conveyor._builtin.memory.notifier import MemoryNotifier
 from conveyor._builtin.memory.queues import MemoryQueues
 from conveyor._builtin.memory.schedules import MemorySchedules
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "muted", "open_broken", "with_its_own_token", "with_their_own_tokens"]
 
-Fault: TypeAlias = "type[MemoryInspection | MemoryJobs | MemoryQueues | MemorySchedules | MemorySessions]"
+Fault: TypeAlias = (
+    "type[MemoryInspection | MemoryJobs | MemoryLimits | MemoryQueues | MemorySchedules | MemorySessions]"
+)
 
 
 def open_broken(fault: Fault, clock: Clock) -> MemoryStore:
@@ -41,6 +44,8 @@ def open_broken(fault: Fault, clock: Clock) -> MemoryStore:
             store.inspection = facet
         case MemorySchedules():
             store.schedules = facet
+        case MemoryLimits():
+            store.limits = facet
     return store
 
 

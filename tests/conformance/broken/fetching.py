@@ -34,6 +34,8 @@ class Fetching(MemoryJobs):
         self, wants: Sequence[Want], worker_id: str, lock_duration: timedelta, /, *, fetch_number: int
     ) -> Sequence[JobData]:
         tables = self._tables
+        if any(queue.guard is not None for queue in tables.existing([want.queue_name for want in wants])):
+            return await super().fetch_jobs(wants, worker_id, lock_duration, fetch_number=fetch_number)
         session, token = tables.sessions.get(worker_id), LockToken(worker_id, fetch_number)
         is_repeated = session is not None and fetch_number in session._fetches
         repeated = await super().fetch_jobs((), worker_id, lock_duration, fetch_number=fetch_number)

@@ -1,6 +1,14 @@
 -- Undoes 0001_initial: every job is gone.
 drop table schedules;
 
+drop table starts;
+
+drop table rates;
+
+drop table queue_groups;
+
+drop table guards;
+
 drop table paused;
 
 drop table queues;

@@ -20,6 +20,7 @@ create table jobs (
 -- order_at and order_seq place a waiting job within its priority. For jobs with the option lifo both are
 -- mirrored below zero (-1 - value), so one ascending index gives those first, newest first, then the others.
 -- is_discarded: the job may not be tried again.
+-- is_limited: it was fetched from a queue with limits or groups, so it is counted while it is active.
 create table live (
   seq integer primary key,
   queue text not null,
@@ -37,10 +38,18 @@ create table live (
   fetch_number integer,
   progress blob,
   error blob,
-  is_discarded integer not null default 0
+  is_discarded integer not null default 0,
+  group_id text,
+  is_limited integer not null default 0
 );
 
-create index live_ready on live (queue, priority, order_at, order_seq) where state = 'waiting' and stalled_count = 0;
+create index live_ready on live (queue, priority, order_at, order_seq)
+where state = 'waiting' and stalled_count = 0 and group_id is null;
+
+create index live_grouped on live (queue, group_id, priority, order_at, order_seq)
+where state = 'waiting' and stalled_count = 0 and group_id is not null;
+
+create index live_limited on live (queue, group_id, name) where state = 'active' and is_limited = 1;
 
 create index live_suspects on live (queue, priority, order_at, order_seq) where state = 'waiting' and stalled_count > 0;
 
@@ -243,3 +252,49 @@ create table schedules (
 ) without rowid;
 
 create index schedules_due on schedules (due_at) where due_at is not null;
+
+-- Queues that have limits, or had a job with a group. round_at is where the turns of its groups stand.
+create table guards (
+  queue text not null primary key,
+  limits blob,
+  round_at integer not null default 0
+) without rowid;
+
+-- The groups that take turns in a queue; '' stands for the jobs without one. at is where it stands in the round. The
+-- turns of one that is parked are passed over until free_at, or until a run of it ends.
+create table queue_groups (
+  queue text not null,
+  group_id text not null,
+  at integer not null,
+  is_parked integer not null default 0,
+  free_at integer,
+  primary key (queue, group_id)
+) without rowid;
+
+create index queue_groups_turns on queue_groups (queue, at, group_id) where is_parked = 0;
+
+create index queue_groups_freed on queue_groups (queue, free_at) where free_at is not null;
+
+-- How much of each rate is used: of a window, what its starts weigh; of a bucket, its level at a time.
+-- free_at is when there is room for the job that was last refused.
+create table rates (
+  queue text not null,
+  scope text not null,
+  key text not null,
+  level integer not null,
+  at integer not null,
+  free_at integer not null,
+  primary key (queue, scope, key)
+) without rowid;
+
+create index rates_free on rates (queue, free_at);
+
+-- What started in each window.
+create table starts (
+  queue text not null,
+  scope text not null,
+  key text not null,
+  at integer not null,
+  weight integer not null,
+  primary key (queue, scope, key, at)
+) without rowid;

@@ -9,6 +9,7 @@ where seq in (
   where queue = ?4
     and state = 'waiting'
     and stalled_count = 0
+    and group_id is null
   order by priority, order_at, order_seq
   limit ?5
 )

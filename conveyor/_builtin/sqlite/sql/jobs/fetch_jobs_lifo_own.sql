@@ -6,6 +6,7 @@ from live
 where queue = ?1
   and state = 'waiting'
   and stalled_count = 0
+  and group_id is null
   and priority = ?2
   and order_at < 0
   and (?3 is null or name = ?3)

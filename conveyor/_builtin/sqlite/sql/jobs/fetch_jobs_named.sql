@@ -6,6 +6,7 @@ from live
 where queue = ?1
   and state = 'waiting'
   and stalled_count = 0
+  and group_id is null
   and (?2 is null or name = ?2)
   and name not in (select paused.name from paused where paused.queue = ?1)
 order by priority, order_at, order_seq

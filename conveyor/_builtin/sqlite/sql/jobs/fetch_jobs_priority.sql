@@ -6,4 +6,5 @@ from live
 where queue = ?1
   and state = 'waiting'
   and stalled_count = 0
+  and group_id is null
   and priority > coalesce(?2, -9223372036854775808)

@@ -1,9 +1,10 @@
 -- How many jobs of a queue are in each state.
 -- parameters: 1 queue
--- index: live_ready, live_suspects, live_delayed, live_waiting_children, live_active, history_finished
+-- index: live_ready, live_grouped, live_suspects, live_delayed, live_waiting_children, live_active, history_finished
 select
   'waiting',
-  (select count(*) from live where queue = ?1 and state = 'waiting' and stalled_count = 0)
+  (select count(*) from live where queue = ?1 and state = 'waiting' and stalled_count = 0 and group_id is null)
+  + (select count(*) from live where queue = ?1 and state = 'waiting' and stalled_count = 0 and group_id is not null)
   + (select count(*) from live where queue = ?1 and state = 'waiting' and stalled_count > 0)
 union all
 select 'delayed', count(*) from live where queue = ?1 and state = 'delayed'

@@ -1,0 +1,31 @@
+-- The first priority of which jobs of a group wait.
+-- parameters: 1 queue, 2 group ('': none), 3 name or null, 4 stopped names as JSON
+-- index: live_ready, live_grouped
+select priority
+from (
+  select *
+  from live
+  where queue = ?1
+    and group_id is null
+    and ?2 = ''
+    and state = 'waiting'
+    and stalled_count = 0
+    and (?3 is null or name = ?3)
+    and name not in (select value from json_each(?4))
+  order by priority, order_at, order_seq
+  limit 1
+)
+union all
+select priority
+from (
+  select *
+  from live
+  where queue = ?1
+    and group_id = ?2
+    and state = 'waiting'
+    and stalled_count = 0
+    and (?3 is null or name = ?3)
+    and name not in (select value from json_each(?4))
+  order by priority, order_at, order_seq
+  limit 1
+)

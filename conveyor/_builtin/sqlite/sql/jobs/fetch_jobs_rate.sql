@@ -1,0 +1,8 @@
+-- How much of a rate was used, and when.
+-- parameters: 1 queue, 2 scope, 3 key
+-- index: primary key of rates
+select level, at, free_at
+from rates
+where queue = ?1
+  and scope = ?2
+  and key = ?3

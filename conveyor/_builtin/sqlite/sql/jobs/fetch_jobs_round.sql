@@ -1,0 +1,6 @@
+-- Notes where the round of a queue stands.
+-- parameters: 1 queue, 2 time
+-- index: primary key of guards
+update guards
+set round_at = ?2
+where queue = ?1

@@ -1,0 +1,8 @@
+-- How many jobs without a group wait in a queue.
+-- parameters: 1 queue
+-- index: none: it reads all jobs that live
+select count(*)
+from live
+where queue = ?1
+  and state = 'waiting'
+  and group_id is null

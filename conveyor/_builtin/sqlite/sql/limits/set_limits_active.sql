@@ -1,0 +1,8 @@
+-- Lets the jobs of a queue be counted that run already.
+-- parameters: 1 queue
+-- index: live_active
+update live indexed by live_active
+set is_limited = 1
+where queue = ?1
+  and state = 'active'
+  and is_limited = 0

@@ -1,0 +1,90 @@
+"""The limit watcher: knows which of a worker's queues have limits or groups, and wakes the fetcher when there is room.
+
+A queue with limits has room again when a run ends, which its hints tell, or when a time comes, which the store tells.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conveyor._runtime.transient import until_available
+from conveyor._runtime.wakeup import Wakeup
+from conveyor.model.limits import NO_LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from conveyor._runtime.fetcher import Fetcher
+    from conveyor._runtime.guarded import GuardedQueues
+    from conveyor._runtime.transient import Outage
+    from conveyor.contracts.clock import Clock
+    from conveyor.contracts.store import LimitStore
+    from conveyor.model.worker_options import WorkerOptions
+
+__all__ = ["LimitWatcher"]
+
+
+class LimitWatcher:
+    """Looks when limits change, when a fetch from a queue with limits brought less than was wanted, and when told."""
+
+    def __init__(
+        self,
+        limits: LimitStore | None,
+        fetcher: Fetcher,
+        guarded: GuardedQueues,
+        clock: Clock,
+        options: WorkerOptions,
+        *,
+        outage: Outage,
+    ) -> None:
+        """Bind to a fetcher, and to what it knows of its queues."""
+        self._limits = limits
+        self._fetcher = fetcher
+        self._guarded = guarded
+        self._clock = clock
+        self._outage = outage
+        # Hints may be lost, so it sleeps no longer than an idle fetcher does.
+        self._longest_sleep_seconds = options.poll_interval.total_seconds()
+        self._wakeup = Wakeup()
+        guarded.on_dry = self._wakeup.set
+
+    def look_again(self) -> None:
+        """Limits may have changed, or queues been added."""
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        """Watch for ever; where the store has no limits, there is nothing to watch."""
+        limits = self._limits
+        if limits is None:
+            return
+        while True:
+            await self.learn(self._fetcher.queue_names)
+            room_at = await self._next_room_at(limits)
+            if not await self._wakeup.wait(self._seconds_until(room_at)) and room_at is not None:
+                for queue_name in self._guarded.names:
+                    self._fetcher.notice_work(queue_name)
+
+    async def learn(self, queue_names: Sequence[str]) -> None:
+        """Learn which of these queues have limits or groups."""
+        limits = self._limits
+        if limits is not None and queue_names:
+            await until_available(lambda: self._learn(limits, queue_names), "look for limits", self._outage)
+
+    async def _learn(self, limits: LimitStore, queue_names: Sequence[str]) -> None:
+        guarded = await limits.get_guarded_queues(queue_names)
+        self._guarded.learn(guarded, {name for name in guarded if await limits.get_limits(name) != NO_LIMITS})
+
+    async def _next_room_at(self, limits: LimitStore) -> datetime | None:
+        names: Sequence[str] = tuple(self._guarded.limited)
+        if not names:
+            return None
+        return await until_available(
+            lambda: limits.get_next_room_timestamp(names), "look when limits have room", self._outage
+        )
+
+    def _seconds_until(self, room_at: datetime | None) -> float:
+        if room_at is None:
+            return self._longest_sleep_seconds
+        seconds = (room_at - self._clock.now()).total_seconds()
+        return min(max(seconds, 0.0), self._longest_sleep_seconds)
