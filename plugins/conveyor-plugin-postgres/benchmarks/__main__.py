@@ -69,30 +69,26 @@ def _run(command: Sequence[str]) -> str:
 
 
 def _print_table(figures: Mapping[str, Sequence[float]]) -> None:
+    medians = {name: statistics.median(values) for name, values in figures.items()}
     print(f"{'figure':<28}{'asyncio':>10}{'trio':>12}{'floor':>12}{'share':>14}")
     for name in RATES:
-        ours = [statistics.median(figures[f"{name} {backend}"]) for backend in BACKENDS]
-        floor = statistics.median(figures[f"floor {name}"])
-        share = " / ".join(f"{own / floor:.0%}" for own in ours)
-        print(f"{name:<28}{ours[0]:>10,.0f}{ours[1]:>12,.0f}{floor:>12,.0f}{share:>14}")
-    ours = [statistics.median(figures[f"pair {backend}"]) for backend in BACKENDS]
+        _print_rate(name, [medians[f"{name} {backend}"] for backend in BACKENDS], medians[f"floor {name}"])
     for kind in floors.DRAINS:
-        floor = statistics.median(figures[f"pair {kind}"])
-        share = " / ".join(f"{own / floor:.0%}" for own in ours)
-        print(f"{f'two processes, {kind}':<28}{ours[0]:>10,.0f}{ours[1]:>12,.0f}{floor:>12,.0f}{share:>14}")
-    for case, share_ in product(pickups.CASES, pickups.SHARES):
-        both = [
-            " / ".join(
-                f"{statistics.median(figures[f'{case} {whose} p{share_} {backend}']):.2f}" for backend in BACKENDS
-            )
-            for whose in ("ours", "floor")
-        ]
-        print(f"{f'pickup {case} p{share_} ms':<28}{both[0]:>22}{both[1]:>26}")
-    ours = [statistics.median(figures[f"cpu_us {backend}"]) for backend in BACKENDS]
-    print(f"{'client us per job':<28}{ours[0]:>10.1f}{ours[1]:>12.1f}")
+        ours = [medians[f"pair {backend}"] for backend in BACKENDS]
+        _print_rate(f"two processes, {kind}", ours, medians[f"pair {kind}"])
+    for case, share in product(pickups.CASES, pickups.SHARES):
+        both = [[medians[f"{case} {whose} p{share} {backend}"] for backend in BACKENDS] for whose in ("ours", "floor")]
+        shown = [" / ".join(f"{milliseconds:.2f}" for milliseconds in each) for each in both]
+        print(f"{f'pickup {case} p{share} ms':<28}{shown[0]:>22}{shown[1]:>26}")
+    print(f"{'client us per job':<28}{medians['cpu_us asyncio']:>10.1f}{medians['cpu_us trio']:>12.1f}")
     for kind in DRAINS:
-        if values := figures.get(f"drain {kind}"):
-            print(f"{f'drain {kind}':<28}{statistics.median(values):>10,.0f}")
+        if f"drain {kind}" in medians:
+            print(f"{f'drain {kind}':<28}{medians[f'drain {kind}']:>10,.0f}")
+
+
+def _print_rate(name: str, ours: Sequence[float], floor: float) -> None:
+    share = " / ".join(f"{own / floor:.0%}" for own in ours)
+    print(f"{name:<28}{ours[0]:>10,.0f}{ours[1]:>12,.0f}{floor:>12,.0f}{share:>14}")
 
 
 if __name__ == "__main__":

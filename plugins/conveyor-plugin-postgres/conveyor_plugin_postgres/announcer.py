@@ -63,7 +63,8 @@ class Announcer:
             if not await self.send_rest(database):
                 # At most once, by contract; whoever waits looks by itself after a while.
                 await anyio.sleep(_PAUSE_SECONDS)
-            # Each is a commit, on which the disk waits: a busy process says so much in one, and the first at once.
+            # None waits for the disk, but each wakes all who listen: a busy process says so much in one, and the first
+            # at once.
             await anyio.sleep(_BREATH_SECONDS)
 
     async def send_rest(self, database: Database) -> bool:
