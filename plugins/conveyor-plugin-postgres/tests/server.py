@@ -43,7 +43,7 @@ class Server:
         """Prepare a server, of the programs in a folder or of the usual ones; `make` makes it."""
         self._settings = {**SETTINGS, **settings}
         self._folder = Path(tempfile.mkdtemp(prefix="conveyor-postgres-", dir="/tmp"))
-        self._binaries = _binaries() if binaries is None else binaries
+        self.binaries = _binaries() if binaries is None else binaries
         self.port = 0
 
     @property
@@ -64,7 +64,7 @@ class Server:
         """Make the database's files and start it."""
         if os.geteuid() == 0:
             os.chown(self._folder, NOBODY, NOBODY)
-            self._binaries = _readable(self._binaries, self._folder)
+            self.binaries = _readable(self.binaries, self._folder)
         self.port = free_port()
         self._run(
             "initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"
@@ -105,7 +105,7 @@ class Server:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: object) -> None:
-        command = [str(self._binaries / program), *map(str, arguments)]
+        command = [str(self.binaries / program), *map(str, arguments)]
         done = subprocess.run(  # noqa: PLW1510 - looked at below, where the output can be shown
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self._folder, **run_as_nobody()
         )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import conveyor_plugin_postgres
 import psycopg
 import pytest
 from conveyor_plugin_postgres.statements import Statements, load_migrations
 from facets import needed
+from schema_file import schema_file
+from server import BINARIES
 
 from conveyor import Conveyor, JobContext
 from conveyor.errors import SchemaError
@@ -23,9 +28,12 @@ from conveyor.testing import open_store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from server import Server
+
 pytestmark = pytest.mark.anyio
 
 DEADLINE_SECONDS: Final = 30
+SCHEMA_FILE: Final = Path(conveyor_plugin_postgres.__file__).with_name("schema.sql")
 # As docs/how-to/use-postgres.md gives them.
 GRANTS: Final = """
 grant usage on schema conveyor to shop;
@@ -185,3 +193,25 @@ select array_agg(what order by what) from (
   select pg_get_functiondef(oid) from pg_proc where pronamespace = 'conveyor'::regnamespace
 ) as things
 """
+
+
+@pytest.fixture
+def unmade(mortal: Server) -> Server:
+    """A server without the schema."""
+    with psycopg.connect(mortal.url, autocommit=True) as connection:
+        connection.execute("drop schema if exists conveyor cascade")
+    return mortal
+
+
+@pytest.mark.skipif(BINARIES in os.environ, reason="each version's pg_dump has words of its own")
+async def test_schema_sql_is_what_the_migrations_make(unmade: Server) -> None:
+    async with open_store(unmade.url):
+        pass
+    remedy = "run, in the plugin's folder: python tests/schema_file.py > conveyor_plugin_postgres/schema.sql"
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_file(unmade), remedy
+
+
+async def test_a_schema_that_schema_sql_made_needs_no_migration(unmade: Server) -> None:
+    with psycopg.connect(unmade.url, autocommit=True) as connection:
+        connection.execute(SCHEMA_FILE.read_bytes())
+    await run_one(f"{unmade.url}?auto_migrate=false")

@@ -1,0 +1,1657 @@
+-- The schema as the migrations leave it; they say what each thing is for.
+-- psql -f schema.sql makes it and notes that they were applied, in place of `conveyor store migrate`.
+
+SET check_function_bodies = false;
+
+CREATE SCHEMA conveyor;
+
+CREATE TYPE conveyor.fetched_job AS (
+	id text,
+	queue text,
+	name text,
+	payload bytea,
+	options bytea,
+	state text,
+	priority integer,
+	attempts_made integer,
+	stalled_count integer,
+	created_at timestamp with time zone,
+	run_at timestamp with time zone,
+	started_at timestamp with time zone,
+	finished_at timestamp with time zone,
+	session_id text,
+	fetch_number bigint,
+	progress bytea,
+	result bytea,
+	error bytea,
+	expires_at timestamp with time zone,
+	order_at bigint,
+	order_seq bigint,
+	refused bigint,
+	reason text
+);
+
+CREATE FUNCTION conveyor.add_deduplicated_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, keys text[], ttls interval[], modes text[], held_ins text[], digests bytea[], OUT woken text[], OUT delayed text[], OUT duplicates bigint[], OUT met bigint[], OUT met_ids text[], OUT met_outcomes text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  number bigint := cardinality(add_deduplicated_jobs.ids);
+  first_place bigint := 1;
+  is_added boolean[] := conveyor.take_new_keys(ids, queues, names, keys, ttls, digests, since, now_at);
+  has_repeats boolean;
+  added record;
+  told record;
+begin
+  if false = any(is_added) then
+    has_repeats := (select count(distinct asked.id) from unnest(add_deduplicated_jobs.ids) as asked(id)) < number;
+    -- In one order, too, and only what takes no part in a circle: keys first, jobs later.
+    perform
+    from (
+      select distinct asked.queue, asked.name, asked.key
+      from unnest(
+        add_deduplicated_jobs.queues, add_deduplicated_jobs.names, add_deduplicated_jobs.keys, is_added
+      ) as asked(queue, name, key, is_added)
+      where not asked.is_added
+      order by 1, 2, 3
+    ) as asked
+    cross join lateral (
+      select
+      from conveyor.deduplication_keys as known
+      where known.queue = asked.queue and known.name = asked.name and known.key = asked.key
+      for no key update
+    ) as locked;
+  end if;
+
+  for i in 1 .. number + 1 loop
+    continue when i <= number and is_added[i];
+    -- What is to be added before this one may be what holds its key, or has its id.
+    if i > number or has_repeats or exists (
+      select
+      from conveyor.deduplication_keys as known
+      where known.queue = queues[i] and known.name = names[i] and known.key = keys[i]
+        and known.job_id = any(ids[first_place : i - 1])
+    ) then
+      added := conveyor.add_some_jobs(
+        ids, queues, names, payloads, options, priorities, lifos, delays, run_ats, expire_ins, expire_ats, since, moment,
+        notifies, is_added, first_place, i - 1
+      );
+      woken := woken || added.woken;
+      delayed := delayed || added.delayed;
+      duplicates := duplicates || added.duplicates;
+      first_place := i;
+    end if;
+    exit when i > number;
+
+    if exists (select from conveyor.live where live.id = ids[i])
+      or exists (select from conveyor.history where history.id = ids[i] and history.finished_at >= since)
+    then
+      is_added[i] := true;  -- or rather, it is told whether that is the same
+      continue;
+    end if;
+    told := conveyor.meet_key(
+      ids[i], queues[i], names[i], payloads[i], options[i], priorities[i], lifos[i],
+      conveyor.sayable(greatest(now_at, coalesce(now_at + delays[i], run_ats[i], now_at))),
+      conveyor.sayable(coalesce(now_at + expire_ins[i], expire_ats[i])),
+      keys[i], conveyor.sayable(now_at + ttls[i]), modes[i], held_ins[i], digests[i], now_at
+    );
+    if told.holder is null then
+      is_added[i] := true;
+    else
+      met := met || i::bigint;
+      met_ids := met_ids || told.holder;
+      met_outcomes := met_outcomes || told.answer;
+      if told.new_state = 'delayed' then
+        delayed := delayed || queues[i];
+      elsif told.new_state = 'waiting' then
+        woken := woken || queues[i];
+      end if;
+      if notifies and told.new_state is not null then
+        perform pg_notify(
+          'conveyor.hints',
+          format('- [["%s", %s, ""]]', case told.new_state when 'delayed' then 'delayed' else 'added' end, to_json(queues[i]))
+        );
+      end if;
+    end if;
+  end loop;
+
+  -- Each add clears away twice as much as it leaves.
+  if met is not null then
+    delete from conveyor.deduplicated_adds
+    where digest = any(array(
+      select old.digest
+      from conveyor.deduplicated_adds as old
+      where old.forget_at <= now_at
+      order by old.forget_at
+      limit 2 * cardinality(met)
+      for update skip locked
+    ));
+  end if;
+  if ttls is not null then
+    delete from conveyor.deduplication_keys
+    where seq = any(array(
+      select old.seq
+      from conveyor.deduplication_keys as old
+      where old.until <= now_at
+      order by old.until
+      limit 2 * number
+      for update skip locked
+    ));
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.add_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[] DEFAULT NULL::integer[], lifos boolean[] DEFAULT NULL::boolean[], delays interval[] DEFAULT NULL::interval[], run_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], expire_ins interval[] DEFAULT NULL::interval[], expire_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, moment timestamp with time zone DEFAULT NULL::timestamp with time zone, notifies boolean DEFAULT false, OUT woken text[], OUT delayed text[], OUT duplicates bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  saved bigint;
+  settled bigint;
+begin
+  insert into conveyor.queues (name)
+  select distinct asked.queue
+  from unnest(add_jobs.queues) as asked(queue)
+  where not exists (select from conveyor.queues as known where known.name = asked.queue)
+  order by 1
+  on conflict do nothing;
+
+  with given as (
+    select
+      nextval('conveyor.job_seq') as seq,
+      asked.*,
+      conveyor.sayable(greatest(now_at, coalesce(now_at + asked.delay, asked.run_at, now_at))) as due_at
+    from unnest(
+      add_jobs.ids, add_jobs.queues, add_jobs.names, add_jobs.payloads, add_jobs.options, add_jobs.priorities,
+      add_jobs.lifos, add_jobs.delays, add_jobs.run_ats, add_jobs.expire_ins, add_jobs.expire_ats
+    ) with ordinality
+      as asked(id, queue, name, payload, options, priority, lifo, delay, run_at, expire_in, expire_at, place)
+  ),
+  added as (
+    insert into conveyor.live as saved_job (
+      id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, expires_at, payload, options
+    )
+    select
+      given.id,
+      given.seq,
+      given.queue,
+      given.name,
+      case when given.due_at > now_at then 'delayed' else 'waiting' end,
+      coalesce(given.priority, 0),
+      case when given.lifo then -1 - conveyor.micros(given.due_at) else conveyor.micros(given.due_at) end,
+      case when given.lifo then -1 - given.seq else given.seq end,
+      now_at,
+      given.due_at,
+      conveyor.sayable(coalesce(now_at + given.expire_in, given.expire_at)),
+      given.payload,
+      given.options
+    from given
+    -- In one order, so that two callers with the same ids do not wait for each other in a circle.
+    order by given.id, given.place
+    on conflict (id) do nothing
+    returning saved_job.queue, saved_job.state
+  )
+  select
+    count(*),
+    array_agg(distinct added.queue) filter (where added.state = 'waiting'),
+    array_agg(distinct added.queue) filter (where added.state = 'delayed')
+  into saved, woken, delayed
+  from added;
+
+  -- A statement of its own sees what was settled while the one above waited for an id.
+  with old as (
+    select history.id
+    from conveyor.history
+    where history.id = any(add_jobs.ids)
+      and history.finished_at >= since
+  ),
+  undone as (
+    delete from conveyor.live
+    where live.id = any(array(select old.id from old))
+    returning 1
+  )
+  select count(*) into settled from undone;
+
+  if saved < cardinality(add_jobs.ids) or settled > 0 then
+    -- With an offset, each is looked up by itself; without, the server may choose to read all of a table for it.
+    select array_agg(asked.place)
+    into duplicates
+    from unnest(add_jobs.ids, add_jobs.queues, add_jobs.names, add_jobs.payloads) with ordinality
+      as asked(id, queue, name, payload, place)
+    where not exists (
+      select
+      from conveyor.live
+      where live.id = asked.id
+        and live.queue = asked.queue
+        and live.name = asked.name
+        and coalesce(live.added_payload, live.payload) = asked.payload
+      offset 0
+    )
+    and not exists (
+      select
+      from conveyor.history
+      where history.id = asked.id
+        and history.queue = asked.queue
+        and history.name = asked.name
+        and coalesce(history.added_payload, history.payload) = asked.payload
+      offset 0
+    );
+  end if;
+
+  if notifies then
+    perform pg_notify('conveyor.hints', format('- [["added", %s, ""]]', to_json(queue))) from unnest(woken) as queue;
+    perform pg_notify('conveyor.hints', format('- [["delayed", %s, ""]]', to_json(queue))) from unnest(delayed) as queue;
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.add_some_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, is_added boolean[], first_place bigint, last_place bigint, OUT woken text[], OUT delayed text[], OUT duplicates bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+declare
+  places bigint[];
+  mine record;
+begin
+  select
+    array_agg(asked.place) as places, array_agg(asked.id) as ids, array_agg(asked.queue) as queues,
+    array_agg(asked.name) as names, array_agg(asked.payload) as payloads, array_agg(asked.options) as options,
+    array_agg(asked.priority) as priorities, array_agg(asked.lifo) as lifos, array_agg(asked.delay) as delays,
+    array_agg(asked.run_at) as run_ats, array_agg(asked.expire_in) as expire_ins,
+    array_agg(asked.expire_at) as expire_ats
+  into mine
+  from unnest(
+    add_some_jobs.ids, add_some_jobs.queues, add_some_jobs.names, add_some_jobs.payloads, add_some_jobs.options,
+    add_some_jobs.priorities, add_some_jobs.lifos, add_some_jobs.delays, add_some_jobs.run_ats,
+    add_some_jobs.expire_ins, add_some_jobs.expire_ats, add_some_jobs.is_added
+  ) with ordinality
+    as asked(id, queue, name, payload, options, priority, lifo, delay, run_at, expire_in, expire_at, is_added, place)
+  where asked.is_added
+    and asked.place between first_place and last_place;
+
+  if mine.places is not null then
+    select added.woken, added.delayed, added.duplicates
+    into woken, delayed, duplicates
+    from conveyor.add_jobs(
+      mine.ids, mine.queues, mine.names, mine.payloads, mine.options, mine.priorities, mine.lifos, mine.delays,
+      mine.run_ats, mine.expire_ins, mine.expire_ats, since, moment, notifies
+    ) as added;
+    duplicates := array(select mine.places[place] from unnest(duplicates) as place);
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.append_logs(ids text[], session_ids text[], numbers bigint[], fits boolean[], messages text[], now_at timestamp with time zone) RETURNS TABLE(refused bigint, reason text)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+begin
+  return query
+    with asked as (
+      select
+        given.*, coalesce(live.id, history.id) as known_id, live.state, live.attempts_made,
+        case
+          when given.session_id is null then live.id is not null or history.id is not null
+          else given.is_fitting and live.session_id = given.session_id and live.fetch_number = given.number
+            and live.state = 'active'
+        end is true as is_written
+      from unnest(append_logs.ids, session_ids, numbers, append_logs.fits, messages) with ordinality
+        as given(id, session_id, number, is_fitting, message, place)
+      left join lateral (
+        select * from conveyor.live as job where job.id = given.id offset 0
+      ) as live on true
+      left join lateral (
+        select job.id from conveyor.history as job where job.id = given.id and live.id is null limit 1
+      ) as history on true
+    ),
+    written as (
+      insert into conveyor.logs (job_id, message, at, attempt)
+      select
+        asked.id, asked.message, append_logs.now_at,
+        case when asked.state = 'active' then asked.attempts_made + 1 end
+      from asked
+      where asked.is_written
+      order by asked.place
+      returning logs.seq, logs.job_id
+    ),
+    -- Every hundredth looks whether its job has more than the ten thousand that it may keep.
+    trimmed as (
+      delete from conveyor.logs
+      where logs.seq = any(array(
+        select surplus.seq
+        from written
+        cross join lateral (
+          select old.seq from conveyor.logs as old where old.job_id = written.job_id order by old.seq desc offset 10000
+        ) as surplus
+        where written.seq % 100 = 0
+      ))
+    )
+    select asked.place, case when asked.known_id is null then 'not_found' else 'lock_lost' end
+    from asked
+    where not asked.is_written
+    order by asked.place;
+end
+$$;
+
+CREATE FUNCTION conveyor.drop_partition(queue_names text[], max_age interval, now_at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    SET lock_timeout TO '100ms'
+    AS $_$
+declare
+  old text;
+  is_needed boolean;
+  removed bigint;
+begin
+  for old in
+    select child.relname
+    from pg_inherits
+    join pg_class as child on child.oid = pg_inherits.inhrelid
+    where pg_inherits.inhparent = 'conveyor.history'::regclass
+      and child.relname ~ '^history_[0-9]{8}$'
+      and (to_date(right(child.relname, 8), 'YYYYMMDD') + 1)::timestamp at time zone 'UTC' <= now_at - max_age
+    order by child.relname
+  loop
+    execute format('lock table conveyor.%I in share row exclusive mode', old);
+    execute format(
+      'select exists (
+        select
+        from conveyor.queues as other
+        where other.name <> all($1)
+          and exists (select from conveyor.%I as kept where kept.queue = other.name offset 0)
+      )',
+      old
+    ) into is_needed using queue_names;
+    continue when is_needed;
+    execute format('select count(*) from conveyor.%I', old) into removed;
+    execute format('delete from conveyor.attempts where job_id in (select id from conveyor.%I)', old);
+    execute format('delete from conveyor.logs where job_id in (select id from conveyor.%I)', old);
+    execute format(
+      'delete from conveyor.deduplication_keys where seq in (
+        select taken.seq
+        from conveyor.deduplication_keys as taken
+        where taken.until is null
+          and taken.job_id in (select id from conveyor.%I)
+        for update skip locked
+      )',
+      old
+    );
+    execute format('drop table conveyor.%I', old);
+    -- The next is for the next call: until this one's transaction ends, nobody else uses history.
+    return removed;
+  end loop;
+  return 0;
+exception
+  when lock_not_available or insufficient_privilege or undefined_table or query_canceled then
+    return 0;
+end
+$_$;
+
+CREATE FUNCTION conveyor.end_jobs(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[], errors bytea[], uncounted boolean[], removals boolean[], keeps interval[], now_at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'on'
+    SET enable_mergejoin TO 'off'
+    SET enable_nestloop TO 'off'
+    AS $$
+declare
+  recorded_count bigint;
+  removed_count bigint := 0;
+begin
+  with given as (
+    select *
+    from unnest(
+      end_jobs.ids, session_ids, numbers, outcomes, states, results, errors, uncounted, removals, keeps
+    ) as asked(id, session_id, number, outcome, state, result, error, is_uncounted, is_removed, kept_for)
+  ),
+  gone as (
+    delete from conveyor.live
+    using given
+    where live.id = any(end_jobs.ids)
+      and given.id = live.id
+      and given.session_id = live.session_id
+      and given.number = live.fetch_number
+      and given.state in ('completed', 'failed', 'cancelled')
+      and given.is_removed is not true
+      and live.state in ('active', '')
+    returning
+      live.id, live.seq, live.queue, live.name, live.priority, live.attempts_made, live.stalled_count,
+      live.fetch_number, live.created_at, live.run_at, live.started_at, live.expires_at, live.session_id,
+      live.payload, live.options, live.added_payload, live.progress, given.state as new_state, given.result,
+      given.error as new_error, given.outcome, given.is_uncounted, given.kept_for
+  )
+  insert into conveyor.history (
+    id, seq, queue, name, state, priority, attempts_made, stalled_count, fetch_number, created_at, run_at,
+    started_at, finished_at, expires_at, kept_until, session_id, payload, options, added_payload, progress, result,
+    error, attempt, outcome
+  )
+  select
+    gone.id, gone.seq, gone.queue, gone.name, gone.new_state, gone.priority,
+    gone.attempts_made + case when gone.is_uncounted then 0 else 1 end,
+    gone.stalled_count + case when gone.outcome = 'stalled' then 1 else 0 end, gone.fetch_number,
+    gone.created_at, gone.run_at, gone.started_at, now_at, gone.expires_at,
+    conveyor.sayable(now_at + gone.kept_for), gone.session_id, gone.payload, gone.options, gone.added_payload,
+    gone.progress, gone.result, gone.new_error, gone.attempts_made + 1, gone.outcome
+  from gone;
+  get diagnostics recorded_count = row_count;
+
+  if true = any(removals) then
+    with given as (
+      select *
+      from unnest(end_jobs.ids, session_ids, numbers, outcomes, states, results, errors, removals)
+        as asked(id, session_id, number, outcome, state, result, error, is_removed)
+    ),
+    gone as (
+      delete from conveyor.live
+      using given
+      where live.id = any(end_jobs.ids)
+        and given.id = live.id
+        and given.session_id = live.session_id
+        and given.number = live.fetch_number
+        and given.state in ('completed', 'failed', 'cancelled')
+        and given.is_removed
+        and live.state in ('active', '')
+      returning
+        live.id, live.session_id, live.fetch_number, given.outcome, given.state as new_state, given.result,
+        given.error as new_error
+    ),
+    forgotten as (
+      insert into conveyor.removed (
+        job_id, session_id, fetch_number, outcome, state, finished_at, result, error
+      )
+      select
+        gone.id, gone.session_id, gone.fetch_number, gone.outcome, gone.new_state, now_at, gone.result, gone.new_error
+      from gone
+      returning removed.job_id
+    ),
+    cleared_attempts as (
+      delete from conveyor.attempts where attempts.job_id = any(array(select forgotten.job_id from forgotten))
+    ),
+    cleared_logs as (
+      delete from conveyor.logs where logs.job_id = any(array(select forgotten.job_id from forgotten))
+    ),
+    cleared_keys as (
+      delete from conveyor.deduplication_keys as taken
+      where taken.seq = any(array(
+        select one.seq
+        from conveyor.deduplication_keys as one
+        where one.job_id = any(array(select forgotten.job_id from forgotten))
+          and one.until is null
+        -- Whoever locked one waits for a job, maybe this one, and looks anew at who has the key.
+        for update skip locked
+      ))
+    )
+    select count(*) into removed_count from forgotten;
+
+    delete from conveyor.removed where removed.seq <= (select max(seq) from conveyor.removed) - 10000;
+  end if;
+  return recorded_count + removed_count;
+end
+$$;
+
+CREATE FUNCTION conveyor.expire_jobs(now_at timestamp with time zone, longest bigint) RETURNS TABLE(queue text, count bigint)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+  for queue in select queues.name from conveyor.queues order by queues.name loop
+    exit when longest <= 0;
+    count := conveyor.expire_jobs_of(queue, now_at, longest);
+    longest := longest - count;
+    if count > 0 then
+      return next;
+    end if;
+  end loop;
+end
+$$;
+
+CREATE FUNCTION conveyor.expire_jobs_of(queue_name text, now_at timestamp with time zone, longest bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  cancelled bigint;
+begin
+  with due as (
+    select live.id
+    from conveyor.live
+    where live.queue = queue_name
+      and live.expires_at <= now_at
+      and live.state <> 'active'
+    order by live.expires_at
+    limit longest
+    for no key update skip locked
+  ),
+  gone as (
+    delete from conveyor.live
+    where live.id = any(array(select due.id from due))
+    returning live.*
+  ),
+  kept as (
+    insert into conveyor.history (
+      id, seq, queue, name, state, priority, attempts_made, stalled_count, fetch_number, created_at, run_at,
+      started_at, finished_at, expires_at, session_id, payload, options, added_payload, progress, error
+    )
+    select
+      gone.id, gone.seq, gone.queue, gone.name, 'cancelled', gone.priority, gone.attempts_made, gone.stalled_count,
+      gone.fetch_number, gone.created_at, gone.run_at, gone.started_at, now_at, gone.expires_at, gone.session_id,
+      gone.payload, gone.options, gone.added_payload, gone.progress,
+      convert_to(
+        json_build_object(
+          'type', 'Expired',
+          'message',
+          'it had not started by ' || to_char(gone.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'),
+          'traceback', ''
+        )::text,
+        'UTF8'
+      )
+    from gone
+    returning 1
+  )
+  select count(*) into cancelled from kept;
+  return cancelled;
+end
+$$;
+
+CREATE FUNCTION conveyor.fetch_jobs(session text, number bigint, lock_for interval, queues text[], limits bigint[], lifos boolean[], job_names text[], suspects boolean[], from_priorities integer[] DEFAULT NULL::integer[], from_ats bigint[] DEFAULT NULL::bigint[], from_seqs bigint[] DEFAULT NULL::bigint[], moment timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS SETOF conveyor.fetched_job
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_sort TO 'off'
+    AS $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  is_new boolean;
+  stopped text[];
+  picked text[];
+  more text[];
+  level integer;
+begin
+  -- Nearly always it is the next number.
+  update conveyor.sessions
+  set highest_fetch = number, expires_at = greatest(expires_at, now_at + lock_for)
+  where sessions.id = session
+    and sessions.highest_fetch = number - 1
+    and sessions.missed_fetches = '{}';
+  is_new := found;
+  if not is_new then
+    is_new := conveyor.note_fetch(session, number, now_at + lock_for);
+  end if;
+
+  if not is_new then
+    return query
+      select
+        live.id, live.queue, live.name, live.payload, live.options, live.state, live.priority, live.attempts_made,
+        live.stalled_count, live.created_at, live.run_at, live.started_at, null::timestamptz, live.session_id,
+        live.fetch_number, live.progress, null::bytea, live.error, live.expires_at, live.order_at, live.order_seq,
+        null::bigint, null::text
+      from conveyor.live
+      where live.session_id = session
+        and live.fetch_number = number
+        and live.state = 'active';
+    return;
+  end if;
+
+  for i in 1 .. cardinality(queues) loop
+    continue when limits[i] <= 0;
+    stopped := array(select paused.name from conveyor.paused where paused.queue = queues[i]);
+    continue when '__all__' = any(stopped);
+
+    if exists (
+      select
+      from conveyor.live
+      where live.queue = queues[i]
+        and live.expires_at <= now_at
+        and live.state <> 'active'
+    ) then
+      while conveyor.expire_jobs_of(queues[i], now_at, 1000) = 1000 loop
+      end loop;
+    end if;
+
+    if suspects[i] then
+      picked := array(
+        select live.id
+        from conveyor.live
+        where live.queue = queues[i]
+          and live.state = 'waiting'
+          and live.stalled_count > 0
+          and live.name <> all(stopped)
+          and (job_names[i] is null or live.name = job_names[i])
+          and not exists (
+            select
+            from conveyor.live as held
+            where held.session_id = session
+              and held.state = 'active'
+              and held.stalled_count > 0
+          )
+        order by live.priority, live.order_at, live.order_seq
+        limit 1
+        for no key update skip locked
+      );
+    elsif lifos[i] then
+      picked := '{}';
+      level := -2147483648;
+      while cardinality(picked) < limits[i] loop
+        select live.priority
+        into level
+        from conveyor.live
+        where live.queue = queues[i]
+          and live.state = 'waiting'
+          and live.stalled_count = 0
+          and live.priority >= level
+        order by live.queue, live.priority
+        limit 1;
+        exit when not found;
+        picked := picked || array(
+          select live.id
+          from conveyor.live
+          where live.queue = queues[i]
+            and live.state = 'waiting'
+            and live.stalled_count = 0
+            and live.priority = level
+            and live.order_at < 0
+            and live.name <> all(stopped)
+            and (job_names[i] is null or live.name = job_names[i])
+          order by live.order_at, live.order_seq
+          limit limits[i] - cardinality(picked)
+          for no key update skip locked
+        );
+        more := array(
+          select live.id
+          from conveyor.live
+          where live.queue = queues[i]
+            and live.state = 'waiting'
+            and live.stalled_count = 0
+            and live.priority = level
+            and live.order_at >= 0
+            and live.name <> all(stopped)
+            and (job_names[i] is null or live.name = job_names[i])
+          order by live.order_at desc, live.order_seq desc
+          limit limits[i] - cardinality(picked)
+          for no key update skip locked
+        );
+        picked := picked || more;
+        exit when level = 2147483647;
+        level := level + 1;
+      end loop;
+    else
+      picked := array(
+        select live.id
+        from conveyor.live
+        where live.queue = queues[i]
+          and live.state = 'waiting'
+          and live.stalled_count = 0
+          and live.name <> all(stopped)
+          and (job_names[i] is null or live.name = job_names[i])
+          and (live.priority, live.order_at, live.order_seq) >= (
+            coalesce(from_priorities[i], -2147483648),
+            coalesce(from_ats[i], -9223372036854775808),
+            coalesce(from_seqs[i], -9223372036854775808)
+          )
+        order by live.priority, live.order_at, live.order_seq
+        limit limits[i]
+        for no key update skip locked
+      );
+      -- Where that was not enough, there may be some before the place to start from.
+      if cardinality(picked) < limits[i] and from_priorities[i] is not null then
+        picked := picked || array(
+          select live.id
+          from conveyor.live
+          where live.queue = queues[i]
+            and live.state = 'waiting'
+            and live.stalled_count = 0
+            and live.name <> all(stopped)
+            and (job_names[i] is null or live.name = job_names[i])
+            and (live.priority, live.order_at, live.order_seq) < (from_priorities[i], from_ats[i], from_seqs[i])
+          order by live.priority, live.order_at, live.order_seq
+          limit limits[i] - cardinality(picked)
+          for no key update skip locked
+        );
+      end if;
+    end if;
+
+    continue when cardinality(picked) = 0;
+    return query
+      update conveyor.live
+      set state = 'active', session_id = session, fetch_number = number, started_at = now_at
+      where live.id = any(picked)
+      returning
+        live.id, live.queue, live.name, live.payload, live.options, live.state, live.priority, live.attempts_made,
+        live.stalled_count, live.created_at, live.run_at, live.started_at, null::timestamptz, live.session_id,
+        live.fetch_number, live.progress, null::bytea, live.error, live.expires_at, live.order_at, live.order_seq,
+        null::bigint, null::text;
+  end loop;
+end
+$$;
+
+CREATE TABLE conveyor.history (
+    id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    state text NOT NULL COLLATE pg_catalog."C",
+    priority integer NOT NULL,
+    attempts_made integer NOT NULL,
+    stalled_count integer NOT NULL,
+    fetch_number bigint,
+    created_at timestamp with time zone NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    kept_until timestamp with time zone,
+    session_id text COLLATE pg_catalog."C",
+    payload bytea NOT NULL,
+    options bytea,
+    added_payload bytea,
+    progress bytea,
+    result bytea,
+    error bytea,
+    attempt integer,
+    outcome text COLLATE pg_catalog."C"
+)
+PARTITION BY RANGE (finished_at);
+
+CREATE TABLE conveyor.live (
+    id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    state text NOT NULL COLLATE pg_catalog."C",
+    priority integer NOT NULL,
+    order_at bigint NOT NULL,
+    order_seq bigint NOT NULL,
+    attempts_made integer DEFAULT 0 NOT NULL,
+    stalled_count integer DEFAULT 0 NOT NULL,
+    fetch_number bigint,
+    created_at timestamp with time zone NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    session_id text COLLATE pg_catalog."C",
+    payload bytea NOT NULL,
+    options bytea,
+    added_payload bytea,
+    progress bytea,
+    error bytea,
+    is_discarded boolean DEFAULT false NOT NULL
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_insert_scale_factor='0.2', autovacuum_vacuum_cost_delay='0', vacuum_truncate=off);
+
+CREATE VIEW conveyor.job_records AS
+ SELECT live.id,
+    live.queue,
+    live.name,
+    live.payload,
+    live.options,
+    live.state,
+    live.priority,
+    live.attempts_made,
+    live.stalled_count,
+    live.created_at,
+    live.run_at,
+    live.started_at,
+    NULL::timestamp with time zone AS finished_at,
+    live.session_id,
+    live.fetch_number,
+    live.progress,
+    NULL::bytea AS result,
+    live.error,
+    live.expires_at
+   FROM conveyor.live
+UNION ALL
+ SELECT history.id,
+    history.queue,
+    history.name,
+    history.payload,
+    history.options,
+    history.state,
+    history.priority,
+    history.attempts_made,
+    history.stalled_count,
+    history.created_at,
+    history.run_at,
+    history.started_at,
+    history.finished_at,
+    history.session_id,
+    history.fetch_number,
+    history.progress,
+    history.result,
+    history.error,
+    history.expires_at
+   FROM conveyor.history;
+
+CREATE FUNCTION conveyor.find_jobs(ids text[], since timestamp with time zone, until timestamp with time zone) RETURNS SETOF conveyor.job_records
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  soon timestamptz := least(until, timestamptz '9999-12-30') + interval '1 day';
+  found_ids text[] := '{}';
+  missing text[];
+  job conveyor.job_records;
+begin
+  for job in
+    select *
+    from conveyor.job_records as found_job
+    where found_job.id = any(find_jobs.ids)
+      and (found_job.finished_at is null or (found_job.finished_at >= since and found_job.finished_at <= soon))
+  loop
+    found_ids := found_ids || job.id;
+    return next job;
+  end loop;
+  if cardinality(found_ids) < cardinality(find_jobs.ids) then
+    missing := array(select unnest(find_jobs.ids) except select unnest(found_ids));
+    return query
+      select *
+      from conveyor.job_records as found_job
+      where found_job.id = any(missing)
+        and (found_job.finished_at < since or found_job.finished_at > soon);
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.held_jobs(session_ids text[]) RETURNS TABLE(held_id text, of_session text, of_fetch bigint)
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+  return query
+    select live.id, live.session_id, live.fetch_number
+    from conveyor.live
+    where live.session_id = any(session_ids)
+      and live.state = 'active'
+    order by live.seq;
+end
+$$;
+
+CREATE FUNCTION conveyor.make_partition(day date) RETURNS void
+    LANGUAGE plpgsql
+    SET lock_timeout TO '100ms'
+    AS $$
+begin
+  if to_regclass(format('conveyor.history_%s', to_char(day, 'YYYYMMDD'))) is not null then
+    return;
+  end if;
+  execute format(
+    'create table conveyor.history_%s partition of conveyor.history for values from (%L) to (%L)',
+    to_char(day, 'YYYYMMDD'),
+    day::timestamp at time zone 'UTC',
+    (day + 1)::timestamp at time zone 'UTC'
+  );
+exception
+  when duplicate_table or check_violation or lock_not_available or insufficient_privilege then
+    return;
+end
+$$;
+
+CREATE FUNCTION conveyor.make_partitions(now_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  for ahead in 0 .. 2 loop
+    perform conveyor.make_partition((now_at at time zone 'UTC')::date + ahead);
+  end loop;
+end
+$$;
+
+CREATE FUNCTION conveyor.matching_jobs(queues text[], names text[], states text[], tags text[], created_from timestamp with time zone, created_to timestamp with time zone, words text, finished_from timestamp with time zone, finished_to timestamp with time zone, error_words text, least_attempts bigint) RETURNS SETOF conveyor.job_records
+    LANGUAGE sql STABLE
+    AS $$
+  select *
+  from conveyor.job_records as job
+  where (matching_jobs.queues is null or job.queue = any(matching_jobs.queues))
+    and (matching_jobs.names is null or job.name = any(matching_jobs.names))
+    and (matching_jobs.states is null or job.state = any(matching_jobs.states))
+    and (
+      cardinality(matching_jobs.tags) = 0
+      or (convert_from(job.options, 'UTF8')::jsonb -> 'tags') @> to_jsonb(matching_jobs.tags)
+    )
+    and (matching_jobs.created_from is null or job.created_at >= matching_jobs.created_from)
+    and (matching_jobs.created_to is null or job.created_at < matching_jobs.created_to)
+    and (
+      matching_jobs.words is null
+      or strpos(lower(job.id), matching_jobs.words) > 0
+      or strpos(lower(job.name), matching_jobs.words) > 0
+      or strpos(lower(convert_from(job.payload, 'UTF8') collate "C"), matching_jobs.words) > 0
+    )
+    and (matching_jobs.finished_from is null or job.finished_at >= matching_jobs.finished_from)
+    and (matching_jobs.finished_to is null or job.finished_at < matching_jobs.finished_to)
+    and (
+      matching_jobs.error_words is null
+      or strpos(
+        lower((convert_from(job.error, 'UTF8')::json ->> 'type') collate "C"), matching_jobs.error_words
+      ) > 0
+      or strpos(
+        lower((convert_from(job.error, 'UTF8')::json ->> 'message') collate "C"), matching_jobs.error_words
+      ) > 0
+    )
+    and job.attempts_made >= matching_jobs.least_attempts
+$$;
+
+CREATE FUNCTION conveyor.meet_key(new_id text, new_queue text, new_name text, new_payload bytea, new_options bytea, new_priority integer, is_lifo boolean, due_at timestamp with time zone, new_expires_at timestamp with time zone, new_key text, new_until timestamp with time zone, mode text, held_in text, new_digest bytea, now_at timestamp with time zone, OUT holder text, OUT answer text, OUT new_state text) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  taken record;
+  state text;
+begin
+  loop
+    select known.job_id, known.until
+    into taken
+    from conveyor.deduplication_keys as known
+    where known.queue = new_queue and known.name = new_name and known.key = new_key
+    for no key update;
+
+    -- Only now: whoever had the key locked until now may have made this very add.
+    select known.job_id, known.outcome
+    into holder, answer
+    from conveyor.deduplicated_adds as known
+    where known.digest = new_digest and known.forget_at > now_at;
+    if found then
+      return;
+    end if;
+
+    if taken.job_id is null then
+      insert into conveyor.deduplication_keys (queue, name, key, job_id, until)
+      values (new_queue, new_name, new_key, new_id, new_until)
+      on conflict (queue, name, key) do nothing;
+      if found then
+        return;
+      end if;
+      continue;
+    end if;
+
+    select live.state into state from conveyor.live where live.id = taken.job_id;
+    if not found and held_in ~ 'completed|failed|cancelled' then
+      select history.state into state from conveyor.history where history.id = taken.job_id;
+    end if;
+    if taken.until <= now_at
+      or (state is null or state <> all(string_to_array(held_in, ','))) and (mode <> 'throttle' or taken.until is null)
+    then
+      update conveyor.deduplication_keys as known
+      set job_id = new_id, until = new_until
+      where known.queue = new_queue and known.name = new_name and known.key = new_key;
+      return;
+    end if;
+
+    new_state := case when due_at > now_at then 'delayed' else 'waiting' end;
+    if mode = 'replace' then
+      update conveyor.live
+      set payload = new_payload,
+          options = new_options,
+          added_payload = coalesce(live.added_payload, live.payload),
+          priority = coalesce(new_priority, 0),
+          expires_at = new_expires_at,
+          state = meet_key.new_state,
+          run_at = place.run_at,
+          order_at = case when is_lifo then -1 - conveyor.micros(place.run_at) else conveyor.micros(place.run_at) end,
+          order_seq = case when is_lifo then -1 - live.seq else live.seq end
+      from (
+        select
+          kept.id,
+          case when kept.state = 'waiting' and meet_key.new_state = 'waiting' then kept.run_at else due_at end as run_at
+        from conveyor.live as kept
+        where kept.id = taken.job_id
+          and kept.state in ('waiting', 'delayed')
+        for no key update
+      ) as place
+      where live.id = taken.job_id
+        and live.id = place.id;
+      -- It was fetched or ended meanwhile: look again.
+      continue when not found;
+    elsif mode = 'debounce' then
+      update conveyor.live
+      set state = meet_key.new_state,
+          run_at = due_at,
+          order_at = case when live.order_seq < 0 then -1 - conveyor.micros(due_at) else conveyor.micros(due_at) end
+      where live.id = taken.job_id
+        and live.state in ('waiting', 'delayed');
+      continue when not found;
+    else
+      new_state := null;
+    end if;
+
+    holder := taken.job_id;
+    answer := case mode
+      when 'keep' then 'kept'
+      when 'replace' then 'replaced'
+      when 'debounce' then 'postponed'
+      when 'throttle' then 'throttled'
+      else 'rejected'
+    end;
+    -- One that was remembered too long ago may still be there.
+    insert into conveyor.deduplicated_adds as known (digest, job_id, outcome, forget_at)
+    values (new_digest, holder, answer, now_at + interval '1 minute')
+    on conflict (digest) do update
+    set job_id = excluded.job_id, outcome = excluded.outcome, forget_at = excluded.forget_at;
+    return;
+  end loop;
+end
+$$;
+
+CREATE FUNCTION conveyor.micros(moment timestamp with time zone) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((EXTRACT(epoch FROM moment) * (1000000)::numeric))::bigint;
+
+CREATE FUNCTION conveyor.note_fetch(session text, number bigint, until timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  highest bigint;
+  missed bigint[];
+  is_new boolean;
+begin
+  select sessions.highest_fetch, sessions.missed_fetches
+  into highest, missed
+  from conveyor.sessions
+  where sessions.id = session
+  for no key update;
+  if not found then
+    raise exception 'there is no worker session' using errcode = 'CV001', detail = session;
+  end if;
+
+  is_new := number > highest or number = any(missed);
+  if number > highest then
+    missed := array(
+      select m from unnest(missed || array(select generate_series(greatest(highest + 1, number - 1000), number - 1))) as m
+      where m > number - 1000
+    );
+    highest := number;
+  elsif is_new then
+    missed := array_remove(missed, number);
+  end if;
+  update conveyor.sessions
+  set highest_fetch = highest, missed_fetches = missed, expires_at = greatest(expires_at, until)
+  where sessions.id = session;
+  return is_new;
+end
+$$;
+
+CREATE FUNCTION conveyor.promote_delayed_jobs(queues text[], longest bigint, now_at timestamp with time zone) RETURNS TABLE(of_queue text, promoted_count bigint)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_sort TO 'off'
+    AS $$
+begin
+  return query
+    with promoted as (
+      update conveyor.live
+      set state = 'waiting'
+      where live.id = any(array(
+        select due.id
+        from unnest(promote_delayed_jobs.queues) as asked(queue)
+        cross join lateral (
+          select live.id
+          from conveyor.live
+          where live.queue = asked.queue
+            and live.state = 'delayed'
+            and live.run_at <= now_at
+          order by live.run_at
+          limit longest
+          for no key update skip locked
+        ) as due
+        limit longest
+      ))
+      returning live.queue
+    )
+    select promoted.queue, count(*)
+    from promoted
+    group by promoted.queue;
+end
+$$;
+
+CREATE FUNCTION conveyor.put_off_jobs(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], errors bytea[], delays interval[], uncounted boolean[], now_at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'on'
+    SET enable_mergejoin TO 'off'
+    SET enable_nestloop TO 'off'
+    AS $$
+declare
+  again bigint;
+begin
+  with given as (
+    select *
+    from unnest(put_off_jobs.ids, session_ids, numbers, outcomes, states, errors, delays, uncounted)
+      as asked(id, session_id, number, outcome, state, error, delay, is_uncounted)
+  ),
+  held as (
+    select
+      live.id, live.attempts_made, live.started_at, live.session_id, live.fetch_number,
+      given.outcome, given.state, given.error, given.is_uncounted,
+      conveyor.sayable(now_at + coalesce(given.delay, interval '0')) as due_at
+    from given
+    join conveyor.live on live.id = any(put_off_jobs.ids)
+      and live.id = given.id
+      and live.session_id = given.session_id
+      and live.fetch_number = given.number
+    where given.state in ('waiting', 'delayed')
+      and live.state in ('active', '')
+      and (given.is_uncounted or not live.is_discarded)
+    order by live.id
+    for no key update of live
+  ),
+  kept as (
+    insert into conveyor.attempts (
+      job_id, number, session_id, fetch_number, started_at, ended_at, outcome, error
+    )
+    select
+      held.id, held.attempts_made + 1, held.session_id, held.fetch_number, coalesce(held.started_at, now_at),
+      now_at, held.outcome, held.error
+    from held
+    returning attempts.seq, attempts.job_id
+  ),
+  -- Every hundredth looks whether its job has more than the thousand that it may keep.
+  trimmed as (
+    delete from conveyor.attempts
+    where attempts.seq = any(array(
+      select surplus.seq
+      from kept
+      cross join lateral (
+        select old.seq from conveyor.attempts as old where old.job_id = kept.job_id order by old.seq desc offset 1000
+      ) as surplus
+      where kept.seq % 100 = 0
+    ))
+  ),
+  waiting as (
+    update conveyor.live
+    set state = held.state,
+        run_at = case when held.outcome = 'stalled' then live.run_at else held.due_at end,
+        order_at = case
+          when held.outcome = 'stalled' then live.order_at
+          when live.order_seq < 0 then -1 - conveyor.micros(held.due_at)
+          else conveyor.micros(held.due_at)
+        end,
+        attempts_made = live.attempts_made + case when held.is_uncounted then 0 else 1 end,
+        stalled_count = live.stalled_count + case when held.outcome = 'stalled' then 1 else 0 end,
+        error = held.error
+    from held
+    where live.id = any(put_off_jobs.ids)
+      and live.id = held.id
+    returning 1
+  )
+  select count(*) into again from waiting;
+  return again;
+end
+$$;
+
+CREATE FUNCTION conveyor.release_locks(ids text[], session_ids text[], numbers bigint[]) RETURNS TABLE(released_id text, of_session text, of_fetch bigint, of_queue text)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'on'
+    SET enable_mergejoin TO 'off'
+    SET enable_nestloop TO 'off'
+    AS $$
+begin
+  return query
+    update conveyor.live
+    set state = 'waiting'
+    from unnest(release_locks.ids, session_ids, numbers) as held(id, session_id, number)
+    where live.id = any(release_locks.ids)
+      and live.id = held.id
+      and live.session_id = held.session_id
+      and live.fetch_number = held.number
+      and live.state in ('active', '')
+    returning live.id, live.session_id, live.fetch_number, live.queue;
+end
+$$;
+
+CREATE FUNCTION conveyor.sayable(moment timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (moment > '9999-12-31 23:59:59.999999+00'::timestamp with time zone) THEN '9999-12-31 23:59:59.999999+00'::timestamp with time zone ELSE moment END;
+
+CREATE FUNCTION conveyor.set_progress(ids text[], session_ids text[], numbers bigint[], reports bytea[]) RETURNS TABLE(refused bigint, reason text)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'on'
+    SET enable_mergejoin TO 'off'
+    SET enable_nestloop TO 'off'
+    AS $$
+begin
+  return query
+    with given as (
+      select distinct on (asked.id, asked.session_id, asked.number) *
+      from unnest(set_progress.ids, session_ids, numbers, reports) with ordinality
+        as asked(id, session_id, number, report, place)
+      order by asked.id, asked.session_id, asked.number, asked.place desc
+    ),
+    told as (
+      update conveyor.live
+      set progress = given.report
+      from given
+      where live.id = any(set_progress.ids)
+        and live.id = given.id
+        and live.session_id = given.session_id
+        and live.fetch_number = given.number
+        and live.state in ('active', '')
+      returning live.id, live.session_id, live.fetch_number
+    )
+    select
+      asked.place,
+      case
+        when exists (select from conveyor.live where live.id = asked.id offset 0)
+          or exists (select from conveyor.history where history.id = asked.id offset 0)
+        then 'lock_lost'
+        else 'not_found'
+      end
+    from unnest(set_progress.ids, session_ids, numbers) with ordinality as asked(id, session_id, number, place)
+    where not exists (
+      select
+      from told
+      where told.id = asked.id
+        and told.session_id = asked.session_id
+        and told.fetch_number = asked.number
+    )
+    order by asked.place;
+end
+$$;
+
+CREATE FUNCTION conveyor.settle_and_fetch(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[], errors bytea[], delays interval[], uncounted boolean[], removals boolean[], keeps interval[], moment timestamp with time zone, session text, number bigint, lock_for interval, queues text[], limits bigint[], lifos boolean[], job_names text[], suspects boolean[], from_priorities integer[] DEFAULT NULL::integer[], from_ats bigint[] DEFAULT NULL::bigint[], from_seqs bigint[] DEFAULT NULL::bigint[]) RETURNS SETOF conveyor.fetched_job
+    LANGUAGE plpgsql
+    AS $$
+declare
+  lost record;
+  answer conveyor.fetched_job;
+begin
+  for lost in
+    select *
+    from conveyor.settle_jobs(
+      ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, moment
+    )
+  loop
+    answer := null;
+    answer.refused := lost.refused;
+    answer.reason := lost.reason;
+    return next answer;
+  end loop;
+  return query
+    select *
+    from conveyor.fetch_jobs(
+      session, number, lock_for, queues, limits, lifos, job_names, suspects, from_priorities, from_ats, from_seqs,
+      moment
+    );
+end
+$$;
+
+CREATE FUNCTION conveyor.settle_jobs(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[] DEFAULT NULL::bytea[], errors bytea[] DEFAULT NULL::bytea[], delays interval[] DEFAULT NULL::interval[], uncounted boolean[] DEFAULT NULL::boolean[], removals boolean[] DEFAULT NULL::boolean[], keeps interval[] DEFAULT NULL::interval[], moment timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(refused bigint, reason text)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  applied bigint;
+begin
+  applied := conveyor.end_jobs(
+    ids, session_ids, numbers, outcomes, states, results, errors, uncounted, removals, keeps, now_at
+  );
+  if applied < cardinality(ids) then
+    applied := applied + conveyor.put_off_jobs(
+      ids, session_ids, numbers, outcomes, states, errors, delays, uncounted, now_at
+    );
+  end if;
+
+  if applied < cardinality(settle_jobs.ids) then
+    -- With an offset, each is looked up by itself; without, the server may choose to read all of a table for it.
+    return query
+      select
+        asked.place,
+        case
+          when exists (select from conveyor.live where live.id = asked.id offset 0)
+            or exists (select from conveyor.history where history.id = asked.id offset 0)
+          then 'lock_lost'
+          else 'not_found'
+        end
+      from unnest(settle_jobs.ids, session_ids, numbers, outcomes) with ordinality
+        as asked(id, session_id, number, outcome, place)
+      where not exists (
+        select
+        from conveyor.history
+        where history.id = asked.id
+          and history.session_id = asked.session_id
+          and history.fetch_number = asked.number
+          and history.outcome = asked.outcome
+        offset 0
+      )
+      and not exists (
+        select
+        from conveyor.attempts
+        where attempts.job_id = asked.id
+          and attempts.session_id = asked.session_id
+          and attempts.fetch_number = asked.number
+          and attempts.outcome = asked.outcome
+        offset 0
+      )
+      and not exists (
+        select
+        from conveyor.removed
+        where removed.job_id = asked.id
+          and removed.session_id = asked.session_id
+          and removed.fetch_number = asked.number
+          and removed.outcome = asked.outcome
+        offset 0
+      );
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.suspect_queues(queues text[]) RETURNS SETOF text
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+  return query
+    select asked.queue
+    from unnest(suspect_queues.queues) as asked(queue)
+    where exists (
+      select
+      from conveyor.live
+      where live.queue = asked.queue
+        and live.state = 'waiting'
+        and live.stalled_count > 0
+        and not exists (
+          select from conveyor.paused where paused.queue = asked.queue and paused.name in ('__all__', live.name)
+        )
+      -- Each queue by itself.
+      offset 0
+    );
+end
+$$;
+
+CREATE FUNCTION conveyor.take_new_keys(ids text[], queues text[], names text[], keys text[], ttls interval[], digests bytea[], since timestamp with time zone, now_at timestamp with time zone) RETURNS boolean[]
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  is_added boolean[];
+begin
+  with given as materialized (
+    select asked.*, row_number() over (partition by asked.id order by asked.place) as turn
+    from unnest(take_new_keys.ids, take_new_keys.queues, take_new_keys.names, take_new_keys.keys, ttls, digests)
+      with ordinality as asked(id, queue, name, key, ttl, digest, place)
+  ),
+  taken as (
+    insert into conveyor.deduplication_keys as mine (queue, name, key, job_id, until)
+    select given.queue, given.name, given.key, given.id, conveyor.sayable(now_at + given.ttl)
+    from given
+    where given.key is not null
+      and given.turn = 1
+      and not exists (select from conveyor.live where live.id = given.id offset 0)
+      and not exists (
+        select from conveyor.history where history.id = given.id and history.finished_at >= since offset 0
+      )
+      and not exists (
+        select from conveyor.deduplicated_adds as known
+        where known.digest = given.digest and known.forget_at > now_at
+        offset 0
+      )
+    -- In one order, so that two callers with the same keys do not wait for each other in a circle.
+    order by given.queue, given.name, given.key, given.place
+    on conflict (queue, name, key) do nothing
+    returning mine.queue, mine.name, mine.key, mine.job_id
+  )
+  select array_agg(given.key is null or taken.job_id is not null order by given.place)
+  into is_added
+  from given
+  left join taken
+    on taken.job_id = given.id
+    and taken.queue = given.queue
+    and taken.name = given.name
+    and taken.key = given.key;
+  return is_added;
+end
+$$;
+
+CREATE TABLE conveyor.attempts (
+    seq bigint NOT NULL,
+    job_id text NOT NULL COLLATE pg_catalog."C",
+    number integer NOT NULL,
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    fetch_number bigint NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    outcome text NOT NULL COLLATE pg_catalog."C",
+    error bytea
+);
+
+ALTER TABLE conveyor.attempts ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME conveyor.attempts_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE conveyor.deduplicated_adds (
+    digest bytea NOT NULL,
+    job_id text NOT NULL COLLATE pg_catalog."C",
+    outcome text NOT NULL COLLATE pg_catalog."C",
+    forget_at timestamp with time zone NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
+CREATE TABLE conveyor.deduplication_keys (
+    seq bigint NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    job_id text NOT NULL COLLATE pg_catalog."C",
+    until timestamp with time zone
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
+ALTER TABLE conveyor.deduplication_keys ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME conveyor.deduplication_keys_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE conveyor.history_other (
+    id text CONSTRAINT history_id_not_null NOT NULL COLLATE pg_catalog."C",
+    seq bigint CONSTRAINT history_seq_not_null NOT NULL,
+    queue text CONSTRAINT history_queue_not_null NOT NULL COLLATE pg_catalog."C",
+    name text CONSTRAINT history_name_not_null NOT NULL COLLATE pg_catalog."C",
+    state text CONSTRAINT history_state_not_null NOT NULL COLLATE pg_catalog."C",
+    priority integer CONSTRAINT history_priority_not_null NOT NULL,
+    attempts_made integer CONSTRAINT history_attempts_made_not_null NOT NULL,
+    stalled_count integer CONSTRAINT history_stalled_count_not_null NOT NULL,
+    fetch_number bigint,
+    created_at timestamp with time zone CONSTRAINT history_created_at_not_null NOT NULL,
+    run_at timestamp with time zone CONSTRAINT history_run_at_not_null NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone CONSTRAINT history_finished_at_not_null NOT NULL,
+    expires_at timestamp with time zone,
+    kept_until timestamp with time zone,
+    session_id text COLLATE pg_catalog."C",
+    payload bytea CONSTRAINT history_payload_not_null NOT NULL,
+    options bytea,
+    added_payload bytea,
+    progress bytea,
+    result bytea,
+    error bytea,
+    attempt integer,
+    outcome text COLLATE pg_catalog."C"
+);
+
+CREATE SEQUENCE conveyor.job_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE conveyor.logs (
+    seq bigint NOT NULL,
+    job_id text NOT NULL COLLATE pg_catalog."C",
+    message text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    attempt integer
+);
+
+ALTER TABLE conveyor.logs ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME conveyor.logs_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE conveyor.migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE conveyor.paused (
+    queue text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C"
+);
+
+CREATE TABLE conveyor.queues (
+    name text NOT NULL COLLATE pg_catalog."C"
+);
+
+CREATE TABLE conveyor.removed (
+    seq bigint NOT NULL,
+    job_id text NOT NULL COLLATE pg_catalog."C",
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    fetch_number bigint NOT NULL,
+    outcome text NOT NULL COLLATE pg_catalog."C",
+    state text NOT NULL COLLATE pg_catalog."C",
+    finished_at timestamp with time zone NOT NULL,
+    result bytea,
+    error bytea
+);
+
+ALTER TABLE conveyor.removed ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME conveyor.removed_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE conveyor.schedules (
+    id text NOT NULL COLLATE pg_catalog."C",
+    queue text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    payload bytea NOT NULL,
+    options bytea,
+    rule bytea NOT NULL,
+    state bytea NOT NULL,
+    due_at timestamp with time zone
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE conveyor.sessions (
+    id text NOT NULL COLLATE pg_catalog."C",
+    hostname text NOT NULL,
+    pid integer NOT NULL,
+    backend text NOT NULL,
+    queue_names text[] NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    highest_fetch bigint DEFAULT 0 NOT NULL,
+    missed_fetches bigint[] DEFAULT '{}'::bigint[] NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
+
+ALTER TABLE ONLY conveyor.history ATTACH PARTITION conveyor.history_other DEFAULT;
+
+ALTER TABLE ONLY conveyor.attempts
+    ADD CONSTRAINT attempts_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY conveyor.deduplicated_adds
+    ADD CONSTRAINT deduplicated_adds_pkey PRIMARY KEY (digest);
+
+ALTER TABLE ONLY conveyor.deduplication_keys
+    ADD CONSTRAINT deduplication_keys_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY conveyor.deduplication_keys
+    ADD CONSTRAINT deduplication_keys_queue_name_key_key UNIQUE (queue, name, key);
+
+ALTER TABLE ONLY conveyor.live
+    ADD CONSTRAINT live_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY conveyor.logs
+    ADD CONSTRAINT logs_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY conveyor.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY conveyor.paused
+    ADD CONSTRAINT paused_pkey PRIMARY KEY (queue, name);
+
+ALTER TABLE ONLY conveyor.queues
+    ADD CONSTRAINT queues_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY conveyor.removed
+    ADD CONSTRAINT removed_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY conveyor.schedules
+    ADD CONSTRAINT schedules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY conveyor.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+
+CREATE INDEX attempts_job ON conveyor.attempts USING btree (job_id, seq);
+
+CREATE INDEX deduplicated_adds_forget ON conveyor.deduplicated_adds USING btree (forget_at);
+
+CREATE INDEX deduplication_keys_job ON conveyor.deduplication_keys USING btree (job_id) WHERE (until IS NULL);
+
+CREATE INDEX deduplication_keys_until ON conveyor.deduplication_keys USING btree (until) WHERE (until IS NOT NULL);
+
+CREATE INDEX history_finished ON ONLY conveyor.history USING btree (queue, state, finished_at, seq);
+
+CREATE INDEX history_id ON ONLY conveyor.history USING btree (id);
+
+CREATE INDEX history_kept ON ONLY conveyor.history USING btree (kept_until) WHERE (kept_until IS NOT NULL);
+
+CREATE INDEX history_other_id_idx ON conveyor.history_other USING btree (id);
+
+CREATE INDEX history_other_kept_until_idx ON conveyor.history_other USING btree (kept_until) WHERE (kept_until IS NOT NULL);
+
+CREATE INDEX history_other_queue_state_finished_at_seq_idx ON conveyor.history_other USING btree (queue, state, finished_at, seq);
+
+CREATE INDEX live_active ON conveyor.live USING btree (session_id, fetch_number) WHERE (state = 'active'::text);
+
+CREATE INDEX live_delayed ON conveyor.live USING btree (queue, run_at) WHERE (state = 'delayed'::text);
+
+CREATE INDEX live_expiring ON conveyor.live USING btree (queue, expires_at) WHERE ((expires_at IS NOT NULL) AND (state <> 'active'::text));
+
+CREATE INDEX live_ready ON conveyor.live USING btree (queue, priority, order_at, order_seq) WHERE ((state = 'waiting'::text) AND (stalled_count = 0));
+
+CREATE INDEX live_suspects ON conveyor.live USING btree (queue, priority, order_at, order_seq) WHERE ((state = 'waiting'::text) AND (stalled_count > 0));
+
+CREATE INDEX logs_job ON conveyor.logs USING btree (job_id, seq);
+
+CREATE INDEX removed_job ON conveyor.removed USING btree (job_id);
+
+CREATE INDEX schedules_due ON conveyor.schedules USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+ALTER INDEX conveyor.history_id ATTACH PARTITION conveyor.history_other_id_idx;
+
+ALTER INDEX conveyor.history_kept ATTACH PARTITION conveyor.history_other_kept_until_idx;
+
+ALTER INDEX conveyor.history_finished ATTACH PARTITION conveyor.history_other_queue_state_finished_at_seq_idx;
+
+INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
+  (1, 'initial', 'f18d91a0323c64bc4938cca6af346ee2e4e1e28f54f0198c9b1aebbbde0b7bbc', clock_timestamp());
+
+SELECT conveyor.make_partitions(clock_timestamp());
