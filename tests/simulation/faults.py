@@ -46,6 +46,8 @@ class Line:
         self.notifier = _Ear(self, store.notifier)
         self.inspection = store.inspection
         self.capabilities = store.capabilities
+        # Optional facets that no client here uses: a worker goes on without them.
+        self.schedules = self.flows = None
         self._facets = {facet: _Facet(self, inner) for facet, inner in facets.items()}
 
     def __getattr__(self, name: str) -> Any:
