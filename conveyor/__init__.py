@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from conveyor._handles.sync_producer import SyncProducer as SyncProducer
     from conveyor._plugins import Plugins as Plugins
     from conveyor._services.context import JobContext as JobContext
+    from conveyor.codec.encryption import AesGcmCodec as AesGcmCodec
     from conveyor.contracts.middleware import Middleware as Middleware
     from conveyor.errors import ConveyorError as ConveyorError
     from conveyor.hookspecs import hookimpl as hookimpl
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 __version__: Final = "0.1.0.dev0"
 
 _HOMES: Final = {
+    "AesGcmCodec": "conveyor.codec.encryption",
     "Backoff": "conveyor.model.retry",
     "Cancel": "conveyor.model.outcomes",
     "Completed": "conveyor.model.outcomes",
@@ -86,6 +88,7 @@ _HOMES: Final = {
 }
 
 __all__ = [
+    "AesGcmCodec",
     "Backoff",
     "Cancel",
     "Completed",

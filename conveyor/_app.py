@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.worker import Worker
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
+    from conveyor.contracts.payload import PayloadCodec
     from conveyor.model.options import JobKeywords
     from conveyor.model.worker_options import WorkerKeywords
 
@@ -75,6 +76,7 @@ class Conveyor:
         job_queue: str | JobQueueStrategy = "store",
         middleware: Sequence[str | Middleware] = (),
         lifespan: Lifespan | None = None,
+        payload_codec: str | PayloadCodec | None = None,
         plugins: Plugins | None = None,
         retention: Retention = DEFAULT_RETENTION,
         clock: Clock | None = None,
@@ -88,6 +90,8 @@ class Conveyor:
             middleware: wraps adds and runs, the first outermost; by name or as instances.
             lifespan: called with the app, once everything else is open; returns an async context manager, which is
                 open for as long as the app is. What it gives is every handler's ``ctx.state``.
+            payload_codec: how arguments and results are kept, by name or as an instance: "aes-gcm", or `AesGcmCodec`,
+                encrypts them. None: as JSON that everybody can read.
             plugins: where strategies are looked up; None: everything installed.
             retention: for how long, and how many, settled jobs of the queues that its workers serve are kept; by
                 default for 30 days.
@@ -105,6 +109,7 @@ class Conveyor:
         self._services = Services()
         self._middleware = _check_middleware(middleware)
         self._lifespan = _check_lifespan(lifespan)
+        self._payload_codec = _check_payload_codec(payload_codec)
         self._queues: dict[str, Queue] = {}
         self._task = SameTask("the app")
         self._supervisor: Supervisor | None = None
@@ -218,10 +223,16 @@ class Conveyor:
         registry.provide(Clock, self._clock)
         registry.provide(Logger, logger)
         self._services.middleware = [self._make_middleware(one) for one in self._middleware]
+        self._services.payload_codec = self._make_payload_codec()
         open_state = None if self._lifespan is None else partial(self._lifespan, self)
         return Supervisor(
             self._services, registry, self._store_opener(registry), self._make_job_queue(), self._retention, open_state
         )
+
+    def _make_payload_codec(self) -> PayloadCodec | None:
+        if isinstance(self._payload_codec, str):
+            return self.plugins.payload_codec_provider(self._payload_codec).create()
+        return self._payload_codec
 
     def _make_middleware(self, one: str | Middleware) -> Middleware:
         return self.plugins.middleware_provider(one).create() if isinstance(one, str) else one
@@ -311,6 +322,12 @@ def _check_lifespan(given: Lifespan | None) -> Lifespan | None:
             f"decorated with @asynccontextmanager, got {given!r}"
         )
     return given
+
+
+def _check_payload_codec(given: str | PayloadCodec | None) -> str | PayloadCodec | None:
+    if given is None or isinstance(given, str) or (hasattr(given, "seal") and hasattr(given, "open")):
+        return given
+    raise ConfigurationError(f"payload_codec must be a name, or have seal and open, got {given!r}")
 
 
 @asynccontextmanager

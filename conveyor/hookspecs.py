@@ -12,9 +12,17 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, StoreProvider
+    from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, PayloadCodecProvider, StoreProvider
 
-__all__ = ["PROJECT", "conveyor_job_queues", "conveyor_middleware", "conveyor_stores", "hookimpl", "hookspec"]
+__all__ = [
+    "PROJECT",
+    "conveyor_job_queues",
+    "conveyor_middleware",
+    "conveyor_payload_codecs",
+    "conveyor_stores",
+    "hookimpl",
+    "hookspec",
+]
 
 PROJECT: Final = "conveyor"
 
@@ -37,4 +45,10 @@ def conveyor_job_queues() -> Sequence[JobQueueProvider]:
 @hookspec
 def conveyor_middleware() -> Sequence[MiddlewareProvider]:
     """Return the middleware this plugin offers. None of it is used unless an app names it."""
+    return ()
+
+
+@hookspec
+def conveyor_payload_codecs() -> Sequence[PayloadCodecProvider]:
+    """Return the payload codecs this plugin offers. Import their modules in ``create``, not here."""
     return ()

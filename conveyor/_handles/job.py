@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import anyio
 
 from conveyor._services import flows, jobs
+from conveyor._services.sealing import opened_result
 from conveyor.codec import decode_json, encode_json, to_json
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.flows import ChildOutcome
@@ -136,7 +137,7 @@ class Job(Generic[R_co]):
         return cast("T", self._decoded_result())
 
     def _decoded_result(self) -> R_co:
-        result = self.data.result
+        result = opened_result(self._services.payload_codec, self.data)
         if result is None:
             return cast("R_co", None)
         return decode_json(result) if self._decode_result is None else self._decode_result(result)

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from conveyor import hookspecs
 from conveyor.contracts.capabilities import CONTRACT_VERSION, OLDEST_CONTRACT_VERSION
-from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, StoreProvider
+from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, PayloadCodecProvider, StoreProvider
 from conveyor.errors import ConfigurationError, PluginError
 
 if TYPE_CHECKING:
@@ -35,13 +35,14 @@ class _Provider(Protocol):
 
 P_co = TypeVar("P_co", bound=_Provider, covariant=True)
 
-AnyProvider: TypeAlias = StoreProvider | JobQueueProvider | MiddlewareProvider
+AnyProvider: TypeAlias = StoreProvider | JobQueueProvider | MiddlewareProvider | PayloadCodecProvider
 
 # What is offered through each hook: what people call it, and the class of its descriptions.
 HOOKS: Final[Mapping[str, tuple[str, type[AnyProvider]]]] = {
     "conveyor_stores": ("store", StoreProvider),
     "conveyor_job_queues": ("job queue", JobQueueProvider),
     "conveyor_middleware": ("middleware", MiddlewareProvider),
+    "conveyor_payload_codecs": ("payload codec", PayloadCodecProvider),
 }
 
 
@@ -70,7 +71,9 @@ class Offer(Generic[P_co]):
         return plugin_error(plugin, f"{reason}{CONTRACT_VERSION}", f"upgrade {upgrade}")
 
 
-AnyOffer: TypeAlias = Offer[StoreProvider] | Offer[JobQueueProvider] | Offer[MiddlewareProvider]
+AnyOffer: TypeAlias = (
+    Offer[StoreProvider] | Offer[JobQueueProvider] | Offer[MiddlewareProvider] | Offer[PayloadCodecProvider]
+)
 
 
 @frozen

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from importlib.metadata import EntryPoint
 
-    from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, StoreProvider
+    from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, PayloadCodecProvider, StoreProvider
 
 __all__ = ["Plugins"]
 
@@ -87,7 +87,7 @@ class Plugins:
         return self._loader.load(plugin)
 
     def choose(self, kind: str, word: str) -> Choice:
-        """Return what a word selects among a kind, "store", "job queue" or "middleware", and why."""
+        """Return what a word selects among a kind, "store", "job queue", "middleware" or "payload codec"."""
         return choose(kind, word, found=self.found, rules=self.rules, loader=self._loader)
 
     def store_provider(self, url: str) -> StoreProvider:
@@ -109,6 +109,10 @@ class Plugins:
     def middleware_provider(self, name: str) -> MiddlewareProvider:
         """Return the provider of a middleware by its name; raises as `store_provider` does."""
         return cast("MiddlewareProvider", _provider(self.choose("middleware", name)))
+
+    def payload_codec_provider(self, name: str) -> PayloadCodecProvider:
+        """Return the provider of a payload codec by its name; raises as `store_provider` does."""
+        return cast("PayloadCodecProvider", _provider(self.choose("payload codec", name)))
 
 
 def scheme_of(url: str) -> str:

@@ -13,6 +13,7 @@ from attrs import frozen
 from conveyor._runtime.endings import OUTCOMES, settlement_of
 from conveyor._runtime.transactions import RunTransaction
 from conveyor._services.context import JobContext
+from conveyor._services.sealing import opened, sealed_end
 from conveyor.model.outcomes import Completed, Failed, Outcome, Stop
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from conveyor._services.context import JobFlows
     from conveyor._services.handlers import Handler, HandlerRegistry
     from conveyor.contracts.middleware import Middleware
+    from conveyor.contracts.payload import PayloadCodec
     from conveyor.model.job import JobData
     from conveyor.model.retry import Curve
     from conveyor.model.settlement import Settlement
@@ -70,11 +72,13 @@ class RunMeans:
         transactions: opens a run's transaction; None: runs have none.
         flows: makes a run's way to the children of its job; None: runs have none.
         get_state: returns what the app's lifespan gave.
+        payload_codec: opens arguments and seals results; None: they are kept as they are.
     """
 
     transactions: TransactionOpener | None = None
     flows: Callable[[JobData], JobFlows] | None = None
     get_state: Callable[[], Any] | None = None
+    payload_codec: PayloadCodec | None = None
 
 
 class Executor:
@@ -105,6 +109,7 @@ class Executor:
     async def call(self, job: JobData, caller: Caller) -> object:
         """Find the handler, read its arguments, and call it inside the middleware."""
         handler = self._handlers.get(job)
+        job = opened(self._means.payload_codec, job)
         args, kwargs = handler.read(job)
         if handler.wants_context:
             args = (self._context(job, caller, handler), *args)
@@ -157,4 +162,6 @@ class Executor:
 
     def settlement(self, job: JobData, value: object) -> Settlement:
         """Turn what a handler returned into what the store is asked to do."""
-        return settlement_of(job, value, self._curves, is_limited=job.queue_name in self.board.guarded.limited)
+        is_limited = job.queue_name in self.board.guarded.limited
+        settlement = settlement_of(job, value, self._curves, is_limited=is_limited)
+        return sealed_end(self._means.payload_codec, settlement, job)

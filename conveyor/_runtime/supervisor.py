@@ -120,6 +120,7 @@ class Supervisor:
             self.outage,
             partial(find_undeclared, services, tuple(weights)),
             lambda: services.state,
+            services.payload_codec,
         )
         async with lone_exceptions(), anyio.create_task_group() as tasks:
             worker = Worker(equipment, weights, options, listener)

@@ -18,6 +18,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import frozen
 
 from conveyor._runtime.transient import until_available
+from conveyor._services.sealing import sealed_result
 from conveyor.codec import encode_json
 from conveyor.errors import CapabilityError, ConfigurationError, PayloadError, StoreError, StoreUnavailableError
 from conveyor.model.locks import Lock, LockToken
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from conveyor._runtime.outbox import Outbox
     from conveyor._runtime.transient import Outage
+    from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import OpenTransaction, Store, TransactionConnection
     from conveyor.model.job import JobData, LogEntry, ProgressReport
     from conveyor.model.settlement import Settlement
@@ -52,12 +54,14 @@ class TransactionOpener:
         longest: after so long a transaction is rolled back.
         finish_flush: waits until no report is on its way to the store.
         outage: told where one cannot begin.
+        payload_codec: seals results; None: they are kept as they are.
     """
 
     store: Store
     longest: timedelta
     finish_flush: Callable[[], Awaitable[None]]
     outage: Outage
+    payload_codec: PayloadCodec | None = None
 
 
 class _State(Enum):
@@ -182,7 +186,8 @@ class RunTransaction:
         )
 
     async def _commit(self, transaction: OpenTransaction) -> None:
-        settlement = settle_completed(self._job, self._result)
+        result = sealed_result(self._opener.payload_codec, self._result, self._job)
+        settlement = settle_completed(self._job, result)
         self._state = _State.COMMITTING
         with anyio.move_on_after(ENDING_SECONDS, shield=True) as in_time:
             await transaction.commit(settlement, self._logs, list(self._progress.values()))

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from conveyor._services.handlers import HandlerRegistry
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.middleware import Middleware
+    from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.runtime import ProcessJob
     from conveyor.contracts.store import Store
     from conveyor.model.job import JobData
@@ -85,6 +86,7 @@ class Equipment:
     outage: Outage
     find_undeclared: Callable[[], Awaitable[Sequence[ScheduleData]]]
     get_state: Callable[[], Any]
+    payload_codec: PayloadCodec | None
 
 
 class Worker:
@@ -130,6 +132,7 @@ class Worker:
         )
         self._stall_detector = StallDetector(store, options, outage=outage)
         self._retainer = Retainer(store, tuple(weights), equipment.retention, options, outage=outage)
+        codec = equipment.payload_codec
         self._executor = Executor(
             equipment.handlers,
             equipment.middleware,
@@ -138,9 +141,10 @@ class Worker:
             self._deadlines,
             threads=HandlerThreads(anyio.CapacityLimiter(math.inf)),
             means=RunMeans(
-                TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush, outage),
-                partial(RunFlows, store, equipment.handlers),
+                TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush, outage, codec),
+                partial(RunFlows, store, equipment.handlers, codec),
                 equipment.get_state,
+                codec,
             ),
         )
         self._slots: list[Slot] = []

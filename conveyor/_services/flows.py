@@ -9,16 +9,19 @@ from attrs import evolve, frozen
 
 from conveyor._services import queues
 from conveyor._services.limits import check_groups
+from conveyor._services.sealing import opened_at, sealed_jobs
 from conveyor.codec import decode_json
 from conveyor.errors import CapabilityError, FlowError, InvalidJobStateError, JobNotFoundError
 from conveyor.model.flows import ChildOutcome, plan_children, plan_flow
 from conveyor.model.locks import Lock, LockToken
+from conveyor.model.payload import PayloadPlace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from conveyor._services.handlers import HandlerRegistry
     from conveyor._services.services import Services
+    from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import FlowStore, Store
     from conveyor.model.flows import Child, Flow, FlowPlan
     from conveyor.model.job import ErrorInfo, JobData, NewJob
@@ -91,7 +94,7 @@ async def _add(services: Services, plan: FlowPlan, save: Callable[[FlowPlan], Aw
 
 async def get_children(services: Services, parent_id: str) -> Sequence[ChildJob]:
     """Return what a job knows of its children, in the order in which they were added."""
-    return await _children(services.flows("children"), services.handlers, parent_id)
+    return await _children(services.flows("children"), services.handlers, services.payload_codec, parent_id)
 
 
 async def get_parents(services: Services, job_id: str) -> Sequence[JobData]:
@@ -132,21 +135,27 @@ async def _cancel_one(services: Services, job_id: str, reason: str) -> int:
 class RunFlows:
     """A run's way to the children of its job; see `JobContext.children` and `JobContext.add_children`."""
 
-    def __init__(self, store: Store, handlers: HandlerRegistry, job: JobData) -> None:
+    def __init__(
+        self, store: Store, handlers: HandlerRegistry, payload_codec: PayloadCodec | None, job: JobData
+    ) -> None:
         """Bind to a run of a job."""
         self._store = store
         self._handlers = handlers
+        self._payload_codec = payload_codec
         self._job = job
 
     async def get_children(self) -> Sequence[ChildJob]:
         """Return what is known of the job's children."""
-        return await _children(flows_of(self._store, "ctx.children()"), self._handlers, self._job.id)
+        flows = flows_of(self._store, "ctx.children()")
+        return await _children(flows, self._handlers, self._payload_codec, self._job.id)
 
     async def add_children(self, children: Sequence[Flow | NewJob]) -> None:
         """Add children, under the run's lock."""
         job = self._job
         plan = plan_children(job.id, job.options.flow_id or job.id, children)
         check_groups(self._store, plan.jobs, is_flow=True)
+        if self._payload_codec is not None:
+            plan = evolve(plan, jobs=tuple(sealed_jobs(self._payload_codec, plan.jobs)))
         lock = Lock(job.id, job.token or LockToken("", 0))
         receipts = await flows_of(self._store, "ctx.add_children()").add_children(job.id, plan, lock)
         queues.check_receipts(plan.jobs, receipts)
@@ -163,13 +172,16 @@ def flows_of(store: Store, needed_by: str) -> FlowStore:
     return store.flows
 
 
-async def _children(flows: FlowStore, handlers: HandlerRegistry, parent_id: str) -> Sequence[ChildJob]:
-    return [_child_job(handlers, child) for child in await flows.get_children(parent_id)]
+async def _children(
+    flows: FlowStore, handlers: HandlerRegistry, codec: PayloadCodec | None, parent_id: str
+) -> Sequence[ChildJob]:
+    return [_child_job(handlers, codec, child) for child in await flows.get_children(parent_id)]
 
 
-def _child_job(handlers: HandlerRegistry, child: Child) -> ChildJob:
+def _child_job(handlers: HandlerRegistry, codec: PayloadCodec | None, child: Child) -> ChildJob:
     value = None
-    if child.result is not None:
+    result = opened_at(codec, child.result, PayloadPlace("result", child.job_id, child.queue_name, child.name))
+    if result is not None:
         handler = handlers.find(child.queue_name, child.name)
-        value = decode_json(child.result) if handler is None else handler.decode_result(child.result)
+        value = decode_json(result) if handler is None else handler.decode_result(result)
     return ChildJob(child.job_id, child.queue_name, child.name, child.outcome, value, child.error)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from conveyor._services.sealing import sealed_arguments
 from conveyor.errors import JobFailedError, JobNotFoundError
 from conveyor.model.checks import aware, check_integer
 from conveyor.model.durations import Duration, parse_duration
@@ -107,21 +108,22 @@ async def promote(services: Services, job_id: str) -> JobData:
 async def rerun(services: Services, job_id: str, payload: bytes | None) -> JobData:
     """Run a settled job again; new data must fit its handler, where this program has it."""
     if payload is not None:
-        await _check_data(services, job_id, payload)
+        payload = await _checked_data(services, job_id, payload)
     return await services.store.jobs.rerun_job(job_id, payload)
 
 
-async def _check_data(services: Services, job_id: str, payload: bytes) -> None:
+async def _checked_data(services: Services, job_id: str, payload: bytes) -> bytes:
+    """Return new data of a job as it is kept, once it was seen to fit."""
     job = await get(services, job_id)
     handler = services.handlers.find(job.queue_name, job.name)
     if handler is not None:
         handler.arguments.check(payload, job.options.version)
+    return sealed_arguments(services.payload_codec, payload, job)
 
 
 async def update_data(services: Services, job_id: str, payload: bytes) -> JobData:
     """Give a live job other data, which must fit its handler, where this program has it."""
-    await _check_data(services, job_id, payload)
-    return await services.store.jobs.update_data(job_id, payload)
+    return await services.store.jobs.update_data(job_id, await _checked_data(services, job_id, payload))
 
 
 async def change_delay(services: Services, job_id: str, delay: Duration) -> JobData:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from conveyor._services.sealing import opened
 from conveyor.errors import PayloadError, UnknownHandlerError
 from conveyor.model.queries import JobFilter
 from conveyor.model.states import JobState
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor._services.handlers import HandlerRegistry
     from conveyor._services.services import Services
+    from conveyor.contracts.payload import PayloadCodec
     from conveyor.model.job import JobData
 
 __all__ = ["Misfit", "PayloadPage", "check_page", "find_misfit", "unsettled"]
@@ -57,14 +59,15 @@ async def check_page(services: Services, wanted: JobFilter, cursor: str | None, 
         CapabilityError: the store cannot be searched.
     """
     page = await services.inspection("checking payloads").search_jobs(wanted, cursor=cursor, limit=limit)
-    misfits = [misfit for job in page.jobs if (misfit := find_misfit(services.handlers, job)) is not None]
+    codec = services.payload_codec
+    misfits = [misfit for job in page.jobs if (misfit := find_misfit(services.handlers, job, codec)) is not None]
     return PayloadPage(len(page.jobs), misfits, page.next_cursor)
 
 
-def find_misfit(handlers: HandlerRegistry, job: JobData) -> Misfit | None:
+def find_misfit(handlers: HandlerRegistry, job: JobData, codec: PayloadCodec | None = None) -> Misfit | None:
     """Return why the handlers at hand would not run a job, or None if they would."""
     try:
-        handlers.get(job).arguments.check(job.payload, job.options.version)
+        handlers.get(job).arguments.check(opened(codec, job).payload, job.options.version)
     except UnknownHandlerError as exc:
         return Misfit(job, "", str(exc))
     except PayloadError as exc:

@@ -9,6 +9,7 @@ import uuid_utils
 from attrs import evolve
 
 from conveyor._services.limits import check_groups
+from conveyor._services.sealing import add_sealed
 from conveyor.codec import encode_json
 from conveyor.errors import ConfigurationError, DuplicateJobError, GroupFullError, PayloadError
 from conveyor.model.checks import check_name
@@ -101,7 +102,8 @@ async def add(services: Services, job: NewJob, connection: object = None) -> Add
         GroupFullError: its group is full.
         CapabilityError: it has a deduplication key or a group, and the store, or the job queue strategy, has none.
     """
-    if services.middleware or connection is not None or job.deduplication is not None:
+    is_plain = not services.middleware and services.payload_codec is None
+    if not is_plain or connection is not None or job.deduplication is not None:
         return (await add_many(services, [job], connection))[0]
     check_groups(services.store, (job,))
     receipt = await services.job_queue.add(job)
@@ -132,7 +134,9 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
 
 
 def inside_middleware(services: Services, add: AddJobs) -> AddJobs:
-    """Return what adds jobs through the app's middleware, the first outermost."""
+    """Return what adds jobs through the app's middleware, the first outermost, and seals them within it."""
+    if services.payload_codec is not None:
+        add = partial(add_sealed, services.payload_codec, add)
     for middleware in reversed(services.middleware):
         add = partial(_around_add, middleware.around_add, add)
     return add

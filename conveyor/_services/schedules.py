@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import uuid_utils
-from attrs import Factory, fields, frozen
+from attrs import Factory, evolve, fields, frozen
 
 from conveyor.errors import ConfigurationError, ScheduleNotFoundError
 from conveyor.model.job import NewJob
+from conveyor.model.payload import schedule_place
 from conveyor.model.schedules import firing
 from conveyor.model.schedules.parsing import check_schedule_id, parse_rule
 from conveyor.model.schedules.values import ScheduleSpec
@@ -85,7 +86,7 @@ async def upsert_declared(services: Services) -> None:
         CapabilityError: the store has no schedules.
         PayloadError: arguments do not fit a handler.
     """
-    specs = [declaration.spec() for declaration in services.declarations.values()]
+    specs = [_sealed(services, declaration.spec()) for declaration in services.declarations.values()]
     if specs:
         await services.schedules("a declared schedule").upsert_schedules(specs, is_declared=True)
 
@@ -105,7 +106,7 @@ async def find_undeclared(services: Services, queue_names: Collection[str]) -> l
 
 async def upsert(services: Services, schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleData:
     """Make a schedule, or change the one of this id."""
-    spec = _spec(check_schedule_id(schedule_id), job, times)
+    spec = _sealed(services, _spec(check_schedule_id(schedule_id), job, times))
     (receipt,) = await services.schedules("app.schedules.upsert()").upsert_schedules([spec])
     return receipt.schedule
 
@@ -183,6 +184,13 @@ def _spec(schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleSpec:
             )
     rule = parse_rule(times, job.expires)
     return ScheduleSpec(schedule_id, job.queue_name, job.name, job.payload, job.options, rule)
+
+
+def _sealed(services: Services, spec: ScheduleSpec) -> ScheduleSpec:
+    codec = services.payload_codec
+    if codec is None:
+        return spec
+    return evolve(spec, payload=codec.seal(spec.payload, schedule_place(spec.id, spec.queue_name, spec.name)))
 
 
 def _default(default: Any) -> Any:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from conveyor._services.schedules import Declaration
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
+    from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import FlowStore, InspectionStore, ScheduleStore, Store
     from conveyor.model.job import Ending, JobData
     from conveyor.model.retry import Curve
@@ -42,7 +43,7 @@ class WaitForJob(Protocol):
 class Services:
     """The app's open parts, and an error that says what to do where they are not open.
 
-    `middleware` is filled when the app opens: those that were given by name are looked up then.
+    `middleware` and `payload_codec` are filled when the app opens: those that were given by name are looked up then.
     """
 
     def __init__(self) -> None:
@@ -53,6 +54,7 @@ class Services:
         self.declarations: dict[str, Declaration] = {}
         # False where somebody only looks: what the code declares is then left as the store has it.
         self.is_declaring = True
+        self.payload_codec: PayloadCodec | None = None
         self._state: object = _NO_STATE
         self._store: Store | None = None
         self._job_queue: JobQueueStrategy | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conveyor.codec.arguments import ArgumentsCodec, Upgrade
+from conveyor.codec.encryption import AesGcmCodec
 from conveyor.codec.json_values import JsonCodec, decode_json, encode_json
 from conveyor.codec.limit_records import decode_limits, encode_limits
 from conveyor.codec.records import (
@@ -17,6 +18,7 @@ from conveyor.codec.records import (
 from conveyor.codec.schedules import decode_rule, decode_state, encode_rule, encode_state, schedule_to_json
 
 __all__ = [
+    "AesGcmCodec",
     "ArgumentsCodec",
     "JsonCodec",
     "Upgrade",

@@ -31,14 +31,14 @@ raw_decode: Final = msgspec.json.Decoder().decode
 
 
 class JsonCodec:
-    """The built-in `PayloadCodec`: JSON by msgspec, strict about types."""
+    """The built-in `ValueCodec`: JSON by msgspec, strict about types."""
 
     def encode(self, value: object, /) -> bytes:
-        """Return the value as JSON; see `PayloadCodec.encode`."""
+        """Return the value as JSON; see `ValueCodec.encode`."""
         return encode_json(value)
 
     def decoder(self, type_: type[T] | Any, /) -> Callable[[bytes], T]:
-        """Prepare to decode one type; see `PayloadCodec.decoder`."""
+        """Prepare to decode one type; see `ValueCodec.decoder`."""
         reader = TypeReader()
         try:
             decode = msgspec.json.Decoder(reader.readable(type_), dec_hook=reader.read).decode

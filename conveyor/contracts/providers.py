@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
+    from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import Store
     from conveyor.contracts.strategy import Injector
     from conveyor.model.migrations import Migration
 
-__all__ = ["JobQueueProvider", "MiddlewareProvider", "OpenStore", "StoreProvider"]
+__all__ = ["JobQueueProvider", "MiddlewareProvider", "OpenStore", "PayloadCodecProvider", "StoreProvider"]
 
 
 class OpenStore(Protocol):
@@ -70,4 +71,13 @@ class MiddlewareProvider:
 
     name: str
     create: Callable[[], Middleware]
+    contract_version: int
+
+
+@frozen
+class PayloadCodecProvider:
+    """A payload codec that a plugin offers under a name. It finds its settings, such as keys, by itself."""
+
+    name: str
+    create: Callable[[], PayloadCodec]
     contract_version: int

@@ -78,7 +78,7 @@ class _InlineQueue:
             Board(self._session.id, self._outbox),
             Deadlines(),
             threads=HandlerThreads(anyio.CapacityLimiter(1000)),
-            means=RunMeans(get_state=lambda: self._services.state),
+            means=RunMeans(get_state=lambda: self._services.state, payload_codec=self._services.payload_codec),
         )
         await self._store.sessions.open(self._session, LOCK_DURATION)
 

@@ -22,7 +22,7 @@ from conveyor.model.schedules.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 __all__ = [
     "REPLACED",
@@ -33,6 +33,7 @@ __all__ = [
     "paused",
     "plan_firing",
     "resumed",
+    "schedules_of",
     "tag_of",
     "upserted",
     "with_job",
@@ -42,13 +43,19 @@ __all__ = [
 PROBLEM_WAIT: Final = timedelta(minutes=1)
 # Of the jobs that had not ended, so many of those added last are remembered.
 MOST_OPEN: Final = 100
+_TAG: Final = "schedule:"
 # Why the overlap policy cancelled a job.
 REPLACED: Final = "a later job of its schedule took its place"
 
 
 def tag_of(schedule_id: str) -> str:
     """Return the tag that all jobs of a schedule bear."""
-    return f"schedule:{schedule_id}"
+    return f"{_TAG}{schedule_id}"
+
+
+def schedules_of(tags: Iterable[str]) -> list[str]:
+    """Return the ids of the schedules whose tags these are among."""
+    return [tag.removeprefix(_TAG) for tag in tags if tag.startswith(_TAG)]
 
 
 def job_id_of(schedule_id: str, tick: datetime) -> str:
