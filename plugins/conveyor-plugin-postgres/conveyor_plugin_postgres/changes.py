@@ -12,8 +12,9 @@ from conveyor.model.queries import matches
 from conveyor.model.retention import kept_for
 from conveyor.model.states import Command, JobState, transition
 from conveyor_plugin_postgres.reading import find_job
-from conveyor_plugin_postgres.removing import delete_jobs, delete_settled
+from conveyor_plugin_postgres.removing import delete_settled, remove_jobs
 from conveyor_plugin_postgres.rows import error_column, interval
+from conveyor_plugin_postgres.telling import lock_flows, tell_of_end, tell_of_removals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ __all__ = [
 
 async def cancel_job(part: Part, job_id: str, reason: str) -> JobData:
     """End a live job as cancelled; an active one loses its lock."""
+    await lock_flows(part)
     job = await lock_job(part, job_id)
     transition(job_id, job.state, Command.CANCEL)
     await _end(part, job, JobState.CANCELLED, ErrorInfo("Cancelled", reason))
@@ -46,6 +48,7 @@ async def cancel_job(part: Part, job_id: str, reason: str) -> JobData:
 
 async def move_to_failed(part: Part, job_id: str, reason: str) -> JobData:
     """End a live job as failed; it goes, or is kept, as its options say."""
+    await lock_flows(part)
     job = await lock_job(part, job_id)
     transition(job_id, job.state, Command.MOVE_TO_FAILED)
     removal = job.options.remove_on_fail
@@ -53,14 +56,19 @@ async def move_to_failed(part: Part, job_id: str, reason: str) -> JobData:
     job = await find_job(part, job_id)
     if removal is True:
         await delete_settled(part, job_id)
+        if job.options.flow_id is not None:
+            await tell_of_removals(part, [job_id])
     return job
 
 
 async def _end(part: Part, job: JobData, state: JobState, error: ErrorInfo, kept: timedelta | None = None) -> None:
-    await part.execute("jobs/cancel_job", job.id, error_column(error), part.moment, str(state), interval(kept))
+    text = error_column(error)
+    await part.execute("jobs/cancel_job", job.id, text, part.moment, str(state), interval(kept))
     if job.state is JobState.ACTIVE:
         part.hint(NotificationKind.REVOKED, job.queue_name, job.id)
     part.hint(NotificationKind.FINISHED, job.queue_name)
+    if job.options.flow_id is not None:
+        await tell_of_end(part, job.id, state, text)
 
 
 async def promote_job(part: Part, job_id: str) -> JobData:
@@ -89,19 +97,24 @@ async def expire_jobs(part: Part, limit: int) -> int:
 
 
 async def rerun_job(part: Part, job_id: str, payload: bytes | None) -> JobData:
-    """Make a settled job wait again, available now; attempts and logs stay."""
+    """Make a settled job wait again, for open children first, available now; attempts and logs stay."""
+    await lock_flows(part)
     job = await lock_job(part, job_id)
     transition(job_id, job.state, Command.RERUN)
-    await part.execute("jobs/rerun_job", job_id, payload, job.options.lifo, part.moment)
+    state = JobState.WAITING.value
+    if job.options.flow_id is not None:
+        state = await part.fetchval("jobs/rerun_job_flow", job_id)
+    await part.execute("jobs/rerun_job", job_id, payload, job.options.lifo, part.moment, state)
     part.hint(NotificationKind.ADDED, job.queue_name)
     return await find_job(part, job_id)
 
 
 async def remove_job(part: Part, job_id: str) -> None:
     """Delete a job that is not active, with its logs and history."""
+    await lock_flows(part)
     job = await lock_job(part, job_id)
     transition(job_id, job.state, Command.REMOVE)
-    await delete_jobs(part, [job_id])
+    await remove_jobs(part, [job_id])
 
 
 async def lock_job(part: Part, job_id: str) -> JobData:
@@ -117,6 +130,7 @@ async def change_jobs(
     part: Part, command: Command, job_ids: Sequence[str], wanted: JobFilter, reason: str
 ) -> Sequence[ChangeReceipt]:
     """Do what an operator asks for with those of the jobs that match."""
+    await lock_flows(part)
     # In one order, so that two operators do not wait for each other in a circle.
     receipts = {job_id: await _change_one(part, command, job_id, wanted, reason) for job_id in sorted(set(job_ids))}
     return [receipts[job_id] for job_id in job_ids]

@@ -12,6 +12,7 @@ from conveyor.model.states import JobState
 from conveyor_plugin_postgres.reading import find_job
 from conveyor_plugin_postgres.removing import delete_settled
 from conveyor_plugin_postgres.rows import error_column, interval, job_from_row, jobs_from_rows
+from conveyor_plugin_postgres.telling import tell_of_end, tell_of_removals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +64,7 @@ async def get_stalled_jobs(part: Part, threshold: timedelta, limit: int) -> Sequ
 async def reclaim_stalled_jobs(part: Part, max_stalled: int, limit: int) -> Sequence[JobData]:
     """Take jobs from sessions whose lock is over, and forget those sessions that hold nothing then."""
     now = await part.now()
+    await part.fetchval("jobs/reclaim_stalled_jobs_lock", now)
     # The session's row first: whoever renews it meanwhile waits, and then finds its jobs lost.
     expired = [session_id for (session_id,) in await part.fetch("jobs/reclaim_stalled_jobs_sessions", now)]
     if not expired:
@@ -90,7 +92,11 @@ async def _give_up(part: Part, job: JobData, max_stalled: int, now: datetime) ->
     kept = interval(kept_for(job.options.remove_on_fail))
     await part.execute("jobs/reclaim_stalled_jobs_failed", job.id, now, error, kept)
     failed = await find_job(part, job.id)
+    part.hint(NotificationKind.FINISHED, job.queue_name)
+    if job.options.flow_id is not None:
+        await tell_of_end(part, job.id, JobState.FAILED, error)
     if job.options.remove_on_fail is True:
         await delete_settled(part, job.id)
-    part.hint(NotificationKind.FINISHED, job.queue_name)
+        if job.options.flow_id is not None:
+            await tell_of_removals(part, [job.id])
     return failed

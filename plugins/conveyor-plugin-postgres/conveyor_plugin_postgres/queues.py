@@ -8,8 +8,9 @@ from conveyor.errors import ConfigurationError
 from conveyor.model.events import NotificationKind
 from conveyor.model.states import SETTLED_STATES, Command, JobState, refuse
 from conveyor_plugin_postgres.changes import rerun_job
-from conveyor_plugin_postgres.removing import delete_jobs
+from conveyor_plugin_postgres.removing import remove_jobs
 from conveyor_plugin_postgres.rows import interval, jobs_from_rows
+from conveyor_plugin_postgres.telling import lock_flows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,10 +66,12 @@ class PostgresQueues:
         """Remove all jobs that neither run nor are settled, in chunks; those added meanwhile may stay."""
         bound = await self._database.read(_last_seq)
         removed = 0
-        while chunk := await self._database.write(_drain, queue_name, bound):
-            removed += chunk
-            if chunk < _DRAINED_AT_ONCE:
-                break
+        # Parents first: their children's removal would make them fail.
+        for statement in ("queues/drain_parents", "queues/drain"):
+            while chunk := await self._database.write(_drain, statement, queue_name, bound):
+                removed += chunk
+                if chunk < _DRAINED_AT_ONCE:
+                    break
         return removed
 
     async def clean(self, queue_name: str, state: JobState, grace: timedelta, /, *, limit: int = 1000) -> int:
@@ -122,27 +125,30 @@ async def _last_seq(part: Part) -> int:
     return seq
 
 
-async def _drain(part: Part, queue_name: str, bound: int) -> int:
-    job_ids = [job_id for (job_id,) in await part.fetch("queues/drain", queue_name, bound, _DRAINED_AT_ONCE)]
-    await delete_jobs(part, job_ids)
+async def _drain(part: Part, statement: str, queue_name: str, bound: int) -> int:
+    await lock_flows(part)
+    job_ids = [job_id for (job_id,) in await part.fetch(statement, queue_name, bound, _DRAINED_AT_ONCE)]
+    await remove_jobs(part, job_ids)
     part.hint(NotificationKind.CHANGED, queue_name)
     return len(job_ids)
 
 
 async def _clean(part: Part, queue_name: str, state: JobState, grace: timedelta, limit: int) -> int:
+    await lock_flows(part)
     chosen = (queue_name, state.value, interval(grace), max(limit, 0))
     job_ids = [job_id for (job_id,) in await part.fetch("queues/clean", *chosen, part.moment)]
-    await delete_jobs(part, job_ids)
+    await remove_jobs(part, job_ids)
     return len(job_ids)
 
 
 async def _obliterate(part: Part, queue_name: str, force: bool) -> int:
+    await lock_flows(part)
     live = [job_id for (job_id,) in await part.fetch("queues/obliterate", queue_name)]
     active = [job_id for (job_id,) in await part.fetch("queues/obliterate_active", queue_name)]
     if active and not force:
         raise refuse(active[0], JobState.ACTIVE, Command.REMOVE, queue_name)
     settled = [job_id for (job_id,) in await part.fetch("queues/obliterate_settled", queue_name)]
-    await delete_jobs(part, [*live, *settled])
+    await remove_jobs(part, [*live, *settled])
     await part.execute("queues/obliterate_pauses", queue_name)
     await part.execute("queues/obliterate_keys", queue_name)
     await part.execute("queues/obliterate_queue", queue_name)
@@ -153,6 +159,7 @@ async def _obliterate(part: Part, queue_name: str, force: bool) -> int:
 
 
 async def _retry_jobs(part: Part, queue_name: str, state: JobState, limit: int) -> int:
+    await lock_flows(part)
     rows = await part.fetch("queues/retry_jobs", queue_name, state.value, max(limit, 0))
     for (job_id,) in rows:
         await rerun_job(part, job_id, None)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conveyor_plugin_postgres.telling import tell_of_removals
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conveyor_plugin_postgres.part import Part
 
-__all__ = ["delete_jobs", "delete_settled"]
+__all__ = ["delete_jobs", "delete_settled", "remove_jobs"]
 
 
 async def delete_settled(part: Part, job_id: str) -> None:
@@ -21,4 +23,11 @@ async def delete_settled(part: Part, job_id: str) -> None:
 async def delete_jobs(part: Part, job_ids: Sequence[str]) -> int:
     """Delete jobs whatever their state, with their logs and history; return how many there were."""
     count: int = await part.fetchval("jobs/remove_job", list(job_ids))
+    return count
+
+
+async def remove_jobs(part: Part, job_ids: Sequence[str]) -> int:
+    """Delete jobs as `delete_jobs` does, and tell those who waited for them; `lock_flows` comes before their locks."""
+    count = await delete_jobs(part, job_ids)
+    await tell_of_removals(part, job_ids)
     return count

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conveyor_plugin_postgres.removing import delete_jobs
+from conveyor_plugin_postgres.removing import remove_jobs
 from conveyor_plugin_postgres.rows import interval
+from conveyor_plugin_postgres.telling import lock_flows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,9 @@ async def drop_days(part: Part, queue_names: Sequence[str], retention: Retention
 
 async def remove_outdated_jobs(part: Part, queue_names: Sequence[str], retention: Retention, limit: int) -> int:
     """Remove a chunk of what is to be kept no longer; return how many jobs."""
+    await lock_flows(part)
     names = list(dict.fromkeys(queue_names))
     chosen = (names, interval(retention.max_age), retention.max_count, max(limit, 0))
     job_ids = [job_id for (job_id,) in await part.fetch("jobs/remove_outdated_jobs", *chosen, part.moment)]
     # Somebody else may remove the same at the same time: each is counted where it was deleted.
-    return await delete_jobs(part, job_ids) if job_ids else 0
+    return await remove_jobs(part, job_ids) if job_ids else 0

@@ -10,6 +10,7 @@ from conveyor.model.settlement import Refusal, RefusalReason, SettleReport, as_d
 from conveyor.model.states import TRANSITIONS, JobState
 from conveyor_plugin_postgres.reading import look_for_job
 from conveyor_plugin_postgres.rows import error_column, interval
+from conveyor_plugin_postgres.telling import hint_of_parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,8 +38,8 @@ async def settle_jobs(part: Part, settlements: Sequence[Settlement]) -> SettleRe
     """Apply the settlements whose token holds the job."""
     refused: list[Refusal] = []
     for once in _each_job_once(settlements):
-        rows = await part.fetch("jobs/settle_jobs", *_columns(once), part.moment)
-        refused += await _unless_discarded(part, [(once[place - 1], reason) for place, reason in rows])
+        rows = await part.fetch("jobs/settle_jobs", *_columns(once), part.moment, _flows(once))
+        refused += await _unless_discarded(part, _lost(part, once, [(place, reason) for place, reason in rows]))
     _hint(part, settlements)
     return SettleReport(refused)
 
@@ -57,11 +58,19 @@ async def settle_and_fetch(
     refused: list[Refusal] = []
     for once in first:
         refused += (await settle_jobs(part, once)).refused
-    rows = await part.fetch("jobs/settle_and_fetch", *_columns(last), part.moment, *fetch)
-    lost = [row for row in rows if row[_REFUSED] is not None]
-    refused += await _unless_discarded(part, [(last[row[_REFUSED] - 1], row[_REASON]) for row in lost])
+    rows = await part.fetch("jobs/settle_and_fetch", *_columns(last), part.moment, *fetch, _flows(last))
+    told = [(row[_REFUSED], row[_REASON]) for row in rows if row[_REFUSED] is not None]
+    refused += await _unless_discarded(part, _lost(part, last, told))
     _hint(part, last)
-    return refused, rows[len(lost) :]
+    return refused, rows[len(told) :]
+
+
+def _lost(
+    part: Part, settlements: Sequence[Settlement], told: Sequence[tuple[int, str]]
+) -> Sequence[tuple[Settlement, str]]:
+    """Return the settlements that were refused, and why. At the place 0 are hints: of a kind, for a queue."""
+    hint_of_parents(part, [words.split(" ", 1) for place, words in told if place == 0])
+    return [(settlements[place - 1], reason) for place, reason in told if place > 0]
 
 
 async def _unless_discarded(part: Part, lost: Sequence[tuple[Settlement, str]]) -> list[Refusal]:
@@ -107,10 +116,15 @@ def _columns(settlements: Sequence[Settlement]) -> tuple[Any, ...]:
     )
 
 
+def _flows(settlements: Sequence[Settlement]) -> list[Any] | None:
+    return _column([settlement.flow_id for settlement in settlements])
+
+
 def _column(values: list[Any]) -> list[Any] | None:
     return values if any(value is not None for value in values) else None
 
 
 def _hint(part: Part, settlements: Sequence[Settlement]) -> None:
     for queue_name, target in {(settlement.queue_name, _TARGETS[settlement.command]) for settlement in settlements}:
-        part.hint(_HINTS.get(target, NotificationKind.FINISHED), queue_name)
+        if target is not JobState.WAITING_CHILDREN:
+            part.hint(_HINTS.get(target, NotificationKind.FINISHED), queue_name)

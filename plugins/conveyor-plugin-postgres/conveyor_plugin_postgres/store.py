@@ -15,6 +15,7 @@ from conveyor.errors import SchemaError
 from conveyor_plugin_postgres.announcer import Announcer
 from conveyor_plugin_postgres.bridge import open_bridge
 from conveyor_plugin_postgres.database import Database
+from conveyor_plugin_postgres.flows import PostgresFlows
 from conveyor_plugin_postgres.inspection import PostgresInspection
 from conveyor_plugin_postgres.jobs import PostgresJobs
 from conveyor_plugin_postgres.low_water import LowWater
@@ -46,6 +47,7 @@ _CAPABILITIES: Final = Capabilities(
     has_transactions=True,
     has_schedules=True,
     has_deduplication=True,
+    has_flows=True,
 )
 _CLOSE_SECONDS: Final = 2.0
 
@@ -72,7 +74,7 @@ class PostgresStore:
         self.queues = PostgresQueues(database)
         self.schedules = PostgresSchedules(database)
         self.schema = PostgresSchema(database)
-        self.flows: FlowStore | None = None
+        self.flows = PostgresFlows(database)
         self.inspection = PostgresInspection(database)
 
     def notes(self) -> Sequence[str]:

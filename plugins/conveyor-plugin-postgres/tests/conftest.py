@@ -23,6 +23,8 @@ TABLES = (
     "history",
     "attempts",
     "logs",
+    "flow_edges",
+    "flow_parents",
     "removed",
     "sessions",
     "queues",

@@ -24,6 +24,24 @@ drop function conveyor.note_fetch;
 
 drop type conveyor.fetched_job;
 
+drop function conveyor.reopen_in_flows;
+
+drop function conveyor.remove_from_flows;
+
+drop function conveyor.tell_of_runs;
+
+drop function conveyor.tell_parents;
+
+drop function conveyor.forget_parents;
+
+drop function conveyor.go_on;
+
+drop function conveyor.lock_flows_of_stalled;
+
+drop function conveyor.lock_all_flows;
+
+drop function conveyor.lock_flows;
+
 drop function conveyor.expire_jobs;
 
 drop function conveyor.expire_jobs_of;
@@ -54,6 +72,6 @@ drop function conveyor.find_jobs;
 
 drop view conveyor.job_records;
 
-drop table conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.history, conveyor.live;
+drop table conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
 
 drop sequence conveyor.job_seq;

@@ -50,6 +50,8 @@ create index live_delayed on conveyor.live (queue, run_at) where state = 'delaye
 
 create index live_active on conveyor.live (session_id, fetch_number) where state = 'active';
 
+create index live_waiting_children on conveyor.live (queue, seq) where state = 'waiting_children';
+
 create index live_expiring on conveyor.live (queue, expires_at) where expires_at is not null and state <> 'active';
 
 -- Jobs that are settled. attempt and outcome tell of the run that settled the job; null where no run did.
@@ -217,6 +219,37 @@ create table conveyor.logs (
 
 create index logs_job on conveyor.logs (job_id, seq);
 
+-- Jobs that wait, or waited, for children: how many of these have not ended, and how many ended otherwise than completed
+-- and count. policy is what such an end means; is_removed and kept_for what becomes of the record if the job fails by it.
+-- delay begins when the last child has ended; null: there is none, or it has begun.
+create table conveyor.flow_parents (
+  job_id text collate "C" primary key,
+  policy text collate "C" not null,
+  open_count integer not null default 0,
+  failed_count integer not null default 0,
+  delay interval,
+  is_removed boolean not null,
+  kept_for interval
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- Who waits for whom. queue, name, outcome, result and error are kept of a child whose record is gone; outcome is null
+-- until it has ended.
+create table conveyor.flow_edges (
+  seq bigint generated always as identity,
+  parent_id text collate "C" not null,
+  child_id text collate "C" not null,
+  queue text collate "C" not null,
+  name text collate "C" not null,
+  outcome text collate "C",
+  result bytea,
+  error bytea,
+  primary key (parent_id, child_id)
+);
+
+create index flow_edges_child on conveyor.flow_edges (child_id);
+
+create index flow_edges_open on conveyor.flow_edges (child_id) where outcome is null;
+
 -- Jobs that left no record as they ended, for a while, with the run that ended them: so that the same settlement again
 -- is recognised, and who waited for them learns how they ended.
 create table conveyor.removed (
@@ -366,6 +399,8 @@ begin
     execute format('select count(*) from conveyor.%I', old) into removed;
     execute format('delete from conveyor.attempts where job_id in (select id from conveyor.%I)', old);
     execute format('delete from conveyor.logs where job_id in (select id from conveyor.%I)', old);
+    execute format('delete from conveyor.flow_edges where parent_id in (select id from conveyor.%I)', old);
+    execute format('delete from conveyor.flow_parents where job_id in (select id from conveyor.%I)', old);
     execute format(
       'delete from conveyor.deduplication_keys where seq in (
         select taken.seq
@@ -908,13 +943,390 @@ begin
 end
 $$;
 
--- Cancels live jobs of a queue that had not started in time; returns how many.
+-- Keeps flows, each by the id of its topmost job, from being told of anything else until the transaction ends. Whoever
+-- tells parents locks their flow before it locks a job: jobs are told upwards, from child to parent, and two who climb
+-- through one flow by different ways would wait for each other in a circle. Flows share a few hundred locks, so that
+-- their number does not matter; locks are taken in their order.
+create function conveyor.lock_flows(flows text[]) returns void
+language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock_shared(1668247158, 0);
+  perform pg_advisory_xact_lock(1668247158, asked.slot)
+  from (
+    select distinct 1 + (hashtext(asked.id) & 255) as slot
+    from unnest(lock_flows.flows) as asked(id)
+    where asked.id is not null
+    order by 1
+  ) as asked;
+end
+$$;
+
+-- The same for all flows at once, if there are any: for those who do not know yet which jobs they change.
+create function conveyor.lock_all_flows() returns void
+language plpgsql as $$
+begin
+  if exists (select from conveyor.flow_edges) then
+    perform pg_advisory_xact_lock(1668247158, 0);
+  end if;
+end
+$$;
+
+-- The same where a worker's lock is over: nearly always there is none.
+create function conveyor.lock_flows_of_stalled(now_at timestamptz) returns void
+language plpgsql as $$
+begin
+  if exists (select from conveyor.sessions where sessions.expires_at <= now_at) then
+    perform conveyor.lock_all_flows();
+  end if;
+end
+$$;
+
+-- Lets a job that waits for its children go on as they stand; `kind` is the hint for its queue, null where it waits on.
+-- It fails because of the child given, or of any that failed; `reason` is its error then.
+create function conveyor.go_on(
+  parent text,
+  failed_child text,
+  failed_outcome text,
+  now_at timestamptz,
+  out kind text,
+  out of_queue text,
+  out reason bytea
+)
+language plpgsql
+set enable_seqscan = off
+as $$
+declare
+  known conveyor.flow_parents;
+  earliest timestamptz;
+  due_at timestamptz;
+begin
+  select live.queue, live.run_at
+  into of_queue, earliest
+  from conveyor.live
+  where live.id = parent
+    and live.state = 'waiting_children'
+  for no key update;
+  if not found then
+    return;
+  end if;
+  select * into known from conveyor.flow_parents where flow_parents.job_id = parent;
+
+  if known.failed_count > 0 and known.policy = 'fail' then
+    if failed_child is null then
+      select flow_edges.child_id, flow_edges.outcome
+      into failed_child, failed_outcome
+      from conveyor.flow_edges
+      where flow_edges.parent_id = parent
+        and flow_edges.outcome <> 'completed'
+      order by flow_edges.seq
+      limit 1;
+    end if;
+    kind := 'finished';
+    reason := convert_to(
+      json_build_object(
+        'type', 'ChildFailed',
+        'message',
+        'its child ' || failed_child || ' '
+          || case failed_outcome when 'removed' then 'was removed before it ended' else failed_outcome end,
+        'traceback', ''
+      )::text,
+      'UTF8'
+    );
+    with gone as (
+      delete from conveyor.live
+      where live.id = parent
+      returning live.*
+    ),
+    remembered as (
+      insert into conveyor.removed (job_id, session_id, fetch_number, outcome, state, finished_at, error)
+      select gone.id, coalesce(gone.session_id, ''), coalesce(gone.fetch_number, 0), '', 'failed', now_at, reason
+      from gone
+      where known.is_removed
+    )
+    insert into conveyor.history (
+      id, seq, queue, name, state, priority, attempts_made, stalled_count, fetch_number, created_at, run_at,
+      started_at, finished_at, expires_at, kept_until, session_id, payload, options, added_payload, progress, error
+    )
+    select
+      gone.id, gone.seq, gone.queue, gone.name, 'failed', gone.priority, gone.attempts_made, gone.stalled_count,
+      gone.fetch_number, gone.created_at, gone.run_at, gone.started_at, now_at, gone.expires_at,
+      conveyor.sayable(now_at + known.kept_for), gone.session_id, gone.payload, gone.options, gone.added_payload,
+      gone.progress, reason
+    from gone
+    where not known.is_removed;
+    if known.is_removed then
+      delete from conveyor.attempts where attempts.job_id = parent;
+      delete from conveyor.logs where logs.job_id = parent;
+      perform conveyor.forget_parents(array[parent]);
+    end if;
+  elsif coalesce(known.open_count, 0) <= 0 then
+    due_at := greatest(earliest, now_at, conveyor.sayable(now_at + known.delay));
+    kind := case when due_at > now_at then 'delayed' else 'added' end;
+    update conveyor.live
+    set state = case when due_at > now_at then 'delayed' else 'waiting' end,
+        run_at = due_at,
+        order_at = case when live.order_seq < 0 then -1 - conveyor.micros(due_at) else conveyor.micros(due_at) end
+    where live.id = parent;
+    update conveyor.flow_parents
+    set delay = null
+    where flow_parents.job_id = parent
+      and flow_parents.delay is not null;
+  end if;
+end
+$$;
+
+-- Forgets what was known of the children of jobs that are gone.
+create function conveyor.forget_parents(ids text[]) returns void
+language plpgsql
+set enable_seqscan = off
+as $$
+begin
+  delete from conveyor.flow_edges where flow_edges.parent_id = any(forget_parents.ids);
+  delete from conveyor.flow_parents where flow_parents.job_id = any(forget_parents.ids);
+end
+$$;
+
+-- Tells the parents of jobs that ended, each given by its place in the arrays, and those of parents that fail by it, up
+-- to the top; returns the hints for the queues of those that went on.
+create function conveyor.tell_parents(
+  ids text[], outcomes text[], results bytea[], errors bytea[], now_at timestamptz
+)
+returns table (kind text, of_queue text)
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  parent record;
+  step record;
+  next_ids text[];
+  next_errors bytea[];
+begin
+  while cardinality(ids) > 0 loop
+    next_ids := '{}';
+    next_errors := '{}';
+    for parent in
+      with told as (
+        update conveyor.flow_edges
+        set outcome = given.outcome, result = given.result, error = given.error
+        from unnest(tell_parents.ids, outcomes, results, errors) as given(id, outcome, result, error)
+        where flow_edges.child_id = given.id
+          and flow_edges.outcome is null
+        returning flow_edges.parent_id, flow_edges.child_id, flow_edges.outcome
+      ),
+      counts as (
+        select
+          told.parent_id,
+          count(*) as ended,
+          count(*) filter (where told.outcome <> 'completed') as failed,
+          min(told.child_id) filter (where told.outcome <> 'completed') as failed_child
+        from told
+        group by told.parent_id
+      ),
+      counted as (
+        update conveyor.flow_parents
+        set open_count = flow_parents.open_count - counts.ended,
+            failed_count = flow_parents.failed_count
+              + case when flow_parents.policy = 'remove' then 0 else counts.failed end
+        from counts
+        where flow_parents.job_id = counts.parent_id
+        returning flow_parents.job_id, flow_parents.policy, counts.failed, counts.failed_child
+      )
+      select
+        counted.*,
+        (
+          select told.outcome
+          from told
+          where told.parent_id = counted.job_id and told.child_id = counted.failed_child
+        ) as failed_outcome
+      from counted
+      order by counted.job_id
+    loop
+      if parent.failed > 0 and parent.policy = 'remove' then
+        delete from conveyor.flow_edges
+        where flow_edges.parent_id = parent.job_id
+          and flow_edges.child_id = any(tell_parents.ids)
+          and flow_edges.outcome <> 'completed';
+      end if;
+      select * into step from conveyor.go_on(parent.job_id, parent.failed_child, parent.failed_outcome, now_at);
+      if step.kind is not null then
+        kind := step.kind;
+        of_queue := step.of_queue;
+        return next;
+      end if;
+      if step.reason is not null then
+        next_ids := next_ids || parent.job_id::text;
+        next_errors := next_errors || step.reason;
+      end if;
+    end loop;
+    ids := next_ids;
+    errors := next_errors;
+    outcomes := array_fill('failed'::text, array[cardinality(next_ids)]);
+    results := null;
+  end loop;
+end
+$$;
+
+-- Tells the parents of jobs whose runs were settled, and lets those go on that wait for their children. Only runs whose
+-- job belongs to a flow are meant. A repeated settlement tells what is left to tell; of a job that was rerun since,
+-- it tells nothing.
+create function conveyor.tell_of_runs(
+  ids text[],
+  session_ids text[],
+  numbers bigint[],
+  outcomes text[],
+  states text[],
+  results bytea[],
+  errors bytea[],
+  flows text[],
+  now_at timestamptz
+)
+returns table (kind text, of_queue text)
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  ended record;
+  waiting text;
+  step record;
+begin
+  select
+    array_agg(asked.id order by asked.place) as ids,
+    array_agg(asked.state order by asked.place) as outcomes,
+    array_agg(asked.result order by asked.place) as results,
+    array_agg(asked.error order by asked.place) as errors,
+    array_agg(asked.id) filter (where asked.is_gone) as gone
+  into ended
+  from (
+    select
+      given.*,
+      not exists (select from conveyor.history where history.id = given.id offset 0) as is_gone
+    from unnest(tell_of_runs.ids, session_ids, numbers, outcomes, states, results, errors, tell_of_runs.flows)
+      with ordinality
+      as given(id, session_id, number, outcome, state, result, error, flow, place)
+    where given.flow is not null
+      and given.state in ('completed', 'failed', 'cancelled')
+      and (
+        exists (
+          select
+          from conveyor.history
+          where history.id = given.id
+            and history.session_id = given.session_id
+            and history.fetch_number = given.number
+            and history.outcome = given.outcome
+          offset 0
+        )
+        or (
+          exists (
+            select
+            from conveyor.removed
+            where removed.job_id = given.id
+              and removed.session_id = given.session_id
+              and removed.fetch_number = given.number
+              and removed.outcome = given.outcome
+            offset 0
+          )
+          and not exists (select from conveyor.live where live.id = given.id offset 0)
+        )
+      )
+  ) as asked;
+  if ended.gone is not null then
+    perform conveyor.forget_parents(ended.gone);
+  end if;
+
+  for waiting in
+    select asked.id
+    from unnest(tell_of_runs.ids, states, tell_of_runs.flows) as asked(id, state, flow)
+    where asked.flow is not null
+      and asked.state = 'waiting_children'
+    order by asked.id
+  loop
+    select * into step from conveyor.go_on(waiting, null, null, now_at);
+    if step.kind is not null then
+      kind := step.kind;
+      of_queue := step.of_queue;
+      return next;
+    end if;
+    if step.reason is not null then
+      ended.ids := ended.ids || waiting;
+      ended.outcomes := ended.outcomes || 'failed'::text;
+      ended.results := ended.results || null::bytea;
+      ended.errors := ended.errors || step.reason;
+    end if;
+  end loop;
+
+  return query
+    select told.kind, told.of_queue
+    from conveyor.tell_parents(ended.ids, ended.outcomes, ended.results, ended.errors, now_at) as told;
+end
+$$;
+
+-- Tells the parents of jobs that are gone, and forgets what was known of their children.
+create function conveyor.remove_from_flows(ids text[], now_at timestamptz)
+returns table (kind text, of_queue text)
+language plpgsql as $$
+begin
+  if not exists (select from conveyor.flow_edges) then
+    return;
+  end if;
+  perform conveyor.forget_parents(remove_from_flows.ids);
+  return query
+    select told.kind, told.of_queue
+    from conveyor.tell_parents(
+      remove_from_flows.ids,
+      array_fill('removed'::text, array[cardinality(remove_from_flows.ids)]),
+      null,
+      null,
+      now_at
+    ) as told;
+end
+$$;
+
+-- Notes in its flows that a settled job runs again, and forgives its children that failed; returns its state then.
+create function conveyor.reopen_in_flows(id text) returns text
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  own integer;
+begin
+  update conveyor.flow_parents
+  set open_count = flow_parents.open_count + 1,
+      failed_count = greatest(
+        flow_parents.failed_count - case when flow_edges.outcome <> 'completed' then 1 else 0 end, 0
+      )
+  from conveyor.flow_edges
+  where flow_edges.child_id = reopen_in_flows.id
+    and flow_edges.outcome is not null
+    and flow_parents.job_id = flow_edges.parent_id;
+
+  update conveyor.flow_edges
+  set outcome = null, result = null, error = null
+  where flow_edges.child_id = reopen_in_flows.id
+    and flow_edges.outcome is not null;
+
+  update conveyor.flow_parents
+  set failed_count = 0
+  where flow_parents.job_id = reopen_in_flows.id
+  returning flow_parents.open_count into own;
+  return case when own > 0 then 'waiting_children' else 'waiting' end;
+end
+$$;
+
+-- Cancels live jobs of a queue that had not started in time, and tells their parents; returns how many.
 create function conveyor.expire_jobs_of(queue_name text, now_at timestamptz, longest bigint) returns bigint
 language plpgsql
 set enable_seqscan = off
 as $$
 declare
   cancelled bigint;
+  ended text[];
+  reasons bytea[];
 begin
   with due as (
     select live.id
@@ -950,9 +1362,17 @@ begin
         'UTF8'
       )
     from gone
-    returning 1
+    returning history.id, history.error
   )
-  select count(*) into cancelled from kept;
+  select count(*), array_agg(kept.id), array_agg(kept.error) into cancelled, ended, reasons from kept;
+
+  if cancelled > 0 and exists (select from conveyor.flow_edges) then
+    -- It is seldom, and a fetch has no other way to say so.
+    perform pg_notify('conveyor.hints', format('- [["%s", %s, ""]]', told.kind, to_json(told.of_queue)))
+    from conveyor.tell_parents(
+      ended, array_fill('cancelled'::text, array[cardinality(ended)]), null, reasons, now_at
+    ) as told;
+  end if;
   return cancelled;
 end
 $$;
@@ -966,6 +1386,14 @@ as $$
 begin
   for queue in select queues.name from conveyor.queues order by queues.name loop
     exit when longest <= 0;
+    continue when not exists (
+      select
+      from conveyor.live
+      where live.queue = expire_jobs.queue
+        and live.expires_at <= now_at
+        and live.state <> 'active'
+    );
+    perform conveyor.lock_all_flows();
     count := conveyor.expire_jobs_of(queue, now_at, longest);
     longest := longest - count;
     if count > 0 then
@@ -1380,7 +1808,7 @@ begin
       and live.id = given.id
       and live.session_id = given.session_id
       and live.fetch_number = given.number
-    where given.state in ('waiting', 'delayed')
+    where given.state in ('waiting', 'delayed', 'waiting_children')
       and live.state in ('active', '')
       and (given.is_uncounted or not live.is_discarded)
     order by live.id
@@ -1431,7 +1859,8 @@ end
 $$;
 
 -- Records how runs ended, each given by its place in the arrays, where its token holds the job. No job is given twice.
--- Returns those that were refused: the same settlement again, after it was applied, is not.
+-- Returns those that were refused: the same settlement again, after it was applied, is not. Where flows has the flows that
+-- jobs belong to, it also returns the hints for queues of parents that went on, as words, at the place 0.
 create function conveyor.settle_jobs(
   ids text[],
   session_ids text[],
@@ -1444,7 +1873,8 @@ create function conveyor.settle_jobs(
   uncounted boolean[] default null,
   removals boolean[] default null,
   keeps interval[] default null,
-  moment timestamptz default null
+  moment timestamptz default null,
+  flows text[] default null
 )
 returns table (refused bigint, reason text)
 language plpgsql
@@ -1456,6 +1886,9 @@ declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
   applied bigint;
 begin
+  if settle_jobs.flows is not null then
+    perform conveyor.lock_flows(settle_jobs.flows);
+  end if;
   applied := conveyor.end_jobs(
     ids, session_ids, numbers, outcomes, states, results, errors, uncounted, removals, keeps, now_at
   );
@@ -1506,6 +1939,14 @@ begin
         offset 0
       );
   end if;
+
+  if settle_jobs.flows is not null then
+    return query
+      select 0::bigint, format('%s %s', told.kind, told.of_queue)
+      from conveyor.tell_of_runs(
+        ids, session_ids, numbers, outcomes, states, results, errors, settle_jobs.flows, now_at
+      ) as told;
+  end if;
 end
 $$;
 
@@ -1533,7 +1974,8 @@ create function conveyor.settle_and_fetch(
   suspects boolean[],
   from_priorities integer[] default null,
   from_ats bigint[] default null,
-  from_seqs bigint[] default null
+  from_seqs bigint[] default null,
+  flows text[] default null
 )
 returns setof conveyor.fetched_job
 language plpgsql as $$
@@ -1544,7 +1986,8 @@ begin
   for lost in
     select *
     from conveyor.settle_jobs(
-      ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, moment
+      ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, moment,
+      settle_and_fetch.flows
     )
   loop
     answer := null;

@@ -1,5 +1,5 @@
 -- Makes a settled job wait again, with the run that settled it among its attempts.
--- parameters: 1 job id, 2 payload or null, 3 whether it is lifo, 4 now or null
+-- parameters: 1 job id, 2 payload or null, 3 whether it is lifo, 4 now or null, 5 state
 -- index: history_id
 with gone as (
   delete from conveyor.history
@@ -20,7 +20,7 @@ insert into conveyor.live (
   id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, session_id, fetch_number, payload,
   options, added_payload
 )
-select id, new_seq, queue, name, 'waiting', priority,
+select id, new_seq, queue, name, $5, priority,
        case when $3::boolean then -1 - conveyor.micros(now_at) else conveyor.micros(now_at) end,
        case when $3::boolean then -1 - new_seq else new_seq end,
        created_at, now_at, session_id, fetch_number, coalesce($2::bytea, payload), options,
