@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BACKENDS: Final = ("asyncio", "trio")
 STORES: Final = ("memory", "sqlite")
-CASES: Final = {"pickup": STORES, "pickup_across": ("sqlite",), "sleepers": STORES, "idle": STORES}
+CASES: Final = {"pickup": STORES, "pickup_across": ("sqlite",), "sleepers": STORES, "idle": STORES, "flow": STORES}
 BACKLOGS: Final = ("waiting", "finished")
 RATES: Final = ("process", "add", "add_concurrent", "add_many")
 SPANS: Final = (
@@ -30,6 +30,8 @@ SPANS: Final = (
     "pickup_across_p99_ms",
     "sleepers_s",
     "idle_cpu_%",
+    "flow_cpu_us",
+    "flow_times_plain",
 )
 
 

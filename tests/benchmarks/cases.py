@@ -22,6 +22,7 @@ from conveyor import Conveyor
 from tests.benchmarks.backlog import measure_finished, measure_waiting
 from tests.benchmarks.floor_pickup import bare_pickups
 from tests.benchmarks.floors import bare_rows, open_bare
+from tests.benchmarks.flows import measure_flow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -150,6 +151,7 @@ CASES: Final[Mapping[str, Callable[[str], Awaitable[Mapping[str, float]]]]] = {
     "pickup_across": pickup_across,
     "waiting": measure_waiting,
     "finished": measure_finished,
+    "flow": measure_flow,
 }
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from conveyor import Conveyor
+from conveyor import Conveyor, Flow
+from conveyor._builtin.sqlite.statements import sql
 from conveyor._builtin.sqlite.store import SQLiteStore
 from conveyor._cli.opening import services_of
 
@@ -56,6 +57,41 @@ async def test_adding_in_bulk_makes_two_statements_per_thousand_jobs_and_one_com
     assert counted["commit"] == 1
 
 
+async def test_jobs_without_a_flow_cost_no_statement_about_flows(file: Path) -> None:
+    app = Conveyor(f"sqlite:///{file}")
+    queue = app.queue("q")
+    counted = Counter[str]()
+
+    @queue.job()
+    async def nothing() -> None: ...
+
+    async with app, app.worker("q"):
+        await _count_statements(app, counted)
+        for job in [await nothing.options(remove_on_complete=True).add(), await nothing.add()]:
+            await job.wait_until_finished(timeout="10s")
+    assert counted.total() > 0
+    # Once in a while, whatever runs, a worker looks whether a flow wants mending.
+    passes = tuple(_purpose(sql(f"flows/repair_flows_{step}").lower()) for step in ("forsaken", "untold", "idle"))
+    assert [statement for statement in counted if "flow" in statement and _purpose(statement) not in passes] == []
+
+
+async def test_each_child_of_a_wide_flow_costs_the_same(file: Path) -> None:
+    app = Conveyor(f"sqlite:///{file}")
+    queue = app.queue("q")
+    counted = Counter[str]()
+
+    @queue.job()
+    async def nothing() -> None: ...
+
+    async with app:
+        parent = await app.flows.add(Flow(nothing.new(), [nothing.new() for _ in range(JOBS)]))
+        await _count_statements(app, counted)
+        async with app.worker("q", concurrency=100):
+            await parent.wait_until_finished(timeout="60s")
+    # To look whether its run ended it, and to tell its parent, which is counted down once for all of a round trip.
+    assert counted.total() < JOBS * 2.5
+
+
 async def _count_statements(app: Conveyor, counted: Counter[str]) -> None:
     """Count what the writer does from now on by the first words of its statements."""
     store = services_of(app).store
@@ -66,3 +102,7 @@ async def _count_statements(app: Conveyor, counted: Counter[str]) -> None:
 
     await store._writer.run(lambda transaction: transaction.connection.set_trace_callback(trace))
     counted.clear()
+
+
+def _purpose(statement: str) -> str:
+    return statement.partition("\n")[0]

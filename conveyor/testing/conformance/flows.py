@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import anyio
 import pytest
 from attrs import evolve
 
+from conveyor.errors import InvalidJobStateError, JobNotFoundError
 from conveyor.model.events import NotificationKind
-from conveyor.model.flows import Child, ChildOutcome, Edge, plan_flow
+from conveyor.model.flows import Child, ChildOutcome, Edge, Flow, plan_flow
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.outcomes import Retry
 from conveyor.model.queries import Added, Want
 from conveyor.model.settlement import settle
-from conveyor.model.states import JobState
+from conveyor.model.states import SETTLED_STATES, JobState
 from conveyor.testing.conformance.flow_bench import BROKEN, DONE, PARTS, FlowBench, FlowKit
 from conveyor.testing.conformance.notifications import heard
 from conveyor.testing.conformance.workshop import QUEUE
@@ -25,6 +28,7 @@ __all__ = ["FlowsConformance"]
 WAITING, WAITS = JobState.WAITING, JobState.WAITING_CHILDREN
 WIDE: Final = 2_000
 RIVALS: Final = 8
+FLOWS: Final = 3
 
 
 class FlowsConformance(FlowKit):
@@ -222,6 +226,25 @@ class FlowsConformance(FlowKit):
         middles = await bench.workshop.queues.list_jobs("middles", WAITING)
         assert len(middles) == 8
 
+    async def test_a_flow_comes_to_its_end_whoever_meddles_with_it(self, bench: FlowBench) -> None:
+        # Runs end, and operators cancel, rerun and remove, all at once and at all heights: nothing waits for ever.
+        for flow in range(FLOWS):
+            await bench.add(_branching(bench, flow))
+        jobs = await (await bench.workshop.hand()).fetch(queue=PARTS)
+        settlements = [settle(job, BROKEN if job.id.endswith("3") else DONE, result=None, jitter=0.5) for job in jobs]
+        async with anyio.create_task_group() as rivals:
+            for number in range(RIVALS):
+                rivals.start_soon(bench.workshop.settle, *settlements[number::RIVALS])
+            for flow in range(FLOWS):
+                rivals.start_soon(_meddle, bench, flow)
+        for queue in (PARTS, "middles", PARTS, "middles", QUEUE):
+            while jobs := await (await bench.workshop.hand()).fetch(queue=queue):
+                await bench.workshop.settle(*[settle(job, DONE, result=None, jitter=0.5) for job in jobs])
+        assert await bench.flows.repair_flows() == 0
+        for queue in (PARTS, "middles", QUEUE):
+            counts = await bench.workshop.queues.get_job_counts(queue)
+            assert {state for state, count in counts.items() if count} <= SETTLED_STATES
+
     async def test_a_run_that_ended_is_among_a_childs_attempts(self, bench: FlowBench) -> None:
         await bench.add_pair()
         job = await bench.run()
@@ -248,3 +271,29 @@ class FlowsConformance(FlowKit):
 
 def _wanted() -> tuple[Want, ...]:
     return (Want(QUEUE, 10),)
+
+
+def _branching(bench: FlowBench, flow: int) -> Flow:
+    middles = [
+        bench.flow(
+            f"{flow}-{middle}",
+            *[bench.part(f"{flow}-{middle}-{leaf}") for leaf in range(6)],
+            queue="middles",
+            on_child_failure="ignore" if middle % 2 else "fail",
+        )
+        for middle in range(3)
+    ]
+    return bench.flow(f"{flow}", *middles, on_child_failure="ignore")
+
+
+async def _meddle(bench: FlowBench, flow: int) -> None:
+    verbs = bench.workshop.jobs
+    for verb in (
+        partial(verbs.rerun_job, f"{flow}-0-1"),
+        partial(verbs.remove_job, f"{flow}-1-2"),
+        partial(verbs.remove_job, f"{flow}-2"),
+        partial(verbs.rerun_job, f"{flow}-0"),
+        partial(verbs.cancel_job, f"{flow}-1-5", "enough"),
+    ):
+        with suppress(InvalidJobStateError, JobNotFoundError):
+            await verb()

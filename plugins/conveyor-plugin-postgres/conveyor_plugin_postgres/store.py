@@ -32,7 +32,7 @@ from conveyor_plugin_postgres.transactions import PostgresTransactions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from conveyor.contracts.store import FlowStore, LimitStore
+    from conveyor.contracts.store import LimitStore
     from conveyor.contracts.strategy import Injector
     from conveyor_plugin_postgres.bridge import Bridge
     from conveyor_plugin_postgres.options import PostgresOptions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from conveyor._builtin.memory.flows import MemoryFlows
 from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
 from conveyor._builtin.memory.limits import MemoryLimits
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "muted", "open_broken", "with_its_own_token", "with_their_own_tokens"]
 
 Fault: TypeAlias = (
-    "type[MemoryInspection | MemoryJobs | MemoryLimits | MemoryQueues | MemorySchedules | MemorySessions]"
+    "type[MemoryFlows | MemoryInspection | MemoryJobs | MemoryLimits | MemoryQueues | MemorySchedules | MemorySessions]"
 )
 
 
@@ -42,6 +43,8 @@ def open_broken(fault: Fault, clock: Clock) -> MemoryStore:
             store.queues = facet
         case MemoryInspection():
             store.inspection = facet
+        case MemoryFlows():
+            store.flows = facet
         case MemorySchedules():
             store.schedules = facet
         case MemoryLimits():

@@ -1094,8 +1094,10 @@ create function conveyor.tell_parents(
 returns table (kind text, of_queue text)
 language plpgsql
 set enable_seqscan = off
-set enable_hashjoin = off
+-- Both sides of each join have as many rows as there are ends; what is not among them is never looked at.
+set enable_hashjoin = on
 set enable_mergejoin = off
+set enable_nestloop = off
 as $$
 declare
   parent record;
@@ -1111,7 +1113,8 @@ begin
         update conveyor.flow_edges
         set outcome = given.outcome, result = given.result, error = given.error
         from unnest(tell_parents.ids, outcomes, results, errors) as given(id, outcome, result, error)
-        where flow_edges.child_id = given.id
+        where flow_edges.child_id = any(tell_parents.ids)
+          and flow_edges.child_id = given.id
           and flow_edges.outcome is null
         returning flow_edges.parent_id, flow_edges.child_id, flow_edges.outcome
       ),
@@ -1130,7 +1133,8 @@ begin
             failed_count = flow_parents.failed_count
               + case when flow_parents.policy = 'remove' then 0 else counts.failed end
         from counts
-        where flow_parents.job_id = counts.parent_id
+        where flow_parents.job_id = any(array(select counts.parent_id from counts))
+          and flow_parents.job_id = counts.parent_id
         returning flow_parents.job_id, flow_parents.policy, counts.failed, counts.failed_child
       )
       select
@@ -1168,9 +1172,8 @@ begin
 end
 $$;
 
--- Tells the parents of jobs whose runs were settled, and lets those go on that wait for their children. Only runs whose
--- job belongs to a flow are meant. A repeated settlement tells what is left to tell; of a job that was rerun since,
--- it tells nothing.
+-- Tells the parents of jobs whose runs were settled now, and lets those go on that wait for their children. Only runs whose
+-- job belongs to a flow are meant. A settlement that is repeated later told them when it was applied.
 create function conveyor.tell_of_runs(
   ids text[],
   session_ids text[],
@@ -1198,41 +1201,42 @@ begin
     array_agg(asked.state order by asked.place) as outcomes,
     array_agg(asked.result order by asked.place) as results,
     array_agg(asked.error order by asked.place) as errors,
-    array_agg(asked.id) filter (where asked.is_gone) as gone
+    array_agg(asked.id) filter (where not asked.is_kept) as gone
   into ended
   from (
     select
       given.*,
-      not exists (select from conveyor.history where history.id = given.id offset 0) as is_gone
+      exists (
+        select
+        from conveyor.history
+        where history.id = given.id
+          -- It was settled by this very call: other days are not looked at.
+          and history.finished_at = now_at
+          and history.session_id = given.session_id
+          and history.fetch_number = given.number
+          and history.outcome = given.outcome
+        offset 0
+      ) as is_kept
     from unnest(tell_of_runs.ids, session_ids, numbers, outcomes, states, results, errors, tell_of_runs.flows)
       with ordinality
       as given(id, session_id, number, outcome, state, result, error, flow, place)
     where given.flow is not null
       and given.state in ('completed', 'failed', 'cancelled')
-      and (
-        exists (
-          select
-          from conveyor.history
-          where history.id = given.id
-            and history.session_id = given.session_id
-            and history.fetch_number = given.number
-            and history.outcome = given.outcome
-          offset 0
-        )
-        or (
-          exists (
-            select
-            from conveyor.removed
-            where removed.job_id = given.id
-              and removed.session_id = given.session_id
-              and removed.fetch_number = given.number
-              and removed.outcome = given.outcome
-            offset 0
-          )
-          and not exists (select from conveyor.live where live.id = given.id offset 0)
-        )
+  ) as asked
+  where asked.is_kept
+    or (
+      exists (
+        select
+        from conveyor.removed
+        where removed.job_id = asked.id
+          and removed.session_id = asked.session_id
+          and removed.fetch_number = asked.number
+          and removed.outcome = asked.outcome
+        offset 0
       )
-  ) as asked;
+      and not exists (select from conveyor.live where live.id = asked.id offset 0)
+      and not exists (select from conveyor.history where history.id = asked.id offset 0)
+    );
   if ended.gone is not null then
     perform conveyor.forget_parents(ended.gone);
   end if;
