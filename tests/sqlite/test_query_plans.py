@@ -59,7 +59,7 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("jobs/fetch_jobs_suspect", "SEARCH live USING INDEX live_suspects (queue=?)"),
         ("jobs/get_suspect_queues", "SEARCH live USING INDEX live_suspects (queue=?)"),
         ("jobs/fetch_jobs_locked", "SEARCH live USING INDEX live_active (session_id=? AND fetch_number=?)"),
-        ("jobs/settle_jobs_told", "SEARCH flow_edges USING INDEX flow_edges_child (child_id=?)"),
+        ("jobs/settle_jobs_told", "SEARCH flow_edges USING INDEX flow_edges_open (child_id=?)"),
         ("jobs/settle_jobs_standing", "SEARCH flow_parents USING PRIMARY KEY (job_id=?)"),
         ("jobs/settle_jobs_parent", "SEARCH flow_parents USING PRIMARY KEY (job_id=?)"),
         ("jobs/settle_jobs_kept", BY_ID),
