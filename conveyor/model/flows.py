@@ -263,5 +263,7 @@ def _parent_of(flow: Flow) -> NewJob:
 def _check_job(job: object) -> None:
     if not isinstance(job, NewJob):
         raise FlowError(f"a flow is made of jobs made with new(), got {job!r}")
+    if job.options.group is not None and job.options.group.max_size is not None:
+        raise FlowError(f"job {job.id!r} has a group with max_size: a flow is added as a whole, whatever waits already")
     if job.deduplication is not None:
         raise FlowError(f"job {job.id!r} has a deduplication key: another job cannot stand for it in a flow")

@@ -81,6 +81,16 @@ async def test_a_failed_child_fails_those_above_it(app: Conveyor) -> None:
         assert child.value is None
 
 
+async def test_who_waits_for_a_parent_learns_that_a_child_failed_though_no_record_is_left(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+    async with app, app.worker():
+        brief = pack.options(remove_on_fail=True)
+        box = await app.flows.add(Flow(brief.new(), [weigh.options(remove_on_fail=True).new(-1)]))
+        with pytest.raises(JobFailedError, match="ChildFailed"):
+            await box.result(timeout="10s")
+        assert (await app.jobs.find()).jobs == []
+
+
 async def test_a_parent_that_ignores_failures_runs(app: Conveyor) -> None:
     weigh, pack = weigh_and_pack(app)
     async with app, app.worker():

@@ -23,6 +23,7 @@ from conveyor.model.flows import (
     plan_children,
     plan_flow,
 )
+from conveyor.model.groups import Group
 from conveyor.model.job import NewJob
 from conveyor.model.options import ChildFailurePolicy, JobOptions, parse_job_keywords
 
@@ -94,6 +95,13 @@ def test_a_job_with_a_deduplication_key_is_refused() -> None:
     keyed = evolve(new("keyed"), deduplication=Deduplication(key="k"))
     with pytest.raises(FlowError, match="'keyed' has a deduplication key"):
         plan_flow(flow("top", keyed))
+
+
+def test_a_job_that_its_group_may_refuse_is_refused() -> None:
+    grouped = evolve(new("grouped"), options=JobOptions(group=Group("acme", max_size=3)))
+    with pytest.raises(FlowError, match="'grouped' has a group with max_size"):
+        plan_flow(flow("top", grouped))
+    plan_flow(flow("top", evolve(new("grouped"), options=JobOptions(group=Group("acme")))))
 
 
 def test_a_flow_is_neither_too_deep_nor_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
