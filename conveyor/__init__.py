@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.middleware import Middleware as Middleware
     from conveyor.errors import ConveyorError as ConveyorError
     from conveyor.hookspecs import hookimpl as hookimpl
+    from conveyor.model.batch_options import BatchOptions as BatchOptions
     from conveyor.model.deduplication import Deduplication as Deduplication
     from conveyor.model.flows import Flow as Flow
     from conveyor.model.groups import Group as Group
@@ -51,6 +52,7 @@ __version__: Final = "0.1.0.dev0"
 _HOMES: Final = {
     "AesGcmCodec": "conveyor.codec.encryption",
     "Backoff": "conveyor.model.retry",
+    "BatchOptions": "conveyor.model.batch_options",
     "Cancel": "conveyor.model.outcomes",
     "Completed": "conveyor.model.outcomes",
     "Conveyor": "conveyor._app",
@@ -90,6 +92,7 @@ _HOMES: Final = {
 __all__ = [
     "AesGcmCodec",
     "Backoff",
+    "BatchOptions",
     "Cancel",
     "Completed",
     "Conveyor",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
+from conveyor._handles.batch_decorator import BatchJobDecorator
 from conveyor._handles.handler import JobHandler, plain_handle
 from conveyor._handles.job import Job
 from conveyor._services import jobs, limits, queues, schedules
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from conveyor._services.services import Services
     from conveyor.codec import Upgrade
+    from conveyor.model.batch_options import BatchOptions
     from conveyor.model.durations import Duration
     from conveyor.model.limits import GroupCounts, GroupLimits, LimitsReport, NameLimits, RateLimit
     from conveyor.model.options import JobKeywords, JobOptions, Placement
@@ -70,6 +72,7 @@ class Queue:
         """Whether both give their jobs the same defaults."""
         return (self.options, self.placement) == (other.options, other.placement)
 
+    @overload
     def job(
         self,
         name: str | None = None,
@@ -77,13 +80,33 @@ class Queue:
         upgrade: Upgrade | None = None,
         forbid_unknown: bool = True,
         **options: Unpack[JobKeywords],
-    ) -> JobDecorator:
+    ) -> JobDecorator: ...
+    @overload
+    def job(
+        self,
+        name: str | None = None,
+        *,
+        batch: BatchOptions,
+        upgrade: Upgrade | None = None,
+        forbid_unknown: bool = True,
+        **options: Unpack[JobKeywords],
+    ) -> BatchJobDecorator: ...
+    def job(
+        self,
+        name: str | None = None,
+        *,
+        batch: BatchOptions | None = None,
+        upgrade: Upgrade | None = None,
+        forbid_unknown: bool = True,
+        **options: Unpack[JobKeywords],
+    ) -> JobDecorator | BatchJobDecorator:
         """Register a function as the handler of its jobs (named after it unless `name` is given).
 
         A sync function runs in a thread. The options are defaults for its jobs.
 
         Args:
             name: the name of its jobs.
+            batch: the function takes a list of several jobs' items, and returns a list with an outcome for each.
             upgrade: called with the version and the arguments (a dict, as JSON gives it) of a job added under a lower
                 `version` than that given here; returns the arguments that the function takes now.
             forbid_unknown: refuse arguments that the function does not take. False ignores them, in jobs of newer
@@ -100,12 +123,19 @@ class Queue:
 
         def decorate(function: Callable[..., Any], /) -> JobHandler[..., Any, ..., Any]:
             handler = make_handler(
-                self.name, name, function, laid_over, placement, upgrade=upgrade, forbid_unknown=forbid_unknown
+                self.name,
+                name,
+                function,
+                laid_over,
+                placement,
+                upgrade=upgrade,
+                forbid_unknown=forbid_unknown,
+                batch=batch,
             )
             self._services.handlers.add(handler)
             return JobHandler(self._services, handler, function, laid_over, placement)
 
-        return cast("JobDecorator", decorate)  # one implementation stands for the four overloads
+        return cast("JobDecorator", decorate)  # one implementation stands for the overloads of both decorators
 
     def new(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> NewJob:
         """Make a job of JSON data without adding it, for `add_many`.

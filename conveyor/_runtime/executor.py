@@ -10,6 +10,7 @@ import anyio.from_thread
 import anyio.lowlevel
 from attrs import frozen
 
+from conveyor._runtime.batching import Batches, Member
 from conveyor._runtime.endings import OUTCOMES, settlement_of
 from conveyor._runtime.transactions import RunTransaction
 from conveyor._services.context import JobContext
@@ -51,6 +52,11 @@ class Caller(Protocol):
         """Whether this run was told to stop, or is over."""
         ...
 
+    @property
+    def has_lost_lock(self) -> bool:
+        """Whether the run was told to stop because its job is not its own any more."""
+        ...
+
 
 class _Stranger:
     """Whoever fetches and settles by himself: nobody here stops his run."""
@@ -59,6 +65,7 @@ class _Stranger:
         self.job: JobData | None = None
         self.run_number = 0
         self.transaction: RunTransaction | None = None
+        self.has_lost_lock = False
 
     def is_stopped(self, run_number: int) -> bool:  # noqa: ARG002 - there is but one
         return False
@@ -99,6 +106,7 @@ class Executor:
         self.board = board
         self.deadlines = deadlines
         self.threads = threads
+        self.batches = Batches(threads)
         self._handlers = handlers
         self._middleware = tuple(middleware)
         self._curves = curves
@@ -113,9 +121,13 @@ class Executor:
         args, kwargs = handler.read(job)
         if handler.wants_context:
             args = (self._context(job, caller, handler), *args)
-        if not self._middleware and handler.is_async:
+        call: Callable[[], Awaitable[object]]
+        if handler.batch is not None:
+            call = partial(self.batches.run, handler, handler.batch, Member(job, caller, args))
+        elif not self._middleware and handler.is_async:
             return await handler.function(*args, **kwargs)
-        call: Callable[[], Awaitable[object]] = partial(self._call_handler, job, handler, args, kwargs)
+        else:
+            call = partial(self._call_handler, job, handler, args, kwargs)
         for middleware in reversed(self._middleware):
             call = partial(middleware.around_run, job, call)
         return await call()
@@ -140,7 +152,9 @@ class Executor:
     def _context(self, job: JobData, caller: Caller, handler: Handler) -> JobContext:
         means, transaction = self._means, None
         # `process` runs jobs for whoever settles them by himself: such a run has no transaction of ours.
-        if means.transactions is not None and caller.job is not None and handler.is_async:
+        # A batch handler has many jobs, of which each may be left alone in the middle.
+        is_single = handler.is_async and handler.batch is None
+        if means.transactions is not None and caller.job is not None and is_single:
             caller.transaction = transaction = RunTransaction(job, self.board.outbox, means.transactions)
         return JobContext(
             job,

@@ -75,6 +75,11 @@ class Slot:
         """Whether the run's transaction has settled its job already."""
         return self.transaction is not None and self.transaction.settlement is not None
 
+    @property
+    def has_lost_lock(self) -> bool:
+        """Whether its run was told to stop because its job is not its own any more."""
+        return self._stop_reason is StopReason.LOCK_LOST
+
     def wake(self) -> None:
         """There may be work, or the end."""
         if self._event is not None:

@@ -289,6 +289,7 @@ class Worker:
         self._slots = [Slot(self._executor) for _ in range(self._options.concurrency)]
         async with anyio.create_task_group() as grace:
             async with anyio.create_task_group() as slots:
+                self._executor.batches.open(slots)
                 for number, slot in enumerate(self._slots):
                     slots.start_soon(slot.run, name=f"conveyor slot {number}")
                 try:
@@ -303,6 +304,7 @@ class Worker:
         self._fetcher.close()
         self._board.is_closing = True
         self._board.hand_back_ready()
+        self._executor.batches.close()
         for slot in self._slots:
             slot.wake()
 

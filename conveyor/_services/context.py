@@ -154,7 +154,8 @@ class JobContext:
             LockLostError: on entering or leaving: another run owns the job; nothing was written.
             TimeoutError: on leaving, or from a statement: it took longer than a third of the lock duration.
             CapabilityError: the store has no transactions.
-            ConfigurationError: the handler is not async, or this run has committed a transaction, or is in one.
+            ConfigurationError: the handler is not async, or takes batches, or this run has committed a transaction,
+                or is in one.
         """
         return self._own_transaction().open()
 
@@ -201,7 +202,9 @@ class JobContext:
             return self._transaction
         if not self._is_async:
             raise ConfigurationError("ctx.transaction() is for async handlers: write this one as an async function")
-        raise ConfigurationError("ctx.transaction() needs a worker: nobody else can complete the job in it")
+        raise ConfigurationError(
+            "ctx.transaction() needs a worker, and a handler of one job at a time: nobody else can complete a job in it"
+        )
 
     def _send(self, report: Callable[[], None]) -> None:
         if self._on_loop is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, Union, get_args, 
 
 from attrs import define
 
+from conveyor._services.batch_handlers import check_batch_options, function_of_one
 from conveyor._services.context import JobContext
 from conveyor.codec import ArgumentsCodec, JsonCodec
 from conveyor.errors import ConfigurationError, UnknownHandlerError
@@ -19,9 +20,10 @@ from conveyor.model.checks import check_name
 from conveyor.model.outcomes import Cancel, Completed, Failed, Retry, Snooze, Stop, WaitForChildren
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from conveyor.codec import Upgrade
+    from conveyor.model.batch_options import BatchOptions
     from conveyor.model.job import JobData
     from conveyor.model.options import JobOptions, Placement
 
@@ -39,9 +41,10 @@ class Handler:
     """A user's function, ready to be called with a job.
 
     Attributes:
-        wants_context: its first parameter is a `JobContext`.
+        wants_context: its first parameter is a `JobContext`, or a list of them.
         is_async: whether it is a coroutine function; others run in a thread.
         decode_result: reads what it returned from JSON.
+        batch: how many jobs it takes at once; None: it takes one.
     """
 
     queue_name: str
@@ -53,6 +56,7 @@ class Handler:
     decode_result: Callable[[bytes], Any]
     options: JobOptions
     placement: Placement
+    batch: BatchOptions | None = None
 
     def read(self, job: JobData) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments of a job, positional and by keyword.
@@ -77,6 +81,7 @@ def make_handler(
     *,
     upgrade: Upgrade | None = None,
     forbid_unknown: bool = True,
+    batch: BatchOptions | None = None,
 ) -> Handler:
     """Look at a function's signature once, and make a handler of it; the options are its jobs' defaults.
 
@@ -90,24 +95,29 @@ def make_handler(
     _check_upgrade(upgrade, options, job_name)
     if not isinstance(forbid_unknown, bool):
         raise ConfigurationError(f"forbid_unknown must be True or False, got {forbid_unknown!r}")
-    wants_context = _wants_context(function)
+    check_batch_options(batch, job_name)
+    if batch is None:
+        of_one, wants_context = function, _wants_context(function)
+    else:
+        of_one, wants_context = function_of_one(function, job_name)
     return Handler(
         queue_name=queue_name,
         name=job_name,
         function=function,
         arguments=ArgumentsCodec(
-            function,
+            of_one,
             job_name,
-            skip=1 if wants_context else 0,
+            skip=1 if wants_context and batch is None else 0,
             version=options.version,
             upgrade=upgrade,
             forbid_unknown=forbid_unknown,
         ),
         wants_context=wants_context,
         is_async=inspect.iscoroutinefunction(function),
-        decode_result=_result_decoder(function, job_name),
+        decode_result=_result_decoder(of_one, job_name),
         options=options,
         placement=placement,
+        batch=batch,
     )
 
 
@@ -198,6 +208,11 @@ class HandlerRegistry:
     def names(self, queue_name: str) -> list[str]:
         """Return the names of a queue's handlers."""
         return sorted(name for queue, name in self._handlers if queue == queue_name)
+
+    def of_queues(self, queue_names: Iterable[str]) -> list[Handler]:
+        """Return the handlers of these queues."""
+        wanted = set(queue_names)
+        return [handler for (queue, _), handler in self._handlers.items() if queue in wanted]
 
     def queue_names(self) -> Mapping[str, None]:
         """Return the names of the queues that have handlers, in the order of their first."""

@@ -185,7 +185,7 @@ async def test_a_decorator_without_parentheses_is_refused(app: Conveyor) -> None
     async def handler() -> None: ...
 
     with pytest.raises(ConfigurationError, match="with parentheses"):
-        app.queue("work").job(handler)  # type: ignore[arg-type]
+        app.queue("work").job(handler)  # type: ignore[call-overload]
 
 
 async def test_what_is_no_job_cannot_be_added(app: Conveyor) -> None:

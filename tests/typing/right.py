@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, assert_type
 
 import conveyor
 from conveyor import (
+    BatchOptions,
     Cancel,
     Completed,
     Conveyor,
@@ -169,6 +171,23 @@ def without_a_loop(producer: SyncProducer) -> None:
     assert_type(producer.call(bare.add, "ada", times=2), Job[str])
     with app.sync_producer(app.worker("work"), backend="trio") as opened:
         assert_type(opened, SyncProducer)
+
+
+@queue.job(batch=BatchOptions(size=10, linger="1s"), attempts=2)
+async def in_batches(orders: list[Order]) -> list[int | Snooze]:
+    return [len(order.sku) for order in orders]
+
+
+@queue.job(batch=BatchOptions(size=10))
+def in_batches_with_contexts(contexts: list[JobContext], words: Sequence[str]) -> list[bool]:
+    return [context.cancelled for context in contexts for _ in words]
+
+
+async def batching(contexts: list[JobContext]) -> None:
+    assert_type(await (await in_batches.add(Order("pen"))).result(), int)
+    assert_type(await in_batches([Order("pen")]), Sequence[int | Snooze])
+    assert_type(await (await in_batches_with_contexts.add("pen")).result(), bool)
+    assert_type(in_batches_with_contexts(contexts, ["pen"]), Sequence[bool])
 
 
 async def calling(context: JobContext) -> None:

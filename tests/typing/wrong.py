@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import conveyor
-from conveyor import Conveyor, Job, JobContext, Snooze, Stop, SyncProducer
+from conveyor import BatchOptions, Conveyor, Job, JobContext, Snooze, Stop, SyncProducer
 
 
 @dataclass
@@ -104,6 +104,19 @@ def wrong_handlers() -> None:
     queue.job(version=2, upgrade=wrong_upgrade)  # wrong: it takes a version and the arguments
     queue.job(forbid_unknown="no")  # wrong: of another type
     queue.job()("send")  # wrong: a str is no function
+
+
+@queue.job(batch=BatchOptions(size=2))
+async def wrap(orders: list[Order]) -> list[str]:
+    return [order.sku for order in orders]
+
+
+async def wrong_batches() -> None:
+    await wrap.add([Order("pen")])  # wrong: a job has one item of the list
+    await wrap.add("pen")  # wrong: a str is no Order
+    await wrap(Order("pen"))  # wrong: called by hand, it takes a list
+    first: list[str] = await (await wrap.add(Order("pen"))).result()  # wrong: it is a str
+    print(first, BatchOptions())  # wrong: the size is missing
 
 
 def wrong_names() -> None:
