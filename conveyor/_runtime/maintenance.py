@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -34,6 +35,8 @@ __all__ = ["Promoter", "Retainer", "StallDetector"]
 
 # The wall clock may be set, the event loop's clock is not; waking early costs one query more.
 LONGEST_SLEEP_SECONDS: Final = 60.0
+# It goes through all that waits for children, and finds something only where somebody meddled with the store's tables.
+LOOKS_PER_REPAIR: Final = 60
 
 
 class Promoter:
@@ -101,7 +104,7 @@ class StallDetector:
 
 
 class Retainer:
-    """Removes the settled jobs of a worker's queues that are to be kept no longer; repairs flows as seldom."""
+    """Removes the settled jobs of a worker's queues that are to be kept no longer; repairs flows more seldom still."""
 
     def __init__(
         self,
@@ -121,13 +124,14 @@ class Retainer:
 
     async def run(self) -> None:
         """Look for ever, at the worker's interval, spread so that many workers do not look at once."""
-        while True:
+        for number in count():
             await until_available(
                 lambda: remove_outdated_jobs(self._store, self._queue_names, self._retention),
                 "remove outdated jobs",
                 self._outage,
             )
-            await until_available(lambda: repair_flows(self._store), "repair flows", self._outage)
+            if number % LOOKS_PER_REPAIR == 0:
+                await until_available(lambda: repair_flows(self._store), "repair flows", self._outage)
             await _sleep_about(self._options.retention_interval)
 
 

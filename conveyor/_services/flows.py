@@ -159,6 +159,9 @@ class RunFlows:
         lock = Lock(job.id, job.token or LockToken("", 0))
         receipts = await flows_of(self._store, "ctx.add_children()").add_children(job.id, plan, lock)
         queues.check_receipts(plan.jobs, receipts)
+        if job.options.flow_id is None:
+            # As the store has it now: the settlement of this very run names the flow.
+            job.options = evolve(job.options, flow_id=job.id)
 
 
 def flows_of(store: Store, needed_by: str) -> FlowStore:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
 from conveyor import Conveyor, Flow, Job, JobContext, JobState, WaitForChildren
 from conveyor.errors import (
@@ -17,7 +18,13 @@ from conveyor.errors import (
     JobNotFoundError,
 )
 from conveyor.model.flows import ChildOutcome
+from conveyor.model.outcomes import Completed
+from conveyor.model.settlement import settle
 from conveyor.testing import make_job
+from conveyor.testing.clocks import ManualClock
+from conveyor.testing.conformance.flow_bench import bench_of
+from conveyor.testing.conformance.workshop import NAME, QUEUE, Workshop
+from conveyor.testing.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -212,6 +219,36 @@ async def test_a_store_without_flows_says_so(app: Conveyor) -> None:
                 await question()
         with pytest.raises(JobFailedError, match="CapabilityError"):
             await job.result(timeout="10s")
+
+
+async def test_a_worker_mends_what_others_left() -> None:
+    clock = ManualClock()
+    async with open_store("memory://", clock=clock) as store:
+        bench = bench_of(Workshop(store, clock))
+        await bench.add_pair()
+        nameless = evolve(settle(await bench.fetch(), Completed(), result=None, jitter=0.5), flow_id=None)
+        await bench.workshop.settle(nameless)
+        app = Conveyor(store)
+
+        @app.queue(QUEUE).job(name=NAME)
+        async def pack() -> None: ...
+
+        async with app, app.worker():
+            await (await app.jobs.get("top")).result(timeout="10s")
+
+
+async def test_a_run_that_added_children_and_leaves_no_record_leaves_none_of_them_either(app: Conveyor) -> None:
+    weigh, _ = weigh_and_pack(app)
+
+    @app.queue("boxes").job(remove_on_complete=True)
+    async def scatter(ctx: JobContext) -> None:
+        await ctx.add_children(weigh.options(delay="1h", job_id="later").new(1))
+
+    async with app, app.worker():
+        job = await scatter.add()
+        await job.result(timeout="10s")
+        assert list(await job.children()) == []
+        assert await (await app.jobs.get("later")).parents() == []
 
 
 async def test_a_context_without_a_worker_says_so() -> None:
