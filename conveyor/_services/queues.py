@@ -103,11 +103,15 @@ async def add(services: Services, job: NewJob, connection: object = None) -> Add
         CapabilityError: it has a deduplication key or a group, and the store, or the job queue strategy, has none.
     """
     is_plain = not services.middleware and services.payload_codec is None
-    if not is_plain or connection is not None or job.deduplication is not None:
+    if not is_plain or connection is not None:
         return (await add_many(services, [job], connection))[0]
+    if job.deduplication is not None:
+        services.check_deduplication()
     check_groups(services.store, (job,))
     receipt = await services.job_queue.add(job)
     _check_receipt(job, receipt)
+    if receipt.outcome is not Added.ADDED:
+        return (await _added_jobs(services, [job], [receipt], is_visible=True))[0]
     return job, receipt.outcome
 
 

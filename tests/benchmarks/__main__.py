@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 BACKENDS: Final = ("asyncio", "trio")
 STORES: Final = ("memory", "sqlite")
-CASES: Final = {"pickup": STORES, "pickup_across": ("sqlite",), "sleepers": STORES, "idle": STORES, "flow": STORES}
+CASES: Final = {
+    "pickup": STORES,
+    "pickup_across": ("sqlite",),
+    "sleepers": STORES,
+    "idle": STORES,
+    "flow": STORES,
+    "deduplicated": STORES,
+}
 BACKLOGS: Final = ("waiting", "finished")
 RATES: Final = ("process", "add", "add_concurrent", "add_many")
 SPANS: Final = (
@@ -32,6 +39,9 @@ SPANS: Final = (
     "idle_cpu_%",
     "flow_cpu_us",
     "flow_times_plain",
+    "dedup_none_us",
+    "dedup_new_us",
+    "dedup_held_us",
 )
 
 

@@ -20,6 +20,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from conveyor import Conveyor
 from tests.benchmarks.backlog import measure_finished, measure_waiting
+from tests.benchmarks.deduplicated import measure_deduplicated
 from tests.benchmarks.floor_pickup import bare_pickups
 from tests.benchmarks.floors import bare_rows, open_bare
 from tests.benchmarks.flows import measure_flow
@@ -152,6 +153,7 @@ CASES: Final[Mapping[str, Callable[[str], Awaitable[Mapping[str, float]]]]] = {
     "waiting": measure_waiting,
     "finished": measure_finished,
     "flow": measure_flow,
+    "deduplicated": measure_deduplicated,
 }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from conveyor import Conveyor, Flow
+from conveyor import Conveyor, Deduplication, Flow
 from conveyor._builtin.sqlite.statements import sql
 from conveyor._builtin.sqlite.store import SQLiteStore
 from conveyor._cli.opening import services_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 JOBS = 2000
+CALLERS = 100
 
 
 async def test_a_busy_worker_makes_few_statements_and_commits_for_many_jobs(file: Path) -> None:
@@ -90,6 +92,43 @@ async def test_each_child_of_a_wide_flow_costs_the_same(file: Path) -> None:
             await parent.wait_until_finished(timeout="60s")
     # To look whether its run ended it, and to tell its parent, which is counted down once for all of a round trip.
     assert counted.total() < JOBS * 2.5
+
+
+async def test_jobs_with_new_keys_make_no_statement_each(file: Path) -> None:
+    app = Conveyor(f"sqlite:///{file}")
+    counted = Counter[str]()
+    async with app:
+        queue = app.queue("q")
+        new = [queue.new("any", deduplication=Deduplication(key=str(number))) for number in range(JOBS)]
+        await _count_statements(app, counted)
+        await queue.add_many(new)
+        assert counted.total() < JOBS / 50
+        assert counted["commit"] == 1
+        # One by one, by many callers at once: they share a commit, too.
+        counted.clear()
+        async with anyio.create_task_group() as tasks:
+            for number in range(CALLERS):
+                key = Deduplication(key=f"single {number}")
+                tasks.start_soon(partial(queue.add, "any", deduplication=key))
+        assert counted["commit"] < CALLERS / 5
+
+
+async def test_settling_a_job_with_a_key_does_not_touch_the_keys(file: Path) -> None:
+    app = Conveyor(f"sqlite:///{file}")
+    made: list[str] = []
+
+    @app.queue("q").job(deduplication=Deduplication(hash=True))
+    async def nothing() -> None: ...
+
+    async with app:
+        job = await nothing.add()
+        store = services_of(app).store
+        assert isinstance(store, SQLiteStore)
+        await store._writer.run(lambda transaction: transaction.connection.set_trace_callback(made.append))
+        async with app.worker("q"):
+            await job.result(timeout="10s")
+    assert any("insert into history" in statement for statement in made)
+    assert not any("deduplic" in statement for statement in made)
 
 
 async def _count_statements(app: Conveyor, counted: Counter[str]) -> None:

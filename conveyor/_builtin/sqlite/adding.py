@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from conveyor._builtin.sqlite.deduplicating import forget_old_keys, meet_key, take_new_key
+from conveyor._builtin.sqlite.deduplicating import forget_old_keys, meet_key, meets_key, take_new_keys
 from conveyor._builtin.sqlite.guards import count_waiting_of_group, guard_queue
 from conveyor._builtin.sqlite.inserting import insert_jobs, insert_live
 from conveyor._builtin.sqlite.reading import look_for_job
@@ -58,17 +58,19 @@ def _save(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddRecei
 def _save_deduplicated(transaction: Transaction, jobs: Sequence[NewJob]) -> list[AddReceipt]:
     """Add jobs with keys as if each came alone; those that come first with theirs go to SQLite together."""
     forget_old_keys(transaction, jobs)
+    taken = take_new_keys(transaction, jobs)
     receipts: list[AddReceipt] = []
-    first: dict[str, NewJob] = {}
+    first: list[NewJob] = []
     for job in jobs:
-        asked = job.deduplication
-        if asked is not None and job.id not in first and take_new_key(transaction, job, asked):
-            first[job.id] = job
+        if job.id in taken:
+            taken.remove(job.id)
+            first.append(job)
             continue
-        receipts += _save_plain(transaction, list(first.values()))
-        first.clear()
-        receipts.append(_save_met(transaction, job, asked))
-    return receipts + _save_plain(transaction, list(first.values()))
+        # It may meet one of those before it.
+        receipts += _save_plain(transaction, first)
+        first = []
+        receipts.append(_save_met(transaction, job, job.deduplication))
+    return receipts + _save_plain(transaction, first)
 
 
 def _save_met(transaction: Transaction, job: NewJob, asked: Deduplication | None) -> AddReceipt:
@@ -96,7 +98,8 @@ def _save_if_room(transaction: Transaction, job: NewJob) -> AddReceipt:
     group, waits = job.options.group, due_micros(transaction.now, job) <= transaction.now
     if group is None or group.max_size is None or not waits or look_for_job(transaction.connection, job.id):
         return _save(transaction, [job])[0]
-    if count_waiting_of_group(transaction.connection, job.queue_name, group.id) >= group.max_size:
+    is_full = count_waiting_of_group(transaction.connection, job.queue_name, group.id) >= group.max_size
+    if is_full and not meets_key(transaction, job):
         return AddReceipt(job.id, Added.GROUP_FULL)
     return _save(transaction, [job])[0]
 

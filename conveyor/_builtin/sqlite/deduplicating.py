@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from conveyor._builtin.sqlite.packing import as_json
 from conveyor._builtin.sqlite.reading import look_for_job
 from conveyor._builtin.sqlite.rows import due_micros, expiry_micros, micros_after
 from conveyor._builtin.sqlite.statements import sql
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from conveyor.model.deduplication import Deduplication
     from conveyor.model.job import JobData, NewJob
 
-__all__ = ["find_by_key", "forget_old_keys", "meet_key", "take_new_key"]
+__all__ = ["find_by_key", "forget_old_keys", "meet_key", "meets_key", "take_new_keys"]
 
 # Each add clears away twice as much as it leaves.
 _FORGOTTEN_PER_ADD: Final = 2
@@ -30,24 +31,41 @@ _DELAYED: Final = JobState.DELAYED.value
 _CHANGING: Final = frozenset({DeduplicationMode.REPLACE, DeduplicationMode.DEBOUNCE})
 
 
-def take_new_key(transaction: Transaction, job: NewJob, asked: Deduplication) -> bool:
-    """Take the key for a job; False: it was taken before, or the job or its add is not new. See `meet_key` then."""
-    row = (*_named_key(job, asked), job.id, _until(transaction, asked), add_digest(job))
-    return transaction.connection.execute(sql("jobs/save_jobs_take_key"), row).rowcount == 1
+def take_new_keys(transaction: Transaction, jobs: Sequence[NewJob]) -> set[str]:
+    """Take the keys of jobs; return the ids of those that got theirs.
+
+    Of the others the key was taken before, or the job or its add is not new. See `meet_key` then.
+    """
+    # Of two with one id only the first is new.
+    first = {job.id: job for job in reversed(jobs)}
+    rows = [
+        (*_named_key(job, asked), job.id, _until(transaction, asked), _digest(job))
+        for job in jobs
+        if (asked := job.deduplication) is not None and first[job.id] is job
+    ]
+    taken = transaction.connection.execute(sql("jobs/save_jobs_take_keys"), (as_json(rows), transaction.now))
+    return {job_id for (job_id,) in taken.fetchall()}
+
+
+def meets_key(transaction: Transaction, job: NewJob) -> bool:
+    """Look whether a new job has a key that another job holds, or was answered so before."""
+    asked = job.deduplication
+    return asked is not None and (
+        _answer(transaction, _digest(job)) is not None or _holder(transaction, job, asked) is not None
+    )
 
 
 def meet_key(transaction: Transaction, job: NewJob, asked: Deduplication) -> AddReceipt | None:
     """Do what the mode says where another job holds the key of a new one; None: the new one took it."""
-    connection, now, digest = transaction.connection, transaction.now, add_digest(job)
-    answer = connection.execute(sql("jobs/save_jobs_answer"), (digest, now)).fetchone()
+    digest = _digest(job)
+    answer = _answer(transaction, digest)
     if answer is not None:
-        return AddReceipt(answer[0], Added(answer[1]))
-    key = _named_key(job, asked)
-    held = connection.execute(sql("jobs/save_jobs_holder"), (*key, now)).fetchone()
-    job_id, state, has_window = held or ("", None, False)
-    if not job_id or not is_held(asked, None if state is None else JobState(state), has_window=bool(has_window)):
+        return answer
+    held = _holder(transaction, job, asked)
+    if held is None:
         _take(transaction, job, asked)
         return None
+    job_id, state = held
     if asked.mode in _CHANGING and state is not None:
         _change(transaction, job_id, job, state, is_replaced=asked.mode is DeduplicationMode.REPLACE)
     return _remember(transaction, digest, AddReceipt(job_id, OUTCOMES[asked.mode]))
@@ -66,11 +84,27 @@ def find_by_key(connection: sqlite3.Connection, now: int, *key: str) -> JobData 
     return None if row is None else look_for_job(connection, row[0])
 
 
+def _answer(transaction: Transaction, digest: str) -> AddReceipt | None:
+    asked = (digest, transaction.now)
+    answer = transaction.connection.execute(sql("jobs/save_jobs_answer"), asked).fetchone()
+    return None if answer is None else AddReceipt(answer[0], Added(answer[1]))
+
+
+def _holder(transaction: Transaction, job: NewJob, asked: Deduplication) -> tuple[str, str | None] | None:
+    """Return the id and the state of the job that holds the key; a job that is gone has no state."""
+    key = (*_named_key(job, asked), transaction.now)
+    taken = transaction.connection.execute(sql("jobs/save_jobs_holder"), key).fetchone()
+    if taken is None:
+        return None
+    job_id, state, has_window = taken
+    is_taken = is_held(asked, None if state is None else JobState(state), has_window=bool(has_window))
+    return (job_id, state) if is_taken else None
+
+
 def _take(transaction: Transaction, job: NewJob, asked: Deduplication) -> None:
-    # With no digest: whether the job and its add are new is known by now.
     row = (*_named_key(job, asked), job.id, _until(transaction, asked))
     if not transaction.connection.execute(sql("jobs/save_jobs_take_over"), row).rowcount:
-        transaction.connection.execute(sql("jobs/save_jobs_take_key"), (*row, b""))
+        transaction.connection.execute(sql("jobs/save_jobs_take_key"), row)
 
 
 def _change(transaction: Transaction, job_id: str, job: NewJob, state: str, *, is_replaced: bool) -> None:
@@ -90,7 +124,7 @@ def _change(transaction: Transaction, job_id: str, job: NewJob, state: str, *, i
     transaction.hint(kind, job.queue_name)
 
 
-def _remember(transaction: Transaction, digest: bytes, receipt: AddReceipt) -> AddReceipt:
+def _remember(transaction: Transaction, digest: str, receipt: AddReceipt) -> AddReceipt:
     connection, now = transaction.connection, transaction.now
     forget_at = micros_after(now, ANSWERS_REMEMBERED)
     connection.execute(sql("jobs/save_jobs_forget_adds"), (now, _FORGOTTEN_PER_ADD))
@@ -105,3 +139,7 @@ def _named_key(job: NewJob, asked: Deduplication) -> tuple[str, str, str]:
 
 def _until(transaction: Transaction, asked: Deduplication) -> int | None:
     return None if asked.ttl is None else micros_after(transaction.now, asked.ttl)
+
+
+def _digest(job: NewJob) -> str:
+    return add_digest(job).hex()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from conveyor.model.deduplication import Deduplication
+from conveyor.model.groups import Group
 from conveyor.model.locks import Lock
 from conveyor.model.queries import Added, AddReceipt
 from conveyor.model.retention import Retention
@@ -368,6 +369,19 @@ class DeduplicationConformance(StoreKit):
         assert (await workshop.job("b")).payload == b"[2]"
         assert await workshop.fetch_order() == ["a", "b", "plain", "e"]
         assert list(await workshop.jobs.save_jobs(jobs)) == answers
+
+    async def test_a_full_group_refuses_only_what_meets_no_key(self, workshop: Workshop) -> None:
+        needs(workshop.store.capabilities.has_limits, "has_limits")
+        group = Group("acme", max_size=1)
+        first, again, other = (
+            workshop.new(id, group=group, deduplication=asked("throttle", key=key))
+            for id, key in (("a", "one"), ("b", "one"), ("c", "two"))
+        )
+        receipts = [await workshop.jobs.save_job(job) for job in (first, again, other)]
+        assert [receipt.outcome for receipt in receipts] == [Added.ADDED, Added.THROTTLED, Added.GROUP_FULL]
+        # What was refused took no key.
+        await workshop.jobs.remove_job("a")
+        assert (await workshop.jobs.save_job(other)).outcome is Added.ADDED
 
     async def test_many_keys_in_one_call_are_all_taken(self, workshop: Workshop) -> None:
         jobs = [keyed(workshop, f"job-{number:03}", key=f"key-{number % 50}") for number in range(150)]

@@ -206,7 +206,7 @@ create index deduplication_keys_until on deduplication_keys (until) where until 
 
 -- Adds that left no job because another had their key, for a while: so that the same add again is answered alike.
 create table deduplicated_adds (
-  digest blob not null primary key,
+  digest text not null primary key,
   job_id text not null,
   outcome text not null,
   forget_at integer not null
