@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.memory.limiting import count_waiting_of_group, guard_queue
 from conveyor._builtin.memory.records import microseconds
-from conveyor._builtin.usages import usages
 from conveyor.model.events import NotificationKind
 from conveyor.model.limits import NO_LIMITS, LimitScope, LimitUsage, completed, forgotten
 from conveyor.model.states import JobState
+from conveyor.model.usages import usages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,10 @@ from conveyor._builtin.sqlite.guards import count_waiting_of_group, guard_queue
 from conveyor._builtin.sqlite.ledger import SqliteLedger, count_active
 from conveyor._builtin.sqlite.rows import from_micros, to_micros
 from conveyor._builtin.sqlite.statements import sql
-from conveyor._builtin.usages import usages
 from conveyor.codec import decode_limits, encode_limits
 from conveyor.model.events import NotificationKind
 from conveyor.model.limits import NO_LIMITS, LimitScope, LimitUsage, completed, forgotten
+from conveyor.model.usages import usages
 
 if TYPE_CHECKING:
     import sqlite3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -24,22 +25,53 @@ if TYPE_CHECKING:
     from conveyor_plugin_postgres.database import Database
     from conveyor_plugin_postgres.part import Part, Row
 
-__all__ = ["Adder", "add_columns", "key_columns", "receipts_of", "save_jobs"]
+__all__ = [
+    "Adder",
+    "add_columns",
+    "has_size",
+    "key_columns",
+    "receipts_of",
+    "runs_of",
+    "save_jobs",
+    "size_columns",
+]
 
 # A larger statement keeps others waiting for the connection, and gains no more.
 AT_ONCE: Final = 5000
+# So many columns has an answer that tells which groups were full; with keys it has more, without either fewer.
+WITH_SIZES: Final = 5
 
 
 async def save_jobs(part: Part, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
-    """Add jobs in one statement; answer in the order of the input."""
-    if not jobs:
-        return ()
+    """Add jobs, nearly always in one statement; answer in the order of the input."""
+    receipts: list[AddReceipt] = []
+    for run in runs_of(jobs):
+        receipts += await _save_run(part, run)
+    return receipts
+
+
+def runs_of(jobs: Sequence[NewJob]) -> Sequence[Sequence[NewJob]]:
+    """Divide jobs where those whose groups have a size meet those with keys: each kind has a statement of its own."""
+    if not jobs or not any(has_size(job) for job in jobs):
+        return (jobs,) if jobs else ()
+    return [list(run) for _, run in groupby(jobs, lambda job: job.deduplication is not None)]
+
+
+def has_size(job: NewJob) -> bool:
+    """Return whether the job is refused where its group is full."""
+    group = job.options.group
+    return group is not None and group.max_size is not None
+
+
+async def _save_run(part: Part, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
     row: Row  # there is always one
-    if all(job.deduplication is None for job in jobs):
-        row = await part.fetchrow("jobs/save_jobs", *add_columns(jobs), part.moment, False)
+    columns = (*add_columns(jobs), part.moment, False)
+    if any(job.deduplication is not None for job in jobs):
+        row = await part.fetchrow("jobs/save_jobs_deduplicated", *columns, *key_columns(jobs))
+    elif any(has_size(job) for job in jobs):
+        row = await part.fetchrow("jobs/save_jobs_sized", *columns, *size_columns(jobs))
     else:
-        columns = (*add_columns(jobs), part.moment, False, *key_columns(jobs))
-        row = await part.fetchrow("jobs/save_jobs_deduplicated", *columns)
+        row = await part.fetchrow("jobs/save_jobs", *columns)
     for queue_name in row[0] or ():
         part.hint(NotificationKind.ADDED, queue_name)
     for queue_name in row[1] or ():
@@ -77,6 +109,12 @@ def key_columns(jobs: Sequence[NewJob]) -> tuple[Any, ...]:
     )
 
 
+def size_columns(jobs: Sequence[NewJob]) -> tuple[Any, ...]:
+    """Return the last arguments of the database's function add_sized_jobs."""
+    groups = [job.options.group for job in jobs]
+    return [group and group.id for group in groups], [group and group.max_size for group in groups]
+
+
 def _column(values: list[Any]) -> list[Any] | None:
     return values if any(value is not None for value in values) else None
 
@@ -86,6 +124,10 @@ def receipts_of(jobs: Sequence[NewJob], row: Row) -> Sequence[AddReceipt]:
     receipts = [AddReceipt(job.id) for job in jobs]
     for place in row[2] or ():
         receipts[place - 1] = AddReceipt(jobs[place - 1].id, Added.DUPLICATE)
+    if len(row) == WITH_SIZES:
+        for place in row[4] or ():
+            receipts[place - 1] = AddReceipt(jobs[place - 1].id, Added.GROUP_FULL)
+        return receipts
     # Of jobs without keys there is no more; tuples, because that is what other drivers give.
     for place, job_id, outcome in zip(*(column or () for column in tuple(row)[4:]), strict=True):
         receipts[place - 1] = AddReceipt(job_id, Added(outcome))

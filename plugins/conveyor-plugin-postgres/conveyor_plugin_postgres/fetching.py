@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from conveyor.codec import encode_json
 from conveyor_plugin_postgres.rows import interval, jobs_from_rows
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ async def fetch_jobs(part: Part, fetch: tuple[Any, ...]) -> list[Row]:
     Raises:
         SessionLostError: there is no such session.
     """
-    return await part.fetch("jobs/fetch_jobs", *fetch, part.moment)
+    *columns, exclusions = fetch
+    return await part.fetch("jobs/fetch_jobs", *columns, part.moment, exclusions)
 
 
 def fetch_columns(
@@ -45,7 +47,14 @@ def fetch_columns(
         [want.job_name for want in wants],
         [want.is_suspect for want in wants],
         *start.columns,
+        _exclusions(wants),
     )
+
+
+def _exclusions(wants: Sequence[Want]) -> str | None:
+    if not any(want.exclude_groups for want in wants):
+        return None
+    return encode_json([list(want.exclude_groups) for want in wants]).decode()
 
 
 def jobs_in_order(rows: list[Row], wants: Sequence[Want]) -> list[JobData]:

@@ -42,7 +42,8 @@ class PostgresJobs:
 
     async def save_jobs(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Add jobs in one transaction."""
-        return await self._database.write_one(adding.save_jobs, jobs)
+        run = self._database.write_one if len(adding.runs_of(jobs)) <= 1 else self._database.write
+        return await run(adding.save_jobs, jobs)
 
     async def save_jobs_in(self, connection: object, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Add jobs inside the caller's transaction."""

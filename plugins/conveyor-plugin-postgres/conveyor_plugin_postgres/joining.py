@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conveyor.errors import ConfigurationError
-from conveyor_plugin_postgres.adding import add_columns, key_columns, receipts_of
+from conveyor_plugin_postgres.adding import add_columns, has_size, key_columns, receipts_of, runs_of, size_columns
 from conveyor_plugin_postgres.callers import caller_of
 from conveyor_plugin_postgres.driver_errors import statement_error
 
@@ -40,6 +40,10 @@ class Joiner:
         caller = caller_of(connection)
         if not jobs:
             return ()
+        if len(runs_of(jobs)) > 1:
+            raise ConfigurationError(
+                "add jobs with deduplication keys, and those whose groups have a size, by two calls"
+            )
         expected = await self._get_identity()
         found: list[Row] = []
 
@@ -49,10 +53,7 @@ class Joiner:
                 raise self._elsewhere()
             found.append(row)
 
-        statement = "jobs/save_jobs_in"
-        arguments: tuple[Any, ...] = (*add_columns(jobs), self._database.moment())
-        if any(job.deduplication is not None for job in jobs):
-            statement, arguments = "jobs/save_jobs_deduplicated_in", (*arguments, *key_columns(jobs))
+        statement, arguments = self._statement(jobs)
         try:
             await caller.run(connection, self._database.statements[statement], arguments, accept)
         except caller.errors() as exc:
@@ -62,6 +63,17 @@ class Joiner:
                 raise self._elsewhere() from exc
             raise statement_error(error, self._database.options.shown) from exc
         return receipts_of(jobs, found[0])
+
+    def _statement(self, jobs: Sequence[NewJob]) -> tuple[str, tuple[Any, ...]]:
+        """Return the statement that adds such jobs, and its arguments."""
+        if len(runs_of(jobs)) > 1:
+            raise ConfigurationError("add jobs with deduplication keys, and jobs of groups with a size, by two calls")
+        arguments = (*add_columns(jobs), self._database.moment())
+        if any(job.deduplication is not None for job in jobs):
+            return "jobs/save_jobs_deduplicated_in", (*arguments, *key_columns(jobs))
+        if any(has_size(job) for job in jobs):
+            return "jobs/save_jobs_sized_in", (*arguments, *size_columns(jobs))
+        return "jobs/save_jobs_in", arguments
 
     async def _get_identity(self) -> str:
         if self._identity is None:

@@ -58,7 +58,9 @@ async def settle_and_fetch(
     refused: list[Refusal] = []
     for once in first:
         refused += (await settle_jobs(part, once)).refused
-    rows = await part.fetch("jobs/settle_and_fetch", *_columns(last), part.moment, *fetch, _flows(last))
+    *columns, exclusions = fetch
+    asked = (*_columns(last), part.moment, *columns, _flows(last), exclusions)
+    rows = await part.fetch("jobs/settle_and_fetch", *asked)
     told = [(row[_REFUSED], row[_REASON]) for row in rows if row[_REFUSED] is not None]
     refused += await _unless_discarded(part, _lost(part, last, told))
     _hint(part, last)

@@ -21,6 +21,7 @@ from conveyor_plugin_postgres.jobs import PostgresJobs
 from conveyor_plugin_postgres.low_water import LowWater
 from conveyor_plugin_postgres.notifier import PostgresNotifier
 from conveyor_plugin_postgres.options import parse_url
+from conveyor_plugin_postgres.queue_limits import PostgresLimits
 from conveyor_plugin_postgres.queues import PostgresQueues
 from conveyor_plugin_postgres.schedules import PostgresSchedules
 from conveyor_plugin_postgres.schema import PostgresSchema
@@ -32,7 +33,6 @@ from conveyor_plugin_postgres.transactions import PostgresTransactions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from conveyor.contracts.store import LimitStore
     from conveyor.contracts.strategy import Injector
     from conveyor_plugin_postgres.bridge import Bridge
     from conveyor_plugin_postgres.options import PostgresOptions
@@ -48,6 +48,7 @@ _CAPABILITIES: Final = Capabilities(
     has_schedules=True,
     has_deduplication=True,
     has_flows=True,
+    has_limits=True,
 )
 _CLOSE_SECONDS: Final = 2.0
 
@@ -68,7 +69,6 @@ class PostgresStore:
         self.capabilities = evolve(_CAPABILITIES, has_notifications=options.is_listening)
         self.guarantees = Guarantees(add=Durability.POWER_LOSS, settle=Durability.POWER_LOSS)
         self.transactions = PostgresTransactions(database)
-        self.limits: LimitStore | None = None
         self.jobs = PostgresJobs(database, self.transactions, low_water)
         self.sessions = PostgresSessions(database, partial(PostgresThreadRenewal, options, statements, clock))
         self.queues = PostgresQueues(database)
@@ -76,6 +76,7 @@ class PostgresStore:
         self.schema = PostgresSchema(database)
         self.flows = PostgresFlows(database)
         self.inspection = PostgresInspection(database)
+        self.limits = PostgresLimits(database)
 
     def notes(self) -> Sequence[str]:
         """Return what to know of it."""

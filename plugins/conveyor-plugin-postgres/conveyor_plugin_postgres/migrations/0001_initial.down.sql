@@ -1,3 +1,41 @@
+drop trigger live_named on conveyor.live;
+
+drop trigger live_renamed on conveyor.live;
+
+drop trigger live_group_added on conveyor.live;
+
+drop trigger live_group_waits on conveyor.live;
+
+drop function conveyor.count_group;
+
+drop function conveyor.add_sized_jobs;
+
+drop function conveyor.lock_guarded;
+
+drop function conveyor.group_waits;
+
+drop function conveyor.gather_groups;
+
+drop function conveyor.lock_guarded_suspect;
+
+drop function conveyor.start_guarded;
+
+drop function conveyor.group_head;
+
+drop function conveyor.obstacle;
+
+drop function conveyor.rates_of;
+
+drop function conveyor.charge_rate;
+
+drop function conveyor.bucket_level;
+
+drop function conveyor.rate_room;
+
+drop function conveyor.join_round;
+
+drop function conveyor.name_group;
+
 drop function conveyor.suspect_queues;
 
 drop function conveyor.append_logs;
@@ -72,6 +110,6 @@ drop function conveyor.find_jobs;
 
 drop view conveyor.job_records;
 
-drop table conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
+drop table conveyor.starts, conveyor.rates, conveyor.queue_groups, conveyor.guards, conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
 
 drop sequence conveyor.job_seq;

@@ -8,6 +8,8 @@ create sequence conveyor.job_seq;
 -- option lifo both are mirrored below zero (-1 - value), so one ascending index gives those first, newest first.
 -- is_discarded: the job may not be tried again.
 -- added_payload is kept where a rerun replaced the payload, so that the same add again is still recognised.
+-- group_id is that of the options. is_limited: it was fetched from a queue with limits or groups, so it is counted while
+-- it is active.
 create table conveyor.live (
   id text collate "C" primary key,
   seq bigint not null,
@@ -30,7 +32,9 @@ create table conveyor.live (
   added_payload bytea,
   progress bytea,
   error bytea,
-  is_discarded boolean not null default false
+  is_discarded boolean not null default false,
+  group_id text collate "C",
+  is_limited boolean not null default false
 ) with (
   fillfactor = 70,
   autovacuum_vacuum_scale_factor = 0,
@@ -41,7 +45,12 @@ create table conveyor.live (
 );
 
 create index live_ready on conveyor.live (queue, priority, order_at, order_seq)
-where state = 'waiting' and stalled_count = 0;
+where state = 'waiting' and stalled_count = 0 and group_id is null;
+
+create index live_grouped on conveyor.live (queue, group_id, priority, order_at, order_seq)
+where state = 'waiting' and stalled_count = 0 and group_id is not null;
+
+create index live_limited on conveyor.live (queue, group_id, name) where state = 'active' and is_limited;
 
 create index live_suspects on conveyor.live (queue, priority, order_at, order_seq)
 where state = 'waiting' and stalled_count > 0;
@@ -316,6 +325,59 @@ create table conveyor.paused (
   name text collate "C" not null,
   primary key (queue, name)
 );
+
+-- Queues that have limits (JSON, times in microseconds), or had a job with a group. round_at is where the turns of its
+-- groups stand. Whoever fetches from such a queue has its row locked until the end of the transaction.
+create table conveyor.guards (
+  queue text collate "C" primary key,
+  limits jsonb,
+  round_at bigint not null default 0
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- The groups that take turns in a queue; '' stands for the jobs without one. at is where one stands in the round; null:
+-- it has not joined yet. The turns of one that is parked are passed over until free_at (microseconds since 1970), or
+-- until it has fewer runs. Who adds to a group locks the key of its row, so that it does not leave meanwhile, or adds
+-- a row, for nobody waits for another who adds; of several rows of a group the first counts.
+create table conveyor.queue_groups (
+  seq bigint generated always as identity primary key,
+  queue text collate "C" not null,
+  group_id text collate "C" not null,
+  at bigint,
+  is_parked boolean not null default false,
+  free_at bigint
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+create index queue_groups_group on conveyor.queue_groups (queue, group_id);
+
+create index queue_groups_turns on conveyor.queue_groups (queue, at, group_id) where at is not null and not is_parked;
+
+create index queue_groups_new on conveyor.queue_groups (queue) where at is null;
+
+create index queue_groups_parked on conveyor.queue_groups (queue, free_at) where is_parked;
+
+-- How much of each rate is used: of a window, what its starts weigh; of a bucket, its level at a time.
+-- free_at is when there is room for the job that was last refused.
+create table conveyor.rates (
+  queue text collate "C" not null,
+  scope text collate "C" not null,
+  key text collate "C" not null,
+  level bigint not null,
+  at bigint not null,
+  free_at bigint not null,
+  primary key (queue, scope, key)
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+create index rates_free on conveyor.rates (queue, free_at);
+
+-- What started in each window.
+create table conveyor.starts (
+  queue text collate "C" not null,
+  scope text collate "C" not null,
+  key text collate "C" not null,
+  at bigint not null,
+  weight bigint not null,
+  primary key (queue, scope, key, at)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- Jobs that are added again and again. rule and state are JSON; due_at is when a worker has to look, null while the
 -- schedule is paused or once it has ended.
@@ -943,6 +1005,86 @@ begin
 end
 $$;
 
+-- Adds jobs of which some have groups with a size, as if each came alone, in order; see add_jobs. group_ids and sizes are
+-- null where there is none. crowded has the places of those that were refused because their group is full.
+create function conveyor.add_sized_jobs(
+  ids text[],
+  queues text[],
+  names text[],
+  payloads bytea[],
+  options bytea[],
+  priorities integer[],
+  lifos boolean[],
+  delays interval[],
+  run_ats timestamptz[],
+  expire_ins interval[],
+  expire_ats timestamptz[],
+  since timestamptz,
+  moment timestamptz,
+  notifies boolean,
+  group_ids text[],
+  sizes bigint[],
+  out woken text[],
+  out delayed text[],
+  out duplicates bigint[],
+  out crowded bigint[]
+)
+language plpgsql
+set enable_seqscan = off
+as $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  number bigint := cardinality(add_sized_jobs.ids);
+  added record;
+begin
+  -- Whoever adds to a group with a size waits for the others who do, in one order.
+  perform pg_advisory_xact_lock(asked.lock)
+  from (
+    select distinct hashtextextended(given.queue || e'\x01' || given.group_id, 0) as lock
+    from unnest(add_sized_jobs.queues, add_sized_jobs.group_ids, sizes) as given(queue, group_id, size)
+    where given.size is not null
+    order by 1
+  ) as asked;
+
+  for i in 1 .. number loop
+    if sizes[i] is not null
+      and greatest(now_at, coalesce(now_at + delays[i], run_ats[i], now_at)) <= now_at
+      and not exists (select from conveyor.live where live.id = ids[i])
+      and not exists (select from conveyor.history where history.id = ids[i] and history.finished_at >= since)
+      and sizes[i] <= conveyor.count_group(queues[i], group_ids[i])
+    then
+      crowded := crowded || i::bigint;
+      continue;
+    end if;
+    added := conveyor.add_jobs(
+      ids[i:i], queues[i:i], names[i:i], payloads[i:i], options[i:i], priorities[i:i], lifos[i:i], delays[i:i],
+      run_ats[i:i], expire_ins[i:i], expire_ats[i:i], since, moment, notifies
+    );
+    woken := woken || added.woken;
+    delayed := delayed || added.delayed;
+    if added.duplicates is not null then
+      duplicates := duplicates || i::bigint;
+    end if;
+  end loop;
+end
+$$;
+
+-- How many jobs of a group wait.
+create function conveyor.count_group(of_queue text, of_group text) returns bigint
+language plpgsql stable as $$
+begin
+  return (
+    select count(*)
+    from conveyor.live
+    where live.queue = of_queue and live.group_id = of_group and live.state = 'waiting' and live.stalled_count = 0
+  ) + (
+    select count(*)
+    from conveyor.live
+    where live.queue = of_queue and live.group_id = of_group and live.state = 'waiting' and live.stalled_count > 0
+  );
+end
+$$;
+
 -- Keeps flows, each by the id of its topmost job, from being told of anything else until the transaction ends. Whoever
 -- tells parents locks their flow before it locks a job: jobs are told upwards, from child to parent, and two who climb
 -- through one flow by different ways would wait for each other in a circle. Flows share a few hundred locks, so that
@@ -1469,9 +1611,466 @@ begin
 end
 $$;
 
+-- From when on a start of this weight has room under a rate, in microseconds; what a window has left behind is forgotten.
+create function conveyor.rate_room(
+  of_queue text, of_scope text, of_key text, limiter jsonb, weight bigint, now_micros bigint
+)
+returns bigint
+language plpgsql as $$
+declare
+  most bigint := limiter ->> 'max';
+  per bigint := limiter ->> 'per';
+  burst bigint := limiter ->> 'burst';
+  used record;
+  ended bigint;
+  surplus bigint;
+  room bigint := now_micros;
+begin
+  select rates.level, rates.at
+  into used
+  from conveyor.rates
+  where rates.queue = of_queue and rates.scope = of_scope and rates.key = of_key;
+  if not found then
+    return room;
+  end if;
+
+  if burst is not null then
+    surplus := conveyor.bucket_level(used.level, used.at, most, now_micros) + (weight - burst) * per;
+    if surplus > 0 then
+      room := now_micros + (surplus + most - 1) / most;
+    end if;
+  else
+    with gone as (
+      delete from conveyor.starts
+      where starts.queue = of_queue and starts.scope = of_scope and starts.key = of_key and starts.at <= now_micros - per
+      returning starts.weight
+    )
+    select coalesce(sum(gone.weight), 0) into ended from gone;
+    surplus := used.level - ended + weight - most;
+    if ended > 0 then
+      update conveyor.rates
+      set level = rates.level - ended
+      where rates.queue = of_queue and rates.scope = of_scope and rates.key = of_key;
+    end if;
+    if surplus > 0 then
+      select summed.at + per
+      into room
+      from (
+        select starts.at, sum(starts.weight) over (order by starts.at) as total
+        from conveyor.starts
+        where starts.queue = of_queue and starts.scope = of_scope and starts.key = of_key
+      ) as summed
+      where summed.total >= surplus
+      order by summed.at
+      limit 1;
+    end if;
+  end if;
+
+  if room > now_micros then
+    update conveyor.rates
+    set free_at = room
+    where rates.queue = of_queue and rates.scope = of_scope and rates.key = of_key;
+  end if;
+  return room;
+end
+$$;
+
+-- How full of starts a bucket is now that had this level at a time; a start is `per` high, and it sinks by `most` in a
+-- microsecond, so that nothing is divided.
+create function conveyor.bucket_level(level bigint, at bigint, most bigint, now_micros bigint) returns bigint
+language sql immutable parallel safe
+return greatest(0, level - least(greatest(now_micros - at, 0), level / most + 1) * most);
+
+-- Counts starts of this weight under a rate, for which there is room.
+create function conveyor.charge_rate(
+  of_queue text, of_scope text, of_key text, limiter jsonb, weight bigint, now_micros bigint
+)
+returns void
+language plpgsql as $$
+declare
+  most bigint := limiter ->> 'max';
+  is_bucket boolean := limiter ? 'burst';
+  height bigint := case when is_bucket then weight * (limiter ->> 'per')::bigint else weight end;
+begin
+  insert into conveyor.rates as known (queue, scope, key, level, at, free_at)
+  values (of_queue, of_scope, of_key, height, now_micros, 0)
+  on conflict (queue, scope, key) do update
+  set level = height
+        + case when is_bucket then conveyor.bucket_level(known.level, known.at, most, now_micros) else known.level end,
+      at = now_micros;
+  if not is_bucket then
+    insert into conveyor.starts as known (queue, scope, key, at, weight)
+    values (of_queue, of_scope, of_key, now_micros, charge_rate.weight)
+    on conflict (queue, scope, key, at) do update set weight = known.weight + excluded.weight;
+  end if;
+end
+$$;
+
+-- The rates that a job of this name and group is counted under: their scopes and keys, what each holds up where it is
+-- full, and what the job weighs.
+create function conveyor.rates_of(rules jsonb, job_name text, of_group text)
+returns table (scope text, key text, holds text, limiter jsonb, weight bigint)
+language sql immutable
+as $$
+  select
+    asked.scope, asked.key, asked.holds, asked.limiter,
+    coalesce((asked.limiter -> 'weights' ->> job_name)::bigint, 1)
+  from (
+    values
+      (
+        'queue',
+        case rules #>> '{limiter,key}' when 'name' then job_name when 'group' then of_group else '' end,
+        coalesce(rules #>> '{limiter,key}', 'queue'),
+        rules -> 'limiter'
+      ),
+      ('group', of_group, 'group', case when of_group <> '' then rules #> '{group,limiter}' end),
+      ('name', job_name, 'name', rules -> 'names' -> job_name -> 'limiter')
+  ) as asked(scope, key, holds, limiter)
+  where asked.limiter is not null
+$$;
+
+-- What keeps a job of this name and group from starting now, if anything: what is held up by it, and until when where
+-- only time makes room.
+create function conveyor.obstacle(
+  of_queue text, rules jsonb, job_name text, of_group text, now_micros bigint, out holds text, out free_at bigint
+)
+language plpgsql as $$
+declare
+  rate record;
+begin
+  if (rules ->> 'concurrency')::bigint <= (
+    select count(*) from conveyor.live where live.queue = of_queue and live.state = 'active' and live.is_limited
+  ) then
+    holds := 'queue';
+  elsif of_group <> '' and (rules #>> '{group,concurrency}')::bigint <= (
+    select count(*)
+    from conveyor.live
+    where live.queue = of_queue and live.group_id = of_group and live.state = 'active' and live.is_limited
+  ) then
+    holds := 'group';
+  elsif (rules -> 'names' -> job_name ->> 'concurrency')::bigint <= (
+    select count(*)
+    from conveyor.live
+    where live.queue = of_queue and live.name = job_name and live.state = 'active' and live.is_limited
+  ) then
+    holds := 'name';
+  elsif rules ? 'limiter' or rules ? 'names' or rules ? 'group' then
+    for rate in select * from conveyor.rates_of(rules, job_name, of_group) loop
+      free_at := conveyor.rate_room(of_queue, rate.scope, rate.key, rate.limiter, rate.weight, now_micros);
+      if free_at > now_micros then
+        holds := rate.holds;
+        return;
+      end if;
+      free_at := null;
+    end loop;
+  end if;
+end
+$$;
+
+-- The first waiting job of a group ('': none), with this name (null: any) that is not stopped: its id and name.
+create function conveyor.group_head(
+  of_queue text, of_group text, is_lifo boolean, wanted_name text, stopped text[], out head_id text, out head_name text
+)
+language plpgsql as $$
+declare
+  level integer;
+begin
+  if not is_lifo and of_group = '' then
+    select live.id, live.name
+    into head_id, head_name
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and live.group_id is null
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+    order by live.priority, live.order_at, live.order_seq
+    limit 1
+    for no key update skip locked;
+    return;
+  elsif not is_lifo then
+    select live.id, live.name
+    into head_id, head_name
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and live.group_id = of_group
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+    order by live.priority, live.order_at, live.order_seq
+    limit 1
+    for no key update skip locked;
+    return;
+  end if;
+
+  -- Newest first: within the first priority those with the option lifo, then the others, backwards.
+  level := -2147483648;
+  loop
+    select live.priority
+    into level
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and (case when of_group = '' then live.group_id is null else live.group_id = of_group end)
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+      and live.priority >= level
+    order by live.priority, live.order_at, live.order_seq
+    limit 1;
+    exit when not found;
+    select live.id, live.name
+    into head_id, head_name
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and (case when of_group = '' then live.group_id is null else live.group_id = of_group end)
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+      and live.priority = level
+    order by
+      live.order_at >= 0,
+      case when live.order_at < 0 then live.order_at else -live.order_at end,
+      case when live.order_at < 0 then live.order_seq else -live.order_seq end
+    limit 1
+    for no key update skip locked;
+    exit when found or level = 2147483647;
+    level := level + 1;
+  end loop;
+end
+$$;
+
+-- Makes a job active in a queue with limits or groups, where it is counted.
+create function conveyor.start_guarded(
+  job_id text, session text, number bigint, of_queue text, rules jsonb, job_name text, of_group text,
+  now_at timestamptz
+)
+returns void
+language plpgsql as $$
+begin
+  if rules ? 'limiter' or rules ? 'names' or rules ? 'group' then
+    perform conveyor.charge_rate(of_queue, asked.scope, asked.key, asked.limiter, asked.weight, conveyor.micros(now_at))
+    from conveyor.rates_of(rules, job_name, of_group) as asked;
+  end if;
+  update conveyor.live
+  set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+  where live.id = job_id;
+end
+$$;
+
+-- Locks the first job of a queue with limits or groups that stalled before and may start; returns it.
+create function conveyor.lock_guarded_suspect(
+  session text, number bigint, of_queue text, wanted_name text, excluded text[], stopped text[], now_at timestamptz
+)
+returns text[]
+language plpgsql as $$
+declare
+  rules jsonb := (select coalesce(guards.limits, '{}') from conveyor.guards where guards.queue = of_queue);
+  head record;
+begin
+  for head in
+    select live.id, live.name, coalesce(live.group_id, '') as group_id
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count > 0
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+      and not exists (
+        select
+        from conveyor.live as held
+        where held.session_id = session
+          and held.state = 'active'
+          and held.stalled_count > 0
+      )
+    order by live.priority, live.order_at, live.order_seq
+    for no key update skip locked
+  loop
+    continue when head.group_id = any(excluded);
+    if (conveyor.obstacle(of_queue, rules, head.name, head.group_id, conveyor.micros(now_at))).holds is null then
+      perform conveyor.start_guarded(head.id, session, number, of_queue, rules, head.name, head.group_id, now_at);
+      return array[head.id];
+    end if;
+  end loop;
+  return '{}';
+end
+$$;
+
+-- Lets groups into the round that have jobs waiting, and those that were parked and have room.
+create function conveyor.gather_groups(of_queue text, rules jsonb, round bigint, now_micros bigint) returns void
+language plpgsql as $$
+declare
+  most bigint := rules #>> '{group,concurrency}';
+begin
+  if exists (select from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.is_parked) then
+    update conveyor.queue_groups as parked
+    set is_parked = false, free_at = null
+    where parked.queue = of_queue
+      and parked.is_parked
+      and case
+        when parked.free_at is not null then parked.free_at <= now_micros
+        else most is null or most > (
+          select count(*)
+          from conveyor.live
+          where live.queue = of_queue and live.group_id = parked.group_id and live.state = 'active' and live.is_limited
+        )
+      end;
+  end if;
+
+  if exists (select from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.at is null) then
+    delete from conveyor.queue_groups
+    where queue_groups.seq = any(array(
+      select extra.seq
+      from conveyor.queue_groups as extra
+      where extra.queue = of_queue
+        and extra.at is null
+        and exists (
+          select
+          from conveyor.queue_groups as first
+          where first.queue = of_queue and first.group_id = extra.group_id and first.seq < extra.seq
+        )
+      for update skip locked
+    ));
+    update conveyor.queue_groups as joining
+    set at = round
+    where joining.queue = of_queue
+      and joining.at is null
+      and not exists (
+        select
+        from conveyor.queue_groups as first
+        where first.queue = of_queue and first.group_id = joining.group_id and first.seq < joining.seq
+      );
+  end if;
+
+  insert into conveyor.queue_groups (queue, group_id, at)
+  select of_queue, '', round
+  where not exists (select from conveyor.queue_groups as known where known.queue = of_queue and known.group_id = '')
+    and exists (
+      select
+      from conveyor.live
+      where live.queue = of_queue and live.state = 'waiting' and live.stalled_count = 0 and live.group_id is null
+    );
+end
+$$;
+
+-- Whether any job of a group ('': none) waits, those that stalled before aside.
+create function conveyor.group_waits(of_queue text, of_group text) returns boolean
+language plpgsql as $$
+begin
+  if of_group = '' then
+    return exists (
+      select
+      from conveyor.live
+      where live.queue = of_queue and live.state = 'waiting' and live.stalled_count = 0 and live.group_id is null
+    );
+  end if;
+  return exists (
+    select
+    from conveyor.live
+    where live.queue = of_queue and live.state = 'waiting' and live.stalled_count = 0 and live.group_id = of_group
+  );
+end
+$$;
+
+-- Locks the next jobs of a queue with limits or groups that may start; returns them. Its row of guards is locked already.
+-- Groups take turns by start-time fair queuing: see conveyor.model.rates, which has the cost of a turn, too.
+create function conveyor.lock_guarded(
+  session text, number bigint, of_queue text, longest bigint, is_lifo boolean, wanted_name text, excluded text[],
+  stopped text[], now_at timestamptz
+)
+returns text[]
+language plpgsql as $$
+declare
+  now_micros bigint := conveyor.micros(now_at);
+  rules jsonb;
+  began_at bigint;
+  round bigint;
+  picked text[] := '{}';
+  from_at bigint := -1;
+  from_group text := '';
+  turn record;
+  head_id text;
+  head_name text;
+  obstacle record;
+begin
+  select coalesce(guards.limits, '{}'), guards.round_at
+  into rules, began_at
+  from conveyor.guards
+  where guards.queue = of_queue;
+  round := began_at;
+  perform conveyor.gather_groups(of_queue, rules, round, now_micros);
+
+  while cardinality(picked) < longest loop
+    select queue_groups.seq, queue_groups.group_id, queue_groups.at
+    into turn
+    from conveyor.queue_groups
+    where queue_groups.queue = of_queue
+      and queue_groups.at is not null
+      and not queue_groups.is_parked
+      and (queue_groups.at, queue_groups.group_id) > (from_at, from_group)
+    order by queue_groups.at, queue_groups.group_id
+    limit 1;
+    exit when not found;
+
+    head_id := null;
+    if turn.group_id <> all(excluded) then
+      select first.head_id, first.head_name
+      into head_id, head_name
+      from conveyor.group_head(of_queue, turn.group_id, is_lifo, wanted_name, stopped) as first;
+    end if;
+    if head_id is null then
+      if not conveyor.group_waits(of_queue, turn.group_id) then
+        round := greatest(round, turn.at);
+        -- Who adds to it from here on waits for its row; what was added before is seen by looking again.
+        perform from conveyor.queue_groups where queue_groups.seq = turn.seq for update skip locked;
+        if found and not conveyor.group_waits(of_queue, turn.group_id) then
+          delete from conveyor.queue_groups where queue_groups.seq = turn.seq;
+        end if;
+      end if;
+      -- Where somebody adds to it right now, it stays, and is passed like one of which nothing is wanted.
+      from_at := turn.at;
+      from_group := turn.group_id;
+      continue;
+    end if;
+
+    obstacle := conveyor.obstacle(of_queue, rules, head_name, turn.group_id, now_micros);
+    if obstacle.holds is null then
+      perform conveyor.start_guarded(
+        head_id, session, number, of_queue, rules, head_name, turn.group_id, now_at
+      );
+      picked := picked || head_id;
+      round := greatest(round, turn.at);
+      update conveyor.queue_groups
+      set at = round + 5040000 / coalesce((rules #> '{group,weights}' ->> turn.group_id)::bigint, 1)
+      where queue_groups.seq = turn.seq;
+    elsif obstacle.holds = 'queue' then
+      exit;
+    elsif obstacle.holds = 'name' then
+      stopped := stopped || head_name;
+    elsif turn.group_id = '' then
+      from_at := turn.at;
+      from_group := turn.group_id;
+    else
+      update conveyor.queue_groups
+      set is_parked = true, free_at = obstacle.free_at
+      where queue_groups.seq = turn.seq;
+    end if;
+  end loop;
+
+  if round <> began_at then
+    update conveyor.guards set round_at = round where guards.queue = of_queue;
+  end if;
+  return picked;
+end
+$$;
+
 -- Locks the next jobs for a worker session, one want for each place in the arrays. The same number again locks
 -- nothing new and returns what it locked before and is still active.
--- The last three arrays are where a queue's ready jobs are known to begin; null: from the start.
+-- from_priorities, from_ats and from_seqs are where a queue's ready jobs are known to begin; null: from the start.
+-- exclusions: JSON, for each want the groups to pass over.
 create function conveyor.fetch_jobs(
   session text,
   number bigint,
@@ -1484,7 +2083,8 @@ create function conveyor.fetch_jobs(
   from_priorities integer[] default null,
   from_ats bigint[] default null,
   from_seqs bigint[] default null,
-  moment timestamptz default null
+  moment timestamptz default null,
+  exclusions text default null
 )
 returns setof conveyor.fetched_job
 language plpgsql
@@ -1498,6 +2098,7 @@ declare
   picked text[];
   more text[];
   level integer;
+  guarded text[];
 begin
   -- Nearly always it is the next number.
   update conveyor.sessions
@@ -1524,6 +2125,26 @@ begin
     return;
   end if;
 
+  -- What had not started in time goes first, for telling its flow waits for others who tell of it, and they may fetch.
+  perform conveyor.expire_jobs_of(guards.queue, now_at, 1000)
+  from conveyor.guards
+  where guards.queue = any(queues)
+    and exists (
+      select
+      from conveyor.live
+      where live.queue = guards.queue
+        and live.expires_at <= now_at
+        and live.state <> 'active'
+    );
+  -- In one order, so that two fetches do not wait for each other in a circle.
+  guarded := array(
+    select guards.queue
+    from conveyor.guards
+    where guards.queue = any(queues)
+    order by guards.queue
+    for no key update
+  );
+
   for i in 1 .. cardinality(queues) loop
     continue when limits[i] <= 0;
     stopped := array(select paused.name from conveyor.paused where paused.queue = queues[i]);
@@ -1540,7 +2161,25 @@ begin
       end loop;
     end if;
 
-    if suspects[i] then
+    if queues[i] = any(guarded) then
+      more := array(select json_array_elements_text(exclusions::json -> (i - 1)));
+      if suspects[i] then
+        picked := conveyor.lock_guarded_suspect(session, number, queues[i], job_names[i], more, stopped, now_at);
+      else
+        picked := conveyor.lock_guarded(
+          session, number, queues[i], limits[i], lifos[i], job_names[i], more, stopped, now_at
+        );
+      end if;
+      return query
+        select
+          live.id, live.queue, live.name, live.payload, live.options, live.state, live.priority, live.attempts_made,
+          live.stalled_count, live.created_at, live.run_at, live.started_at, null::timestamptz, live.session_id,
+          live.fetch_number, live.progress, null::bytea, live.error, live.expires_at, live.order_at, live.order_seq,
+          null::bigint, null::text
+        from conveyor.live
+        where live.id = any(picked);
+      continue;
+    elsif suspects[i] then
       picked := array(
         select live.id
         from conveyor.live
@@ -1570,6 +2209,7 @@ begin
         where live.queue = queues[i]
           and live.state = 'waiting'
           and live.stalled_count = 0
+          and live.group_id is null
           and live.priority >= level
         order by live.queue, live.priority
         limit 1;
@@ -1580,6 +2220,7 @@ begin
           where live.queue = queues[i]
             and live.state = 'waiting'
             and live.stalled_count = 0
+            and live.group_id is null
             and live.priority = level
             and live.order_at < 0
             and live.name <> all(stopped)
@@ -1594,6 +2235,7 @@ begin
           where live.queue = queues[i]
             and live.state = 'waiting'
             and live.stalled_count = 0
+            and live.group_id is null
             and live.priority = level
             and live.order_at >= 0
             and live.name <> all(stopped)
@@ -1613,6 +2255,7 @@ begin
         where live.queue = queues[i]
           and live.state = 'waiting'
           and live.stalled_count = 0
+          and live.group_id is null
           and live.name <> all(stopped)
           and (job_names[i] is null or live.name = job_names[i])
           and (live.priority, live.order_at, live.order_seq) >= (
@@ -1632,6 +2275,7 @@ begin
           where live.queue = queues[i]
             and live.state = 'waiting'
             and live.stalled_count = 0
+            and live.group_id is null
             and live.name <> all(stopped)
             and (job_names[i] is null or live.name = job_names[i])
             and (live.priority, live.order_at, live.order_seq) < (from_priorities[i], from_ats[i], from_seqs[i])
@@ -1979,7 +2623,8 @@ create function conveyor.settle_and_fetch(
   from_priorities integer[] default null,
   from_ats bigint[] default null,
   from_seqs bigint[] default null,
-  flows text[] default null
+  flows text[] default null,
+  exclusions text default null
 )
 returns setof conveyor.fetched_job
 language plpgsql as $$
@@ -2003,7 +2648,7 @@ begin
     select *
     from conveyor.fetch_jobs(
       session, number, lock_for, queues, limits, lifos, job_names, suspects, from_priorities, from_ats, from_seqs,
-      moment
+      moment, exclusions
     );
 end
 $$;
@@ -2213,5 +2858,57 @@ begin
     );
 end
 $$;
+
+-- Notes the group of a job whose options name one, and makes its queue known as one with groups.
+create function conveyor.name_group() returns trigger
+language plpgsql as $$
+begin
+  new.group_id := convert_from(new.options, 'UTF8')::jsonb #>> '{group,id}';
+  if new.group_id is not null and not exists (select from conveyor.guards where guards.queue = new.queue) then
+    insert into conveyor.guards (queue) values (new.queue) on conflict do nothing;
+    if found then
+      perform pg_notify('conveyor.hints', format('- [["changed", %s, ""]]', to_json(new.queue)));
+    end if;
+  end if;
+  return new;
+end
+$$;
+
+-- Jobs without groups are told by their bytes, and cost no more than that.
+create trigger live_named before insert on conveyor.live
+for each row when (position('"group"'::bytea in new.options) > 0)
+execute function conveyor.name_group();
+
+create trigger live_renamed before update of options on conveyor.live
+for each row when (old.group_id is not null or position('"group"'::bytea in new.options) > 0)
+execute function conveyor.name_group();
+
+-- Lets a group take its turns of which a job waits.
+create function conveyor.join_round() returns trigger
+language plpgsql as $$
+begin
+  -- A stricter transaction could not lock a row that was changed since it began.
+  if current_setting('transaction_isolation') = 'read committed' then
+    perform
+    from conveyor.queue_groups as known
+    where known.queue = new.queue
+      and known.group_id = new.group_id
+    for key share;
+    if found then
+      return null;
+    end if;
+  end if;
+  insert into conveyor.queue_groups (queue, group_id) values (new.queue, new.group_id);
+  return null;
+end
+$$;
+
+create trigger live_group_added after insert on conveyor.live
+for each row when (new.group_id is not null and new.state = 'waiting')
+execute function conveyor.join_round();
+
+create trigger live_group_waits after update of state, options on conveyor.live
+for each row when (new.group_id is not null and new.state = 'waiting')
+execute function conveyor.join_round();
 
 select conveyor.make_partitions(clock_timestamp());

@@ -1,4 +1,4 @@
-"""How far the limits of a queue are used: put together for people, from what a store of this room counts."""
+"""How far the limits of a queue are used: put together for people, from what a store counts."""
 
 from __future__ import annotations
 
