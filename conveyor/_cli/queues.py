@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from conveyor._cli.output import age, say, show_record, show_records
 from conveyor._cli.parameters import ListOptions, StoreOptions, flattened
+from conveyor._cli.queue_limits import limits
 from conveyor._cli.queue_removals import clean, drain, obliterate
 
 if TYPE_CHECKING:
@@ -128,3 +129,5 @@ for _command, _example in (
     (obliterate, "conveyor queues obliterate mails --yes-delete mails"),
 ):
     queues.command(_command, help_epilogue=f"Example:\n  {_example}")
+
+queues.command(limits)
