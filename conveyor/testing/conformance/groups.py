@@ -81,6 +81,20 @@ class GroupsConformance(StoreKit):
         await add_numbered(workshop, "a", 2)
         assert await served(await workshop.hand(), 5) == ["u1", "a1", "u2", "a2", "u3"]
 
+    @pytest.mark.parametrize("before", [1, 2, 3, 9])
+    async def test_groups_that_come_later_take_turns_with_the_jobs_without_one(
+        self, workshop: Workshop, limits: LimitStore, before: int
+    ) -> None:
+        await limits.set_limits(QUEUE, QueueLimits(max_global_concurrency=100))
+        await workshop.add("u1", "u2", "u3")
+        hand = await workshop.hand()
+        await hand.fetch(before)
+        await workshop.add("u4", "u5", "u6")
+        await add_numbered(workshop, "a", 2)
+        order = [job_id[0] for job_id in await served(hand, 4)]
+        # The others come first where they were not served last: their turn came when nothing of them waited.
+        assert order == (["u", "a", "u", "a"] if before > 3 else ["a", "u", "a", "u"])
+
     async def test_a_group_with_more_weight_has_more_turns(self, workshop: Workshop, limits: LimitStore) -> None:
         await limits.set_limits(QUEUE, QueueLimits(group=GroupLimits(weights={"a": 3, "": 2})))
         await add_numbered(workshop, "a", 30)

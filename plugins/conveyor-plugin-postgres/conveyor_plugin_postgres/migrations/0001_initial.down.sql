@@ -12,6 +12,8 @@ drop function conveyor.add_sized_jobs;
 
 drop function conveyor.lock_guarded;
 
+drop function conveyor.lock_alike;
+
 drop function conveyor.group_waits;
 
 drop function conveyor.gather_groups;

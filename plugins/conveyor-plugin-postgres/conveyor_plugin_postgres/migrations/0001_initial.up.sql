@@ -1975,6 +1975,90 @@ begin
 end
 $$;
 
+-- Locks the next jobs of a queue that has no jobs of groups, and limits that are the same for all of its jobs: all in one
+-- statement, and otherwise as lock_guarded does. at is where the jobs without a group stand in the round; null: outside.
+create function conveyor.lock_alike(
+  session text, number bigint, of_queue text, longest bigint, wanted_name text, stopped text[], now_at timestamptz,
+  rules jsonb, round bigint, at bigint, weight bigint
+)
+returns text[]
+language plpgsql as $$
+declare
+  now_micros bigint := conveyor.micros(now_at);
+  limiter jsonb := rules -> 'limiter';
+  room bigint := longest;
+  used bigint := 0;
+  picked text[];
+  began_at bigint := greatest(round, coalesce(at, round));
+  taken bigint;
+begin
+  if rules ? 'concurrency' then
+    room := least(room, (rules ->> 'concurrency')::bigint - (
+      select count(*) from conveyor.live where live.queue = of_queue and live.state = 'active' and live.is_limited
+    ));
+  end if;
+  if limiter is not null and conveyor.rate_room(of_queue, 'queue', '', limiter, 1, now_micros) > now_micros then
+    room := 0;
+  elsif limiter is not null then
+    select
+      case
+        when not limiter ? 'burst' then rates.level
+        else (
+          conveyor.bucket_level(rates.level, rates.at, (limiter ->> 'max')::bigint, now_micros)
+          + (limiter ->> 'per')::bigint - 1
+        ) / (limiter ->> 'per')::bigint
+      end
+    into used
+    from conveyor.rates
+    where rates.queue = of_queue and rates.scope = 'queue' and rates.key = '';
+    room := least(room, coalesce((limiter ->> 'burst')::bigint, (limiter ->> 'max')::bigint) - coalesce(used, 0));
+  end if;
+  if room <= 0 then
+    return '{}';
+  end if;
+
+  picked := array(
+    select live.id
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and live.group_id is null
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+    order by live.priority, live.order_at, live.order_seq
+    limit room
+    for no key update skip locked
+  );
+  taken := cardinality(picked);
+  update conveyor.live
+  set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+  where live.id = any(picked);
+  if taken > 0 and limiter is not null then
+    perform conveyor.charge_rate(of_queue, 'queue', '', limiter, taken, now_micros);
+    if taken = room and room < longest then
+      -- Whoever is left waits for the rate, if anybody is.
+      perform conveyor.rate_room(of_queue, 'queue', '', limiter, 1, now_micros);
+    end if;
+  end if;
+  if taken < longest and not conveyor.group_waits(of_queue, '') then
+    delete from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.group_id = '';
+    update conveyor.guards
+    set round_at = began_at + taken * (5040000 / weight)
+    where guards.queue = of_queue and (taken > 0 or at is not null);
+  elsif taken > 0 then
+    insert into conveyor.queue_groups (queue, group_id, at)
+    select of_queue, '', round
+    where at is null;
+    update conveyor.queue_groups
+    set at = began_at + taken * (5040000 / weight)
+    where queue_groups.queue = of_queue and queue_groups.group_id = '';
+    update conveyor.guards set round_at = began_at + (taken - 1) * (5040000 / weight) where guards.queue = of_queue;
+  end if;
+  return picked;
+end
+$$;
+
 -- Locks the next jobs of a queue with limits or groups that may start; returns them. Its row of guards is locked already.
 -- Groups take turns by start-time fair queuing: see conveyor.model.rates, which has the cost of a turn, too.
 create function conveyor.lock_guarded(
@@ -2001,6 +2085,20 @@ begin
   from conveyor.guards
   where guards.queue = of_queue;
   round := began_at;
+  if not is_lifo
+    and '' <> all(excluded)
+    and not rules ? 'names'
+    and not rules #> '{limiter}' ?| array['key', 'weights'] is true
+    and not exists (
+      select from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.group_id <> ''
+    )
+  then
+    return conveyor.lock_alike(
+      session, number, of_queue, longest, wanted_name, stopped, now_at, rules, round,
+      (select queue_groups.at from conveyor.queue_groups where queue_groups.queue = of_queue limit 1),
+      coalesce((rules #> '{group,weights}' ->> '')::bigint, 1)
+    );
+  end if;
   perform conveyor.gather_groups(of_queue, rules, round, now_micros);
 
   while cardinality(picked) < longest loop
