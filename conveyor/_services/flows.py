@@ -81,7 +81,7 @@ async def add_children(services: Services, parent_id: str, children: Sequence[Fl
 
 
 async def _add(services: Services, plan: FlowPlan, save: Callable[[FlowPlan], Awaitable[Sequence[AddReceipt]]]) -> None:
-    check_groups(services.store, plan.jobs, is_flow=True)
+    check_groups(services.store, plan.jobs)
     ids = {job.id for job in plan.jobs}
 
     async def call(jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
@@ -153,7 +153,7 @@ class RunFlows:
         """Add children, under the run's lock."""
         job = self._job
         plan = plan_children(job.id, job.options.flow_id or job.id, children)
-        check_groups(self._store, plan.jobs, is_flow=True)
+        check_groups(self._store, plan.jobs)
         if self._payload_codec is not None:
             plan = evolve(plan, jobs=tuple(sealed_jobs(self._payload_codec, plan.jobs)))
         lock = Lock(job.id, job.token or LockToken("", 0))

@@ -56,22 +56,20 @@ async def declare(store: Store, queue_names: Iterable[str], limits: QueueLimits)
             )
 
 
-def check_groups(store: Store, jobs: Sequence[NewJob], *, is_flow: bool = False) -> None:
+def check_groups(store: Store, jobs: Sequence[NewJob]) -> None:
     """Refuse jobs of groups that cannot be added so.
 
     Raises:
         CapabilityError: the store has no groups.
-        ConfigurationError: a group has a size, and something else decides as well whether its job is added: its
-            deduplication key, or the flow of which it is a part.
+        ConfigurationError: a group has a size and its job a deduplication key: both would decide whether it is added.
     """
     for job in jobs:
         group = job.options.group
         if group is None:
             continue
         _facet(store, "group=")
-        if group.max_size is not None and (is_flow or job.deduplication is not None):
-            other = "a job of a flow" if is_flow else "a job with a deduplication key"
-            raise ConfigurationError(f"{other} takes no group with max_size, got {group!r}")
+        if group.max_size is not None and job.deduplication is not None:
+            raise ConfigurationError(f"a job with a deduplication key takes no group with max_size, got {group!r}")
 
 
 def _facet(store: Store, needed_by: str) -> LimitStore:

@@ -10,7 +10,7 @@ import pytest
 from conveyor import Conveyor, Deduplication, Flow, Group, GroupLimits, NameLimits, RateLimit, Retry
 from conveyor._builtin.memory.store import MemoryStore
 from conveyor._builtin.system_clock import SystemClock
-from conveyor.errors import CapabilityError, ConfigurationError, GroupFullError
+from conveyor.errors import CapabilityError, ConfigurationError, FlowError, GroupFullError
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.limits import QueueLimits
 from conveyor.model.states import JobState
@@ -205,7 +205,7 @@ async def test_a_size_and_another_decision_about_the_same_add_are_refused(app: C
     async with app:
         with pytest.raises(ConfigurationError, match="a job with a deduplication key takes no group with max_size"):
             await note.options(deduplication=Deduplication("key")).add()
-        with pytest.raises(ConfigurationError, match="a job of a flow takes no group with max_size"):
+        with pytest.raises(FlowError, match="max_size"):
             await app.flows.add(Flow(note.new(), children=[note.new()]))
         assert await work.count("waiting") == 0
 
