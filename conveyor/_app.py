@@ -22,9 +22,11 @@ from conveyor._plugins import Plugins
 from conveyor._runtime import foreground
 from conveyor._runtime.hosting import open_blocks_in
 from conveyor._runtime.onlookers import LoggingOnlooker
+from conveyor._runtime.processes.nesting import refuse_in_handler_process
 from conveyor._runtime.shares import weights_of
 from conveyor._runtime.supervisor import Supervisor
 from conveyor._services.batch_handlers import check_sizes
+from conveyor._services.importing import check_found_again
 from conveyor._services.injector import Registry
 from conveyor._services.plugin_rules import read_plugin_rules
 from conveyor._services.services import Services
@@ -261,7 +263,10 @@ class Conveyor:
     ) -> AsyncIterator[Worker]:
         parsed = parse_worker_keywords(options)
         weights = self._weights(queues)
-        check_sizes(self._services.handlers.of_queues(weights), parsed.concurrency)
+        handlers = self._services.handlers.of_queues(weights)
+        check_sizes(handlers, parsed.concurrency)
+        refuse_in_handler_process()
+        check_found_again(handlers)
         if self._supervisor is None or not self._services.is_open:
             raise ConfigurationError("open the app before its worker: `async with app, app.worker():`")
         async with self._supervisor.open_worker(weights, parsed, listener) as worker:

@@ -13,6 +13,8 @@ ConveyorError
 │  ├─ UnknownHandlerError        no handler of that name
 │  ├─ PayloadError               arguments or a result do not fit
 │  ├─ LockLostError              another run owns the job
+│  ├─ ProcessHandlerError        a handler raised in a process of its own
+│  ├─ ProcessDiedError           a handler took its process down
 │  └─ JobFailedError             what ``result()`` raises for a job that did not complete
 ├─ ScheduleError
 │  └─ ScheduleNotFoundError      no schedule of that id
@@ -47,6 +49,8 @@ __all__ = [
     "LockLostError",
     "PayloadError",
     "PluginError",
+    "ProcessDiedError",
+    "ProcessHandlerError",
     "ScheduleError",
     "ScheduleNotFoundError",
     "SchemaError",
@@ -242,6 +246,27 @@ class JobFailedError(JobError):
         self.error = error
         self.traceback = traceback
         super().__init__(f"job {job_id!r} {state}: {error}", job_id=job_id, queue_name=queue_name)
+
+
+class ProcessHandlerError(JobError):
+    """What a handler raised in a process of its own: as text, for the exception itself stays there.
+
+    The job's attempt says `type_name`, `message` and `traceback` as if it had been raised here.
+    """
+
+    def __init__(self, type_name: str, message: str, traceback: str, *, job_id: str = "", queue_name: str = "") -> None:
+        self.type_name = type_name
+        self.message = message
+        self.traceback = traceback
+        super().__init__(f"{type_name}: {message}", job_id=job_id, queue_name=queue_name)
+
+
+class ProcessDiedError(JobError):
+    """The process of a handler ended before the handler did: it was killed, crashed, or left by ``os._exit()``."""
+
+    def __init__(self, reason: str, *, job_id: str = "", queue_name: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"the process of its handler is gone: {reason}", job_id=job_id, queue_name=queue_name)
 
 
 class ScheduleError(ConveyorError):

@@ -61,6 +61,11 @@ class JobHandler(Generic[CallP, CallR, P, R_co]):
         return f"<JobHandler {self._handler.queue_name}/{self._handler.name}>"
 
     @property
+    def __conveyor_handler__(self) -> Handler:
+        """What a process finds again that imports it: see `import_handler`."""
+        return self._handler
+
+    @property
     def name(self) -> str:
         """The name of its jobs."""
         return self._handler.name

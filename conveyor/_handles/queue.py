@@ -10,6 +10,7 @@ from conveyor._handles.job import Job
 from conveyor._services import jobs, limits, queues, schedules
 from conveyor._services.context import JobContext
 from conveyor._services.handlers import make_handler
+from conveyor._services.importing import runs_in_process
 from conveyor.errors import ConfigurationError, JobNotFoundError
 from conveyor.model.checks import check_name
 from conveyor.model.durations import parse_duration
@@ -20,6 +21,7 @@ from conveyor.model.options import NOW, parse_job_keywords
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+    from conveyor._services.importing import ExecutorKind
     from conveyor._services.services import Services
     from conveyor.codec import Upgrade
     from conveyor.model.batch_options import BatchOptions
@@ -77,6 +79,7 @@ class Queue:
         self,
         name: str | None = None,
         *,
+        executor: ExecutorKind | None = None,
         upgrade: Upgrade | None = None,
         forbid_unknown: bool = True,
         **options: Unpack[JobKeywords],
@@ -96,16 +99,20 @@ class Queue:
         name: str | None = None,
         *,
         batch: BatchOptions | None = None,
+        executor: ExecutorKind | None = None,
         upgrade: Upgrade | None = None,
         forbid_unknown: bool = True,
         **options: Unpack[JobKeywords],
     ) -> JobDecorator | BatchJobDecorator:
         """Register a function as the handler of its jobs (named after it unless `name` is given).
 
-        A sync function runs in a thread. The options are defaults for its jobs.
+        A sync function runs in a thread, or in a process. The options are defaults for its jobs.
 
         Args:
             name: the name of its jobs.
+            executor: where a sync function runs. "thread", as without: it shares the worker's one interpreter.
+                "process": it has a processor to itself, and is killed when its run is to end; it must stand at the
+                top of a module, and only its job and what JSON can say go there and back.
             batch: the function takes a list of several jobs' items, and returns a list with an outcome for each.
             upgrade: called with the version and the arguments (a dict, as JSON gives it) of a job added under a lower
                 `version` than that given here; returns the arguments that the function takes now.
@@ -114,8 +121,8 @@ class Queue:
             options: see `JobOptions`.
 
         Raises:
-            ConfigurationError: an option is wrong, the name is taken, or a parameter or the result cannot be sent as
-                JSON.
+            ConfigurationError: an option is wrong, the name is taken, a parameter or the result cannot be sent as
+                JSON, or the function cannot run where `executor` says.
         """
         if callable(name):
             raise ConfigurationError("write @queue.job() with parentheses: its arguments are options")
@@ -132,6 +139,7 @@ class Queue:
                 forbid_unknown=forbid_unknown,
                 batch=batch,
             )
+            handler.is_in_process = runs_in_process(executor, handler)
             self._services.handlers.add(handler)
             return JobHandler(self._services, handler, function, laid_over, placement)
 

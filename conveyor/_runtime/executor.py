@@ -1,4 +1,4 @@
-"""The executor: calls the handler of one job, on the event loop or in a thread, with what it asked for."""
+"""The executor: calls the handler of one job, on the event loop, in a thread or a process, with what it asked for."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import anyio.lowlevel
 from attrs import frozen
 
 from conveyor._runtime.batching import Batches, Member
-from conveyor._runtime.endings import OUTCOMES, settlement_of
+from conveyor._runtime.endings import OUTCOMES
+from conveyor._runtime.processes.pool import HandlerProcesses
 from conveyor._runtime.transactions import RunTransaction
 from conveyor._services.context import JobContext
 from conveyor._services.sealing import opened, sealed_end
 from conveyor.model.outcomes import Completed, Failed, Outcome, Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from conveyor._runtime.board import Board
     from conveyor._runtime.deadlines import Deadlines
+    from conveyor._runtime.endings import Endings
     from conveyor._runtime.handler_threads import HandlerThreads
     from conveyor._runtime.transactions import TransactionOpener
     from conveyor._services.context import JobFlows
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
     from conveyor.model.job import JobData
-    from conveyor.model.retry import Curve
     from conveyor.model.settlement import Settlement
 
 __all__ = ["Caller", "Executor", "RunMeans"]
@@ -95,7 +96,7 @@ class Executor:
         self,
         handlers: HandlerRegistry,
         middleware: Sequence[Middleware],
-        curves: Mapping[str, Curve],
+        endings: Endings,
         board: Board,
         deadlines: Deadlines,
         *,
@@ -107,9 +108,10 @@ class Executor:
         self.deadlines = deadlines
         self.threads = threads
         self.batches = Batches(threads)
+        self.processes = HandlerProcesses()
         self._handlers = handlers
         self._middleware = tuple(middleware)
-        self._curves = curves
+        self._endings = endings
         self._means = means
         self._loop_thread = threading.get_ident()
         self.loop_token = anyio.lowlevel.current_token()
@@ -118,6 +120,9 @@ class Executor:
         """Find the handler, read its arguments, and call it inside the middleware."""
         handler = self._handlers.get(job)
         job = opened(self._means.payload_codec, job)
+        if handler.is_in_process:
+            in_process = partial(self.processes.call, job, handler, self._context(job, caller, handler))
+            return await self._inside_middleware(job, in_process)
         args, kwargs = handler.read(job)
         if handler.wants_context:
             args = (self._context(job, caller, handler), *args)
@@ -128,6 +133,9 @@ class Executor:
             return await handler.function(*args, **kwargs)
         else:
             call = partial(self._call_handler, job, handler, args, kwargs)
+        return await self._inside_middleware(job, call)
+
+    async def _inside_middleware(self, job: JobData, call: Callable[[], Awaitable[object]]) -> object:
         for middleware in reversed(self._middleware):
             call = partial(middleware.around_run, job, call)
         return await call()
@@ -177,5 +185,5 @@ class Executor:
     def settlement(self, job: JobData, value: object) -> Settlement:
         """Turn what a handler returned into what the store is asked to do."""
         is_limited = job.queue_name in self.board.guarded.limited
-        settlement = settlement_of(job, value, self._curves, is_limited=is_limited)
+        settlement = self._endings.settlement_of(job, value, is_limited=is_limited)
         return sealed_end(self._means.payload_codec, settlement, job)

@@ -25,6 +25,7 @@ from attrs import define
 from conveyor._runtime.board import Board
 from conveyor._runtime.burst import Burst
 from conveyor._runtime.deadlines import Deadlines
+from conveyor._runtime.endings import Endings
 from conveyor._runtime.executor import Executor, RunMeans
 from conveyor._runtime.fetcher import Fetcher
 from conveyor._runtime.handler_threads import HandlerThreads
@@ -136,7 +137,7 @@ class Worker:
         self._executor = Executor(
             equipment.handlers,
             equipment.middleware,
-            equipment.curves,
+            Endings(equipment.curves, options.max_stalled),
             self._board,
             self._deadlines,
             threads=HandlerThreads(anyio.CapacityLimiter(math.inf)),
@@ -250,6 +251,7 @@ class Worker:
                     await self._leave()
                 finally:
                     loops.cancel()
+                    await self._executor.processes.close()
 
     async def _keep_loops(self, scope: anyio.CancelScope) -> None:
         """Run the loops in a scope that only the worker cancels."""

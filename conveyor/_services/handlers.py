@@ -8,7 +8,17 @@ from datetime import timedelta
 from functools import reduce
 from operator import or_
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Never,
+    NoReturn,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from attrs import define
 
@@ -20,7 +30,7 @@ from conveyor.model.checks import check_name
 from conveyor.model.outcomes import Cancel, Completed, Failed, Retry, Snooze, Stop, WaitForChildren
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from conveyor.codec import Upgrade
     from conveyor.model.batch_options import BatchOptions
@@ -45,6 +55,7 @@ class Handler:
         is_async: whether it is a coroutine function; others run in a thread.
         decode_result: reads what it returned from JSON.
         batch: how many jobs it takes at once; None: it takes one.
+        is_in_process: whether it runs in a process of its own.
     """
 
     queue_name: str
@@ -57,6 +68,7 @@ class Handler:
     options: JobOptions
     placement: Placement
     batch: BatchOptions | None = None
+    is_in_process: bool = False
 
     def read(self, job: JobData) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments of a job, positional and by keyword.
@@ -205,14 +217,14 @@ class HandlerRegistry:
             raise UnknownHandlerError(job.name, self.names(job.queue_name), job_id=job.id, queue_name=job.queue_name)
         return handler
 
-    def names(self, queue_name: str) -> list[str]:
-        """Return the names of a queue's handlers."""
-        return sorted(name for queue, name in self._handlers if queue == queue_name)
-
-    def of_queues(self, queue_names: Iterable[str]) -> list[Handler]:
+    def of_queues(self, queue_names: Iterable[str]) -> Sequence[Handler]:
         """Return the handlers of these queues."""
         wanted = set(queue_names)
         return [handler for (queue, _), handler in self._handlers.items() if queue in wanted]
+
+    def names(self, queue_name: str) -> list[str]:
+        """Return the names of a queue's handlers."""
+        return sorted(name for queue, name in self._handlers if queue == queue_name)
 
     def queue_names(self) -> Mapping[str, None]:
         """Return the names of the queues that have handlers, in the order of their first."""

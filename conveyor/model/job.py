@@ -9,6 +9,7 @@ from typing import Final
 
 from attrs import define, frozen
 
+from conveyor.errors import ProcessHandlerError
 from conveyor.model.deduplication import Deduplication
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.options import JobOptions
@@ -60,6 +61,8 @@ def moved_to_failed(reason: str) -> ErrorInfo:
 
 def error_info(error: BaseException) -> ErrorInfo:
     """Turn an exception into text; long messages and tracebacks are cut in the middle."""
+    if isinstance(error, ProcessHandlerError):
+        return ErrorInfo(error.type_name, error.message, error.traceback)
     return ErrorInfo(
         type=clean_text(type(error).__qualname__),
         message=_shorten(clean_text(error), LONGEST_MESSAGE),

@@ -163,7 +163,7 @@ def settle_stalled(job: JobData, error: BaseException, max_stalled: int) -> Sett
     info = error_info(error)
     if stalls <= max_stalled:
         return _stalled(job, Command.RECLAIM, info)
-    reason = f"{info.message} ({stalls} stalls, more than max_stalled={max_stalled})"
+    reason = f"{info.message} ({stalls} times, more often than max_stalled={max_stalled})"
     removal = job.options.remove_on_fail
     return evolve(
         _stalled(job, Command.GIVE_UP, evolve(info, message=reason)),

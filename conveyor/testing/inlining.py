@@ -11,15 +11,16 @@ import anyio
 
 from conveyor._runtime.board import Board
 from conveyor._runtime.deadlines import Deadlines
+from conveyor._runtime.endings import Endings
 from conveyor._runtime.executor import Executor, RunMeans
 from conveyor._runtime.handler_threads import HandlerThreads
 from conveyor._runtime.outbox import Outbox
 from conveyor._runtime.wakeup import Wakeup
 from conveyor.contracts.store import Store
-from conveyor.model.job import AttemptOutcome
 from conveyor.model.outcomes import Failed, Outcome
 from conveyor.model.queries import Added, Want
 from conveyor.model.sessions import SessionInfo
+from conveyor.model.states import Command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -74,7 +75,7 @@ class _InlineQueue:
         self._executor = Executor(
             self._services.handlers,
             self._services.middleware,
-            self._services.curves,
+            Endings(self._services.curves, max_stalled=0),  # nobody is there to run a job again that stalled
             Board(self._session.id, self._outbox),
             Deadlines(),
             threads=HandlerThreads(anyio.CapacityLimiter(1000)),
@@ -83,6 +84,7 @@ class _InlineQueue:
         await self._store.sessions.open(self._session, LOCK_DURATION)
 
     async def destroy(self) -> None:
+        await self._executor.processes.close()
         await self._store.sessions.close(self._session.id)
 
     @property
@@ -123,7 +125,8 @@ class _InlineQueue:
         self._outbox.confirm_reports()
         settlement = self._executor.settlement(job, outcome)
         await self._store.jobs.settle_jobs([settlement])
-        if self._raise_on_failure and settlement.outcome is AttemptOutcome.FAILED and isinstance(outcome, Failed):
+        has_failed = settlement.command in (Command.FAIL, Command.GIVE_UP)
+        if self._raise_on_failure and has_failed and isinstance(outcome, Failed):
             raise outcome.error
 
     async def _outcome(self, job: JobData) -> Outcome:
