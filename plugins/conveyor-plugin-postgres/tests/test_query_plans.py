@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import pytest
 import uuid_utils
+from attrs import evolve
 from conveyor_plugin_postgres import adding, changes, fetching, journal, locking, reading, settling
 from conveyor_plugin_postgres.low_water import Start
 from conveyor_plugin_postgres.part import Part
 from conveyor_plugin_postgres.statements import Statements
 from plans import Plans
 
+from conveyor.model.deduplication import Deduplication
 from conveyor.model.job import AttemptOutcome, LogEntry, NewJob, Progress, ProgressReport
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.options import JobOptions
@@ -96,6 +98,10 @@ class HotPath:
         await adding.save_jobs(self._part, jobs)
         receipts = await adding.save_jobs(self._part, [*jobs[:10], NewJob(jobs[0].id, QUEUE, "x", b"", JobOptions())])
         assert receipts[-1].outcome == "duplicate"
+        keyed = [evolve(job, id=f"k{job.id}", deduplication=Deduplication(key=job.id, mode="replace")) for job in jobs]
+        assert {receipt.outcome for receipt in await adding.save_jobs(self._part, keyed)} == {"added"}
+        again = [evolve(job, id=f"k{job.id}") for job in keyed]
+        assert {receipt.outcome for receipt in await adding.save_jobs(self._part, again)} == {"replaced"}
 
     async def _fetch(self, want: Want, *, place: Any = None, again: bool = False) -> LockToken:
         self._number += not again
