@@ -143,7 +143,7 @@ class Worker:
             threads=HandlerThreads(anyio.CapacityLimiter(math.inf)),
             means=RunMeans(
                 TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush, outage, codec),
-                partial(RunFlows, store, equipment.handlers, codec),
+                partial(RunFlows, store, equipment.handlers, payload_codec=codec, middleware=equipment.middleware),
                 equipment.get_state,
                 codec,
             ),

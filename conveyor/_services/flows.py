@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve, frozen
 
 from conveyor._services import queues
 from conveyor._services.limits import check_groups
-from conveyor._services.sealing import opened_at, sealed_jobs
+from conveyor._services.sealing import opened_at
 from conveyor.codec import decode_json
 from conveyor.errors import CapabilityError, FlowError, InvalidJobStateError, JobNotFoundError
 from conveyor.model.flows import ChildOutcome, plan_children, plan_flow
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
     from conveyor._services.handlers import HandlerRegistry
     from conveyor._services.services import Services
+    from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import FlowStore, Store
     from conveyor.model.flows import Child, Flow, FlowPlan
     from conveyor.model.job import ErrorInfo, JobData, NewJob
     from conveyor.model.queries import AddReceipt
+
+    SavePlan: TypeAlias = Callable[[FlowPlan], Awaitable[Sequence[AddReceipt]]]
 
 __all__ = ["ChildJob", "RunFlows", "add", "add_children", "cancel", "get_children", "get_parents"]
 
@@ -80,8 +83,14 @@ async def add_children(services: Services, parent_id: str, children: Sequence[Fl
     await _add(services, plan, partial(queue.add_children, parent_id))
 
 
-async def _add(services: Services, plan: FlowPlan, save: Callable[[FlowPlan], Awaitable[Sequence[AddReceipt]]]) -> None:
+async def _add(services: Services, plan: FlowPlan, save: SavePlan) -> None:
     check_groups(services.store, plan.jobs)
+    await _save(plan, save, services.middleware, services.payload_codec)
+
+
+async def _save(
+    plan: FlowPlan, save: SavePlan, middleware: Sequence[Middleware], payload_codec: PayloadCodec | None
+) -> None:
     ids = {job.id for job in plan.jobs}
 
     async def call(jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
@@ -89,7 +98,7 @@ async def _add(services: Services, plan: FlowPlan, save: Callable[[FlowPlan], Aw
             raise FlowError("a middleware left out, or added, a job of the flow: all of its jobs are added, or none")
         return await save(evolve(plan, jobs=tuple(jobs)))
 
-    queues.check_receipts(plan.jobs, await queues.inside_middleware(services, call)(plan.jobs))
+    queues.check_receipts(plan.jobs, await queues.inside_middleware(middleware, payload_codec, call)(plan.jobs))
 
 
 async def get_children(services: Services, parent_id: str) -> Sequence[ChildJob]:
@@ -136,13 +145,20 @@ class RunFlows:
     """A run's way to the children of its job; see `JobContext.children` and `JobContext.add_children`."""
 
     def __init__(
-        self, store: Store, handlers: HandlerRegistry, payload_codec: PayloadCodec | None, job: JobData
+        self,
+        store: Store,
+        handlers: HandlerRegistry,
+        job: JobData,
+        *,
+        payload_codec: PayloadCodec | None,
+        middleware: Sequence[Middleware],
     ) -> None:
         """Bind to a run of a job."""
         self._store = store
         self._handlers = handlers
-        self._payload_codec = payload_codec
         self._job = job
+        self._payload_codec = payload_codec
+        self._middleware = middleware
 
     async def get_children(self) -> Sequence[ChildJob]:
         """Return what is known of the job's children."""
@@ -154,11 +170,8 @@ class RunFlows:
         job = self._job
         plan = plan_children(job.id, job.options.flow_id or job.id, children)
         check_groups(self._store, plan.jobs)
-        if self._payload_codec is not None:
-            plan = evolve(plan, jobs=tuple(sealed_jobs(self._payload_codec, plan.jobs)))
-        lock = Lock(job.id, job.token or LockToken("", 0))
-        receipts = await flows_of(self._store, "ctx.add_children()").add_children(job.id, plan, lock)
-        queues.check_receipts(plan.jobs, receipts)
+        flows, lock = flows_of(self._store, "ctx.add_children()"), Lock(job.id, job.token or LockToken("", 0))
+        await _save(plan, lambda whole: flows.add_children(job.id, whole, lock), self._middleware, self._payload_codec)
         if job.options.flow_id is None:
             # As the store has it now: the settlement of this very run names the flow.
             job.options = evolve(job.options, flow_id=job.id)

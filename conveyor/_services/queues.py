@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from conveyor._services.services import Services
+    from conveyor.contracts.middleware import Middleware
+    from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import QueueStore
     from conveyor.model.job import JobData
     from conveyor.model.options import JobOptions, Placement
@@ -132,17 +134,17 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
     call: AddJobs = services.job_queue.add_many
     if connection is not None:
         call = partial(services.transactional_queue("connection=").add_many_in, connection)
-    receipts = await inside_middleware(services, call)(jobs)
+    receipts = await inside_middleware(services.middleware, services.payload_codec, call)(jobs)
     check_receipts(jobs, receipts)
     return await _added_jobs(services, jobs, receipts, is_visible=connection is None)
 
 
-def inside_middleware(services: Services, add: AddJobs) -> AddJobs:
-    """Return what adds jobs through the app's middleware, the first outermost, and seals them within it."""
-    if services.payload_codec is not None:
-        add = partial(add_sealed, services.payload_codec, add)
-    for middleware in reversed(services.middleware):
-        add = partial(_around_add, middleware.around_add, add)
+def inside_middleware(middleware: Sequence[Middleware], payload_codec: PayloadCodec | None, add: AddJobs) -> AddJobs:
+    """Return what adds jobs through middleware, the first outermost, and seals them within it."""
+    if payload_codec is not None:
+        add = partial(add_sealed, payload_codec, add)
+    for layer in reversed(middleware):
+        add = partial(_around_add, layer.around_add, add)
     return add
 
 

@@ -193,13 +193,21 @@ async def test_a_middleware_sees_the_jobs_of_a_flow_and_may_leave_out_none(store
     watching = Watching()
     app = Conveyor(store_url, middleware=[watching])
     weigh, pack = weigh_and_pack(app)
+
+    @app.queue("sorters").job()
+    async def sort(ctx: JobContext) -> None:
+        await ctx.add_children(weigh.new(2))
+
     async with app:
         await app.flows.add(Flow(pack.new(), [weigh.new(1)]))
         assert seen == ["weigh", "pack"]
+        async with app.worker("sorters"):
+            await (await sort.add()).result(timeout="10s")
+        assert seen == ["weigh", "pack", "sort", "weigh"]
         watching.leaves_out = True
         with pytest.raises(FlowError, match="middleware"):
             await app.flows.add(Flow(pack.new(), [weigh.new(1)]))
-        assert len((await app.jobs.find()).jobs) == 2
+        assert len((await app.jobs.find()).jobs) == 4
 
 
 async def test_a_store_without_flows_says_so(app: Conveyor) -> None:
