@@ -57,19 +57,13 @@ async def declare(store: Store, queue_names: Iterable[str], limits: QueueLimits)
 
 
 def check_groups(store: Store, jobs: Sequence[NewJob]) -> None:
-    """Refuse jobs of groups that cannot be added so.
+    """Refuse jobs of groups where the store has none.
 
     Raises:
-        CapabilityError: the store has no groups.
-        ConfigurationError: a group has a size and its job a deduplication key: both would decide whether it is added.
+        CapabilityError: it has none.
     """
-    for job in jobs:
-        group = job.options.group
-        if group is None:
-            continue
+    if any(job.options.group is not None for job in jobs):
         _facet(store, "group=")
-        if group.max_size is not None and job.deduplication is not None:
-            raise ConfigurationError(f"a job with a deduplication key takes no group with max_size, got {group!r}")
 
 
 def _facet(store: Store, needed_by: str) -> LimitStore:

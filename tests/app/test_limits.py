@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from conveyor import Conveyor, Deduplication, Flow, Group, GroupLimits, NameLimits, RateLimit, Retry
+from conveyor import Conveyor, Flow, Group, GroupLimits, NameLimits, RateLimit, Retry
 from conveyor._builtin.memory.store import MemoryStore
 from conveyor._builtin.system_clock import SystemClock
 from conveyor.errors import CapabilityError, ConfigurationError, FlowError, GroupFullError
@@ -196,15 +196,13 @@ async def test_a_full_group_is_a_named_error_and_adds_nothing(app: Conveyor) -> 
         await note.options(group=None).add()
 
 
-async def test_a_size_and_another_decision_about_the_same_add_are_refused(app: Conveyor) -> None:
+async def test_a_flow_takes_no_group_with_a_size(app: Conveyor) -> None:
     work = app.queue("work", group=Group("acme", max_size=2))
 
     @work.job()
     async def note() -> None: ...
 
     async with app:
-        with pytest.raises(ConfigurationError, match="a job with a deduplication key takes no group with max_size"):
-            await note.options(deduplication=Deduplication("key")).add()
         with pytest.raises(FlowError, match="max_size"):
             await app.flows.add(Flow(note.new(), children=[note.new()]))
         assert await work.count("waiting") == 0

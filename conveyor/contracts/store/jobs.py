@@ -59,7 +59,7 @@ class JobStore(Protocol):
 
         A new job whose time has come and whose group has a `max_size` answers GROUP_FULL and is not added, where that
         many jobs of the group wait. Whatever adds at the same time, adding lets no more of them wait.
-        No job has both a size and a deduplication key.
+        One that meets the key of another is answered by that, and no group is asked.
         """
         ...
 

@@ -38,8 +38,8 @@ __all__ = [
 
 # A larger statement keeps others waiting for the connection, and gains no more.
 AT_ONCE: Final = 5000
-# So many columns has an answer that tells which groups were full; with keys it has more, without either fewer.
-WITH_SIZES: Final = 5
+# So many columns have the answers that tell at their end which groups were full, without keys and with them.
+WITH_SIZES: Final = (5, 8)
 
 
 async def save_jobs(part: Part, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
@@ -54,7 +54,12 @@ def runs_of(jobs: Sequence[NewJob]) -> Sequence[Sequence[NewJob]]:
     """Divide jobs where those whose groups have a size meet those with keys: each kind has a statement of its own."""
     if not jobs or not any(has_size(job) for job in jobs):
         return (jobs,) if jobs else ()
-    return [list(run) for _, run in groupby(jobs, lambda job: job.deduplication is not None)]
+    runs: list[Sequence[NewJob]] = []
+    for has_key, found in groupby(jobs, lambda job: job.deduplication is not None):
+        run = list(found)
+        # One by one: whether a job with a key is one more, only the add itself can tell.
+        runs += [[job] for job in run] if has_key else [run]
+    return runs
 
 
 def has_size(job: NewJob) -> bool:
@@ -66,7 +71,11 @@ def has_size(job: NewJob) -> bool:
 async def _save_run(part: Part, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
     row: Row  # there is always one
     columns = (*add_columns(jobs), part.moment, False)
-    if any(job.deduplication is not None for job in jobs):
+    if jobs[0].deduplication is not None and has_size(jobs[0]):
+        group_ids, sizes = size_columns(jobs)
+        keyed = (*columns, *key_columns(jobs), group_ids[0], sizes[0])
+        row = await part.fetchrow("jobs/save_jobs_sized_keyed", *keyed)
+    elif any(job.deduplication is not None for job in jobs):
         row = await part.fetchrow("jobs/save_jobs_deduplicated", *columns, *key_columns(jobs))
     elif any(has_size(job) for job in jobs):
         row = await part.fetchrow("jobs/save_jobs_sized", *columns, *size_columns(jobs))
@@ -124,12 +133,13 @@ def receipts_of(jobs: Sequence[NewJob], row: Row) -> Sequence[AddReceipt]:
     receipts = [AddReceipt(job.id) for job in jobs]
     for place in row[2] or ():
         receipts[place - 1] = AddReceipt(jobs[place - 1].id, Added.DUPLICATE)
-    if len(row) == WITH_SIZES:
-        for place in row[4] or ():
-            receipts[place - 1] = AddReceipt(jobs[place - 1].id, Added.GROUP_FULL)
-        return receipts
+    keys, crowded = tuple(row)[4:7], ()
+    if len(row) in WITH_SIZES:
+        keys, crowded = tuple(row)[4:-1], row[-1] or ()
+    for place in crowded:
+        receipts[place - 1] = AddReceipt(jobs[place - 1].id, Added.GROUP_FULL)
     # Of jobs without keys there is no more; tuples, because that is what other drivers give.
-    for place, job_id, outcome in zip(*(column or () for column in tuple(row)[4:]), strict=True):
+    for place, job_id, outcome in zip(*(column or () for column in keys), strict=True):
         receipts[place - 1] = AddReceipt(job_id, Added(outcome))
     return receipts
 

@@ -66,8 +66,10 @@ class Joiner:
 
     def _statement(self, jobs: Sequence[NewJob]) -> tuple[str, tuple[Any, ...]]:
         """Return the statement that adds such jobs, and its arguments."""
-        if len(runs_of(jobs)) > 1:
-            raise ConfigurationError("add jobs with deduplication keys, and jobs of groups with a size, by two calls")
+        if len(runs_of(jobs)) > 1 or any(has_size(job) and job.deduplication is not None for job in jobs):
+            raise ConfigurationError(
+                "in a transaction of your own, add jobs with deduplication keys and jobs of groups with a size apart"
+            )
         arguments = (*add_columns(jobs), self._database.moment())
         if any(job.deduplication is not None for job in jobs):
             return "jobs/save_jobs_deduplicated_in", (*arguments, *key_columns(jobs))

@@ -8,6 +8,8 @@ drop trigger live_group_waits on conveyor.live;
 
 drop function conveyor.count_group;
 
+drop function conveyor.add_sized_keyed_job;
+
 drop function conveyor.add_sized_jobs;
 
 drop function conveyor.lock_guarded;

@@ -1069,6 +1069,58 @@ begin
 end
 $$;
 
+-- Adds one job that has a deduplication key and a group with a size, given as arrays of one; see add_deduplicated_jobs. It
+-- is refused, and takes no key, where it would be added and its group is full: crowded has its place then.
+create function conveyor.add_sized_keyed_job(
+  ids text[],
+  queues text[],
+  names text[],
+  payloads bytea[],
+  options bytea[],
+  priorities integer[],
+  lifos boolean[],
+  delays interval[],
+  run_ats timestamptz[],
+  expire_ins interval[],
+  expire_ats timestamptz[],
+  since timestamptz,
+  moment timestamptz,
+  notifies boolean,
+  keys text[],
+  ttls interval[],
+  modes text[],
+  held_ins text[],
+  digests bytea[],
+  group_id text,
+  size bigint,
+  out woken text[],
+  out delayed text[],
+  out duplicates bigint[],
+  out met bigint[],
+  out met_ids text[],
+  out met_outcomes text[],
+  out crowded bigint[]
+)
+language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended(queues[1] || e'\x01' || group_id, 0));
+  select added.woken, added.delayed, added.duplicates, added.met, added.met_ids, added.met_outcomes
+  into woken, delayed, duplicates, met, met_ids, met_outcomes
+  from conveyor.add_deduplicated_jobs(
+    ids, queues, names, payloads, options, priorities, lifos, delays, run_ats, expire_ins, expire_ats, since, moment,
+    notifies, keys, ttls, modes, held_ins, digests
+  ) as added;
+  -- It is there, and met nothing: only now is it known that it is one more.
+  if met is null and woken is not null and conveyor.count_group(queues[1], group_id) > size then
+    raise exception 'group % is full', group_id using errcode = 'CV002';
+  end if;
+exception
+  when sqlstate 'CV002' then
+    woken := null;
+    crowded := array[1];
+end
+$$;
+
 -- How many jobs of a group wait.
 create function conveyor.count_group(of_queue text, of_group text) returns bigint
 language plpgsql stable as $$
