@@ -26,9 +26,12 @@ CASES: Final = {
     "idle": STORES,
     "flow": STORES,
     "deduplicated": STORES,
+    "idle_schedules": STORES,
+    "fires": STORES,
+    "batches": STORES,
 }
 BACKLOGS: Final = ("waiting", "finished")
-RATES: Final = ("process", "add", "add_concurrent", "add_many")
+RATES: Final = ("process", "add", "add_concurrent", "add_many", "fires", "single", "batched")
 SPANS: Final = (
     "process_cpu_us",
     "pickup_p50_ms",
@@ -42,6 +45,7 @@ SPANS: Final = (
     "dedup_none_us",
     "dedup_new_us",
     "dedup_held_us",
+    "idle_schedules_cpu_%",
 )
 
 

@@ -21,6 +21,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from conveyor import Conveyor
 from tests.benchmarks.backlog import measure_finished, measure_waiting
 from tests.benchmarks.deduplicated import measure_deduplicated
+from tests.benchmarks.features import measure_batches, measure_fires, measure_idle_schedules
 from tests.benchmarks.floor_pickup import bare_pickups
 from tests.benchmarks.floors import bare_rows, open_bare
 from tests.benchmarks.flows import measure_flow
@@ -148,6 +149,9 @@ def _named(name: str, samples: tuple[Sequence[float], Sequence[float]]) -> Mappi
 CASES: Final[Mapping[str, Callable[[str], Awaitable[Mapping[str, float]]]]] = {
     "sleepers": sleepers,
     "idle": idle,
+    "idle_schedules": measure_idle_schedules,
+    "fires": measure_fires,
+    "batches": measure_batches,
     "pickup": pickup,
     "pickup_across": pickup_across,
     "waiting": measure_waiting,

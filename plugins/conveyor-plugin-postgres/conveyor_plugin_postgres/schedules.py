@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conveyor_plugin_postgres.database import Database
     from conveyor_plugin_postgres.part import Part, Row
 
-__all__ = ["PostgresSchedules"]
+__all__ = ["PostgresSchedules", "fire_due", "look", "look_ahead"]
 
 
 class PostgresSchedules:
@@ -39,7 +39,7 @@ class PostgresSchedules:
 
     async def get_schedule(self, schedule_id: str, /) -> ScheduleData | None:
         """Return the schedule."""
-        return await self._database.read(_look, schedule_id)
+        return await self._database.read(look, schedule_id)
 
     async def list_schedules(self, *, after: str = "", limit: int = 1000) -> Sequence[ScheduleData]:
         """Return schedules by id."""
@@ -64,10 +64,10 @@ class PostgresSchedules:
     async def fire_schedules(self, *, limit: int = 100) -> TickReport:
         """Fire the schedules that are due."""
         # Mostly there is nothing, and whoever comes second need not wait for the first.
-        report = await self._database.read(_next)
+        report = await self._database.read(look_ahead)
         if report.next_run_at is None or report.next_run_at > report.at:
             return report
-        return await self._database.write(_fire_due, limit)
+        return await self._database.write(fire_due, limit)
 
 
 async def _upsert(part: Part, specs: Sequence[ScheduleSpec], is_declared: bool) -> Sequence[UpsertReceipt]:
@@ -112,7 +112,8 @@ async def _run(part: Part, schedule_id: str, job_id: str) -> ScheduleData:
     return schedule
 
 
-async def _fire_due(part: Part, limit: int) -> TickReport:
+async def fire_due(part: Part, limit: int) -> TickReport:
+    """Fire the schedules that are due, at most so many."""
     now = await part.now()
     due = [_schedule(row) for row in await part.fetch("schedules/fire_schedules", now, max(limit, 0))]
     live_ids = await _live_ids(part, due)
@@ -123,7 +124,7 @@ async def _fire_due(part: Part, limit: int) -> TickReport:
     duplicate_ids = await _add(part, [job for firing, live in firings for job in firing.jobs(live)])
     done = [firing.done(live, duplicate_ids) for firing, live in firings]
     await _keep(part, [schedule for schedule, _ in done])
-    report = await _next(part)
+    report = await look_ahead(part)
     ticks: tuple[TickReceipt, ...] = tuple(receipt for _, receipts in done for receipt in receipts)
     return TickReport(report.at, ticks, report.next_run_at)
 
@@ -168,7 +169,8 @@ async def _keep(part: Part, schedules: Iterable[ScheduleData]) -> None:
         await part.execute("schedules/upsert_schedules", *(list(column) for column in zip(*rows, strict=True)))
 
 
-async def _look(part: Part, schedule_id: str) -> ScheduleData | None:
+async def look(part: Part, schedule_id: str) -> ScheduleData | None:
+    """Return the schedule, or None."""
     row = await part.fetchrow("schedules/get_schedule", schedule_id)
     return None if row is None else _schedule(row)
 
@@ -177,7 +179,8 @@ async def _list(part: Part, after: str, limit: int) -> Sequence[ScheduleData]:
     return [_schedule(row) for row in await part.fetch("schedules/list_schedules", after, max(limit, 0))]
 
 
-async def _next(part: Part) -> TickReport:
+async def look_ahead(part: Part) -> TickReport:
+    """Return the time, and when the next schedule is due."""
     ((at, next_run_at),) = await part.fetch("schedules/fire_schedules_next", part.moment)
     return TickReport(at, (), next_run_at)
 

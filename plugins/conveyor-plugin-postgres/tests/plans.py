@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Plans"]
 
 # Tables that grow with the jobs; the days of history are tables, too.
-_LARGE: Final = re.compile(r"live|history\w*|attempts|logs")
+_LARGE: Final = re.compile(r"live|history\w*|attempts|logs|schedules")
 _SETTINGS: Final = """
 load 'auto_explain';
 set auto_explain.log_min_duration = 0;

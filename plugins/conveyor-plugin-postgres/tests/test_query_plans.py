@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 import uuid_utils
 from attrs import evolve
-from conveyor_plugin_postgres import adding, changes, fetching, journal, locking, reading, settling
+from conveyor_plugin_postgres import adding, changes, fetching, journal, locking, reading, schedules, settling
 from conveyor_plugin_postgres.low_water import Start
 from conveyor_plugin_postgres.part import Part
 from conveyor_plugin_postgres.statements import Statements
@@ -53,6 +53,12 @@ insert into conveyor.history
 select 'old-' || n, -n, 'default', 'noop', 'completed', 0, 1, 0, now(), now(), now() - interval '1 second', ''
 from generate_series(1, $1::bigint) as n
 """
+# All are due in a day.
+FILL_SCHEDULES: Final = """
+insert into conveyor.schedules (id, queue, name, payload, rule, state, due_at)
+select 'schedule-' || n, 'default', 'noop', '', '{}', '{}', now() + interval '1 day'
+from generate_series(1, $1::bigint) as n
+"""
 FILL_JOURNAL: Final = """
 with runs as (
   insert into conveyor.attempts (job_id, number, session_id, fetch_number, started_at, ended_at, outcome)
@@ -92,6 +98,9 @@ class HotPath:
         """Do what is done once in a while. A small table is read as a whole for it, and why not."""
         await locking.extend_locks(self._part, [Lock(self._held[0], LockToken(SESSION, self._number))], LOCK)
         await locking.get_stalled_jobs(self._part, timedelta(0), 10)
+        await schedules.look_ahead(self._part)
+        await schedules.fire_due(self._part, 10)
+        await schedules.look(self._part, "nobody")
 
     async def _add(self) -> None:
         jobs = [NewJob(str(uuid_utils.uuid7()), QUEUE, "noop", b"[]", JobOptions()) for _ in range(20)]
@@ -141,7 +150,7 @@ class HotPath:
 
 async def fill(connection: Any, size: int) -> None:
     """Make all tables as large, without the server's knowing."""
-    for statement in (FILL, FILL_HISTORY, FILL_JOURNAL):
+    for statement in (FILL, FILL_HISTORY, FILL_JOURNAL, FILL_SCHEDULES):
         await connection.execute(statement, size)
 
 

@@ -3,4 +3,4 @@
 -- index: schedules_due
 select
   coalesce($1::timestamptz, clock_timestamp()) as at,
-  (select min(due_at) from conveyor.schedules where due_at is not null) as next_run_at
+  (select min(due_at) from conveyor.schedules where due_at > '-infinity') as next_run_at
