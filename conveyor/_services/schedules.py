@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uuid_utils
 from attrs import Factory, evolve, fields, frozen
 
+from conveyor._services.limits import check_groups
 from conveyor.errors import ConfigurationError, ScheduleNotFoundError
 from conveyor.model.job import NewJob
 from conveyor.model.payload import schedule_place
@@ -83,10 +84,10 @@ async def upsert_declared(services: Services) -> None:
     """Make every declared schedule, or change it where its declaration changed; how often this is done is all one.
 
     Raises:
-        CapabilityError: the store has no schedules.
+        CapabilityError: the store has no schedules, or no groups where a job has one.
         PayloadError: arguments do not fit a handler.
     """
-    specs = [_sealed(services, declaration.spec()) for declaration in services.declarations.values()]
+    specs = [_prepared(services, declaration.spec()) for declaration in services.declarations.values()]
     if specs:
         await services.schedules("a declared schedule").upsert_schedules(specs, is_declared=True)
 
@@ -106,7 +107,7 @@ async def find_undeclared(services: Services, queue_names: Collection[str]) -> l
 
 async def upsert(services: Services, schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleData:
     """Make a schedule, or change the one of this id."""
-    spec = _sealed(services, _spec(check_schedule_id(schedule_id), job, times))
+    spec = _prepared(services, _spec(check_schedule_id(schedule_id), job, times))
     (receipt,) = await services.schedules("app.schedules.upsert()").upsert_schedules([spec])
     return receipt.schedule
 
@@ -186,7 +187,9 @@ def _spec(schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleSpec:
     return ScheduleSpec(schedule_id, job.queue_name, job.name, job.payload, job.options, rule)
 
 
-def _sealed(services: Services, spec: ScheduleSpec) -> ScheduleSpec:
+def _prepared(services: Services, spec: ScheduleSpec) -> ScheduleSpec:
+    """Return the schedule as the store gets it: one whose job could never be added is refused, arguments are sealed."""
+    check_groups(services.store, [NewJob(spec.id, spec.queue_name, spec.name, spec.payload, spec.options)])
     codec = services.payload_codec
     if codec is None:
         return spec

@@ -195,6 +195,16 @@ async def test_declarations_that_clash_or_come_too_late_are_refused(app: Conveyo
             await app.schedules.next_fires("work:sweep", 0)
 
 
+async def test_a_group_that_the_store_has_not_is_refused_when_it_is_given(clock: JumpingClock) -> None:
+    store = MemoryStore(clock)
+    store.limits = None  # type: ignore[assignment]  # as a store that lacks the facet
+    app = Conveyor(store)
+    async with app:
+        with pytest.raises(CapabilityError, match="group="):
+            await app.schedules.upsert("a", app.queue("work").new("sweep", group="ada"), every=60)
+        assert list(await app.schedules.list()) == []
+
+
 async def test_a_store_without_schedules_says_so(clock: JumpingClock) -> None:
     store = MemoryStore(clock)
     store.schedules = None  # type: ignore[assignment]  # as a store that lacks the facet

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from conveyor._builtin.memory import changes
 from conveyor._builtin.memory.adding import add_jobs
-from conveyor.errors import DuplicateJobError, ScheduleNotFoundError
+from conveyor.errors import ScheduleNotFoundError
 from conveyor.model.events import NotificationKind
 from conveyor.model.queries import Added
 from conveyor.model.schedules.firing import (
@@ -17,6 +17,7 @@ from conveyor.model.schedules.firing import (
     job_by_hand,
     paused,
     plan_firing,
+    refusal,
     resumed,
     upserted,
     with_job,
@@ -84,8 +85,9 @@ class MemorySchedules:
     async def run_schedule(self, schedule_id: str, job_id: str, /) -> ScheduleData:
         """Add a job of the schedule now."""
         schedule = self._find(schedule_id)
-        if self._add([job := job_by_hand(schedule, job_id)]):
-            raise DuplicateJobError(job.id, job.id, job.queue_name)
+        job = job_by_hand(schedule, job_id)
+        if refused := self._add([job]):
+            raise refusal(job, refused[job.id])
         return self._keep(with_job(schedule, job_id, self._tables.now(), self._live_ids(schedule)))
 
     async def fire_schedules(self, *, limit: int = 100) -> TickReport:
@@ -110,9 +112,9 @@ class MemorySchedules:
         self._keep(after)
         return ticks
 
-    def _add(self, jobs: Sequence[NewJob]) -> set[str]:
-        """Add jobs; return the ids that other jobs have."""
-        return {receipt.job_id for receipt in add_jobs(self._tables, jobs) if receipt.outcome is Added.DUPLICATE}
+    def _add(self, jobs: Sequence[NewJob]) -> dict[str, Added]:
+        """Add jobs; return those that were not added, by their ids."""
+        return {one.job_id: one.outcome for one in add_jobs(self._tables, jobs) if one.outcome is not Added.ADDED}
 
     def _live_ids(self, schedule: ScheduleData) -> set[str]:
         records = (self._tables.jobs.get(job_id) for job_id in schedule.state.open_job_ids)

@@ -10,10 +10,19 @@ from conveyor._builtin.sqlite.changes import cancel_job
 from conveyor._builtin.sqlite.rows import from_micros, to_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.codec import decode_options, decode_rule, decode_state, encode_options, encode_rule, encode_state
-from conveyor.errors import DuplicateJobError, ScheduleNotFoundError
+from conveyor.errors import ScheduleNotFoundError
 from conveyor.model.events import NotificationKind
 from conveyor.model.queries import Added
-from conveyor.model.schedules.firing import REPLACED, job_by_hand, paused, plan_firing, resumed, upserted, with_job
+from conveyor.model.schedules.firing import (
+    REPLACED,
+    job_by_hand,
+    paused,
+    plan_firing,
+    refusal,
+    resumed,
+    upserted,
+    with_job,
+)
 from conveyor.model.schedules.values import ScheduleData, ScheduleSpec, TickReport, UpsertOutcome
 
 if TYPE_CHECKING:
@@ -108,8 +117,9 @@ def _remove(transaction: Transaction, schedule_id: str) -> None:
 
 def _run(transaction: Transaction, schedule_id: str, job_id: str) -> ScheduleData:
     schedule = _find(transaction.connection, schedule_id)
-    if _add(transaction, [job := job_by_hand(schedule, job_id)]):
-        raise DuplicateJobError(job.id, job.id, job.queue_name)
+    job = job_by_hand(schedule, job_id)
+    if refused := _add(transaction, [job]):
+        raise refusal(job, refused[job.id])
     live_ids = _live_ids(transaction, schedule)
     return _keep(transaction, with_job(schedule, job_id, from_micros(transaction.now), live_ids))
 
@@ -131,9 +141,9 @@ def _fire(transaction: Transaction, schedule: ScheduleData) -> Sequence[TickRece
     return ticks
 
 
-def _add(transaction: Transaction, jobs: Sequence[NewJob]) -> set[str]:
-    """Add jobs; return the ids that other jobs have."""
-    return {receipt.job_id for receipt in save_jobs(transaction, jobs) if receipt.outcome is Added.DUPLICATE}
+def _add(transaction: Transaction, jobs: Sequence[NewJob]) -> dict[str, Added]:
+    """Add jobs; return those that were not added, by their ids."""
+    return {one.job_id: one.outcome for one in save_jobs(transaction, jobs) if one.outcome is not Added.ADDED}
 
 
 def _live_ids(transaction: Transaction, schedule: ScheduleData) -> set[str]:

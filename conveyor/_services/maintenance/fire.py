@@ -45,6 +45,8 @@ def _tell(tick: TickReceipt) -> None:
                 tick.tick_at,
                 tick.job_id,
             )
+        case TickOutcome.GROUP_FULL:
+            logger.warning("schedule %s added no job for %s: its group is full", tick.schedule_id, tick.tick_at)
         case TickOutcome.PROBLEM:
             logger.error(
                 "schedule %s cannot tell its next tick, and is looked at again: %s", tick.schedule_id, tick.note

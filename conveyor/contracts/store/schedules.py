@@ -70,7 +70,7 @@ class ScheduleStore(Protocol):
 
         Raises:
             ScheduleNotFoundError
-            DuplicateJobError: another job has the id; nothing was done.
+            DuplicateJobError, GroupFullError: another job has the id, or its group is full; nothing was done.
         """
         ...
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
+from conveyor.errors import DuplicateJobError, GroupFullError
 from conveyor.model.job import NewJob
+from conveyor.model.queries import Added
 from conveyor.model.schedules.ticks import delayed_by_jitter, last_ticks, ticks_after
 from conveyor.model.schedules.values import (
     MissedPolicy,
@@ -22,7 +25,9 @@ from conveyor.model.schedules.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from conveyor.errors import JobError
 
 __all__ = [
     "REPLACED",
@@ -32,6 +37,7 @@ __all__ = [
     "next_fires",
     "paused",
     "plan_firing",
+    "refusal",
     "resumed",
     "schedules_of",
     "tag_of",
@@ -44,6 +50,7 @@ PROBLEM_WAIT: Final = timedelta(minutes=1)
 # Of the jobs that had not ended, so many of those added last are remembered.
 MOST_OPEN: Final = 100
 _TAG: Final = "schedule:"
+_NONE_REFUSED: Final[Mapping[str, Added]] = MappingProxyType({})
 # Why the overlap policy cancelled a job.
 REPLACED: Final = "a later job of its schedule took its place"
 
@@ -138,13 +145,13 @@ class Firing:
         return sorted(live_ids) if self.ticks and self.schedule.spec.rule.overlap is Overlap.CANCEL else []
 
     def done(
-        self, live_ids: Collection[str], duplicate_ids: Collection[str] = ()
+        self, live_ids: Collection[str], refused: Mapping[str, Added] = _NONE_REFUSED
     ) -> tuple[ScheduleData, list[TickReceipt]]:
         """Return the schedule as it goes on, and what its ticks did.
 
         Args:
             live_ids: of the jobs that had not ended, those that still have not, before any is cancelled.
-            duplicate_ids: of the jobs of these ticks, those whose ids other jobs had.
+            refused: of the jobs of these ticks, those that were not added, by their ids.
         """
         schedule, state = self.schedule, self.after
         if state.problem is not None:
@@ -159,17 +166,18 @@ class Firing:
             )
             receipts = [TickReceipt(schedule.id, TickOutcome.SKIPPED, tick) for tick in self.ticks]
             return ScheduleData(schedule.spec, state), receipts
-        receipts = list(self._receipts(duplicate_ids))
+        receipts = list(self._receipts(refused))
+        fired = [receipt for receipt in receipts if receipt.outcome is TickOutcome.FIRED]
         kept = () if self.cancelled_ids(live_ids) else live_ids
-        state = _with_jobs(schedule.spec, state, self.ticks, kept)
+        state = _with_jobs(schedule.spec, state, fired, kept)
         if _is_used_up(schedule.spec, state):
             state = evolve(state, next_tick_at=None, next_run_at=None)
         return ScheduleData(schedule.spec, state), receipts
 
-    def _receipts(self, duplicate_ids: Collection[str]) -> Iterator[TickReceipt]:
+    def _receipts(self, refused: Mapping[str, Added]) -> Iterator[TickReceipt]:
         for tick in self.ticks:
             job_id = job_id_of(self.schedule.id, tick)
-            outcome = TickOutcome.DUPLICATE if job_id in duplicate_ids else TickOutcome.FIRED
+            outcome = TickOutcome(refused[job_id].value) if job_id in refused else TickOutcome.FIRED
             yield TickReceipt(self.schedule.id, outcome, tick, job_id)
 
 
@@ -193,6 +201,14 @@ def plan_firing(schedule: ScheduleData, now: datetime) -> Firing:
 def job_by_hand(schedule: ScheduleData, job_id: str) -> NewJob:
     """Return the job that is added when somebody asks for it, whatever the rule says."""
     return _job(schedule.spec, job_id)
+
+
+def refusal(job: NewJob, outcome: Added) -> JobError:
+    """Return why a job by hand was not added."""
+    group = job.options.group
+    if outcome is Added.GROUP_FULL and group is not None and group.max_size is not None:
+        return GroupFullError(group.id, group.max_size, job.id, job.queue_name)
+    return DuplicateJobError(job.id, job.id, job.queue_name)
 
 
 def with_job(schedule: ScheduleData, job_id: str, now: datetime, live_ids: Collection[str]) -> ScheduleData:
@@ -242,14 +258,15 @@ def _chosen(schedule: ScheduleData, due: list[datetime], now: datetime) -> list[
 
 
 def _with_jobs(
-    spec: ScheduleSpec, state: ScheduleState, ticks: tuple[datetime, ...], live_ids: Collection[str]
+    spec: ScheduleSpec, state: ScheduleState, fired: list[TickReceipt], live_ids: Collection[str]
 ) -> ScheduleState:
-    if not ticks:
-        return state
-    job_ids = [job_id_of(spec.id, tick) for tick in ticks]
-    state = evolve(state, fired_count=state.fired_count + len(ticks), last_tick_at=ticks[-1], last_job_id=job_ids[-1])
-    is_watched = spec.rule.overlap is not Overlap.QUEUE
-    return evolve(state, open_job_ids=_open_ids(live_ids, job_ids) if is_watched else ())
+    if fired:
+        last = fired[-1]
+        fired_count = state.fired_count + len(fired)
+        state = evolve(state, fired_count=fired_count, last_tick_at=last.tick_at, last_job_id=last.job_id)
+    if spec.rule.overlap is Overlap.QUEUE:
+        return evolve(state, open_job_ids=())
+    return evolve(state, open_job_ids=_open_ids(live_ids, [receipt.job_id for receipt in fired]))
 
 
 def _open_ids(live_ids: Collection[str], job_ids: list[str]) -> tuple[str, ...]:

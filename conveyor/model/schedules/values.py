@@ -194,11 +194,14 @@ class UpsertReceipt:
 
 
 class TickOutcome(StrEnum):
-    """What a tick did: it added a job, none because of the overlap policy, or none because its id was taken."""
+    """What a tick did: it added a job; or it added none: because of the overlap policy, because another job had its
+    id, because its group was full, or because the tick could not be told.
+    """
 
     FIRED = "fired"
     SKIPPED = "skipped"
     DUPLICATE = "duplicate"
+    GROUP_FULL = "group_full"
     PROBLEM = "problem"
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, Unpack
 import anyio
 import pytest
 
-from conveyor.errors import DuplicateJobError, ScheduleNotFoundError
+from conveyor.errors import DuplicateJobError, GroupFullError, ScheduleNotFoundError
 from conveyor.model.events import NotificationKind
+from conveyor.model.groups import Group
 from conveyor.model.schedules.firing import job_id_of, tag_of
 from conveyor.model.schedules.parsing import parse_rule
 from conveyor.model.schedules.values import Missed, ScheduleSpec, TickOutcome, UpsertOutcome
@@ -227,6 +228,21 @@ class SchedulesConformance(StoreKit):
         (tick,) = (await facet(workshop).fire_schedules()).ticks
         assert (tick.outcome, tick.job_id) == (TickOutcome.DUPLICATE, job_id)
         assert len(await fire(workshop, 1)) == 1
+
+    async def test_a_tick_whose_group_is_full_adds_nothing_and_the_next_is_tried(self, workshop: Workshop) -> None:
+        needs(workshop.store.capabilities.has_limits, "has_limits")
+        spec = spec_of(workshop, "a")
+        options = workshop.new("any", group=Group("customer", max_size=1)).options
+        await facet(workshop).upsert_schedules([ScheduleSpec("a", QUEUE, NAME, b"{}", options, spec.rule)])
+        (first,) = await fire(workshop, 1)
+        workshop.clock.advance(60)
+        (tick,) = (await facet(workshop).fire_schedules()).ticks
+        assert tick.outcome is TickOutcome.GROUP_FULL
+        with pytest.raises(GroupFullError):
+            await facet(workshop).run_schedule("a", "by-hand")
+        await workshop.jobs.remove_job(first)
+        assert len(await fire(workshop, 1)) == 1
+        assert (await look(workshop, "a")).state.fired_count == 2
 
     async def test_no_tick_is_beyond_the_limit_or_the_end(self, workshop: Workshop) -> None:
         await upsert(workshop, "limited", limit=2)

@@ -6,10 +6,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from conveyor.codec import decode_options, decode_rule, decode_state, encode_options, encode_rule, encode_state
-from conveyor.errors import DuplicateJobError, InvalidJobStateError, JobNotFoundError, ScheduleNotFoundError
+from conveyor.errors import InvalidJobStateError, JobNotFoundError, ScheduleNotFoundError
 from conveyor.model.events import NotificationKind
 from conveyor.model.queries import Added
-from conveyor.model.schedules.firing import REPLACED, job_by_hand, paused, plan_firing, resumed, upserted, with_job
+from conveyor.model.schedules.firing import (
+    REPLACED,
+    job_by_hand,
+    paused,
+    plan_firing,
+    refusal,
+    resumed,
+    upserted,
+    with_job,
+)
 from conveyor.model.schedules.values import ScheduleData, ScheduleSpec, TickReport, UpsertOutcome
 from conveyor_plugin_postgres.adding import save_jobs
 from conveyor_plugin_postgres.changes import cancel_job
@@ -105,8 +114,9 @@ async def _remove(part: Part, schedule_id: str) -> None:
 
 async def _run(part: Part, schedule_id: str, job_id: str) -> ScheduleData:
     known = await _lock_one(part, schedule_id)
-    if await _add(part, [job := job_by_hand(known, job_id)]):
-        raise DuplicateJobError(job.id, job.id, job.queue_name)
+    job = job_by_hand(known, job_id)
+    if refused := await _add(part, [job]):
+        raise refusal(job, refused[job.id])
     schedule = with_job(known, job_id, await part.now(), await _live_ids(part, [known]))
     await _keep(part, [schedule])
     return schedule
@@ -121,17 +131,17 @@ async def fire_due(part: Part, limit: int) -> TickReport:
     for job_id in sorted(job_id for firing, live in firings for job_id in firing.cancelled_ids(live)):
         with suppress(JobNotFoundError, InvalidJobStateError):  # it ended after all
             await cancel_job(part, job_id, REPLACED)
-    duplicate_ids = await _add(part, [job for firing, live in firings for job in firing.jobs(live)])
-    done = [firing.done(live, duplicate_ids) for firing, live in firings]
+    refused = await _add(part, [job for firing, live in firings for job in firing.jobs(live)])
+    done = [firing.done(live, refused) for firing, live in firings]
     await _keep(part, [schedule for schedule, _ in done])
     report = await look_ahead(part)
     ticks: tuple[TickReceipt, ...] = tuple(receipt for _, receipts in done for receipt in receipts)
     return TickReport(report.at, ticks, report.next_run_at)
 
 
-async def _add(part: Part, jobs: Sequence[NewJob]) -> set[str]:
-    """Add jobs; return the ids that other jobs have."""
-    return {receipt.job_id for receipt in await save_jobs(part, jobs) if receipt.outcome is Added.DUPLICATE}
+async def _add(part: Part, jobs: Sequence[NewJob]) -> dict[str, Added]:
+    """Add jobs; return those that were not added, by their ids."""
+    return {one.job_id: one.outcome for one in await save_jobs(part, jobs) if one.outcome is not Added.ADDED}
 
 
 async def _live_ids(part: Part, schedules: Iterable[ScheduleData]) -> set[str]:
