@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
 import anyio.abc
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Batches", "Member"]
 
+# Of which queue, of which handler, and of which group alone.
+_Key: TypeAlias = tuple[str, str, str | None]
+
 logger: Final = logging.getLogger("conveyor.worker")
 
 
@@ -44,12 +47,12 @@ class Member:
 
 
 class Batches:
-    """The batches that gather at the moment, one for each batch handler."""
+    """The batches that gather at the moment, one for each batch handler, and group where it asks for that."""
 
     def __init__(self, threads: HandlerThreads) -> None:
         """Begin with none. Until `open` each job is run as a batch of its own, in the task that runs it."""
         self._threads = threads
-        self._gathering: dict[tuple[str, str], _Batch] = {}
+        self._gathering: dict[_Key, _Batch] = {}
         self._tasks: anyio.abc.TaskGroup | None = None
 
     def open(self, tasks: anyio.abc.TaskGroup) -> None:
@@ -78,7 +81,8 @@ class Batches:
         return batch.outcome(place)
 
     def _batch_for(self, handler: Handler, options: BatchOptions, member: Member, tasks: anyio.abc.TaskGroup) -> _Batch:
-        key = (handler.queue_name, handler.name)
+        group = member.job.options.group if options.by_group else None
+        key = (handler.queue_name, handler.name, None if group is None else group.id)
         gathering = self._gathering.get(key)
         # What may have killed a worker must not take others with it.
         is_suspect = member.job.stalled_count > 0
@@ -92,7 +96,7 @@ class Batches:
         tasks.start_soon(self._gather, key, batch, name=f"conveyor batch {handler.name}")
         return batch
 
-    async def _gather(self, key: tuple[str, str], batch: _Batch) -> None:
+    async def _gather(self, key: _Key, batch: _Batch) -> None:
         with anyio.move_on_after(batch.options.linger.total_seconds()):
             await batch.full.wait()
         # Nobody joins from here on: there is no checkpoint until the call has begun.

@@ -299,6 +299,23 @@ async def test_two_handlers_share_no_batch(app: Conveyor) -> None:
     assert sorted(calls) == [["mail 1", "mail 2"], ["post 1", "post 2"]]
 
 
+@pytest.mark.parametrize(("by_group", "sizes"), [(False, [5]), (True, [1, 2, 2])])
+async def test_groups_are_kept_apart_where_that_is_asked_for(app: Conveyor, by_group: bool, sizes: list[int]) -> None:
+    calls: list[list[str]] = []
+
+    @app.queue("mail").job(batch=BatchOptions(size=5, linger="1s", by_group=by_group))
+    async def deliver(names: list[str]) -> list[str]:
+        calls.append(sorted(names))
+        return names
+
+    groups = ("a", "b", "a", "b", None)
+    async with app, app.worker():
+        jobs = await deliver.add_many([deliver.options(group=group).new(str(group)) for group in groups])
+        assert await ends(jobs) == [JobState.COMPLETED] * 5
+    assert sorted(map(len, calls)) == sizes
+    assert not by_group or all(len(set(call)) == 1 for call in calls)
+
+
 async def test_a_job_that_stalled_runs_in_a_batch_of_its_own(clock: JumpingClock) -> None:
     store = MemoryStore(clock)
     app = Conveyor(store, clock=clock)
@@ -398,6 +415,7 @@ async def test_an_item_that_does_not_fit_is_refused_when_it_is_added(app: Convey
         ({"size": 2, "minimum": 0}, "minimum must be"),
         ({"size": 2, "linger": 1, "minimum": 3}, "minimum .* must not be more than size"),
         ({"size": 3, "minimum": 2}, "minimum=2 needs a linger"),
+        ({"size": 3, "by_group": "yes"}, "by_group must be True or False"),
     ],
 )
 async def test_options_that_cannot_be_are_refused_by_name(options: Any, complaint: str) -> None:
