@@ -29,6 +29,7 @@ CASES: Final = {
     "idle_schedules": STORES,
     "fires": STORES,
     "batches": STORES,
+    "limited": STORES,
 }
 BACKLOGS: Final = ("waiting", "finished")
 RATES: Final = ("process", "add", "add_concurrent", "add_many", "fires", "single", "batched")
@@ -46,6 +47,9 @@ SPANS: Final = (
     "dedup_new_us",
     "dedup_held_us",
     "idle_schedules_cpu_%",
+    "limits_none_us",
+    "limits_queue_us",
+    "limits_groups_us",
 )
 
 

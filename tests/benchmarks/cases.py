@@ -25,6 +25,7 @@ from tests.benchmarks.features import measure_batches, measure_fires, measure_id
 from tests.benchmarks.floor_pickup import bare_pickups
 from tests.benchmarks.floors import bare_rows, open_bare
 from tests.benchmarks.flows import measure_flow
+from tests.benchmarks.limited import measure_limited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -158,6 +159,7 @@ CASES: Final[Mapping[str, Callable[[str], Awaitable[Mapping[str, float]]]]] = {
     "finished": measure_finished,
     "flow": measure_flow,
     "deduplicated": measure_deduplicated,
+    "limited": measure_limited,
 }
 
 
