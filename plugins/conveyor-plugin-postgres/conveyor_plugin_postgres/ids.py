@@ -19,7 +19,7 @@ _ALWAYS: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=
 
 
 def made_between(ids: Iterable[str]) -> tuple[datetime, datetime]:
-    """Return times between which all of the ids were made, as those of version 7 tell.
+    """Return times between which all of the ids were made, as those of version 7 tell; one from the future lies.
 
     >>> made_between(["0199c000-0000-7000-8000-000000000000"])[0].isoformat()
     '2025-10-06T18:47:29.536000+00:00'
@@ -28,9 +28,10 @@ def made_between(ids: Iterable[str]) -> tuple[datetime, datetime]:
     """
     try:
         made = [_made_at(job_id) for job_id in ids]
-        return min(made) - _CLOCKS_DIFFER, max(made) + _CLOCKS_DIFFER
+        first, last = min(made) - _CLOCKS_DIFFER, max(made) + _CLOCKS_DIFFER
     except (ValueError, OverflowError):
         return _ALWAYS
+    return _ALWAYS if last - 2 * _CLOCKS_DIFFER > datetime.now(UTC) else (first, last)
 
 
 def _made_at(job_id: str) -> datetime:

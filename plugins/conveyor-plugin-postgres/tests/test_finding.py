@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import pytest
 from conveyor_plugin_postgres import reading
+from conveyor_plugin_postgres.ids import made_between
 from conveyor_plugin_postgres.part import Part
 from conveyor_plugin_postgres.statements import Statements
 from plans import Plans
@@ -91,3 +92,10 @@ async def test_a_job_is_found_whatever_its_id_says_of_its_time(
     assert await find(connection, job_id) == {job_id}
     assert await find(connection, id_made_at(NOW), job_id, job_id, "nobody") >= {job_id}
     assert await find(connection, "nobody", id_made_at(NOW - DAY)) == set()
+
+
+def test_an_id_from_the_future_says_nothing_of_when_its_job_ended() -> None:
+    """Or the same add again, days after the job ended, would not find it, and add it twice."""
+    first, last = made_between([id_made_at(NOW + 2 * DAY)])
+    assert (first.year, last.year) == (1, 9999)
+    assert made_between([id_made_at(NOW)])[0] > NOW - 2 * DAY
