@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from conveyor._cli.jobs.flows import child_record
+from conveyor._services.flows import ChildJob
 from tests.house.tree import ROOT
 
 if TYPE_CHECKING:
@@ -72,7 +74,9 @@ def test_a_report_has_the_keys_that_its_section_says(ran: Callable[..., Any]) ->
 
 def test_attempts_logs_and_workers_have_the_keys_that_their_sections_say(ran: Callable[..., Any]) -> None:
     shown = ran("jobs", "show", "the-job")
-    assert [keys(shown["attempts"]), keys(shown["logs"])] == shapes("jobs show")
+    child, attempt, line = shapes("jobs show")
+    assert [keys(shown["attempts"]), keys(shown["logs"])] == [attempt, line]
+    assert keys(child_record(ChildJob("the-child", "mails", "send", None, None, None))) == child
 
 
 @pytest.mark.parametrize("printed", ["list", "show", "export"])
@@ -83,6 +87,6 @@ def test_a_job_has_the_keys_of_the_example(ran: Callable[..., Any], printed: str
         "show": lambda: ran("jobs", "show", "the-job"),
         "export": lambda: ran("jobs", "export")[0],
     }[printed]()
-    assert [key for key in job if key not in ("attempts", "logs")] == list(example)
+    assert [key for key in job if key not in ("parents", "children", "attempts", "logs")] == list(example)
     assert list(job["options"]) == list(example["options"])
     assert list(job["error"]) == ["type", "message", "traceback"]

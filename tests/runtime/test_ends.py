@@ -75,6 +75,7 @@ class FakeWorker:
         self.queue_names = ("work",)
         self.is_under_way = self.is_held = False
         self.jobs = self
+        self.schedules = None
 
     async def flush(self) -> None:
         self.asked.append("flush")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conveyor._handles.job import Job
     from conveyor._services.flows import ChildJob
 
-__all__ = ["family_of", "tree"]
+__all__ = ["child_record", "family_of", "tree"]
 
 _DEFAULTS: Final = StoreOptions()
 _MOST: Final = 1000
@@ -29,10 +29,11 @@ async def family_of(app: Conveyor, job: Job[Any]) -> dict[str, Any]:
     if services_of(app).store.flows is None:
         return {"parents": [], "children": []}
     parents = [parent.id for parent in await job.parents()]
-    return {"parents": parents, "children": [_record(child) for child in await job.children()]}
+    return {"parents": parents, "children": [child_record(child) for child in await job.children()]}
 
 
-def _record(child: ChildJob) -> dict[str, Any]:
+def child_record(child: ChildJob) -> dict[str, Any]:
+    """Return a child as JSON-like values."""
     outcome = None if child.outcome is None else child.outcome.value
     return {"id": child.job_id, "queue_name": child.queue_name, "name": child.name, "outcome": outcome}
 
@@ -100,7 +101,7 @@ class _Branches:
             return await self.grow(await self._app.jobs.get(child.job_id))
         except JobNotFoundError:
             self._left -= 1
-            record = _record(child)
+            record = child_record(child)
             outcome = record.pop("outcome")
             return record | {"state": outcome, "children": []}
 
