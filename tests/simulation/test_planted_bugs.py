@@ -10,7 +10,7 @@ from tests.simulation.bugs import BUGS, planted
 from tests.simulation.checker import check
 from tests.simulation.world import simulate
 
-MOST_SEEDS: Final = 400
+MOST_SEEDS: Final = 1000
 
 
 @pytest.mark.parametrize("name", BUGS)

@@ -249,6 +249,69 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.add_sized_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, group_ids text[], sizes bigint[], OUT woken text[], OUT delayed text[], OUT duplicates bigint[], OUT crowded bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  number bigint := cardinality(add_sized_jobs.ids);
+  added record;
+begin
+  -- Whoever adds to a group with a size waits for the others who do, in one order.
+  perform pg_advisory_xact_lock(asked.lock)
+  from (
+    select distinct hashtextextended(given.queue || e'\x01' || given.group_id, 0) as lock
+    from unnest(add_sized_jobs.queues, add_sized_jobs.group_ids, sizes) as given(queue, group_id, size)
+    where given.size is not null
+    order by 1
+  ) as asked;
+
+  for i in 1 .. number loop
+    if sizes[i] is not null
+      and greatest(now_at, coalesce(now_at + delays[i], run_ats[i], now_at)) <= now_at
+      and not exists (select from conveyor.live where live.id = ids[i])
+      and not exists (select from conveyor.history where history.id = ids[i] and history.finished_at >= since)
+      and sizes[i] <= conveyor.count_group(queues[i], group_ids[i])
+    then
+      crowded := crowded || i::bigint;
+      continue;
+    end if;
+    added := conveyor.add_jobs(
+      ids[i:i], queues[i:i], names[i:i], payloads[i:i], options[i:i], priorities[i:i], lifos[i:i], delays[i:i],
+      run_ats[i:i], expire_ins[i:i], expire_ats[i:i], since, moment, notifies
+    );
+    woken := woken || added.woken;
+    delayed := delayed || added.delayed;
+    if added.duplicates is not null then
+      duplicates := duplicates || i::bigint;
+    end if;
+  end loop;
+end
+$$;
+
+CREATE FUNCTION conveyor.add_sized_keyed_job(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, keys text[], ttls interval[], modes text[], held_ins text[], digests bytea[], group_id text, size bigint, OUT woken text[], OUT delayed text[], OUT duplicates bigint[], OUT met bigint[], OUT met_ids text[], OUT met_outcomes text[], OUT crowded bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended(queues[1] || e'\x01' || group_id, 0));
+  select added.woken, added.delayed, added.duplicates, added.met, added.met_ids, added.met_outcomes
+  into woken, delayed, duplicates, met, met_ids, met_outcomes
+  from conveyor.add_deduplicated_jobs(
+    ids, queues, names, payloads, options, priorities, lifos, delays, run_ats, expire_ins, expire_ats, since, moment,
+    notifies, keys, ttls, modes, held_ins, digests
+  ) as added;
+  -- It is there, and met nothing: only now is it known that it is one more.
+  if met is null and woken is not null and conveyor.count_group(queues[1], group_id) > size then
+    raise exception 'group % is full', group_id using errcode = 'CV002';
+  end if;
+exception
+  when sqlstate 'CV002' then
+    woken := null;
+    crowded := array[1];
+end
+$$;
+
 CREATE FUNCTION conveyor.add_some_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, is_added boolean[], first_place bigint, last_place bigint, OUT woken text[], OUT delayed text[], OUT duplicates bigint[]) RETURNS record
     LANGUAGE plpgsql
     AS $$
@@ -338,6 +401,48 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.bucket_level(level bigint, at bigint, most bigint, now_micros bigint) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN GREATEST((0)::bigint, (level - (LEAST(GREATEST((now_micros - at), (0)::bigint), ((level / most) + 1)) * most)));
+
+CREATE FUNCTION conveyor.charge_rate(of_queue text, of_scope text, of_key text, limiter jsonb, weight bigint, now_micros bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  most bigint := limiter ->> 'max';
+  is_bucket boolean := limiter ? 'burst';
+  height bigint := case when is_bucket then weight * (limiter ->> 'per')::bigint else weight end;
+begin
+  insert into conveyor.rates as known (queue, scope, key, level, at, free_at)
+  values (of_queue, of_scope, of_key, height, now_micros, 0)
+  on conflict (queue, scope, key) do update
+  set level = height
+        + case when is_bucket then conveyor.bucket_level(known.level, known.at, most, now_micros) else known.level end,
+      at = now_micros;
+  if not is_bucket then
+    insert into conveyor.starts as known (queue, scope, key, at, weight)
+    values (of_queue, of_scope, of_key, now_micros, charge_rate.weight)
+    on conflict (queue, scope, key, at) do update set weight = known.weight + excluded.weight;
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.count_group(of_queue text, of_group text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return (
+    select count(*)
+    from conveyor.live
+    where live.queue = of_queue and live.group_id = of_group and live.state = 'waiting' and live.stalled_count = 0
+  ) + (
+    select count(*)
+    from conveyor.live
+    where live.queue = of_queue and live.group_id = of_group and live.state = 'waiting' and live.stalled_count > 0
+  );
+end
+$$;
+
 CREATE FUNCTION conveyor.drop_partition(queue_names text[], max_age interval, now_at timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
     SET lock_timeout TO '100ms'
@@ -370,6 +475,8 @@ begin
     execute format('select count(*) from conveyor.%I', old) into removed;
     execute format('delete from conveyor.attempts where job_id in (select id from conveyor.%I)', old);
     execute format('delete from conveyor.logs where job_id in (select id from conveyor.%I)', old);
+    execute format('delete from conveyor.flow_edges where parent_id in (select id from conveyor.%I)', old);
+    execute format('delete from conveyor.flow_parents where job_id in (select id from conveyor.%I)', old);
     execute format(
       'delete from conveyor.deduplication_keys where seq in (
         select taken.seq
@@ -500,6 +607,14 @@ CREATE FUNCTION conveyor.expire_jobs(now_at timestamp with time zone, longest bi
 begin
   for queue in select queues.name from conveyor.queues order by queues.name loop
     exit when longest <= 0;
+    continue when not exists (
+      select
+      from conveyor.live
+      where live.queue = expire_jobs.queue
+        and live.expires_at <= now_at
+        and live.state <> 'active'
+    );
+    perform conveyor.lock_all_flows();
     count := conveyor.expire_jobs_of(queue, now_at, longest);
     longest := longest - count;
     if count > 0 then
@@ -515,6 +630,8 @@ CREATE FUNCTION conveyor.expire_jobs_of(queue_name text, now_at timestamp with t
     AS $$
 declare
   cancelled bigint;
+  ended text[];
+  reasons bytea[];
 begin
   with due as (
     select live.id
@@ -550,14 +667,22 @@ begin
         'UTF8'
       )
     from gone
-    returning 1
+    returning history.id, history.error
   )
-  select count(*) into cancelled from kept;
+  select count(*), array_agg(kept.id), array_agg(kept.error) into cancelled, ended, reasons from kept;
+
+  if cancelled > 0 and exists (select from conveyor.flow_edges) then
+    -- It is seldom, and a fetch has no other way to say so.
+    perform pg_notify('conveyor.hints', format('- [["%s", %s, ""]]', told.kind, to_json(told.of_queue)))
+    from conveyor.tell_parents(
+      ended, array_fill('cancelled'::text, array[cardinality(ended)]), null, reasons, now_at
+    ) as told;
+  end if;
   return cancelled;
 end
 $$;
 
-CREATE FUNCTION conveyor.fetch_jobs(session text, number bigint, lock_for interval, queues text[], limits bigint[], lifos boolean[], job_names text[], suspects boolean[], from_priorities integer[] DEFAULT NULL::integer[], from_ats bigint[] DEFAULT NULL::bigint[], from_seqs bigint[] DEFAULT NULL::bigint[], moment timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS SETOF conveyor.fetched_job
+CREATE FUNCTION conveyor.fetch_jobs(session text, number bigint, lock_for interval, queues text[], limits bigint[], lifos boolean[], job_names text[], suspects boolean[], from_priorities integer[] DEFAULT NULL::integer[], from_ats bigint[] DEFAULT NULL::bigint[], from_seqs bigint[] DEFAULT NULL::bigint[], moment timestamp with time zone DEFAULT NULL::timestamp with time zone, exclusions text DEFAULT NULL::text) RETURNS SETOF conveyor.fetched_job
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_sort TO 'off'
@@ -569,6 +694,7 @@ declare
   picked text[];
   more text[];
   level integer;
+  guarded text[];
 begin
   -- Nearly always it is the next number.
   update conveyor.sessions
@@ -595,6 +721,26 @@ begin
     return;
   end if;
 
+  -- What had not started in time goes first, for telling its flow waits for others who tell of it, and they may fetch.
+  perform conveyor.expire_jobs_of(guards.queue, now_at, 1000)
+  from conveyor.guards
+  where guards.queue = any(queues)
+    and exists (
+      select
+      from conveyor.live
+      where live.queue = guards.queue
+        and live.expires_at <= now_at
+        and live.state <> 'active'
+    );
+  -- In one order, so that two fetches do not wait for each other in a circle.
+  guarded := array(
+    select guards.queue
+    from conveyor.guards
+    where guards.queue = any(queues)
+    order by guards.queue
+    for no key update
+  );
+
   for i in 1 .. cardinality(queues) loop
     continue when limits[i] <= 0;
     stopped := array(select paused.name from conveyor.paused where paused.queue = queues[i]);
@@ -611,7 +757,25 @@ begin
       end loop;
     end if;
 
-    if suspects[i] then
+    if queues[i] = any(guarded) then
+      more := array(select json_array_elements_text(exclusions::json -> (i - 1)));
+      if suspects[i] then
+        picked := conveyor.lock_guarded_suspect(session, number, queues[i], job_names[i], more, stopped, now_at);
+      else
+        picked := conveyor.lock_guarded(
+          session, number, queues[i], limits[i], lifos[i], job_names[i], more, stopped, now_at
+        );
+      end if;
+      return query
+        select
+          live.id, live.queue, live.name, live.payload, live.options, live.state, live.priority, live.attempts_made,
+          live.stalled_count, live.created_at, live.run_at, live.started_at, null::timestamptz, live.session_id,
+          live.fetch_number, live.progress, null::bytea, live.error, live.expires_at, live.order_at, live.order_seq,
+          null::bigint, null::text
+        from conveyor.live
+        where live.id = any(picked);
+      continue;
+    elsif suspects[i] then
       picked := array(
         select live.id
         from conveyor.live
@@ -641,6 +805,7 @@ begin
         where live.queue = queues[i]
           and live.state = 'waiting'
           and live.stalled_count = 0
+          and live.group_id is null
           and live.priority >= level
         order by live.queue, live.priority
         limit 1;
@@ -651,6 +816,7 @@ begin
           where live.queue = queues[i]
             and live.state = 'waiting'
             and live.stalled_count = 0
+            and live.group_id is null
             and live.priority = level
             and live.order_at < 0
             and live.name <> all(stopped)
@@ -665,6 +831,7 @@ begin
           where live.queue = queues[i]
             and live.state = 'waiting'
             and live.stalled_count = 0
+            and live.group_id is null
             and live.priority = level
             and live.order_at >= 0
             and live.name <> all(stopped)
@@ -684,6 +851,7 @@ begin
         where live.queue = queues[i]
           and live.state = 'waiting'
           and live.stalled_count = 0
+          and live.group_id is null
           and live.name <> all(stopped)
           and (job_names[i] is null or live.name = job_names[i])
           and (live.priority, live.order_at, live.order_seq) >= (
@@ -703,6 +871,7 @@ begin
           where live.queue = queues[i]
             and live.state = 'waiting'
             and live.stalled_count = 0
+            and live.group_id is null
             and live.name <> all(stopped)
             and (job_names[i] is null or live.name = job_names[i])
             and (live.priority, live.order_at, live.order_seq) < (from_priorities[i], from_ats[i], from_seqs[i])
@@ -777,7 +946,9 @@ CREATE TABLE conveyor.live (
     added_payload bytea,
     progress bytea,
     error bytea,
-    is_discarded boolean DEFAULT false NOT NULL
+    is_discarded boolean DEFAULT false NOT NULL,
+    group_id text COLLATE pg_catalog."C",
+    is_limited boolean DEFAULT false NOT NULL
 )
 WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_insert_scale_factor='0.2', autovacuum_vacuum_cost_delay='0', vacuum_truncate=off);
 
@@ -855,6 +1026,250 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.forget_parents(ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+  delete from conveyor.flow_edges where flow_edges.parent_id = any(forget_parents.ids);
+  delete from conveyor.flow_parents where flow_parents.job_id = any(forget_parents.ids);
+end
+$$;
+
+CREATE FUNCTION conveyor.gather_groups(of_queue text, rules jsonb, round bigint, now_micros bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  most bigint := rules #>> '{group,concurrency}';
+begin
+  if exists (select from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.is_parked) then
+    update conveyor.queue_groups as parked
+    set is_parked = false, free_at = null
+    where parked.queue = of_queue
+      and parked.is_parked
+      and case
+        when parked.free_at is not null then parked.free_at <= now_micros
+        else most is null or most > (
+          select count(*)
+          from conveyor.live
+          where live.queue = of_queue and live.group_id = parked.group_id and live.state = 'active' and live.is_limited
+        )
+      end;
+  end if;
+
+  if exists (select from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.at is null) then
+    delete from conveyor.queue_groups
+    where queue_groups.seq = any(array(
+      select extra.seq
+      from conveyor.queue_groups as extra
+      where extra.queue = of_queue
+        and extra.at is null
+        and exists (
+          select
+          from conveyor.queue_groups as first
+          where first.queue = of_queue and first.group_id = extra.group_id and first.seq < extra.seq
+        )
+      for update skip locked
+    ));
+    update conveyor.queue_groups as joining
+    set at = round
+    where joining.queue = of_queue
+      and joining.at is null
+      and not exists (
+        select
+        from conveyor.queue_groups as first
+        where first.queue = of_queue and first.group_id = joining.group_id and first.seq < joining.seq
+      );
+  end if;
+
+  insert into conveyor.queue_groups (queue, group_id, at)
+  select of_queue, '', round
+  where not exists (select from conveyor.queue_groups as known where known.queue = of_queue and known.group_id = '')
+    and exists (
+      select
+      from conveyor.live
+      where live.queue = of_queue and live.state = 'waiting' and live.stalled_count = 0 and live.group_id is null
+    );
+end
+$$;
+
+CREATE FUNCTION conveyor.go_on(parent text, failed_child text, failed_outcome text, now_at timestamp with time zone, OUT kind text, OUT of_queue text, OUT reason bytea) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  known conveyor.flow_parents;
+  earliest timestamptz;
+  due_at timestamptz;
+begin
+  select live.queue, live.run_at
+  into of_queue, earliest
+  from conveyor.live
+  where live.id = parent
+    and live.state = 'waiting_children'
+  for no key update;
+  if not found then
+    return;
+  end if;
+  select * into known from conveyor.flow_parents where flow_parents.job_id = parent;
+
+  if known.failed_count > 0 and known.policy = 'fail' then
+    if failed_child is null then
+      select flow_edges.child_id, flow_edges.outcome
+      into failed_child, failed_outcome
+      from conveyor.flow_edges
+      where flow_edges.parent_id = parent
+        and flow_edges.outcome <> 'completed'
+      order by flow_edges.seq
+      limit 1;
+    end if;
+    kind := 'finished';
+    reason := convert_to(
+      json_build_object(
+        'type', 'ChildFailed',
+        'message',
+        'its child ' || failed_child || ' '
+          || case failed_outcome when 'removed' then 'was removed before it ended' else failed_outcome end,
+        'traceback', ''
+      )::text,
+      'UTF8'
+    );
+    with gone as (
+      delete from conveyor.live
+      where live.id = parent
+      returning live.*
+    ),
+    remembered as (
+      insert into conveyor.removed (job_id, session_id, fetch_number, outcome, state, finished_at, error)
+      select gone.id, coalesce(gone.session_id, ''), coalesce(gone.fetch_number, 0), '', 'failed', now_at, reason
+      from gone
+      where known.is_removed
+    )
+    insert into conveyor.history (
+      id, seq, queue, name, state, priority, attempts_made, stalled_count, fetch_number, created_at, run_at,
+      started_at, finished_at, expires_at, kept_until, session_id, payload, options, added_payload, progress, error
+    )
+    select
+      gone.id, gone.seq, gone.queue, gone.name, 'failed', gone.priority, gone.attempts_made, gone.stalled_count,
+      gone.fetch_number, gone.created_at, gone.run_at, gone.started_at, now_at, gone.expires_at,
+      conveyor.sayable(now_at + known.kept_for), gone.session_id, gone.payload, gone.options, gone.added_payload,
+      gone.progress, reason
+    from gone
+    where not known.is_removed;
+    if known.is_removed then
+      delete from conveyor.attempts where attempts.job_id = parent;
+      delete from conveyor.logs where logs.job_id = parent;
+      perform conveyor.forget_parents(array[parent]);
+    end if;
+  elsif coalesce(known.open_count, 0) <= 0 then
+    due_at := greatest(earliest, now_at, conveyor.sayable(now_at + known.delay));
+    kind := case when due_at > now_at then 'delayed' else 'added' end;
+    update conveyor.live
+    set state = case when due_at > now_at then 'delayed' else 'waiting' end,
+        run_at = due_at,
+        order_at = case when live.order_seq < 0 then -1 - conveyor.micros(due_at) else conveyor.micros(due_at) end
+    where live.id = parent;
+    update conveyor.flow_parents
+    set delay = null
+    where flow_parents.job_id = parent
+      and flow_parents.delay is not null;
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.group_head(of_queue text, of_group text, is_lifo boolean, wanted_name text, stopped text[], OUT head_id text, OUT head_name text) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+declare
+  level integer;
+begin
+  if not is_lifo and of_group = '' then
+    select live.id, live.name
+    into head_id, head_name
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and live.group_id is null
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+    order by live.priority, live.order_at, live.order_seq
+    limit 1
+    for no key update skip locked;
+    return;
+  elsif not is_lifo then
+    select live.id, live.name
+    into head_id, head_name
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and live.group_id = of_group
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+    order by live.priority, live.order_at, live.order_seq
+    limit 1
+    for no key update skip locked;
+    return;
+  end if;
+
+  -- Newest first: within the first priority those with the option lifo, then the others, backwards.
+  level := -2147483648;
+  loop
+    select live.priority
+    into level
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and (case when of_group = '' then live.group_id is null else live.group_id = of_group end)
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+      and live.priority >= level
+    order by live.priority, live.order_at, live.order_seq
+    limit 1;
+    exit when not found;
+    select live.id, live.name
+    into head_id, head_name
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and (case when of_group = '' then live.group_id is null else live.group_id = of_group end)
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+      and live.priority = level
+    order by
+      live.order_at >= 0,
+      case when live.order_at < 0 then live.order_at else -live.order_at end,
+      case when live.order_at < 0 then live.order_seq else -live.order_seq end
+    limit 1
+    for no key update skip locked;
+    exit when found or level = 2147483647;
+    level := level + 1;
+  end loop;
+end
+$$;
+
+CREATE FUNCTION conveyor.group_waits(of_queue text, of_group text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if of_group = '' then
+    return exists (
+      select
+      from conveyor.live
+      where live.queue = of_queue and live.state = 'waiting' and live.stalled_count = 0 and live.group_id is null
+    );
+  end if;
+  return exists (
+    select
+    from conveyor.live
+    where live.queue = of_queue and live.state = 'waiting' and live.stalled_count = 0 and live.group_id = of_group
+  );
+end
+$$;
+
 CREATE FUNCTION conveyor.held_jobs(session_ids text[]) RETURNS TABLE(held_id text, of_session text, of_fetch bigint)
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
@@ -866,6 +1281,276 @@ begin
     where live.session_id = any(session_ids)
       and live.state = 'active'
     order by live.seq;
+end
+$$;
+
+CREATE FUNCTION conveyor.join_round() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  -- A stricter transaction could not lock a row that was changed since it began.
+  if current_setting('transaction_isolation') = 'read committed' then
+    perform
+    from conveyor.queue_groups as known
+    where known.queue = new.queue
+      and known.group_id = new.group_id
+    for key share;
+    if found then
+      return null;
+    end if;
+  end if;
+  insert into conveyor.queue_groups (queue, group_id) values (new.queue, new.group_id);
+  return null;
+end
+$$;
+
+CREATE FUNCTION conveyor.lock_alike(session text, number bigint, of_queue text, longest bigint, wanted_name text, stopped text[], now_at timestamp with time zone, rules jsonb, round bigint, at bigint, weight bigint) RETURNS text[]
+    LANGUAGE plpgsql
+    AS $$
+declare
+  now_micros bigint := conveyor.micros(now_at);
+  limiter jsonb := rules -> 'limiter';
+  room bigint := longest;
+  used bigint := 0;
+  picked text[];
+  began_at bigint := greatest(round, coalesce(at, round));
+  taken bigint;
+begin
+  if rules ? 'concurrency' then
+    room := least(room, (rules ->> 'concurrency')::bigint - (
+      select count(*) from conveyor.live where live.queue = of_queue and live.state = 'active' and live.is_limited
+    ));
+  end if;
+  if limiter is not null and conveyor.rate_room(of_queue, 'queue', '', limiter, 1, now_micros) > now_micros then
+    room := 0;
+  elsif limiter is not null then
+    select
+      case
+        when not limiter ? 'burst' then rates.level
+        else (
+          conveyor.bucket_level(rates.level, rates.at, (limiter ->> 'max')::bigint, now_micros)
+          + (limiter ->> 'per')::bigint - 1
+        ) / (limiter ->> 'per')::bigint
+      end
+    into used
+    from conveyor.rates
+    where rates.queue = of_queue and rates.scope = 'queue' and rates.key = '';
+    room := least(room, coalesce((limiter ->> 'burst')::bigint, (limiter ->> 'max')::bigint) - coalesce(used, 0));
+  end if;
+  if room <= 0 then
+    return '{}';
+  end if;
+
+  picked := array(
+    select live.id
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and live.group_id is null
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+    order by live.priority, live.order_at, live.order_seq
+    limit room
+    for no key update skip locked
+  );
+  taken := cardinality(picked);
+  update conveyor.live
+  set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+  where live.id = any(picked);
+  if taken > 0 and limiter is not null then
+    perform conveyor.charge_rate(of_queue, 'queue', '', limiter, taken, now_micros);
+    if taken = room and room < longest then
+      -- Whoever is left waits for the rate, if anybody is.
+      perform conveyor.rate_room(of_queue, 'queue', '', limiter, 1, now_micros);
+    end if;
+  end if;
+  if taken < longest and not conveyor.group_waits(of_queue, '') then
+    delete from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.group_id = '';
+    update conveyor.guards
+    set round_at = began_at + taken * (5040000 / weight)
+    where guards.queue = of_queue and (taken > 0 or at is not null);
+  elsif taken > 0 then
+    insert into conveyor.queue_groups (queue, group_id, at)
+    select of_queue, '', round
+    where at is null;
+    update conveyor.queue_groups
+    set at = began_at + taken * (5040000 / weight)
+    where queue_groups.queue = of_queue and queue_groups.group_id = '';
+    update conveyor.guards set round_at = began_at + (taken - 1) * (5040000 / weight) where guards.queue = of_queue;
+  end if;
+  return picked;
+end
+$$;
+
+CREATE FUNCTION conveyor.lock_all_flows() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from conveyor.flow_edges) then
+    perform pg_advisory_xact_lock(1668247158, 0);
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.lock_flows(flows text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform pg_advisory_xact_lock_shared(1668247158, 0);
+  perform pg_advisory_xact_lock(1668247158, asked.slot)
+  from (
+    select distinct 1 + (hashtext(asked.id) & 255) as slot
+    from unnest(lock_flows.flows) as asked(id)
+    where asked.id is not null
+    order by 1
+  ) as asked;
+end
+$$;
+
+CREATE FUNCTION conveyor.lock_flows_of_stalled(now_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from conveyor.sessions where sessions.expires_at <= now_at) then
+    perform conveyor.lock_all_flows();
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.lock_guarded(session text, number bigint, of_queue text, longest bigint, is_lifo boolean, wanted_name text, excluded text[], stopped text[], now_at timestamp with time zone) RETURNS text[]
+    LANGUAGE plpgsql
+    AS $$
+declare
+  now_micros bigint := conveyor.micros(now_at);
+  rules jsonb;
+  began_at bigint;
+  round bigint;
+  picked text[] := '{}';
+  from_at bigint := -1;
+  from_group text := '';
+  turn record;
+  head_id text;
+  head_name text;
+  obstacle record;
+begin
+  select coalesce(guards.limits, '{}'), guards.round_at
+  into rules, began_at
+  from conveyor.guards
+  where guards.queue = of_queue;
+  round := began_at;
+  if not is_lifo
+    and '' <> all(excluded)
+    and not rules ? 'names'
+    and not rules #> '{limiter}' ?| array['key', 'weights'] is true
+    and not exists (
+      select from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.group_id <> ''
+    )
+  then
+    return conveyor.lock_alike(
+      session, number, of_queue, longest, wanted_name, stopped, now_at, rules, round,
+      (select queue_groups.at from conveyor.queue_groups where queue_groups.queue = of_queue limit 1),
+      coalesce((rules #> '{group,weights}' ->> '')::bigint, 1)
+    );
+  end if;
+  perform conveyor.gather_groups(of_queue, rules, round, now_micros);
+
+  while cardinality(picked) < longest loop
+    select queue_groups.seq, queue_groups.group_id, queue_groups.at
+    into turn
+    from conveyor.queue_groups
+    where queue_groups.queue = of_queue
+      and queue_groups.at is not null
+      and not queue_groups.is_parked
+      and (queue_groups.at, queue_groups.group_id) > (from_at, from_group)
+    order by queue_groups.at, queue_groups.group_id
+    limit 1;
+    exit when not found;
+
+    head_id := null;
+    if turn.group_id <> all(excluded) then
+      select first.head_id, first.head_name
+      into head_id, head_name
+      from conveyor.group_head(of_queue, turn.group_id, is_lifo, wanted_name, stopped) as first;
+    end if;
+    if head_id is null then
+      if not conveyor.group_waits(of_queue, turn.group_id) then
+        round := greatest(round, turn.at);
+        -- Who adds to it from here on waits for its row; what was added before is seen by looking again.
+        perform from conveyor.queue_groups where queue_groups.seq = turn.seq for update skip locked;
+        if found and not conveyor.group_waits(of_queue, turn.group_id) then
+          delete from conveyor.queue_groups where queue_groups.seq = turn.seq;
+        end if;
+      end if;
+      -- Where somebody adds to it right now, it stays, and is passed like one of which nothing is wanted.
+      from_at := turn.at;
+      from_group := turn.group_id;
+      continue;
+    end if;
+
+    obstacle := conveyor.obstacle(of_queue, rules, head_name, turn.group_id, now_micros);
+    if obstacle.holds is null then
+      perform conveyor.start_guarded(
+        head_id, session, number, of_queue, rules, head_name, turn.group_id, now_at
+      );
+      picked := picked || head_id;
+      round := greatest(round, turn.at);
+      update conveyor.queue_groups
+      set at = round + 5040000 / coalesce((rules #> '{group,weights}' ->> turn.group_id)::bigint, 1)
+      where queue_groups.seq = turn.seq;
+    elsif obstacle.holds = 'queue' then
+      exit;
+    elsif obstacle.holds = 'name' then
+      stopped := stopped || head_name;
+    elsif turn.group_id = '' then
+      from_at := turn.at;
+      from_group := turn.group_id;
+    else
+      update conveyor.queue_groups
+      set is_parked = true, free_at = obstacle.free_at
+      where queue_groups.seq = turn.seq;
+    end if;
+  end loop;
+
+  if round <> began_at then
+    update conveyor.guards set round_at = round where guards.queue = of_queue;
+  end if;
+  return picked;
+end
+$$;
+
+CREATE FUNCTION conveyor.lock_guarded_suspect(session text, number bigint, of_queue text, wanted_name text, excluded text[], stopped text[], now_at timestamp with time zone) RETURNS text[]
+    LANGUAGE plpgsql
+    AS $$
+declare
+  rules jsonb := (select coalesce(guards.limits, '{}') from conveyor.guards where guards.queue = of_queue);
+  head record;
+begin
+  for head in
+    select live.id, live.name, coalesce(live.group_id, '') as group_id
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count > 0
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+      and not exists (
+        select
+        from conveyor.live as held
+        where held.session_id = session
+          and held.state = 'active'
+          and held.stalled_count > 0
+      )
+    order by live.priority, live.order_at, live.order_seq
+    for no key update skip locked
+  loop
+    continue when head.group_id = any(excluded);
+    if (conveyor.obstacle(of_queue, rules, head.name, head.group_id, conveyor.micros(now_at))).holds is null then
+      perform conveyor.start_guarded(head.id, session, number, of_queue, rules, head.name, head.group_id, now_at);
+      return array[head.id];
+    end if;
+  end loop;
+  return '{}';
 end
 $$;
 
@@ -1039,6 +1724,21 @@ CREATE FUNCTION conveyor.micros(moment timestamp with time zone) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((EXTRACT(epoch FROM moment) * (1000000)::numeric))::bigint;
 
+CREATE FUNCTION conveyor.name_group() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  new.group_id := convert_from(new.options, 'UTF8')::jsonb #>> '{group,id}';
+  if new.group_id is not null and not exists (select from conveyor.guards where guards.queue = new.queue) then
+    insert into conveyor.guards (queue) values (new.queue) on conflict do nothing;
+    if found then
+      perform pg_notify('conveyor.hints', format('- [["changed", %s, ""]]', to_json(new.queue)));
+    end if;
+  end if;
+  return new;
+end
+$$;
+
 CREATE FUNCTION conveyor.note_fetch(session text, number bigint, until timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -1070,6 +1770,41 @@ begin
   set highest_fetch = highest, missed_fetches = missed, expires_at = greatest(expires_at, until)
   where sessions.id = session;
   return is_new;
+end
+$$;
+
+CREATE FUNCTION conveyor.obstacle(of_queue text, rules jsonb, job_name text, of_group text, now_micros bigint, OUT holds text, OUT free_at bigint) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+declare
+  rate record;
+begin
+  if (rules ->> 'concurrency')::bigint <= (
+    select count(*) from conveyor.live where live.queue = of_queue and live.state = 'active' and live.is_limited
+  ) then
+    holds := 'queue';
+  elsif of_group <> '' and (rules #>> '{group,concurrency}')::bigint <= (
+    select count(*)
+    from conveyor.live
+    where live.queue = of_queue and live.group_id = of_group and live.state = 'active' and live.is_limited
+  ) then
+    holds := 'group';
+  elsif (rules -> 'names' -> job_name ->> 'concurrency')::bigint <= (
+    select count(*)
+    from conveyor.live
+    where live.queue = of_queue and live.name = job_name and live.state = 'active' and live.is_limited
+  ) then
+    holds := 'name';
+  elsif rules ? 'limiter' or rules ? 'names' or rules ? 'group' then
+    for rate in select * from conveyor.rates_of(rules, job_name, of_group) loop
+      free_at := conveyor.rate_room(of_queue, rate.scope, rate.key, rate.limiter, rate.weight, now_micros);
+      if free_at > now_micros then
+        holds := rate.holds;
+        return;
+      end if;
+      free_at := null;
+    end loop;
+  end if;
 end
 $$;
 
@@ -1131,7 +1866,7 @@ begin
       and live.id = given.id
       and live.session_id = given.session_id
       and live.fetch_number = given.number
-    where given.state in ('waiting', 'delayed')
+    where given.state in ('waiting', 'delayed', 'waiting_children')
       and live.state in ('active', '')
       and (given.is_uncounted or not live.is_discarded)
     order by live.id
@@ -1181,6 +1916,87 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.rate_room(of_queue text, of_scope text, of_key text, limiter jsonb, weight bigint, now_micros bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+declare
+  most bigint := limiter ->> 'max';
+  per bigint := limiter ->> 'per';
+  burst bigint := limiter ->> 'burst';
+  used record;
+  ended bigint;
+  surplus bigint;
+  room bigint := now_micros;
+begin
+  select rates.level, rates.at
+  into used
+  from conveyor.rates
+  where rates.queue = of_queue and rates.scope = of_scope and rates.key = of_key;
+  if not found then
+    return room;
+  end if;
+
+  if burst is not null then
+    surplus := conveyor.bucket_level(used.level, used.at, most, now_micros) + (weight - burst) * per;
+    if surplus > 0 then
+      room := now_micros + (surplus + most - 1) / most;
+    end if;
+  else
+    with gone as (
+      delete from conveyor.starts
+      where starts.queue = of_queue and starts.scope = of_scope and starts.key = of_key and starts.at <= now_micros - per
+      returning starts.weight
+    )
+    select coalesce(sum(gone.weight), 0) into ended from gone;
+    surplus := used.level - ended + weight - most;
+    if ended > 0 then
+      update conveyor.rates
+      set level = rates.level - ended
+      where rates.queue = of_queue and rates.scope = of_scope and rates.key = of_key;
+    end if;
+    if surplus > 0 then
+      select summed.at + per
+      into room
+      from (
+        select starts.at, sum(starts.weight) over (order by starts.at) as total
+        from conveyor.starts
+        where starts.queue = of_queue and starts.scope = of_scope and starts.key = of_key
+      ) as summed
+      where summed.total >= surplus
+      order by summed.at
+      limit 1;
+    end if;
+  end if;
+
+  if room > now_micros then
+    update conveyor.rates
+    set free_at = room
+    where rates.queue = of_queue and rates.scope = of_scope and rates.key = of_key;
+  end if;
+  return room;
+end
+$$;
+
+CREATE FUNCTION conveyor.rates_of(rules jsonb, job_name text, of_group text) RETURNS TABLE(scope text, key text, holds text, limiter jsonb, weight bigint)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select
+    asked.scope, asked.key, asked.holds, asked.limiter,
+    coalesce((asked.limiter -> 'weights' ->> job_name)::bigint, 1)
+  from (
+    values
+      (
+        'queue',
+        case rules #>> '{limiter,key}' when 'name' then job_name when 'group' then of_group else '' end,
+        coalesce(rules #>> '{limiter,key}', 'queue'),
+        rules -> 'limiter'
+      ),
+      ('group', of_group, 'group', case when of_group <> '' then rules #> '{group,limiter}' end),
+      ('name', job_name, 'name', rules -> 'names' -> job_name -> 'limiter')
+  ) as asked(scope, key, holds, limiter)
+  where asked.limiter is not null
+$$;
+
 CREATE FUNCTION conveyor.release_locks(ids text[], session_ids text[], numbers bigint[]) RETURNS TABLE(released_id text, of_session text, of_fetch bigint, of_queue text)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -1199,6 +2015,58 @@ begin
       and live.fetch_number = held.number
       and live.state in ('active', '')
     returning live.id, live.session_id, live.fetch_number, live.queue;
+end
+$$;
+
+CREATE FUNCTION conveyor.remove_from_flows(ids text[], now_at timestamp with time zone) RETURNS TABLE(kind text, of_queue text)
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if not exists (select from conveyor.flow_edges) then
+    return;
+  end if;
+  perform conveyor.forget_parents(remove_from_flows.ids);
+  return query
+    select told.kind, told.of_queue
+    from conveyor.tell_parents(
+      remove_from_flows.ids,
+      array_fill('removed'::text, array[cardinality(remove_from_flows.ids)]),
+      null,
+      null,
+      now_at
+    ) as told;
+end
+$$;
+
+CREATE FUNCTION conveyor.reopen_in_flows(id text) RETURNS text
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  own integer;
+begin
+  update conveyor.flow_parents
+  set open_count = flow_parents.open_count + 1,
+      failed_count = greatest(
+        flow_parents.failed_count - case when flow_edges.outcome <> 'completed' then 1 else 0 end, 0
+      )
+  from conveyor.flow_edges
+  where flow_edges.child_id = reopen_in_flows.id
+    and flow_edges.outcome is not null
+    and flow_parents.job_id = flow_edges.parent_id;
+
+  update conveyor.flow_edges
+  set outcome = null, result = null, error = null
+  where flow_edges.child_id = reopen_in_flows.id
+    and flow_edges.outcome is not null;
+
+  update conveyor.flow_parents
+  set failed_count = 0
+  where flow_parents.job_id = reopen_in_flows.id
+  returning flow_parents.open_count into own;
+  return case when own > 0 then 'waiting_children' else 'waiting' end;
 end
 $$;
 
@@ -1252,7 +2120,7 @@ begin
 end
 $$;
 
-CREATE FUNCTION conveyor.settle_and_fetch(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[], errors bytea[], delays interval[], uncounted boolean[], removals boolean[], keeps interval[], moment timestamp with time zone, session text, number bigint, lock_for interval, queues text[], limits bigint[], lifos boolean[], job_names text[], suspects boolean[], from_priorities integer[] DEFAULT NULL::integer[], from_ats bigint[] DEFAULT NULL::bigint[], from_seqs bigint[] DEFAULT NULL::bigint[]) RETURNS SETOF conveyor.fetched_job
+CREATE FUNCTION conveyor.settle_and_fetch(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[], errors bytea[], delays interval[], uncounted boolean[], removals boolean[], keeps interval[], moment timestamp with time zone, session text, number bigint, lock_for interval, queues text[], limits bigint[], lifos boolean[], job_names text[], suspects boolean[], from_priorities integer[] DEFAULT NULL::integer[], from_ats bigint[] DEFAULT NULL::bigint[], from_seqs bigint[] DEFAULT NULL::bigint[], flows text[] DEFAULT NULL::text[], exclusions text DEFAULT NULL::text) RETURNS SETOF conveyor.fetched_job
     LANGUAGE plpgsql
     AS $$
 declare
@@ -1262,7 +2130,8 @@ begin
   for lost in
     select *
     from conveyor.settle_jobs(
-      ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, moment
+      ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, moment,
+      settle_and_fetch.flows
     )
   loop
     answer := null;
@@ -1274,12 +2143,12 @@ begin
     select *
     from conveyor.fetch_jobs(
       session, number, lock_for, queues, limits, lifos, job_names, suspects, from_priorities, from_ats, from_seqs,
-      moment
+      moment, exclusions
     );
 end
 $$;
 
-CREATE FUNCTION conveyor.settle_jobs(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[] DEFAULT NULL::bytea[], errors bytea[] DEFAULT NULL::bytea[], delays interval[] DEFAULT NULL::interval[], uncounted boolean[] DEFAULT NULL::boolean[], removals boolean[] DEFAULT NULL::boolean[], keeps interval[] DEFAULT NULL::interval[], moment timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(refused bigint, reason text)
+CREATE FUNCTION conveyor.settle_jobs(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[] DEFAULT NULL::bytea[], errors bytea[] DEFAULT NULL::bytea[], delays interval[] DEFAULT NULL::interval[], uncounted boolean[] DEFAULT NULL::boolean[], removals boolean[] DEFAULT NULL::boolean[], keeps interval[] DEFAULT NULL::interval[], moment timestamp with time zone DEFAULT NULL::timestamp with time zone, flows text[] DEFAULT NULL::text[]) RETURNS TABLE(refused bigint, reason text)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
@@ -1289,6 +2158,9 @@ declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
   applied bigint;
 begin
+  if settle_jobs.flows is not null then
+    perform conveyor.lock_flows(settle_jobs.flows);
+  end if;
   applied := conveyor.end_jobs(
     ids, session_ids, numbers, outcomes, states, results, errors, uncounted, removals, keeps, now_at
   );
@@ -1339,6 +2211,28 @@ begin
         offset 0
       );
   end if;
+
+  if settle_jobs.flows is not null then
+    return query
+      select 0::bigint, format('%s %s', told.kind, told.of_queue)
+      from conveyor.tell_of_runs(
+        ids, session_ids, numbers, outcomes, states, results, errors, settle_jobs.flows, now_at
+      ) as told;
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.start_guarded(job_id text, session text, number bigint, of_queue text, rules jsonb, job_name text, of_group text, now_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if rules ? 'limiter' or rules ? 'names' or rules ? 'group' then
+    perform conveyor.charge_rate(of_queue, asked.scope, asked.key, asked.limiter, asked.weight, conveyor.micros(now_at))
+    from conveyor.rates_of(rules, job_name, of_group) as asked;
+  end if;
+  update conveyor.live
+  set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+  where live.id = job_id;
 end
 $$;
 
@@ -1410,6 +2304,169 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.tell_of_runs(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[], errors bytea[], flows text[], now_at timestamp with time zone) RETURNS TABLE(kind text, of_queue text)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  ended record;
+  waiting text;
+  step record;
+begin
+  select
+    array_agg(asked.id order by asked.place) as ids,
+    array_agg(asked.state order by asked.place) as outcomes,
+    array_agg(asked.result order by asked.place) as results,
+    array_agg(asked.error order by asked.place) as errors,
+    array_agg(asked.id) filter (where not asked.is_kept) as gone
+  into ended
+  from (
+    select
+      given.*,
+      exists (
+        select
+        from conveyor.history
+        where history.id = given.id
+          -- It was settled by this very call: other days are not looked at.
+          and history.finished_at = now_at
+          and history.session_id = given.session_id
+          and history.fetch_number = given.number
+          and history.outcome = given.outcome
+        offset 0
+      ) as is_kept
+    from unnest(tell_of_runs.ids, session_ids, numbers, outcomes, states, results, errors, tell_of_runs.flows)
+      with ordinality
+      as given(id, session_id, number, outcome, state, result, error, flow, place)
+    where given.flow is not null
+      and given.state in ('completed', 'failed', 'cancelled')
+  ) as asked
+  where asked.is_kept
+    or (
+      exists (
+        select
+        from conveyor.removed
+        where removed.job_id = asked.id
+          and removed.session_id = asked.session_id
+          and removed.fetch_number = asked.number
+          and removed.outcome = asked.outcome
+        offset 0
+      )
+      and not exists (select from conveyor.live where live.id = asked.id offset 0)
+      and not exists (select from conveyor.history where history.id = asked.id offset 0)
+    );
+  if ended.gone is not null then
+    perform conveyor.forget_parents(ended.gone);
+  end if;
+
+  for waiting in
+    select asked.id
+    from unnest(tell_of_runs.ids, states, tell_of_runs.flows) as asked(id, state, flow)
+    where asked.flow is not null
+      and asked.state = 'waiting_children'
+    order by asked.id
+  loop
+    select * into step from conveyor.go_on(waiting, null, null, now_at);
+    if step.kind is not null then
+      kind := step.kind;
+      of_queue := step.of_queue;
+      return next;
+    end if;
+    if step.reason is not null then
+      ended.ids := ended.ids || waiting;
+      ended.outcomes := ended.outcomes || 'failed'::text;
+      ended.results := ended.results || null::bytea;
+      ended.errors := ended.errors || step.reason;
+    end if;
+  end loop;
+
+  return query
+    select told.kind, told.of_queue
+    from conveyor.tell_parents(ended.ids, ended.outcomes, ended.results, ended.errors, now_at) as told;
+end
+$$;
+
+CREATE FUNCTION conveyor.tell_parents(ids text[], outcomes text[], results bytea[], errors bytea[], now_at timestamp with time zone) RETURNS TABLE(kind text, of_queue text)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'on'
+    SET enable_mergejoin TO 'off'
+    SET enable_nestloop TO 'off'
+    AS $$
+declare
+  parent record;
+  step record;
+  next_ids text[];
+  next_errors bytea[];
+begin
+  while cardinality(ids) > 0 loop
+    next_ids := '{}';
+    next_errors := '{}';
+    for parent in
+      with told as (
+        update conveyor.flow_edges
+        set outcome = given.outcome, result = given.result, error = given.error
+        from unnest(tell_parents.ids, outcomes, results, errors) as given(id, outcome, result, error)
+        where flow_edges.child_id = any(tell_parents.ids)
+          and flow_edges.child_id = given.id
+          and flow_edges.outcome is null
+        returning flow_edges.parent_id, flow_edges.child_id, flow_edges.outcome
+      ),
+      counts as (
+        select
+          told.parent_id,
+          count(*) as ended,
+          count(*) filter (where told.outcome <> 'completed') as failed,
+          min(told.child_id) filter (where told.outcome <> 'completed') as failed_child
+        from told
+        group by told.parent_id
+      ),
+      counted as (
+        update conveyor.flow_parents
+        set open_count = flow_parents.open_count - counts.ended,
+            failed_count = flow_parents.failed_count
+              + case when flow_parents.policy = 'remove' then 0 else counts.failed end
+        from counts
+        where flow_parents.job_id = any(array(select counts.parent_id from counts))
+          and flow_parents.job_id = counts.parent_id
+        returning flow_parents.job_id, flow_parents.policy, counts.failed, counts.failed_child
+      )
+      select
+        counted.*,
+        (
+          select told.outcome
+          from told
+          where told.parent_id = counted.job_id and told.child_id = counted.failed_child
+        ) as failed_outcome
+      from counted
+      order by counted.job_id
+    loop
+      if parent.failed > 0 and parent.policy = 'remove' then
+        delete from conveyor.flow_edges
+        where flow_edges.parent_id = parent.job_id
+          and flow_edges.child_id = any(tell_parents.ids)
+          and flow_edges.outcome <> 'completed';
+      end if;
+      select * into step from conveyor.go_on(parent.job_id, parent.failed_child, parent.failed_outcome, now_at);
+      if step.kind is not null then
+        kind := step.kind;
+        of_queue := step.of_queue;
+        return next;
+      end if;
+      if step.reason is not null then
+        next_ids := next_ids || parent.job_id::text;
+        next_errors := next_errors || step.reason;
+      end if;
+    end loop;
+    ids := next_ids;
+    errors := next_errors;
+    outcomes := array_fill('failed'::text, array[cardinality(next_ids)]);
+    results := null;
+  end loop;
+end
+$$;
+
 CREATE TABLE conveyor.attempts (
     seq bigint NOT NULL,
     job_id text NOT NULL COLLATE pg_catalog."C",
@@ -1457,6 +2514,44 @@ ALTER TABLE conveyor.deduplication_keys ALTER COLUMN seq ADD GENERATED ALWAYS AS
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE conveyor.flow_edges (
+    seq bigint NOT NULL,
+    parent_id text NOT NULL COLLATE pg_catalog."C",
+    child_id text NOT NULL COLLATE pg_catalog."C",
+    queue text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    outcome text COLLATE pg_catalog."C",
+    result bytea,
+    error bytea
+);
+
+ALTER TABLE conveyor.flow_edges ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME conveyor.flow_edges_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE conveyor.flow_parents (
+    job_id text NOT NULL COLLATE pg_catalog."C",
+    policy text NOT NULL COLLATE pg_catalog."C",
+    open_count integer DEFAULT 0 NOT NULL,
+    failed_count integer DEFAULT 0 NOT NULL,
+    delay interval,
+    is_removed boolean NOT NULL,
+    kept_for interval
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE conveyor.guards (
+    queue text NOT NULL COLLATE pg_catalog."C",
+    limits jsonb,
+    round_at bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
 
 CREATE TABLE conveyor.history_other (
     id text CONSTRAINT history_id_not_null NOT NULL COLLATE pg_catalog."C",
@@ -1521,9 +2616,38 @@ CREATE TABLE conveyor.paused (
     name text NOT NULL COLLATE pg_catalog."C"
 );
 
+CREATE TABLE conveyor.queue_groups (
+    seq bigint NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C",
+    group_id text NOT NULL COLLATE pg_catalog."C",
+    at bigint,
+    is_parked boolean DEFAULT false NOT NULL,
+    free_at bigint
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+ALTER TABLE conveyor.queue_groups ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME conveyor.queue_groups_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE conveyor.queues (
     name text NOT NULL COLLATE pg_catalog."C"
 );
+
+CREATE TABLE conveyor.rates (
+    queue text NOT NULL COLLATE pg_catalog."C",
+    scope text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    level bigint NOT NULL,
+    at bigint NOT NULL,
+    free_at bigint NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
 
 CREATE TABLE conveyor.removed (
     seq bigint NOT NULL,
@@ -1571,6 +2695,15 @@ CREATE TABLE conveyor.sessions (
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
 
+CREATE TABLE conveyor.starts (
+    queue text NOT NULL COLLATE pg_catalog."C",
+    scope text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    at bigint NOT NULL,
+    weight bigint NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
 ALTER TABLE ONLY conveyor.history ATTACH PARTITION conveyor.history_other DEFAULT;
 
 ALTER TABLE ONLY conveyor.attempts
@@ -1585,6 +2718,15 @@ ALTER TABLE ONLY conveyor.deduplication_keys
 ALTER TABLE ONLY conveyor.deduplication_keys
     ADD CONSTRAINT deduplication_keys_queue_name_key_key UNIQUE (queue, name, key);
 
+ALTER TABLE ONLY conveyor.flow_edges
+    ADD CONSTRAINT flow_edges_pkey PRIMARY KEY (parent_id, child_id);
+
+ALTER TABLE ONLY conveyor.flow_parents
+    ADD CONSTRAINT flow_parents_pkey PRIMARY KEY (job_id);
+
+ALTER TABLE ONLY conveyor.guards
+    ADD CONSTRAINT guards_pkey PRIMARY KEY (queue);
+
 ALTER TABLE ONLY conveyor.live
     ADD CONSTRAINT live_pkey PRIMARY KEY (id);
 
@@ -1597,8 +2739,14 @@ ALTER TABLE ONLY conveyor.migrations
 ALTER TABLE ONLY conveyor.paused
     ADD CONSTRAINT paused_pkey PRIMARY KEY (queue, name);
 
+ALTER TABLE ONLY conveyor.queue_groups
+    ADD CONSTRAINT queue_groups_pkey PRIMARY KEY (seq);
+
 ALTER TABLE ONLY conveyor.queues
     ADD CONSTRAINT queues_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY conveyor.rates
+    ADD CONSTRAINT rates_pkey PRIMARY KEY (queue, scope, key);
 
 ALTER TABLE ONLY conveyor.removed
     ADD CONSTRAINT removed_pkey PRIMARY KEY (seq);
@@ -1609,6 +2757,9 @@ ALTER TABLE ONLY conveyor.schedules
 ALTER TABLE ONLY conveyor.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY conveyor.starts
+    ADD CONSTRAINT starts_pkey PRIMARY KEY (queue, scope, key, at);
+
 CREATE INDEX attempts_job ON conveyor.attempts USING btree (job_id, seq);
 
 CREATE INDEX deduplicated_adds_forget ON conveyor.deduplicated_adds USING btree (forget_at);
@@ -1616,6 +2767,10 @@ CREATE INDEX deduplicated_adds_forget ON conveyor.deduplicated_adds USING btree 
 CREATE INDEX deduplication_keys_job ON conveyor.deduplication_keys USING btree (job_id) WHERE (until IS NULL);
 
 CREATE INDEX deduplication_keys_until ON conveyor.deduplication_keys USING btree (until) WHERE (until IS NOT NULL);
+
+CREATE INDEX flow_edges_child ON conveyor.flow_edges USING btree (child_id);
+
+CREATE INDEX flow_edges_open ON conveyor.flow_edges USING btree (child_id) WHERE (outcome IS NULL);
 
 CREATE INDEX history_finished ON ONLY conveyor.history USING btree (queue, state, finished_at, seq);
 
@@ -1635,11 +2790,27 @@ CREATE INDEX live_delayed ON conveyor.live USING btree (queue, run_at) WHERE (st
 
 CREATE INDEX live_expiring ON conveyor.live USING btree (queue, expires_at) WHERE ((expires_at IS NOT NULL) AND (state <> 'active'::text));
 
-CREATE INDEX live_ready ON conveyor.live USING btree (queue, priority, order_at, order_seq) WHERE ((state = 'waiting'::text) AND (stalled_count = 0));
+CREATE INDEX live_grouped ON conveyor.live USING btree (queue, group_id, priority, order_at, order_seq) WHERE ((state = 'waiting'::text) AND (stalled_count = 0) AND (group_id IS NOT NULL));
+
+CREATE INDEX live_limited ON conveyor.live USING btree (queue, group_id, name) WHERE ((state = 'active'::text) AND is_limited);
+
+CREATE INDEX live_ready ON conveyor.live USING btree (queue, priority, order_at, order_seq) WHERE ((state = 'waiting'::text) AND (stalled_count = 0) AND (group_id IS NULL));
 
 CREATE INDEX live_suspects ON conveyor.live USING btree (queue, priority, order_at, order_seq) WHERE ((state = 'waiting'::text) AND (stalled_count > 0));
 
+CREATE INDEX live_waiting_children ON conveyor.live USING btree (queue, seq) WHERE (state = 'waiting_children'::text);
+
 CREATE INDEX logs_job ON conveyor.logs USING btree (job_id, seq);
+
+CREATE INDEX queue_groups_group ON conveyor.queue_groups USING btree (queue, group_id);
+
+CREATE INDEX queue_groups_new ON conveyor.queue_groups USING btree (queue) WHERE (at IS NULL);
+
+CREATE INDEX queue_groups_parked ON conveyor.queue_groups USING btree (queue, free_at) WHERE is_parked;
+
+CREATE INDEX queue_groups_turns ON conveyor.queue_groups USING btree (queue, at, group_id) WHERE ((at IS NOT NULL) AND (NOT is_parked));
+
+CREATE INDEX rates_free ON conveyor.rates USING btree (queue, free_at);
 
 CREATE INDEX removed_job ON conveyor.removed USING btree (job_id);
 
@@ -1651,7 +2822,15 @@ ALTER INDEX conveyor.history_kept ATTACH PARTITION conveyor.history_other_kept_u
 
 ALTER INDEX conveyor.history_finished ATTACH PARTITION conveyor.history_other_queue_state_finished_at_seq_idx;
 
+CREATE TRIGGER live_group_added AFTER INSERT ON conveyor.live FOR EACH ROW WHEN (((new.group_id IS NOT NULL) AND (new.state = 'waiting'::text))) EXECUTE FUNCTION conveyor.join_round();
+
+CREATE TRIGGER live_group_waits AFTER UPDATE OF state, options ON conveyor.live FOR EACH ROW WHEN (((new.group_id IS NOT NULL) AND (new.state = 'waiting'::text))) EXECUTE FUNCTION conveyor.join_round();
+
+CREATE TRIGGER live_named BEFORE INSERT ON conveyor.live FOR EACH ROW WHEN ((POSITION(('\x2267726f757022'::bytea) IN (new.options)) > 0)) EXECUTE FUNCTION conveyor.name_group();
+
+CREATE TRIGGER live_renamed BEFORE UPDATE OF options ON conveyor.live FOR EACH ROW WHEN (((old.group_id IS NOT NULL) OR (POSITION(('\x2267726f757022'::bytea) IN (new.options)) > 0))) EXECUTE FUNCTION conveyor.name_group();
+
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', 'f18d91a0323c64bc4938cca6af346ee2e4e1e28f54f0198c9b1aebbbde0b7bbc', clock_timestamp());
+  (1, 'initial', '190361207c949460441e91fefb6d66f5b96e1f72775d78e36d327eb020c3a67b', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());
