@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from attrs import define, field
 
+from conveyor._runtime.crew import Equipment
 from conveyor._runtime.event_bus import EventBus
 from conveyor._runtime.lifecycle import lone_exceptions, open_strategy
 from conveyor._runtime.result_waiters import ResultWaiters
 from conveyor._runtime.transient import Outage
-from conveyor._runtime.worker import Equipment, Worker
+from conveyor._runtime.worker import Worker
 from conveyor._services.schedules import find_undeclared, upsert_declared
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.runtime import WorkerHost

@@ -14,80 +14,34 @@ nothing else: handlers may take long to clean up, and so long their locks are ke
 from __future__ import annotations
 
 import logging
-import math
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.abc
-from attrs import define
 
-from conveyor._runtime.board import Board
 from conveyor._runtime.burst import Burst
-from conveyor._runtime.deadlines import Deadlines
-from conveyor._runtime.endings import Endings
-from conveyor._runtime.executor import Executor, RunMeans
-from conveyor._runtime.fetcher import Fetcher
-from conveyor._runtime.handler_threads import HandlerThreads
-from conveyor._runtime.limit_watcher import LimitWatcher
-from conveyor._runtime.lock_renewer import LockRenewer
-from conveyor._runtime.maintenance import Promoter, Retainer, StallDetector
-from conveyor._runtime.outbox import Outbox
-from conveyor._runtime.session import Session, describe_session
-from conveyor._runtime.settler import Settler
+from conveyor._runtime.crew import Crew
 from conveyor._runtime.slots import Slot, StopReason
-from conveyor._runtime.suspects import Suspects
-from conveyor._runtime.ticker import Ticker
-from conveyor._runtime.transactions import TransactionOpener
-from conveyor._runtime.trust import Trust
-from conveyor._runtime.wakeup import Wakeup
-from conveyor._runtime.watchdog import Watchdog
 from conveyor._services import limits
-from conveyor._services.flows import RunFlows
 from conveyor.errors import ConveyorInternalError, StoreError
 from conveyor.model.events import Notification, NotificationKind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from conveyor._runtime.board import RunListener
-    from conveyor._runtime.event_bus import EventBus
-    from conveyor._runtime.transient import Outage
-    from conveyor._services.handlers import HandlerRegistry
-    from conveyor.contracts.clock import Clock
-    from conveyor.contracts.middleware import Middleware
-    from conveyor.contracts.payload import PayloadCodec
+    from conveyor._runtime.crew import Equipment
+    from conveyor._runtime.executor import Executor
     from conveyor.contracts.runtime import ProcessJob
-    from conveyor.contracts.store import Store
     from conveyor.model.job import JobData
-    from conveyor.model.retention import Retention
-    from conveyor.model.retry import Curve
-    from conveyor.model.schedules.values import ScheduleData
     from conveyor.model.worker_options import WorkerOptions
 
-__all__ = ["Equipment", "Worker"]
+__all__ = ["Worker"]
 
 logger: Final = logging.getLogger("conveyor.worker")
 
 # How long the last writes may take when the program is being cancelled; what they miss is reclaimed as stalled.
 LAST_WRITES_SECONDS: Final = 5.0
-
-
-@define
-class Equipment:
-    """What a worker is given by the app."""
-
-    store: Store
-    handlers: HandlerRegistry
-    middleware: Sequence[Middleware]
-    curves: Mapping[str, Curve]
-    event_bus: EventBus
-    clock: Clock
-    retention: Retention
-    outage: Outage
-    find_undeclared: Callable[[], Awaitable[Sequence[ScheduleData]]]
-    get_state: Callable[[], Any]
-    payload_codec: PayloadCodec | None
 
 
 class Worker:
@@ -104,50 +58,9 @@ class Worker:
         self._equipment = equipment
         self._weights = weights
         self._options = options
-        store, outage = equipment.store, equipment.outage
-        self._session = Session(store, describe_session(weights), options.lock_duration, outage)
-        settler_wakeup = Wakeup()
-        self._trust = Trust(options.lock_duration)
-        self._board = Board(
-            self._session.info.id, Outbox(settler_wakeup), most_starts=options.max_jobs, listener=listener
-        )
-        self._deadlines = Deadlines()
-        self._fetcher = Fetcher(store, self._board, self._session, options, trust=self._trust, outage=outage)
-        self._suspects = Suspects(store, self._board, self._fetcher, options, outage=outage)
-        self._settler = Settler(store, self._board, self._fetcher, options, wakeup=settler_wakeup, outage=outage)
-        self._watchdog = Watchdog(store.sessions.thread_renewal(), self._session.info.id, options)
-        self._renewer = LockRenewer(
-            store,
-            self._board,
-            self._session,
-            options,
-            trust=self._trust,
-            fetcher=self._fetcher,
-            watchdog=self._watchdog,
-            outage=outage,
-        )
-        self._promoter = Promoter(store, lambda: self._fetcher.queue_names, equipment.clock, options, outage=outage)
-        self._ticker = Ticker(store, options, equipment.find_undeclared, outage=outage)
-        self._limit_watcher = LimitWatcher(
-            store.limits, self._fetcher, self._board.guarded, equipment.clock, options, outage=outage
-        )
-        self._stall_detector = StallDetector(store, options, outage=outage)
-        self._retainer = Retainer(store, tuple(weights), equipment.retention, options, outage=outage)
-        codec = equipment.payload_codec
-        self._executor = Executor(
-            equipment.handlers,
-            equipment.middleware,
-            Endings(equipment.curves, options.max_stalled),
-            self._board,
-            self._deadlines,
-            threads=HandlerThreads(anyio.CapacityLimiter(math.inf)),
-            means=RunMeans(
-                TransactionOpener(store, options.lock_duration / 3, self._settler.finish_flush, outage, codec),
-                partial(RunFlows, store, equipment.handlers, payload_codec=codec, middleware=equipment.middleware),
-                equipment.get_state,
-                codec,
-            ),
-        )
+        self._crew = crew = Crew(equipment, weights, options, listener)
+        self._board, self._session, self._executor = crew.board, crew.session, crew.executor
+        self._fetcher, self._settler = crew.fetcher, crew.settler
         self._slots: list[Slot] = []
         self._stopping = anyio.Event()
         self._grace_ends_at: float | None = None
@@ -201,16 +114,16 @@ class Worker:
             self._board,
             fetcher=self._fetcher,
             settler=self._settler,
-            suspects=self._suspects,
+            suspects=self._crew.suspects,
             outage=self._equipment.outage,
         ).run()
 
     def add_queue(self, queue_name: str) -> None:
         """Fetch from a queue from now on."""
         self._fetcher.add_queue(queue_name, self._weights.get(queue_name, 1))
-        self._suspects.notice_work()
-        self._promoter.look_again()
-        self._limit_watcher.look_again()
+        self._crew.suspects.notice_work()
+        self._crew.promoter.look_again()
+        self._crew.limit_watcher.look_again()
 
     def remove_queue(self, queue_name: str) -> None:
         """Fetch from a queue no more."""
@@ -229,10 +142,10 @@ class Worker:
         await limits.declare(self._equipment.store, self._weights, self._options.limits)
         await self._session.open()
         # Before the first fetch, which would take jobs ahead that may not be.
-        await self._limit_watcher.learn(tuple(self._weights))
+        await self._crew.limit_watcher.learn(tuple(self._weights))
         remove_listener = self._equipment.event_bus.add_listener(self._hear)
         try:
-            with self._watchdog.watching():
+            with self._crew.watchdog.watching():
                 await self._run_loops(task_status)
         finally:
             remove_listener()
@@ -257,35 +170,8 @@ class Worker:
         """Run the loops in a scope that only the worker cancels."""
         with scope:
             async with anyio.create_task_group() as loops:
-                for loop in self._loops():
+                for loop in self._crew.loops:
                     loops.start_soon(loop.run, name=f"conveyor {type(loop).__name__}")
-
-    def _loops(
-        self,
-    ) -> Sequence[
-        LockRenewer
-        | StallDetector
-        | Retainer
-        | Promoter
-        | Ticker
-        | LimitWatcher
-        | Deadlines
-        | Fetcher
-        | Suspects
-        | Settler
-    ]:
-        return (
-            self._renewer,
-            self._stall_detector,
-            self._retainer,
-            self._promoter,
-            self._ticker,
-            self._limit_watcher,
-            self._deadlines,
-            self._fetcher,
-            self._suspects,
-            self._settler,
-        )
 
     async def _run_slots(self) -> None:
         self._slots = [Slot(self._executor) for _ in range(self._options.concurrency)]
@@ -340,15 +226,15 @@ class Worker:
         kind, queue_name, job_id = notification
         if kind in (NotificationKind.ADDED, NotificationKind.CHANGED, NotificationKind.ANYTHING):
             self._fetcher.notice_work(queue_name)
-            self._suspects.notice_work()
+            self._crew.suspects.notice_work()
         if kind in (NotificationKind.DELAYED, NotificationKind.CHANGED, NotificationKind.ANYTHING):
-            self._promoter.look_again()
+            self._crew.promoter.look_again()
         if kind in (NotificationKind.SCHEDULED, NotificationKind.ANYTHING):
-            self._ticker.look_again()
+            self._crew.ticker.look_again()
         if kind in (NotificationKind.CHANGED, NotificationKind.ANYTHING):
-            self._limit_watcher.look_again()
+            self._crew.limit_watcher.look_again()
         elif queue_name in self._board.guarded.limited:
             self._fetcher.notice_work(queue_name)  # a run of it may have ended
         is_mine = kind is NotificationKind.REVOKED and self._board.is_running(job_id)
         if is_mine or (kind is NotificationKind.ANYTHING and self._board.running):
-            self._renewer.check_soon()
+            self._crew.renewer.check_soon()

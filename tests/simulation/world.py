@@ -14,7 +14,7 @@ import anyio
 
 from conveyor import Conveyor
 from conveyor._builtin.memory.store import MemoryStore
-from conveyor._runtime import worker
+from conveyor._runtime import crew
 from conveyor.model.queries import ALL_NAMES
 from tests.simulation.clients import start_clients
 from tests.simulation.faults import Line
@@ -40,7 +40,7 @@ def simulate(seed: int, plan: Plan | None = None) -> tuple[Plan, History]:
     """Run what a seed decides; return what was planned and what happened."""
     plan = plan or make_plan(seed)
     history = History()
-    with _silence(), patch.object(worker, "Watchdog", VirtualWatchdog):
+    with _silence(), patch.object(crew, "Watchdog", VirtualWatchdog):
         run_seeded(seed, lambda: World(plan, history).run())
     return plan, history
 
