@@ -97,10 +97,7 @@ class Services:
         Raises:
             CapabilityError: the store has none.
         """
-        inspection = self.store.inspection
-        if inspection is None:
-            raise CapabilityError(self.store.name, "inspection", needed_by)
-        return inspection
+        return self._facet(self.store.inspection, "inspection", needed_by)
 
     def schedules(self, needed_by: str) -> ScheduleStore:
         """Return the store's schedules facet.
@@ -108,10 +105,7 @@ class Services:
         Raises:
             CapabilityError: the store has none.
         """
-        schedules = self.store.schedules
-        if schedules is None:
-            raise CapabilityError(self.store.name, "schedules", needed_by)
-        return schedules
+        return self._facet(self.store.schedules, "schedules", needed_by)
 
     def flows(self, needed_by: str) -> FlowStore:
         """Return the store's flows facet.
@@ -119,10 +113,12 @@ class Services:
         Raises:
             CapabilityError: the store has none.
         """
-        flows = self.store.flows
-        if flows is None:
-            raise CapabilityError(self.store.name, "flows", needed_by)
-        return flows
+        return self._facet(self.store.flows, "flows", needed_by)
+
+    def _facet(self, facet: T | None, name: str, needed_by: str) -> T:
+        if facet is None:
+            raise CapabilityError(self.store.name, name, needed_by)
+        return facet
 
     def flow_queue(self, needed_by: str) -> FlowJobQueueStrategy:
         """Return the job queue strategy as one that keeps flows.
