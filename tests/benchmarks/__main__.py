@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.benchmarks import floors
+from tests.benchmarks import floors, floors_by_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ CASES: Final = {
     "batches": STORES,
     "limited": STORES,
 }
+FLOORS: Final = ("floor", "best")
 BACKLOGS: Final = ("waiting", "finished")
 RATES: Final = ("process", "add", "add_concurrent", "add_many", "fires", "single", "batched")
 SPANS: Final = (
@@ -76,16 +78,7 @@ def main() -> None:
 
 
 def _one_round(folder: Path, jobs: int, figures: defaultdict[str, list[float]]) -> None:
-    measures: Mapping[str, Callable[[Path], float]] = {
-        "floor sqlite process": lambda place: floors.sqlite_process(place, jobs),
-        "floor sqlite add_many": lambda place: floors.sqlite_add_many(place, jobs),
-        "floor sqlite add_concurrent asyncio": lambda place: floors.sqlite_add_concurrent(place, jobs, "asyncio"),
-        "floor sqlite add_concurrent trio": lambda place: floors.sqlite_add_concurrent(place, jobs, "trio"),
-    }
-    for name, measure in measures.items():
-        place = folder / name.replace(" ", "-")
-        place.mkdir(parents=True)
-        figures[name].append(measure(place))
+    _measure_floors(folder, jobs, figures)
     for backend in BACKENDS:
         for case, kinds in CASES.items():
             for kind in kinds:
@@ -95,6 +88,19 @@ def _one_round(folder: Path, jobs: int, figures: defaultdict[str, list[float]]) 
         for kind, url in (("memory", "memory://"), ("sqlite", f"sqlite:///{folder}/{backend}.db")):
             for key, value in _bench(url, backend, jobs).items():
                 figures[f"{kind} {key} {backend}"].append(value)
+
+
+def _measure_floors(folder: Path, jobs: int, figures: defaultdict[str, list[float]]) -> None:
+    for prefix, rooms in zip(FLOORS, (floors_by_row, floors), strict=True):
+        measures: Mapping[str, Callable[[Path, int], float]] = {
+            "process": rooms.sqlite_process,
+            "add_many": rooms.sqlite_add_many,
+            **{f"add_concurrent {it}": partial(rooms.sqlite_add_concurrent, backend=it) for it in BACKENDS},
+        }
+        for name, measure in measures.items():
+            place = folder / f"{prefix}-{name}".replace(" ", "-")
+            place.mkdir(parents=True)
+            figures[f"{prefix} sqlite {name}"].append(measure(place, jobs))
 
 
 def _bench(url: str, backend: str, jobs: int) -> Mapping[str, float]:
@@ -134,32 +140,40 @@ def _run(command: Sequence[str]) -> Any:
 
 
 def _print_table(medians: Mapping[str, float]) -> None:
-    print(f"{'figure':<34}{'asyncio':>12}{'trio':>12}{'floor':>20}{'share':>16}")
+    print(f"{'figure':<34}{'asyncio':>12}{'trio':>12}" + f"{'floor':>20}{'share':>16}{'best':>20}{'share':>16}")
     for kind in STORES:
         for key in (*RATES, *SPANS):
             ours = [medians.get(f"{kind} {key} {backend}", 0.0) for backend in BACKENDS]
             if any(ours):
-                _print_row(f"{kind} {key}", ours, [_floor(medians, kind, key, backend) for backend in BACKENDS])
-    for name in sorted(name for name in medians if name.rpartition(" ")[2] not in BACKENDS and "floor" not in name):
+                _print_row(medians, kind, key, ours)
+    for name in sorted(name for name in medians if name.rpartition(" ")[2] not in BACKENDS and not _is_floor(name)):
         print(f"{name:<34}{_shown(medians[name]):>12}")
 
 
-def _print_row(name: str, ours: Sequence[float], floors: Sequence[float]) -> None:
-    # The share of the floor's speed: for spans of time, the other way round.
-    is_rate = name.rpartition(" ")[2] in RATES
-    shares = [bare and (own / bare if is_rate else bare / own) for own, bare in zip(ours, floors, strict=True)]
-    floor = " / ".join(_shown(bare) for bare in floors) if any(floors) else "-"
-    share = " / ".join(f"{share:.0%}" for share in shares) if any(shares) else "-"
-    print(f"{name:<34}{_shown(ours[0]):>12}{_shown(ours[1]):>12}{floor:>20}{share:>16}")
+def _print_row(medians: Mapping[str, float], kind: str, key: str, ours: Sequence[float]) -> None:
+    """Print ours, the floor that anybody would write, and the best that the store's own statements allow."""
+    shown = f"{f'{kind} {key}':<34}{_shown(ours[0]):>12}{_shown(ours[1]):>12}"
+    for prefix in FLOORS:
+        floors = [_floor(medians, prefix, kind, key, backend) for backend in BACKENDS]
+        # The share of the floor's speed: for spans of time, the other way round.
+        shares = [bare and (own / bare if key in RATES else bare / own) for own, bare in zip(ours, floors, strict=True)]
+        floor = " / ".join(_shown(bare) for bare in floors) if any(floors) else "-"
+        share = " / ".join(f"{share:.0%}" for share in shares) if any(shares) else "-"
+        shown += f"{floor:>20}{share:>16}"
+    print(shown)
 
 
 def _shown(value: float) -> str:
     return f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
 
 
-def _floor(medians: Mapping[str, float], kind: str, key: str, backend: str) -> float:
-    own = medians.get(f"{kind} floor {key} {backend}") or medians.get(f"floor {kind} {key} {backend}")
-    return own or medians.get(f"floor {kind} {key}") or 0.0
+def _is_floor(name: str) -> bool:
+    return any(prefix in name for prefix in FLOORS)
+
+
+def _floor(medians: Mapping[str, float], prefix: str, kind: str, key: str, backend: str) -> float:
+    own = medians.get(f"{kind} {prefix} {key} {backend}") or medians.get(f"{prefix} {kind} {key} {backend}")
+    return own or medians.get(f"{prefix} {kind} {key}") or 0.0
 
 
 if __name__ == "__main__":

@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 
-from conveyor._builtin.sqlite.inserting import insert_jobs, insert_live
 from conveyor._builtin.sqlite.loop import EventLoop
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from conveyor._builtin.sqlite.inserting import JobRow, LiveRow
 
 __all__ = ["sqlite_add_concurrent"]
 
 Rows: TypeAlias = "tuple[JobRow, LiveRow]"
+Insert: TypeAlias = "Callable[[sqlite3.Connection, Sequence[Rows]], None]"
 Group: TypeAlias = tuple[list[Rows], anyio.Event]
 
 CALLERS = 100
 
 
-def sqlite_add_concurrent(connection: sqlite3.Connection, rows: Iterator[Rows], backend: str) -> float:
+def sqlite_add_concurrent(connection: sqlite3.Connection, rows: Iterator[Rows], backend: str, insert: Insert) -> float:
     """Return adds per second."""
-    return anyio.run(_measure, connection, list(rows), backend=backend)
+    return anyio.run(_measure, connection, list(rows), insert, backend=backend)
 
 
-async def _measure(connection: sqlite3.Connection, rows: list[Rows]) -> float:
+async def _measure(connection: sqlite3.Connection, rows: list[Rows], insert: Insert) -> float:
     groups: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
     loop = EventLoop()
     gathering: Group | None = None
-    thread = threading.Thread(target=_write, args=(connection, groups, loop))
+    thread = threading.Thread(target=_write, args=(connection, insert, groups, loop))
     thread.start()
 
     def hand_over() -> None:
@@ -63,11 +63,12 @@ async def _measure(connection: sqlite3.Connection, rows: list[Rows]) -> float:
     return len(rows) / seconds
 
 
-def _write(connection: sqlite3.Connection, groups: queue.SimpleQueue[Group | None], loop: EventLoop) -> None:
+def _write(
+    connection: sqlite3.Connection, insert: Insert, groups: queue.SimpleQueue[Group | None], loop: EventLoop
+) -> None:
     while (group := groups.get()) is not None:
         rows, done = group
         connection.execute("begin immediate")
-        insert_jobs(connection, [job for job, _ in rows])
-        insert_live(connection, [live for _, live in rows])
+        insert(connection, rows)
         connection.execute("commit")
         loop.post(done.set)

@@ -1,4 +1,4 @@
-"""Floors: bare loops over the same statements, or the same store verbs, with nothing around them.
+"""Floors: bare loops over the store's own statements, or its verbs, with nothing around them.
 
 Each returns jobs per second. What conveyor does is measured as a share of these, in the same run, because the
 machine's own speed moves by a quarter from one minute to the next.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from conveyor._builtin.sqlite.connections import connect_writer
+from conveyor._builtin.sqlite.inserting import insert_jobs, insert_live
 from conveyor._builtin.sqlite.options import parse_url
 from conveyor._builtin.sqlite.packing import as_json, lay_out
 from conveyor._builtin.sqlite.schema import split_statements
@@ -33,7 +34,18 @@ if TYPE_CHECKING:
 
     from conveyor._builtin.sqlite.inserting import JobRow, LiveRow
 
-__all__ = ["bare_rows", "memory_process", "open_bare", "sqlite_add_concurrent", "sqlite_add_many", "sqlite_process"]
+__all__ = [
+    "BATCH",
+    "BULK",
+    "SESSION",
+    "bare_rows",
+    "memory_process",
+    "micros",
+    "open_bare",
+    "sqlite_add_concurrent",
+    "sqlite_add_many",
+    "sqlite_process",
+]
 
 BATCH: Final = 100
 BULK: Final = 1000
@@ -57,7 +69,7 @@ def sqlite_add_many(folder: Path, jobs: int) -> float:
 
 def sqlite_add_concurrent(folder: Path, jobs: int, backend: str) -> float:
     """Insert for a hundred callers, one job each at a time."""
-    return floor_callers.sqlite_add_concurrent(open_bare(folder), bare_rows(jobs), backend)
+    return floor_callers.sqlite_add_concurrent(open_bare(folder), bare_rows(jobs), backend, _insert_together)
 
 
 def sqlite_process(folder: Path, jobs: int) -> float:
@@ -70,7 +82,7 @@ def sqlite_process(folder: Path, jobs: int) -> float:
     held: list[str] = []
     started = time.perf_counter()
     while settled < jobs:
-        now = _micros()
+        now = micros()
         connection.execute("begin immediate")
         ids = as_json(held)
         connection.execute(sql("jobs/settle_jobs_history"), (ids, SESSION, number, "completed", now, "completed", 1))
@@ -124,11 +136,16 @@ def open_bare(folder: Path) -> sqlite3.Connection:
 
 def bare_rows(jobs: int) -> Iterator[tuple[JobRow, LiveRow]]:
     """Yield each job's rows in the tables jobs and live."""
-    now = _micros()
+    now = micros()
     for seq in range(1, jobs + 1):
         job_id = f"01a20131-239f-740c-965e-{seq:012x}"
         job = (seq, job_id, "floor", "noop", PAYLOAD, None, now, None)
         yield job, (seq, "floor", "noop", "waiting", 0, now, seq, now, None, None)
+
+
+def _insert_together(connection: sqlite3.Connection, rows: Sequence[tuple[JobRow, LiveRow]]) -> None:
+    insert_jobs(connection, [job for job, _ in rows])
+    insert_live(connection, [live for _, live in rows])
 
 
 def _bulk_parameters(rows: Sequence[tuple[JobRow, LiveRow]]) -> tuple[tuple[object, ...], tuple[object, ...]]:
@@ -142,5 +159,6 @@ def _bulk_parameters(rows: Sequence[tuple[JobRow, LiveRow]]) -> tuple[tuple[obje
     return (ids, queue, name, payloads, *end), live
 
 
-def _micros() -> int:
+def micros() -> int:
+    """Return the time as the tables have it, in microseconds."""
     return int(datetime.now(UTC).timestamp() * 1e6)

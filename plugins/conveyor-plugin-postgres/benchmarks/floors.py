@@ -96,7 +96,7 @@ class Bare:
 
     async def fetch(self, session: str, number: int) -> None:
         """Lock up to a hundred."""
-        await self.connection.fetch(self.statements[f"jobs/{STORES[0]}"], session, number, LOCK, *WANTS, None)
+        await self.connection.fetch(self.statements[f"jobs/{STORES[0]}"], session, number, LOCK, *WANTS, None, None)
 
 
 async def drain(bare: Bare) -> int:
