@@ -30,12 +30,13 @@ from conveyor._services.importing import check_found_again
 from conveyor._services.injector import Registry
 from conveyor._services.plugin_rules import read_plugin_rules
 from conveyor._services.services import Services
-from conveyor._services.settings import DEFAULT_STORE, find_setting
+from conveyor._services.settings import DEFAULT_STORE, find_masked_fields, find_setting
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.runtime import Logger
 from conveyor.contracts.store import Store
 from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.checks import check_name
+from conveyor.model.masking import Masking, parse_masking
 from conveyor.model.options import JobOptions, parse_job_keywords
 from conveyor.model.retention import Retention
 from conveyor.model.worker_options import parse_worker_keywords
@@ -72,7 +73,7 @@ class Conveyor:
     task; ``async with app, app.worker():`` runs jobs too.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of its own; all but the store by keyword
         self,
         store: str | Store | None = None,
         *,
@@ -82,6 +83,7 @@ class Conveyor:
         payload_codec: str | PayloadCodec | None = None,
         plugins: Plugins | None = None,
         retention: Retention = DEFAULT_RETENTION,
+        masked_fields: Sequence[str] = (),
         clock: Clock | None = None,
     ) -> None:
         """Describe an app.
@@ -98,6 +100,7 @@ class Conveyor:
             plugins: where strategies are looked up; None: everything installed.
             retention: for how long, and how many, settled jobs of the queues that its workers serve are kept; by
                 default for 30 days.
+            masked_fields: names of fields that nobody is shown, beside those that sound like a secret; see `masking`.
             clock: the wall clock, for tests.
         """
         self.plugins: Plugins = (plugins if plugins is not None else Plugins()).configured_by(read_plugin_rules)
@@ -108,6 +111,8 @@ class Conveyor:
         self._store = store
         self._job_queue = job_queue
         self._retention = retention
+        parse_masking((masked_fields, "masked_fields="))
+        self._masked_fields = masked_fields
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._services = Services()
         self._middleware = _check_middleware(middleware)
@@ -120,6 +125,18 @@ class Conveyor:
         self.jobs: Jobs = Jobs(self._services)
         self.schedules: Schedules = Schedules(self._services)
         self.flows: Flows = Flows(self._services)
+
+    @property
+    def masking(self) -> Masking:
+        """What commands, and the log of ``conveyor worker``, show of jobs: three stars in place of secrets.
+
+        Its fields are those of `Masking`'s defaults, of ``masked_fields=``, and of the setting ``masked_fields``.
+
+        Raises:
+            ConfigurationError: the setting is wrong.
+        """
+        setting = find_masked_fields()
+        return parse_masking((self._masked_fields, "masked_fields="), *([] if setting is None else [setting]))
 
     def queue(self, name: str, **options: Unpack[JobKeywords]) -> Queue:
         """Return the queue of this name; the options are defaults for its jobs.

@@ -34,13 +34,15 @@ def show(*, options: Annotated[StoreOptions, flattened] = _DEFAULTS) -> int:
 
 
 def _settings(options: StoreOptions) -> Iterator[tuple[str, Setting | None]]:
-    from conveyor._services.settings import Setting, find_names, find_setting
+    from conveyor._services.settings import Setting, find_masked_fields, find_names, find_setting
 
     yield "app", find_setting("app", argument=options.app)
     yield "store", _store(options)
     for name in ("allow", "block"):
         names = find_names(name)
         yield f"plugins.{name}", None if names is None else Setting(_joined(names[0]), names[1])
+    fields = find_masked_fields()
+    yield "masked_fields", None if fields is None else Setting(_joined(fields[0]), fields[1])
     traceback = os.environ.get("CONVEYOR_TRACEBACK")
     yield "traceback", Setting(traceback, "CONVEYOR_TRACEBACK") if traceback else Setting("no", "default")
 
@@ -63,13 +65,13 @@ def _joined(names: object) -> str:
 
 
 def _to_json(name: str, setting: Setting | None) -> dict[str, Any]:
-    from conveyor._cli.secrets_masked import masked
+    from conveyor.model.masking import masked_url
 
     if setting is None:
         return {"name": name, "value": None, "source": "not set"}
     return {
         "name": name,
-        "value": masked(setting.value) if name == "store" else setting.value,
+        "value": masked_url(setting.value) if name == "store" else setting.value,
         "source": setting.source,
     }
 

@@ -21,6 +21,7 @@ from conveyor.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from conveyor.model.masking import Masking, parse_masking
 
 __all__ = ["CommandError", "ExitCode", "Failure", "explain", "report"]
 
@@ -92,15 +93,27 @@ def explain(error: BaseException) -> Failure:
 def report(error: BaseException, *, with_traceback: bool) -> ExitCode:
     """Print an error on stderr and return its exit code."""
     failure = explain(error)
+    masking = _masking()
     if with_traceback:
-        traceback.print_exception(error)
+        sys.stderr.write(masking.text("".join(traceback.format_exception(error))))
     if failure.code is ExitCode.INTERRUPTED:
         return failure.code
-    what = " ".join(failure.what.split())
+    what = masking.text(" ".join(failure.what.split()))
     print(f"error: {what}", file=sys.stderr)  # noqa: T201 - the command line speaks
     if failure.advice:
         print(f"hint: {failure.advice}", file=sys.stderr)  # noqa: T201
     return failure.code
+
+
+def _masking() -> Masking:
+    from conveyor._services.settings import find_masked_fields
+
+    try:
+        given = find_masked_fields()
+        return parse_masking(*([] if given is None else [given]))
+    except ConfigurationError:
+        # This error may be the one to tell of.
+        return Masking()
 
 
 def _leading(error: BaseException) -> BaseException:

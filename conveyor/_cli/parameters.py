@@ -18,6 +18,7 @@ __all__ = [
     "ListOptions",
     "OutputOptions",
     "StoreOptions",
+    "Unmasked",
     "WhereOptions",
     "Yes",
     "asks_for_traceback",
@@ -37,6 +38,10 @@ Output = Annotated[
 ]
 Yes = Annotated[
     bool, Parameter(name=("--yes", "-y"), negative="", show_default=False, help="Do not ask before it is done.")
+]
+
+Unmasked = Annotated[
+    bool, Parameter(negative="", show_default=False, help="Show also what masked fields hold, such as passwords.")
 ]
 
 

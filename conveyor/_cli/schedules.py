@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
 from conveyor._cli.output import show_record, show_records
-from conveyor._cli.parameters import ListOptions, StoreOptions, flattened
+from conveyor._cli.parameters import ListOptions, StoreOptions, Unmasked, flattened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,19 +27,25 @@ Verb: TypeAlias = Literal["pause", "resume", "run", "remove"]
 
 
 @schedules.command(name="list", help_epilogue="Example:\n  conveyor schedules list -o json")
-def list_(*, options: Annotated[ListOptions, flattened] = _LIST_DEFAULTS) -> int:
+def list_(*, unmasked: Unmasked = False, options: Annotated[ListOptions, flattened] = _LIST_DEFAULTS) -> int:
     """List schedules: what they add, when, and when next."""
     import anyio
 
-    return anyio.run(_list, options)
+    return anyio.run(partial(_list, options, unmasked=unmasked))
 
 
 @schedules.command(help_epilogue="Example:\n  conveyor schedules show reports:nightly")
-def show(schedule_id: ScheduleId, /, *, options: Annotated[StoreOptions, flattened] = _DEFAULTS) -> int:
+def show(
+    schedule_id: ScheduleId,
+    /,
+    *,
+    unmasked: Unmasked = False,
+    options: Annotated[StoreOptions, flattened] = _DEFAULTS,
+) -> int:
     """Show all that is known of a schedule."""
     import anyio
 
-    return anyio.run(_show, schedule_id, options)
+    return anyio.run(partial(_show, schedule_id, options, unmasked=unmasked))
 
 
 @schedules.command(name="next", help_epilogue="Example:\n  conveyor schedules next reports:nightly --count 3")
@@ -87,14 +94,15 @@ def remove(schedule_id: ScheduleId, /, *, options: Annotated[StoreOptions, flatt
     return anyio.run(_change, "remove", schedule_id, options)
 
 
-async def _list(options: ListOptions) -> int:
+async def _list(options: ListOptions, *, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
-    from conveyor._cli.opening import looking_only
+    from conveyor._cli.opening import looking_only, masker_of
     from conveyor._cli.output import say
     from conveyor.codec import schedule_to_json
 
     async with looking_only(find_operated_app(options)) as app:
-        records = [schedule_to_json(schedule) for schedule in await app.schedules.list()]
+        shown = masker_of(app, unmasked=unmasked)
+        records = [shown(schedule_to_json(schedule)) for schedule in await app.schedules.list()]
     if not records and options.output == "table":
         say("no schedules")
         return 0
@@ -103,15 +111,15 @@ async def _list(options: ListOptions) -> int:
     return 0
 
 
-async def _show(schedule_id: str, options: StoreOptions) -> int:
+async def _show(schedule_id: str, options: StoreOptions, *, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
-    from conveyor._cli.opening import looking_only
+    from conveyor._cli.opening import looking_only, masker_of
     from conveyor.codec import schedule_to_json
 
     async with looking_only(find_operated_app(options)) as app:
         await _check(app, schedule_id)
         schedule = await app.schedules.get(schedule_id)
-    show_record(schedule_to_json(schedule), options.output)
+    show_record(masker_of(app, unmasked=unmasked)(schedule_to_json(schedule)), options.output)
     return 0
 
 

@@ -14,7 +14,7 @@ from conveyor.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULT_STORE", "Setting", "find_names", "find_setting"]
+__all__ = ["DEFAULT_STORE", "Setting", "find_masked_fields", "find_names", "find_setting"]
 
 DEFAULT_STORE: Final = "sqlite:///conveyor.db"
 
@@ -56,12 +56,29 @@ def find_names(name: str) -> tuple[object, str] | None:
     """
     variable = f"CONVEYOR_PLUGINS_{name.upper()}"
     if value := os.environ.get(variable):
-        return [word for word in map(str.strip, value.split(",")) if word], variable
+        return _parted(value), variable
     path, table = _find_table(Path.cwd())
     plugins = table.get("plugins", {})
     if not isinstance(plugins, dict):
         raise ConfigurationError(f"[tool.conveyor.plugins] in {path} must be a table")
     return (plugins[name], f"{name} in [tool.conveyor.plugins] of {path}") if name in plugins else None
+
+
+def find_masked_fields() -> tuple[object, str] | None:
+    """Return the names of masked fields and where they were found: ``CONVEYOR_MASKED_FIELDS``, parted by commas, else
+    ``[tool.conveyor] masked_fields``, which the caller checks.
+
+    Raises:
+        ConfigurationError: pyproject.toml cannot be read.
+    """
+    if value := os.environ.get("CONVEYOR_MASKED_FIELDS"):
+        return _parted(value), "CONVEYOR_MASKED_FIELDS"
+    path, table = _find_table(Path.cwd())
+    return (table["masked_fields"], f"masked_fields of {path}") if "masked_fields" in table else None
+
+
+def _parted(value: str) -> list[str]:
+    return [word for word in map(str.strip, value.split(",")) if word]
 
 
 def _find_table(folder: Path) -> tuple[Path, Mapping[str, object]]:

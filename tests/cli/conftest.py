@@ -72,7 +72,7 @@ class Keyboard(io.StringIO):
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in a folder with an app, hello:app, and nothing configured."""
-    for name in ("CONVEYOR_APP", "CONVEYOR_STORE", "CONVEYOR_TRACEBACK"):
+    for name in ("CONVEYOR_APP", "CONVEYOR_MASKED_FIELDS", "CONVEYOR_STORE", "CONVEYOR_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "hello.py").write_text(HELLO)
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'hello'\n")

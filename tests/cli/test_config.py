@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conveyor._cli.secrets_masked import masked
+from conveyor.model.masking import masked_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,7 @@ def test_defaults_are_shown_as_such(conveyor: Callable[..., Ran]) -> None:
         "store": ("sqlite:///conveyor.db", "default"),
         "plugins.allow": (None, "not set"),
         "plugins.block": (None, "not set"),
+        "masked_fields": (None, "not set"),
         "traceback": ("no", "default"),
     }
 
@@ -76,4 +77,4 @@ def test_passwords_are_not_shown(conveyor: Callable[..., Ran], monkeypatch: pyte
     ],
 )
 def test_only_what_is_secret_is_masked(url: str, expected: str) -> None:
-    assert masked(url) == expected
+    assert masked_url(url) == expected

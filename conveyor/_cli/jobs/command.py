@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter, validators
@@ -13,10 +14,10 @@ from conveyor._cli.jobs.export import export
 from conveyor._cli.jobs.filters import FilterOptions
 from conveyor._cli.jobs.flows import tree
 from conveyor._cli.output import say, show_records, write, write_json
-from conveyor._cli.parameters import ListOptions, StoreOptions, flattened
+from conveyor._cli.parameters import ListOptions, StoreOptions, Unmasked, flattened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from conveyor._handles.job import Job
     from conveyor.model.job import LogEntry
@@ -43,6 +44,7 @@ def list_(
     wanted: Annotated[FilterOptions, flattened] = _EVERYTHING,
     limit: Annotated[int, Parameter(help="How many at most.", validator=validators.Number(gte=1, lte=1000))] = 50,
     cursor: Annotated[str | None, Parameter(help="Go on after an earlier page: what that page ended with.")] = None,
+    unmasked: Unmasked = False,
     options: Annotated[ListOptions, flattened] = _LIST_DEFAULTS,
 ) -> int:
     """List jobs, newest first."""
@@ -50,22 +52,23 @@ def list_(
 
     from conveyor._cli.jobs.filters import parse_filter
 
-    return anyio.run(_list, parse_filter(wanted), cursor, limit, options)
+    return anyio.run(partial(_list, parse_filter(wanted), cursor, limit, options, unmasked=unmasked))
 
 
-async def _list(wanted: JobFilter, cursor: str | None, limit: int, options: ListOptions) -> int:
+async def _list(wanted: JobFilter, cursor: str | None, limit: int, options: ListOptions, *, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.jobs.ids import check_cursor
     from conveyor._cli.jobs.views import LIST_TITLES, list_row
     from conveyor._cli.known_queues import check_queues
-    from conveyor._cli.opening import looking_only
+    from conveyor._cli.opening import looking_only, masker_of
 
     async with looking_only(find_operated_app(options)) as app:
         await check_cursor(app, cursor)
         found = await app.jobs.find(wanted, cursor=cursor, limit=limit)
         if not found.jobs:
             await check_queues(app, wanted.queue_names)
-    records = [job.to_json() for job in found.jobs]
+    shown = masker_of(app, unmasked=unmasked)
+    records = [shown(job.to_json()) for job in found.jobs]
     if not records and options.output == "table":
         say("no job matches")
         return 0
@@ -86,20 +89,21 @@ def show(
     log_lines: Annotated[
         int, Parameter(help="How many of its last log lines to show.", validator=validators.Number(gte=0))
     ] = 20,
+    unmasked: Unmasked = False,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
     """Show all that is known of a job: data, result, family, attempts with their errors, the end of its log."""
     import anyio
 
-    return anyio.run(_show, job_id, log_lines, options)
+    return anyio.run(partial(_show, job_id, log_lines, options, unmasked=unmasked))
 
 
-async def _show(job_id: str, log_lines: int, options: StoreOptions) -> int:
+async def _show(job_id: str, log_lines: int, options: StoreOptions, *, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.jobs.flows import family_of
     from conveyor._cli.jobs.ids import whole_id
     from conveyor._cli.jobs.views import attempts_to_json, logs_to_json, read_logs, write_job
-    from conveyor._cli.opening import looking_only
+    from conveyor._cli.opening import looking_only, masker_of
 
     async with looking_only(find_operated_app(options)) as app:
         job = await app.jobs.get(await whole_id(app, job_id))
@@ -107,6 +111,7 @@ async def _show(job_id: str, log_lines: int, options: StoreOptions) -> int:
         logs = await read_logs(job, log_lines)
         family = await family_of(app, job)
     record = job.to_json() | family | {"attempts": attempts_to_json(attempts), "logs": logs_to_json(logs)}
+    record = masker_of(app, unmasked=unmasked)(record)
     if options.output == "table":
         write_job(record)
     else:
@@ -128,6 +133,7 @@ def logs(
             name=("--follow", "-f"), negative="", show_default=False, help="Go on with what comes, until the job ends."
         ),
     ] = False,
+    unmasked: Unmasked = False,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
     """Print the lines that were logged about a job, oldest first."""
@@ -137,29 +143,38 @@ def logs(
 
     if follow and options.output == "json":
         raise ConfigurationError("-o json is one value, which --follow never ends: use -o jsonl")
-    return anyio.run(_logs, job_id, tail, follow, options)
+    return anyio.run(partial(_logs, job_id, tail, options, follow=follow, unmasked=unmasked))
 
 
-async def _logs(job_id: str, tail: int | None, follow: bool, options: StoreOptions) -> int:
+async def _logs(job_id: str, tail: int | None, options: StoreOptions, *, follow: bool, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.jobs.ids import whole_id
     from conveyor._cli.jobs.views import followed_logs, read_logs
-    from conveyor._cli.opening import looking_only
+    from conveyor._cli.opening import looking_only, masker_of
 
     async with looking_only(find_operated_app(options)) as app:
         job: Job[Any] = await app.jobs.get(await whole_id(app, job_id))
+        shown = masker_of(app, unmasked=unmasked)
         if not follow:
-            _write_logs(await read_logs(job, tail), options)
+            _write_logs(_log_records(job, await read_logs(job, tail), shown), options)
             return 0
         async for entries in followed_logs(job, tail):
-            _write_logs(entries, options)
+            _write_logs(_log_records(job, entries, shown), options)
     return 0
 
 
-def _write_logs(entries: Sequence[LogEntry], options: StoreOptions) -> None:
-    from conveyor._cli.jobs.views import log_line, logs_to_json
+def _log_records(
+    job: Job[Any], entries: Sequence[LogEntry], shown: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    from conveyor._cli.jobs.views import logs_to_json
 
-    records = logs_to_json(entries)
+    records: list[dict[str, Any]] = shown(job.to_json() | {"logs": logs_to_json(entries)})["logs"]
+    return records
+
+
+def _write_logs(records: Sequence[Mapping[str, Any]], options: StoreOptions) -> None:
+    from conveyor._cli.jobs.views import log_line
+
     if options.output != "table":
         show_records(records, options.output, (), lambda _: ())
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
 from conveyor._cli.asking import counted
@@ -12,7 +13,7 @@ from conveyor._cli.csv_cells import CsvWriter
 from conveyor._cli.failures import CommandError, ExitCode
 from conveyor._cli.jobs.filters import FilterOptions, parse_filter
 from conveyor._cli.output import say
-from conveyor._cli.parameters import ExportOptions, flattened
+from conveyor._cli.parameters import ExportOptions, Unmasked, flattened
 from conveyor._cli.progress import showing_progress
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _EVERYTHING: Final = FilterOptions()
 def export(
     *,
     wanted: Annotated[FilterOptions, flattened] = _EVERYTHING,
+    unmasked: Unmasked = False,
     options: Annotated[ExportOptions, flattened] = _DEFAULTS,
 ) -> int:
     """Write all jobs that match, newest first, for other programs; without an option, every job.
@@ -42,16 +44,17 @@ def export(
     """
     import anyio
 
-    return anyio.run(_export, parse_filter(wanted), options)
+    return anyio.run(partial(_export, parse_filter(wanted), options, unmasked=unmasked))
 
 
-async def _export(wanted: JobFilter, options: ExportOptions) -> int:
+async def _export(wanted: JobFilter, options: ExportOptions, *, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.known_queues import check_queues
-    from conveyor._cli.opening import looking_only
+    from conveyor._cli.opening import looking_only, masker_of
 
     written = 0
     async with looking_only(find_operated_app(options)) as app:
+        shown = masker_of(app, unmasked=unmasked)
         total = await app.jobs.count(wanted)
         if not total:
             await check_queues(app, wanted.queue_names)
@@ -61,7 +64,7 @@ async def _export(wanted: JobFilter, options: ExportOptions) -> int:
             showing_progress("export", total) as tell,
         ):
             async for job in _jobs(app, wanted):
-                write(job)
+                write(shown(job))
                 written += 1
                 tell(written)
     say(f"exported {counted(written, 'job')}")

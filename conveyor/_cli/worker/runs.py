@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from conveyor._cli.output import in_words, printable, say
+from conveyor.codec import decode_json
 
 if TYPE_CHECKING:
     from conveyor.model.job import JobData
     from conveyor.model.locks import LockToken
+    from conveyor.model.masking import Masking
     from conveyor.model.settlement import Settlement
 
 __all__ = ["Runs"]
@@ -22,13 +24,15 @@ _HANDED_BACK: Final = "handed back"
 class Runs:
     """A `RunListener` that speaks with a person."""
 
-    def __init__(self, *, is_talking: bool) -> None:
+    def __init__(self, *, is_talking: bool, masking: Masking) -> None:
         """Start with none.
 
         Args:
             is_talking: say when each starts and ends.
+            masking: what of an error is not said.
         """
         self._is_talking = is_talking
+        self._masking = masking
         self._started_at: dict[tuple[str, LockToken | None], float] = {}
         self._ends: Counter[str] = Counter()
 
@@ -44,7 +48,13 @@ class Runs:
         self._ends[end] += 1
         if self._is_talking:
             seconds = time.monotonic() - self._started_at.pop((job.id, job.token))
-            _say(f"{end} {_named(job)} after {in_words(seconds)}{_reason(settlement)}")
+            _say(f"{end} {_named(job)} after {in_words(seconds)}{self._reason(job, settlement)}")
+
+    def _reason(self, job: JobData, settlement: Settlement | None) -> str:
+        if settlement is None or settlement.error is None:
+            return ""
+        secrets = self._masking.secrets(decode_json(job.payload))
+        return f": {printable(' '.join(self._masking.text(str(settlement.error), secrets).split()))}"
 
     def summary(self) -> str:
         """Return how many runs there were, and how they ended."""
@@ -60,9 +70,3 @@ def _say(text: str) -> None:
 def _named(job: JobData) -> str:
     attempt = f", attempt {job.attempts_made + 1}" if job.attempts_made else ""
     return f"{job.queue_name}/{job.name} ({job.id}{attempt})"
-
-
-def _reason(settlement: Settlement | None) -> str:
-    if settlement is None or settlement.error is None:
-        return ""
-    return f": {printable(' '.join(str(settlement.error).split()))}"

@@ -10,6 +10,8 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
+from conveyor.model.masking import Masking
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,11 +40,13 @@ def serve(reference: str | None, asked: WorkerCommand) -> int:
     from conveyor._cli.worker.runs import Runs
     from conveyor.model.worker_options import parse_worker_keywords
 
-    _log_to_stderr(asked.log_level)
+    formatter = _MaskingFormatter(_LOG_FORMAT)
+    _log_to_stderr(asked.log_level, formatter)
     weights = asked.weights
     parsed = parse_worker_keywords(asked.keywords)
     app = find_app(reference, asked.store)
-    runs = Runs(is_talking=asked.log_jobs)
+    formatter.masking = app.masking
+    runs = Runs(is_talking=asked.log_jobs, masking=formatter.masking)
     countdown = Countdown(lambda: _announcement(app, weights, parsed), runs.summary)
     code = anyio.run(partial(_serve, app, asked, countdown, runs), backend=asked.backend)
     if countdown.worker is not None:
@@ -121,7 +125,18 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
         super().emit(record)
 
 
-def _log_to_stderr(level: str) -> None:
+class _MaskingFormatter(logging.Formatter):
+    """Leaves secrets out of each line, and out of the traceback below it."""
+
+    masking: Masking = Masking()
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.masking.text(super().format(record))
+
+
+def _log_to_stderr(level: str, formatter: logging.Formatter) -> None:
+    handler = _StderrHandler()
+    handler.setFormatter(formatter)
     # An app that set up logging by itself keeps what it set up: this does nothing where there are handlers.
-    logging.basicConfig(handlers=[_StderrHandler()], format=_LOG_FORMAT)
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("conveyor").setLevel(level.upper())
