@@ -27,9 +27,11 @@ from conveyor._runtime.transient import Outage
 from conveyor._runtime.worker import Worker
 from conveyor._services.schedules import find_undeclared, upsert_declared
 from conveyor.contracts.clock import Clock
+from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, JobQueueStrategy
 from conveyor.contracts.runtime import WorkerHost
 from conveyor.contracts.store import Store
 from conveyor.contracts.strategy import InjectableStrategy, LifespanStrategy
+from conveyor.errors import CapabilityError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from conveyor._runtime.board import RunListener
     from conveyor._services.injector import Registry
     from conveyor._services.services import Services
-    from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.model.retention import Retention
     from conveyor.model.worker_options import WorkerOptions
 
@@ -71,6 +72,7 @@ class Supervisor:
             store = await stack.enter_async_context(self.open_store())
             self.registry.provide(Store, store)
             job_queue = await stack.enter_async_context(open_strategy(self.job_queue, self.registry, "job queue"))
+            self.registry.provide(JobQueueStrategy, job_queue)
             for middleware in self.services.middleware:
                 # Most are plain objects with nothing to open.
                 if isinstance(middleware, (InjectableStrategy, LifespanStrategy)):
@@ -100,6 +102,7 @@ class Supervisor:
             return
         async with self.open_state() as state:
             self.services.provide_state(state)
+            self.registry.provide(type(state), state)
             yield
 
     @asynccontextmanager
@@ -109,6 +112,8 @@ class Supervisor:
         """Run a worker for as long as the context lasts; leaving it in peace stops the worker gracefully."""
         services = self.services
         job_queue, store = services.job_queue, services.store
+        if isinstance(job_queue, DeliveringJobQueueStrategy):
+            raise CapabilityError("conveyor", "deliveries", f"a worker of {type(job_queue).__name__}")
         event_bus = self.event_bus or EventBus(None)
         equipment = Equipment(
             store,

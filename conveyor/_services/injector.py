@@ -16,18 +16,24 @@ class Registry:
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self._services: dict[type[Any], object] = {}
+        self._services: dict[tuple[type[Any], str], object] = {}
 
-    def provide(self, service: type[Any], instance: object) -> None:
-        """Make the instance available under a contract's type."""
-        self._services[service] = instance
+    def provide(self, service: type[Any], instance: object, name: str = "") -> None:
+        """Make the instance available under a contract's type, and under its own class."""
+        self._services[service, name] = instance
+        self._services[type(instance), name] = instance
 
-    def get(self, service: type[T], /) -> T:
+    def get(self, service: type[T], /, name: str = "") -> T:
         """Return the instance; see `Injector.get`."""
         try:
-            return cast("T", self._services[service])
+            return cast("T", self._services[service, name])
         except KeyError:
-            known = [known.__name__ for known in self._services]
-            raise ConfigurationError(
-                f"nothing of type {service.__name__!r} is open here: {did_you_mean(service.__name__, known)}"
-            ) from None
+            raise ConfigurationError(self._missing(service, name)) from None
+
+    def _missing(self, service: type[Any], name: str) -> str:
+        wanted = service.__name__
+        names = [other for kind, other in self._services if kind is service]
+        if names:
+            return f"no {wanted} is named {name!r} here: {did_you_mean(name, names)}"
+        known = [kind.__name__ for kind, _ in self._services]
+        return f"nothing of type {wanted!r} is open here: {did_you_mean(wanted, known)}"

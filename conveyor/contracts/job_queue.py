@@ -4,21 +4,55 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from attrs import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from conveyor.contracts.runtime import ProcessJob
+    from conveyor.contracts.store import Store
     from conveyor.contracts.strategy import Injector
     from conveyor.model.flows import FlowPlan
-    from conveyor.model.job import NewJob
-    from conveyor.model.queries import AddReceipt
+    from conveyor.model.job import JobData, NewJob
+    from conveyor.model.queries import AddReceipt, JobFilter, Page
+    from conveyor.model.settlement import Settlement
 
 __all__ = [
+    "DeclaringJobQueueStrategy",
     "DeduplicatingJobQueueStrategy",
+    "DeliveringJobQueueStrategy",
+    "Delivery",
     "FlowJobQueueStrategy",
+    "InspectableJobQueueStrategy",
+    "JobQueueCapabilities",
     "JobQueueStrategy",
+    "StoreBackedJobQueueStrategy",
     "TransactionalJobQueueStrategy",
 ]
+
+
+@frozen
+class JobQueueCapabilities:
+    """What a job queue strategy heeds of a job's options: the others are refused when a job is added.
+
+    Those of a strategy that declares none are all False.
+
+    Attributes:
+        is_durable: a job whose add was acknowledged is there after the process died.
+        is_shared: several processes may add to, and process, the same queues.
+        has_delays: `delay` and `run_at`; without it, what is retried is retried at once.
+        has_retries: `attempts` above 1.
+        has_priorities: `priority` and `lifo`.
+        has_expiry: `expires`.
+    """
+
+    is_durable: bool = False
+    is_shared: bool = False
+    has_delays: bool = False
+    has_retries: bool = False
+    has_priorities: bool = False
+    has_expiry: bool = False
 
 
 class JobQueueStrategy(Protocol):
@@ -82,4 +116,131 @@ class FlowJobQueueStrategy(JobQueueStrategy, Protocol):
 
     async def add_children(self, parent_id: str, plan: FlowPlan, /) -> Sequence[AddReceipt]:
         """Add children to a job that is there; see `FlowStore.add_children`."""
+        ...
+
+
+@runtime_checkable
+class DeclaringJobQueueStrategy(JobQueueStrategy, Protocol):
+    """A strategy that heeds more of a job's options than the arguments of its handler."""
+
+    @property
+    def capabilities(self) -> JobQueueCapabilities:
+        """What it heeds; asked while the strategy is open."""
+        ...
+
+
+@runtime_checkable
+class StoreBackedJobQueueStrategy(JobQueueStrategy, Protocol):
+    """A strategy that keeps its jobs in a store: whatever is asked of a job or a queue is asked there.
+
+    It heeds every option that the store does. Without a store, `InspectableJobQueueStrategy` answers what it can,
+    and the rest is refused with CapabilityError.
+    """
+
+    @property
+    def store(self) -> Store:
+        """The store, asked for while the strategy is open: the app's, or one of its own."""
+        ...
+
+
+@runtime_checkable
+class InspectableJobQueueStrategy(JobQueueStrategy, Protocol):
+    """A strategy that can be looked into."""
+
+    async def find_one(self, job_id: str, /) -> JobData | None:
+        """Return a job by its id, or None."""
+        ...
+
+    async def find_many(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
+        """Return jobs that match, as `InspectionStore.search_jobs` does."""
+        ...
+
+    async def find_many_by_id(self, job_ids: Sequence[str], /) -> Sequence[JobData]:
+        """Return the jobs of these ids, in the order of the ids; those that are not there are left out."""
+        ...
+
+    async def remove_settled_jobs(self, queue_names: Sequence[str], older_than: timedelta, /) -> int:
+        """Remove completed, failed and cancelled jobs that ended longer ago than this; return how many.
+
+        Args:
+            queue_names: of these queues; an empty list means all.
+            older_than: zero means all that ended.
+        """
+        ...
+
+    async def cancel_job(self, job_id: str, reason: str, /) -> JobData:
+        """End a job as cancelled, as `JobStore.cancel_job` does, and return it.
+
+        Raises:
+            JobNotFoundError, InvalidJobStateError
+        """
+        ...
+
+
+class Delivery(Protocol):
+    """One job that a message broker gave to this process, until it is settled, handed back, or lost.
+
+    In the words of brokers `settle` acknowledges, and `hand_back` does so negatively. Every verb may
+    raise StoreUnavailableError, after which core asks again: it can be repeated.
+    """
+
+    @property
+    def job(self) -> JobData:
+        """The job: active, with the attempts it made before, so far as the broker can tell. Core sets its token."""
+        ...
+
+    async def settle(self, settlement: Settlement, /) -> None:
+        """The job came to its end (COMPLETE, FAIL, GIVE_UP or STOP): it is never delivered again.
+
+        What a broker keeps of ends, such as a dead letter, is written before.
+
+        Raises:
+            LockLostError: it is somebody else's by now; nothing was written.
+        """
+        ...
+
+    async def hand_back(self, delay: timedelta, /, *, is_counted: bool) -> None:
+        """Let it be delivered again after `delay`, to whoever asks.
+
+        Args:
+            delay: never above zero without `JobQueueCapabilities.has_delays`.
+            is_counted: whether the run is an attempt: a retry is, a job handed back because its worker stops is not.
+
+        Raises:
+            LockLostError: it is somebody else's by now; nothing was changed.
+        """
+        ...
+
+    async def extend(self) -> None:
+        """Keep it for another `DeliveringJobQueueStrategy.lock_duration` from now.
+
+        Raises:
+            LockLostError: it is somebody else's by now.
+        """
+        ...
+
+
+@runtime_checkable
+class DeliveringJobQueueStrategy(JobQueueStrategy, Protocol):
+    """A strategy over a message broker: it gives deliveries, and core does the rest.
+
+    While a queue is started, core fetches as many deliveries as it has room for, runs them as any other job, with
+    their timeouts, extends them, and settles them or hands them back. `JobQueueStrategy.start` makes the queue
+    ready and is given a `process` that need not be called; `stop` ends its fetches with what they have.
+    """
+
+    @property
+    def lock_duration(self) -> timedelta:
+        """How long a delivery stays with this process unless it is extended; afterwards it goes to another."""
+        ...
+
+    async def fetch(self, queue_name: str, limit: int, /) -> Sequence[Delivery]:
+        """Wait until the queue has a delivery, and return 1 to `limit` of them, in the broker's order.
+
+        Empty only when the queue was stopped. Core has one fetch of a queue under way at a time. What a cancelled
+        fetch had taken is handed back, or is delivered again once its time is over.
+
+        Raises:
+            StoreUnavailableError: the broker cannot be reached now; core asks again.
+        """
         ...

@@ -15,12 +15,18 @@ T = TypeVar("T")
 class Injector(Protocol):
     """Hands out the app's services by type."""
 
-    def get(self, service: type[T], /) -> T:
-        """Return the service of this type (a contract such as ``Clock`` or ``Store``).
+    def get(self, service: type[T], /, name: str = "") -> T:
+        """Return the service of this type: a contract such as ``Clock`` or ``Store``, or the class of an instance.
+
+        Services come in this order: settings, clock and logger, store, other strategies, the app's state, workers.
+        A strategy may keep the injector, and ask for what is opened after it once it needs it.
+
+        Args:
+            service: the contract's type; or the class of a strategy or of the app's state.
+            name: which of several of one type; without it, the one that is the app's own.
 
         Raises:
-            ConfigurationError: nothing of this type has been opened yet, or ever will be. Services come in
-                this order: settings, clock and logger, store, other strategies, the app's state, workers.
+            ConfigurationError: nothing of this type and name has been opened yet, or ever will be.
         """
         ...
 
