@@ -68,6 +68,8 @@ def describe_runs(worker: Worker, executing: FrameType | None = None) -> str:
     threads = {(job.id, job.token): thread_id for thread_id, job in worker.jobs_in_threads.items()}
     runs = [(slot, slot.job) for slot in worker.slots if slot.job is not None]
     said = [f"SIGUSR1: worker {os.getpid()} runs {len(runs)} job{'' if len(runs) == 1 else 's'}\n"]
+    if worker.is_held:
+        said.append("It fetches nothing else: a job that stalled before runs alone, or waits until the others ended.\n")
     for slot, job in runs:
         thread_id = threads.pop((job.id, job.token), None)
         if thread_id is not None:

@@ -182,7 +182,7 @@ class Fetcher:
         """Put what a fetch brought on the board, and learn from it."""
         self._forget(fetch)
         self._trust.extend(fetch.asked_at)
-        self._board.guarded.note_groups(jobs)
+        self._board.guarded.note_jobs(jobs)
         self._board.guarded.note_dry(self._queues.learn_which_are_dry(fetch.wants, jobs, fetch.hints))
         now = anyio.current_time()
         self._prefetch.learn(now, now - fetch.asked_at)

@@ -18,6 +18,7 @@ class GuardedQueues:
     Attributes:
         names: the queues with limits or groups; nothing is prefetched from them.
         limited: those with limits.
+        has_news: jobs came since it was last taken note of what the store says.
         on_dry: called when a fetch from one of those brought less than was wanted.
     """
 
@@ -25,14 +26,16 @@ class GuardedQueues:
         """Know of none."""
         self.names: frozenset[str] = frozenset()
         self.limited: frozenset[str] = frozenset()
+        self.has_news = False
         self.on_dry: Callable[[], None] = lambda: None
 
     def learn(self, names: Iterable[str], limited: Iterable[str]) -> None:
         """Take note of what the store says."""
         self.names, self.limited = frozenset(names), frozenset(limited)
 
-    def note_groups(self, jobs: Sequence[JobData]) -> None:
-        """Take note of the queues from which jobs with groups came."""
+    def note_jobs(self, jobs: Sequence[JobData]) -> None:
+        """Take note of the queues from which jobs with groups came, and that any came."""
+        self.has_news = self.has_news or bool(jobs)
         grouped = {job.queue_name for job in jobs if job.options.group is not None}
         if not grouped <= self.names:
             self.names |= grouped

@@ -26,7 +26,7 @@ __all__ = ["LimitWatcher"]
 
 
 class LimitWatcher:
-    """Looks when limits change, when a fetch from a queue with limits brought less than was wanted, and when told."""
+    """Looks when limits change, when jobs have come, and when a fetch from a queue with limits brought too little."""
 
     def __init__(
         self,
@@ -47,10 +47,12 @@ class LimitWatcher:
         # Hints may be lost, so it sleeps no longer than an idle fetcher does.
         self._longest_sleep_seconds = options.poll_interval.total_seconds()
         self._wakeup = Wakeup()
+        self._is_outdated = True
         guarded.on_dry = self._wakeup.set
 
     def look_again(self) -> None:
         """Limits may have changed, or queues been added."""
+        self._is_outdated = True
         self._wakeup.set()
 
     async def run(self) -> None:
@@ -59,7 +61,10 @@ class LimitWatcher:
         if limits is None:
             return
         while True:
-            await self.learn(self._fetcher.queue_names)
+            # That a hint was lost matters once jobs come; an idle worker asks nothing.
+            if self._is_outdated or self._guarded.has_news:
+                self._is_outdated = self._guarded.has_news = False
+                await self.learn(self._fetcher.queue_names)
             room_at = await self._next_room_at(limits)
             if not await self._wakeup.wait(self._seconds_until(room_at)) and room_at is not None:
                 for queue_name in self._guarded.names:

@@ -7,6 +7,7 @@ turn, so neither kind waits for ever.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Suspects"]
 
+logger: Final = logging.getLogger("conveyor.worker")
+
 # Under load hints come all the time; a look this often is enough, and leaves the others their turn.
 PAUSE_SECONDS: Final = 0.05
 # A worker that is busy leaves a suspect to one that is idle, for so long.
 LEAD_SECONDS: Final = 0.25
 # Another worker may take the suspect that this one makes room for, and tells nobody.
 LOOK_AGAIN_SECONDS: Final = 1.0
+# A worker that fetches nothing else for so long says so, and again each time that has doubled.
+WARN_AFTER_SECONDS: Final = 60.0
 
 
 class Suspects:
@@ -80,13 +85,17 @@ class Suspects:
     async def _queue_names_once_empty(self) -> Sequence[str]:
         """Let the worker become empty for as long as there is a suspect; return the queues that have one then."""
         self._board.hand_back_ready()
+        patience = _Patience("a job that stalled before waits until this worker is empty", self._board)
         while self._is_busy:
+            patience.warn_if_over()
             if not await self._board.emptied.wait(LOOK_AGAIN_SECONDS) and not await self._queue_names():
                 return ()
         return await self._queue_names()
 
     async def _until_empty(self) -> None:
+        patience = _Patience("a job that stalled before has this worker to itself", self._board)
         while self._is_busy:
+            patience.warn_if_over()
             # A job that was lost before it began ends without a sign.
             await self._board.emptied.wait(LOOK_AGAIN_SECONDS)
 
@@ -97,3 +106,23 @@ class Suspects:
         return await until_available(
             lambda: self._store.jobs.get_suspect_queues(names), "look for suspects", self._outage
         )
+
+
+class _Patience:
+    """Tells an operator, once in a while, why a worker fetches nothing."""
+
+    def __init__(self, reason: str, board: Board) -> None:
+        self._reason = reason
+        self._board = board
+        self._began_at = anyio.current_time()
+        self._next_seconds = WARN_AFTER_SECONDS
+
+    def warn_if_over(self) -> None:
+        seconds = anyio.current_time() - self._began_at
+        if seconds < self._next_seconds:
+            return
+        self._next_seconds *= 2
+        running = ", ".join(
+            f"{job.queue_name}/{job.name} {job.id}" for seat in self._board.running.values() if (job := seat.job)
+        )
+        logger.warning("%s: nothing else was fetched for %d s; running: %s", self._reason, seconds, running or "none")

@@ -87,6 +87,11 @@ class Worker:
         return dict(self._executor.threads.jobs)
 
     @property
+    def is_held(self) -> bool:
+        """Whether it fetches nothing because of a job that stalled before: making room for one, or running it alone."""
+        return self._fetcher.is_held
+
+    @property
     def grace_seconds_left(self) -> float:
         """How long running jobs may still take to end."""
         if self._grace_ends_at is None:

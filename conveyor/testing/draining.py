@@ -9,6 +9,7 @@ from attrs import frozen
 
 from conveyor.errors import JobFailedError
 from conveyor.model.states import JobState
+from conveyor.testing.stranded import find_stranded, stranded_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Drained", "drain"]
 
 LOOK_SECONDS: Final = 0.005
-_BUSY: Final = (JobState.WAITING, JobState.ACTIVE, JobState.WAITING_CHILDREN)
+_BUSY: Final = (JobState.WAITING, JobState.ACTIVE)
 
 
 @frozen
@@ -59,20 +60,15 @@ async def drain(
 
     Raises:
         JobFailedError: a job failed; an exception group of them where several did.
+        ConfigurationError: jobs wait for children in queues that are not drained.
     """
     names = queue_names or tuple(app._services.handlers.queue_names())  # noqa: SLF001 - what the worker serves
     queues = [app.queue(name) for name in names]
     before = await _count(queues)
     async with app.worker(*queue_names, **options) as _:
-        seen: object = None
-        while True:
-            looked = None if await _is_busy(queues, with_delayed=with_delayed) else await _count(queues)
-            # Queues are looked at one after another, and a job may add one where the look has been already: only
-            # two quiet looks that saw the same say that nothing happened in between.
-            if looked is not None and looked == seen:
-                break
-            seen = looked
-            await anyio.sleep(LOOK_SECONDS)
+        stranded = await _until_quiet(queues, with_delayed=with_delayed)
+    if stranded:
+        raise stranded_error(names, stranded)
     after = await _count(queues)
     drained = Drained(
         after[JobState.COMPLETED] - before[JobState.COMPLETED],
@@ -98,6 +94,31 @@ class _Counts:
 
 async def _count(queues: Sequence[Queue]) -> _Counts:
     return _Counts([await queue.counts() for queue in queues])
+
+
+async def _until_quiet(queues: Sequence[Queue], *, with_delayed: bool) -> frozenset[str]:
+    """Wait until nothing is left to do; return the other queues that have what jobs of these wait for."""
+    seen: tuple[_Counts, frozenset[str]] | None = None
+    while True:
+        looked = await _look(queues, with_delayed=with_delayed)
+        # Queues are looked at one after another, and a job may add one where the look has been already: only
+        # two quiet looks that saw the same say that nothing happened in between.
+        if looked is not None and looked == seen:
+            return looked[1]
+        seen = looked
+        await anyio.sleep(LOOK_SECONDS)
+
+
+async def _look(queues: Sequence[Queue], *, with_delayed: bool) -> tuple[_Counts, frozenset[str]] | None:
+    """Return what there is where nothing is to be done; None: something is."""
+    if await _is_busy(queues, with_delayed=with_delayed):
+        return None
+    counts = await _count(queues)
+    stranded: frozenset[str] | None = frozenset()
+    if counts[JobState.WAITING_CHILDREN]:
+        store = queues[0]._services.store  # noqa: SLF001 - there is no queue without one
+        stranded = await find_stranded(store, queues, with_delayed=with_delayed)
+    return None if stranded is None else (counts, stranded)
 
 
 async def _is_busy(queues: Sequence[Queue], *, with_delayed: bool) -> bool:

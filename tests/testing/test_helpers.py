@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from conveyor import Conveyor, JobContext, JobState, Retry, Snooze, fixed
-from conveyor.errors import JobFailedError
-from conveyor.testing import added_jobs, assert_added, drain, inline, make_job
+from conveyor import Conveyor, Flow, JobContext, JobState, Retry, Snooze, fixed
+from conveyor.errors import ConfigurationError, JobFailedError
+from conveyor.testing import Drained, added_jobs, assert_added, drain, inline, make_job
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from conveyor import JobHandler
 
 pytest_plugins = ["conveyor.testing.pytest_plugin"]
 pytestmark = pytest.mark.anyio
@@ -148,6 +150,59 @@ async def test_drain_tells_of_failures(app: Conveyor) -> None:
         drained = await drain(app, raise_on_failure=False)
         assert (drained.completed, drained.failed, drained.delayed) == (0, 1, 1)
         assert [job.name for job in drained.failures] == ["divide"]
+
+
+def parts_and_boxes(app: Conveyor) -> tuple[JobHandler[..., Any, [], None], JobHandler[..., Any, [], None]]:
+    """Register a handler in each of two queues: for children, and for their parents."""
+
+    @app.queue("parts").job()
+    async def weigh() -> None: ...
+
+    @app.queue("boxes").job()
+    async def pack() -> None: ...
+
+    return weigh, pack
+
+
+async def test_drain_names_the_queues_that_jobs_wait_for_and_that_it_does_not_serve(app: Conveyor) -> None:
+    weigh, pack = parts_and_boxes(app)
+    async with app:
+        # What waits on the shelves waits for others itself: first of all, those have to run.
+        await app.flows.add(Flow(pack.new(), [Flow(app.queue("shelves").new("hold"), [weigh.new()])]))
+        with pytest.raises(ConfigurationError, match=r"children in 'parts'.*drain\(app, 'boxes', 'parts'\)"):
+            with anyio.fail_after(10):
+                await drain(app, "boxes")
+        with pytest.raises(ConfigurationError, match=r"children in 'shelves'"):
+            with anyio.fail_after(10):
+                await drain(app)
+        assert await app.queue("parts").count(JobState.COMPLETED) == 1
+
+
+async def test_drain_waits_for_no_child_that_is_for_later(app: Conveyor) -> None:
+    weigh, pack = parts_and_boxes(app)
+    async with app:
+        await app.flows.add(Flow(pack.new(), [weigh.options(delay="1 hour").new()]))
+        with anyio.fail_after(10):
+            assert await drain(app) == Drained(0, 0, 0, 1, [])
+            assert await drain(app, "boxes") == Drained(0, 0, 0, 0, [])
+            with pytest.raises(ConfigurationError, match="children in 'parts'"):
+                await drain(app, "boxes", with_delayed=True)
+            assert await drain(app, with_delayed=True) == Drained(2, 0, 0, 0, [])
+
+
+async def test_drain_waits_for_children_that_another_worker_runs(app: Conveyor) -> None:
+    running = anyio.Event()
+    _, pack = parts_and_boxes(app)
+
+    @app.queue("elsewhere").job()
+    async def weigh() -> None:
+        running.set()
+        await anyio.sleep(0.1)
+
+    async with app, app.worker("elsewhere"):
+        await app.flows.add(Flow(pack.new(), [weigh.new()]))
+        await running.wait()
+        assert (await drain(app, "boxes")).completed == 1
 
 
 async def test_what_was_added_is_found_by_name_and_arguments(app: Conveyor) -> None:

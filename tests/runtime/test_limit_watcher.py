@@ -1,0 +1,67 @@
+"""What a worker asks about limits: nothing while it is idle, and again once jobs come, though a hint was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from conveyor import Conveyor
+from conveyor._builtin.memory.store import MemoryStore
+from conveyor.model.limits import QueueLimits
+from conveyor.testing.clocks import JumpingClock, jumping_backends
+from conveyor.testing.faults import FaultyStore
+
+pytestmark = pytest.mark.anyio
+
+ABOUT_LIMITS = ("get_guarded_queues", "get_limits", "get_next_room_timestamp")
+
+
+@pytest.fixture(params=jumping_backends(), ids=lambda backend: backend[0])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Run on loops that skip the time in which everybody waits."""
+    backend: tuple[str, dict[str, Any]] = request.param
+    return backend
+
+
+def deaf_app() -> tuple[FaultyStore, Conveyor]:
+    """Return an app over a store that publishes no hints, and counts what it is asked."""
+    clock = JumpingClock()
+    memory = MemoryStore(clock)
+    memory.notifier = None  # type: ignore[assignment] # as a store without the facet
+    counted = FaultyStore(memory)
+    app = Conveyor(counted, clock=clock)
+
+    @app.queue("work").job()
+    async def note() -> str:
+        return "ran"
+
+    return counted, app
+
+
+def asked(counted: FaultyStore) -> int:
+    return sum(counted.calls[verb] for verb in ABOUT_LIMITS)
+
+
+async def test_an_idle_worker_asks_nothing_about_limits() -> None:
+    counted, app = deaf_app()
+    async with app, app.worker(poll_interval="1s"):
+        await (await app.queue("work").add("note")).result(timeout="10s")
+        await anyio.sleep(5)
+        before = asked(counted)
+        await anyio.sleep(3600)
+        assert asked(counted) == before
+
+
+async def test_limits_whose_hint_was_lost_are_learned_once_a_job_comes() -> None:
+    counted, app = deaf_app()
+    limits = counted.limits
+    assert limits is not None
+    async with app, app.worker(poll_interval="1s"):
+        await anyio.sleep(5)
+        await limits.set_limits("work", QueueLimits(max_global_concurrency=1))
+        before = counted.calls["get_limits"]
+        await (await app.queue("work").add("note")).result(timeout="10s")
+        await anyio.sleep(5)
+        assert counted.calls["get_limits"] > before
