@@ -77,7 +77,7 @@ def parse_masking(*given: tuple[object, str]) -> Masking:
     >>> parse_masking((["iban", "!cookie"], "masked_fields")).value({"iban": "AT61", "cookie": "oatmeal"})
     {'iban': '***', 'cookie': 'oatmeal'}
     """
-    fields = set(DEFAULT_MASKED_FIELDS)
+    fields = set[str](DEFAULT_MASKED_FIELDS)
     left_out = set[str]()
     for names, source in given:
         if isinstance(names, str) or not isinstance(names, Sequence):
