@@ -137,5 +137,6 @@ class Crew:
                 partial(RunFlows, store, equipment.handlers, payload_codec=codec, middleware=equipment.middleware),
                 equipment.get_state,
                 codec,
+                self.renewer.note_life,
             ),
         )

@@ -81,12 +81,14 @@ class RunMeans:
         flows: makes a run's way to the children of its job; None: runs have none.
         get_state: returns what the app's lifespan gave.
         payload_codec: opens arguments and seals results; None: they are kept as they are.
+        note_life: told, on the event loop, that a handler which keeps it busy has not hung.
     """
 
     transactions: TransactionOpener | None = None
     flows: Callable[[JobData], JobFlows] | None = None
     get_state: Callable[[], Any] | None = None
     payload_codec: PayloadCodec | None = None
+    note_life: Callable[[], None] | None = None
 
 
 class Executor:
@@ -173,7 +175,18 @@ class Executor:
             transaction=transaction,
             flows=means.flows,
             get_state=means.get_state,
+            beat=partial(self._beat, caller, caller.run_number),
         )
+
+    def _beat(self, caller: Caller, run_number: int) -> bool:
+        """Take a handler's heartbeat, and return whether it must end by itself."""
+        if threading.get_ident() != self._loop_thread:
+            # A thread says nothing about the loop, which may hang nevertheless.
+            return caller.is_stopped(run_number)
+        if self._means.note_life is not None:
+            self._means.note_life()
+        # Whatever else stops a run cancels it at its next checkpoint.
+        return caller.has_lost_lock and caller.run_number == run_number
 
     def _on_loop(self, report: Callable[[], None]) -> None:
         """Run something on the event loop; handlers report from threads, too, also from those of their own."""

@@ -62,6 +62,12 @@ class LockRenewer:
         """Somebody says that a lock may have been taken away: look at once."""
         self._check.set()
 
+    def note_life(self) -> None:
+        """A handler that keeps the event loop busy says that it has not hung; what the loop would see now, it sees."""
+        self._watchdog.note_life()
+        self._hear_thread()
+        self._stop_unless_trusted()
+
     async def run(self) -> None:
         """Renew for ever; where the store cannot be reached, stop the handlers when trust ends."""
         async with anyio.create_task_group() as tasks:
@@ -80,14 +86,14 @@ class LockRenewer:
 
     async def _watch_trust(self) -> None:
         while True:
-            self._hear_from_watchdog()
+            self._watchdog.beat()
+            self._hear_thread()
             self._stop_unless_trusted()
             left = self._trust.seconds_left
             # Once it is over and everything stopped, there is no hurry any more.
             await anyio.sleep(min(left, self._interval_seconds) if left > 0 else self._interval_seconds / HURRY)
 
-    def _hear_from_watchdog(self) -> None:
-        self._watchdog.beat()
+    def _hear_thread(self) -> None:
         age_seconds = self._watchdog.take_renewal_age_seconds()
         if age_seconds is not None:
             self._trust.extend(anyio.current_time() - age_seconds)

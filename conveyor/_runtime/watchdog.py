@@ -3,7 +3,8 @@
 The lock renewer beats whenever the event loop lets it. While the beats come, the thread does nothing. When they
 stop, user code is blocking the loop: the thread renews in its stead, with its own way to the store, so that a
 job is not given away because its neighbour computes. When they stay away for `max_unresponsive`, the job must
-not be kept for ever: the thread writes the stacks of all threads to stderr and ends the process.
+not be kept for ever: the thread writes the stacks of all threads to stderr and ends the process. A handler that
+computes on the loop may say that it has not hung: `JobContext.heartbeat`.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Watchdog:
         self._end_process = end_process or _dump_and_exit
         self._interval_seconds = renewal_interval_seconds(options.lock_duration)
         self._beat_at = time.monotonic()
+        self._alive_at = self._beat_at
         self._renewed_at: float | None = None
         self._stopped = threading.Event()
 
@@ -78,6 +80,10 @@ class Watchdog:
         """Say that the event loop runs."""
         self._beat_at = time.monotonic()
 
+    def note_life(self) -> None:
+        """Say that what blocks the event loop has not hung; the locks are renewed from the thread all the same."""
+        self._alive_at = time.monotonic()
+
     def take_renewal_age_seconds(self) -> float | None:
         """Return how long ago the thread last renewed, if it did since this was asked last."""
         renewed_at, self._renewed_at = self._renewed_at, None
@@ -92,8 +98,9 @@ class Watchdog:
                 asked_at = time.monotonic()
                 if overslept_seconds > max(1.0, pause_seconds):
                     self.beat()  # not the loop but the whole process stood still: stopped, or suspended
-                silence_seconds = time.monotonic() - self._beat_at
-                if silence_seconds >= self._options.max_unresponsive.total_seconds():
+                now = time.monotonic()
+                silence_seconds = now - self._beat_at
+                if now - max(self._beat_at, self._alive_at) >= self._options.max_unresponsive.total_seconds():
                     self._end_process()
                     return
                 # The renewer beats every interval; a little later than that, it is overdue.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
-from conveyor.errors import ConfigurationError
+from conveyor.errors import ConfigurationError, LockLostError
 from conveyor.model.job import JobData, LogEntry, Progress, ProgressReport
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.text import clean_text
@@ -65,7 +65,7 @@ class JobContext:
     in batches, before the run's end is. What a run says after it lost its lock is dropped.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a thing that a run may ask for
         self,
         job: JobData,
         reports: Reports,
@@ -76,6 +76,7 @@ class JobContext:
         transaction: JobTransaction | None = None,
         flows: Callable[[JobData], JobFlows] | None = None,
         get_state: Callable[[], Any] | None = None,
+        beat: Callable[[], bool] | None = None,
     ) -> None:
         """Bind a context to one run; core makes these, tests may.
 
@@ -88,6 +89,7 @@ class JobContext:
             transaction: what `transaction` opens; None: this run has none.
             flows: makes the way to the job's children; None: this run has none.
             get_state: returns the app's state; None: there is no app.
+            beat: notes a heartbeat, and tells whether the run must end by itself; None: `is_cancelled` tells that.
         """
         self._job = job
         self._reports = reports
@@ -97,6 +99,7 @@ class JobContext:
         self._transaction = transaction
         self._flows = flows
         self._get_state = get_state
+        self._beat = is_cancelled if beat is None else beat
         self._lock = Lock(job.id, job.token or LockToken("", 0))
 
     @property
@@ -124,6 +127,19 @@ class JobContext:
     def cancelled(self) -> bool:
         """Whether the run was asked to stop. Async handlers are cancelled for real; a sync one should look."""
         return self._is_cancelled()
+
+    def heartbeat(self) -> None:
+        """Say, between two steps of a long computation, that the run goes on; and end it where it must not.
+
+        An async handler that keeps the event loop busy is taken for hung when the loop has not run for
+        `max_unresponsive`; heartbeats put that off. The lock is renewed without them.
+
+        Raises:
+            LockLostError: in a thread, which nobody can cancel: the run was asked to stop. On the event loop, whose
+                own watch stands still meanwhile: the lock can be trusted no more. Let it pass.
+        """
+        if self._beat():
+            raise LockLostError(str(self._lock.token), job_id=self._job.id, queue_name=self._job.queue_name)
 
     def log(self, message: str) -> None:
         """Keep a line with the job."""
