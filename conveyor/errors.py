@@ -322,9 +322,17 @@ class SessionLostError(StoreError):
 class SchemaError(StoreError):
     """The store's schema is not the one this version of conveyor needs."""
 
-    def __init__(self, found: int, wanted: int) -> None:
+    def __init__(self, found: int, wanted: int, *, is_unrecorded: bool = False) -> None:
         self.found = found
         self.wanted = wanted
+        self.is_unrecorded = is_unrecorded
+        if is_unrecorded:
+            super().__init__(
+                "the store has tables of conveyor's, but no note of the migrations that made them: their SQL was run "
+                "without its last lines, or stopped midway; drop them and run: conveyor store migrate; or, where they "
+                "are complete, add the notes that `conveyor store sql` prints"
+            )
+            return
         is_old = found < wanted
         mend = "run: conveyor store migrate" if is_old else "upgrade conveyor: a newer one migrated the store"
         super().__init__(f"the store's schema is at version {found}, this conveyor needs {wanted}; {mend}")

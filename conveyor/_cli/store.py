@@ -57,6 +57,8 @@ async def _check(app: Conveyor) -> dict[str, Any]:
         async with open_store(app, without_migrating(url)) as opened:
             return await _describe(opened)
     except SchemaError as exc:
+        if exc.is_unrecorded:
+            raise
         migrations = app.plugins.store_provider(url).migrations()
         pending = [_title(migration) for migration in _pending(migrations, exc.found)]
         name = app.plugins.store_provider(url).name
@@ -116,7 +118,7 @@ async def _migrate(app: Conveyor) -> Sequence[Migration]:
         async with open_store(app, without_migrating(url)) as opened:
             return await opened.schema.migrate()
     except SchemaError as exc:
-        if exc.found > exc.wanted:
+        if exc.is_unrecorded or exc.found > exc.wanted:
             raise
         found = exc.found
     except StoreError:
@@ -134,7 +136,10 @@ def sql(
     ] = False,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
-    """Print the migrations of a store, for other migration tools; opens no connection."""
+    """Print the migrations of a store, for other migration tools; opens no connection.
+
+    What is printed notes that it was applied. Run it in one transaction, as psql --single-transaction does.
+    """
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.opening import url_of
 
@@ -147,7 +152,8 @@ def sql(
         say("this store has no schema")
     for migration in reversed(migrations) if down else migrations:
         write(f"-- {_title(migration)}{', back' if down else ''}")
-        write(migration.down if down else migration.up)
+        steps = (migration.down, migration.forget) if down else (migration.prepare, migration.up, migration.record)
+        write("\n".join(step for step in steps if step))
     return 0
 
 
@@ -163,7 +169,10 @@ def _migration_to_json(migration: Migration) -> dict[str, Any]:
     return {
         "version": migration.version,
         "name": migration.name,
+        "prepare": migration.prepare,
         "up": migration.up,
+        "record": migration.record,
         "down": migration.down,
+        "forget": migration.forget,
         "checksum": migration.checksum,
     }

@@ -17,12 +17,25 @@ __all__ = ["Migration", "SchemaStatus", "plan"]
 
 @frozen
 class Migration:
-    """One numbered step of a store's schema, with the way back."""
+    """One numbered step of a store's schema, with the way back.
+
+    Args:
+        version: its number.
+        name: what it is called.
+        up: SQL that takes the step.
+        down: SQL that takes it back.
+        prepare: SQL, for other tools, that comes before `up` where the store takes the step by itself; harmless again.
+        record: SQL, for other tools, that notes the step as taken, so that the store knows of it.
+        forget: SQL, for other tools, that removes the note.
+    """
 
     version: int
     name: str
     up: str
     down: str
+    prepare: str = ""
+    record: str = ""
+    forget: str = ""
 
     @property
     def checksum(self) -> str:

@@ -66,9 +66,33 @@ def test_migrations_are_printed_without_opening_anything(conveyor: Callable[...,
     assert ran.code == 0
     sqlite3.connect(":memory:").executescript(ran.out).connection.close()
     steps = conveyor("store", "sql", *STORE, "-o", "json").json
-    assert steps[0].keys() == {"version", "name", "up", "down", "checksum"}
+    assert steps[0].keys() == {"version", "name", "prepare", "up", "record", "down", "forget", "checksum"}
     assert "drop table" in conveyor("store", "sql", "--down", *STORE).out.lower()
     assert not Path("jobs.db").exists()
+
+
+def run_sql(text: str) -> None:
+    connection = sqlite3.connect("jobs.db")
+    connection.executescript(text)
+    connection.close()
+
+
+def test_a_schema_that_printed_migrations_made_is_up_to_date(conveyor: Callable[..., Ran]) -> None:
+    run_sql(conveyor("store", "sql", *STORE).out)
+    assert conveyor("store", "check", *STORE).code == 0
+    assert conveyor("store", "migrate", *STORE, "-o", "json").json == []
+    run_sql(conveyor("store", "sql", "--down", *STORE).out)
+    assert conveyor("store", "check", *STORE, "-o", "json").json["schema_found"] == 0
+    run_sql(conveyor("store", "sql", *STORE).out)
+    assert conveyor("store", "check", *STORE).code == 0
+
+
+def test_tables_that_nobody_noted_a_migration_for_are_refused(conveyor: Callable[..., Ran]) -> None:
+    run_sql("".join(step["up"] for step in conveyor("store", "sql", *STORE, "-o", "json").json))
+    for command in ("check", "migrate"):
+        ran = conveyor("store", command, *STORE)
+        assert ran.code == 6
+        assert "no note of the migrations" in ran.err
 
 
 def test_a_store_without_a_schema_has_nothing_to_do(conveyor: Callable[..., Ran]) -> None:

@@ -86,9 +86,11 @@ def _migrate(transaction: Transaction) -> Sequence[Migration]:
 
 
 def _applied(connection: sqlite3.Connection) -> dict[int, str]:
-    if not connection.execute(sql("schema/get_status_table")).fetchone()[0]:
-        return {}
-    return dict(connection.execute(sql("schema/get_status")).fetchall())
+    is_noted, is_made = connection.execute(sql("schema/get_status_table")).fetchone()
+    applied = dict(connection.execute(sql("schema/get_status")).fetchall()) if is_noted else {}
+    if is_made and not applied:
+        raise SchemaError(found=0, wanted=load_migrations()[-1].version, is_unrecorded=True)
+    return applied
 
 
 def _is_newer(applied: dict[int, str], available: Sequence[Migration]) -> bool:

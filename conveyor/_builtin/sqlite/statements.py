@@ -7,6 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from attrs import evolve
+
 from conveyor.model.migrations import Migration
 
 if TYPE_CHECKING:
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["load_migrations", "load_statements", "sql"]
 
 _HERE: Final = Path(__file__).parent
+# As schema/migrate.sql does it, with the values in their places; times are microseconds since 1970.
+_RECORD: Final = """insert into migrations (version, name, checksum, applied_at)
+values ({version}, '{name}', '{checksum}', strftime('%s', 'now') * 1000000);
+"""
+_FORGET: Final = "delete from migrations where version = {version};\n"
 
 
 @cache
@@ -45,4 +52,10 @@ def _migration(up: Path) -> Migration:
     stem = up.name.removesuffix(".up.sql")
     version, _, name = stem.partition("_")
     down = up.with_name(f"{stem}.down.sql")
-    return Migration(int(version), name, up.read_text(encoding="utf-8"), down.read_text(encoding="utf-8"))
+    step = Migration(int(version), name, up.read_text(encoding="utf-8"), down.read_text(encoding="utf-8"))
+    return evolve(
+        step,
+        prepare=f"{sql('schema/migrate_table').strip()};\n",
+        record=_RECORD.format(version=step.version, name=step.name, checksum=step.checksum),
+        forget=_FORGET.format(version=step.version),
+    )

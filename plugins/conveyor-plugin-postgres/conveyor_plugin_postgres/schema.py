@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conveyor.errors import SchemaError
 from conveyor.model.migrations import SchemaStatus, plan
 from conveyor_plugin_postgres.statements import load_migrations
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from conveyor.model.migrations import Migration
     from conveyor_plugin_postgres.database import Database
-    from conveyor_plugin_postgres.part import Part
+    from conveyor_plugin_postgres.part import Part, Row
 
 __all__ = ["PostgresSchema", "apply_migrations"]
 
@@ -58,6 +59,10 @@ async def apply_migrations(part: Part) -> Sequence[Migration]:
 
 
 async def _applied(part: Part) -> dict[int, str]:
-    if not await part.fetchval("schema/get_status_table"):
-        return {}
-    return dict(await part.fetch("schema/get_status"))
+    row: Row  # there is always one
+    row = await part.fetchrow("schema/get_status_table", part.statements.schema)
+    is_noted, is_made = row
+    applied = dict(await part.fetch("schema/get_status")) if is_noted else {}
+    if is_made and not applied:
+        raise SchemaError(found=0, wanted=load_migrations()[-1].version, is_unrecorded=True)
+    return applied

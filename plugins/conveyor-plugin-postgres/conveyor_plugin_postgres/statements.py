@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from attrs import evolve
+
 from conveyor.model.migrations import Migration
 
 __all__ = ["DEFAULT_SCHEMA", "Statements", "load_migrations"]
@@ -15,6 +17,11 @@ DEFAULT_SCHEMA: Final = "conveyor"
 
 _HERE: Final = Path(__file__).parent
 _SCHEMA: Final = re.compile(r"\bconveyor(?=\.)|(?<=^create schema if not exists )conveyor\b", re.MULTILINE)
+# As schema/migrate.sql does it, with the values in their places.
+_RECORD: Final = """insert into conveyor.migrations (version, name, checksum, applied_at)
+values ({version}, '{name}', '{checksum}', clock_timestamp());
+"""
+_FORGET: Final = "delete from conveyor.migrations where version = {version};\n"
 
 
 class Statements:
@@ -53,4 +60,11 @@ def _migration(up: Path) -> Migration:
     stem = up.name.removesuffix(".up.sql")
     version, _, name = stem.partition("_")
     down = up.with_name(f"{stem}.down.sql")
-    return Migration(int(version), name, up.read_text(encoding="utf-8"), down.read_text(encoding="utf-8"))
+    step = Migration(int(version), name, up.read_text(encoding="utf-8"), down.read_text(encoding="utf-8"))
+    prepare = (_load_statements()[name].strip() for name in ("schema/migrate_schema", "schema/migrate_table"))
+    return evolve(
+        step,
+        prepare="".join(f"{statement};\n" for statement in prepare),
+        record=_RECORD.format(version=step.version, name=step.name, checksum=step.checksum),
+        forget=_FORGET.format(version=step.version),
+    )

@@ -11,6 +11,7 @@ import pytest
 from conveyor_plugin_postgres.part import Part
 from conveyor_plugin_postgres.schema import apply_migrations
 from conveyor_plugin_postgres.statements import Statements
+from pooler import Pooler
 from server import Server, needs_binaries
 
 if TYPE_CHECKING:
@@ -96,6 +97,30 @@ def empty_url(server_url: str, cleaner: Cleaner) -> str:
     """The URL of an empty store."""
     cleaner.empty()
     return server_url
+
+
+@pytest.fixture(scope="session")
+def pooler(server_url: str) -> Iterator[Pooler]:
+    """A pooler in front of the server of all tests."""
+    pooler = Pooler(server_url)
+    try:
+        pooler.start()
+        yield pooler
+    finally:
+        pooler.stop()
+
+
+@pytest.fixture
+def pooled_url(pooler: Pooler, empty_url: str) -> str:
+    """An empty store, behind the pooler, that polls."""
+    assert empty_url
+    return f"{pooler.url}?pooler=transaction"
+
+
+@pytest.fixture
+def listening_url(pooler: Pooler, pooled_url: str) -> str:
+    """The same, with a connection past the pooler to listen on."""
+    return f"{pooled_url}&direct={pooler.direct}"
 
 
 @pytest.fixture(scope="session")

@@ -36,30 +36,6 @@ JOB: Final = NewJob("a", "orders", "pack", b"{}", JobOptions())
 AT_ONCE: Final = 8
 
 
-@pytest.fixture(scope="module")
-def pooler(server_url: str) -> Iterator[Pooler]:
-    """A pooler in front of the server of all tests."""
-    pooler = Pooler(server_url)
-    try:
-        pooler.start()
-        yield pooler
-    finally:
-        pooler.stop()
-
-
-@pytest.fixture
-def pooled_url(pooler: Pooler, empty_url: str) -> str:
-    """An empty store, behind the pooler, that polls."""
-    assert empty_url
-    return f"{pooler.url}?pooler=transaction"
-
-
-@pytest.fixture
-def listening_url(pooler: Pooler, pooled_url: str) -> str:
-    """The same, with a connection past the pooler to listen on."""
-    return f"{pooled_url}&direct={pooler.direct}"
-
-
 class TestBehindAPooler(
     SettlingConformance,
     TransactionsConformance,

@@ -168,14 +168,17 @@ def test_the_commands_about_the_store_work(empty_url: str) -> None:
     assert json.loads(conveyor("store", "stats", "--store", empty_url, "-o", "json"))["jobs"] == 0
 
 
+def printed_sql(*options: str) -> str:
+    return conveyor("store", "sql", "--store", "postgresql://nobody@nowhere.invalid/nothing", *options)
+
+
 def test_the_migrations_are_printed_without_a_connection_and_make_the_schema(server_url: str) -> None:
-    printed = conveyor("store", "sql", "--store", "postgresql://nobody@nowhere.invalid/nothing")
+    printed = printed_sql()
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute("drop database if exists printed with (force)")
         connection.execute("create database printed")
     base = server_url.rpartition("/")[0]
     with psycopg.connect(f"{base}/printed", autocommit=True) as connection:
-        connection.execute("create schema if not exists conveyor")
         connection.execute(printed.encode())
         (made,) = connection.execute(OBJECTS).fetchall()
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -215,3 +218,32 @@ async def test_a_schema_that_schema_sql_made_needs_no_migration(unmade: Server) 
     with psycopg.connect(unmade.url, autocommit=True) as connection:
         connection.execute(SCHEMA_FILE.read_bytes())
     await run_one(f"{unmade.url}?auto_migrate=false")
+
+
+async def test_a_schema_that_printed_migrations_made_needs_no_migration(unmade: Server) -> None:
+    with psycopg.connect(unmade.url, autocommit=True) as connection:
+        connection.execute(printed_sql().encode())
+    await run_one(f"{unmade.url}?auto_migrate=false")
+    async with open_store(unmade.url) as store:
+        assert await store.schema.migrate() == ()
+
+
+async def test_migrations_that_were_taken_back_by_hand_are_applied_again(unmade: Server) -> None:
+    with psycopg.connect(unmade.url, autocommit=True) as connection:
+        connection.execute(printed_sql().encode())
+        connection.execute(printed_sql("--down").encode())
+    async with open_store(unmade.url) as store:
+        assert (await store.schema.get_status()).pending == ()
+
+
+@pytest.mark.parametrize("has_table", [False, True])
+async def test_tables_that_nobody_noted_a_migration_for_are_refused(unmade: Server, *, has_table: bool) -> None:
+    step = load_migrations()[0]
+    with psycopg.connect(unmade.url, autocommit=True) as connection:
+        connection.execute((step.prepare if has_table else "create schema conveyor").encode())
+        connection.execute(step.up.encode())
+    for option in ("true", "false"):
+        with pytest.raises(SchemaError, match="no note of the migrations") as refused:
+            async with open_store(f"{unmade.url}?auto_migrate={option}"):
+                pass
+        assert refused.value.is_unrecorded

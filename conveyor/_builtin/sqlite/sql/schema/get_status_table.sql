@@ -1,7 +1,6 @@
--- Whether any migration was applied.
+-- Whether the table of migrations is there, and whether what the first of them makes is.
 -- parameters: none
 -- index: none: it reads the schema
-select count(*)
+select total(name = 'migrations'), total(name = 'live')
 from sqlite_master
 where type = 'table'
-  and name = 'migrations'
