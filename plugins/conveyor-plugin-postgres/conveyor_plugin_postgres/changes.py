@@ -12,7 +12,7 @@ from conveyor.model.queries import matches
 from conveyor.model.retention import kept_for
 from conveyor.model.states import Command, JobState, transition
 from conveyor_plugin_postgres.reading import find_job
-from conveyor_plugin_postgres.removing import delete_settled, remove_jobs
+from conveyor_plugin_postgres.removing import delete_settled, ended, remove_jobs
 from conveyor_plugin_postgres.rows import error_column, interval
 from conveyor_plugin_postgres.telling import lock_flows, tell_of_end, tell_of_removals
 
@@ -55,7 +55,7 @@ async def move_to_failed(part: Part, job_id: str, reason: str) -> JobData:
     await _end(part, job, JobState.FAILED, moved_to_failed(reason), kept_for(removal))
     job = await find_job(part, job_id)
     if removal is True:
-        await delete_settled(part, job_id)
+        await delete_settled(part, job)
         if job.options.flow_id is not None:
             await tell_of_removals(part, [job_id])
     return job
@@ -104,7 +104,7 @@ async def rerun_job(part: Part, job_id: str, payload: bytes | None) -> JobData:
     state = JobState.WAITING.value
     if job.options.flow_id is not None:
         state = await part.fetchval("jobs/rerun_job_flow", job_id)
-    await part.execute("jobs/rerun_job", job_id, payload, job.options.lifo, part.moment, state)
+    await part.execute("jobs/rerun_job", job_id, payload, job.options.lifo, part.moment, state, job.finished_at)
     part.hint(NotificationKind.ADDED, job.queue_name)
     return await find_job(part, job_id)
 
@@ -114,15 +114,17 @@ async def remove_job(part: Part, job_id: str) -> None:
     await lock_flows(part)
     job = await lock_job(part, job_id)
     transition(job_id, job.state, Command.REMOVE)
-    await remove_jobs(part, [job_id])
+    await remove_jobs(part, [job_id], ended(job))
 
 
 async def lock_job(part: Part, job_id: str) -> JobData:
     """Return the job as it is until the transaction ends: whoever else would change it waits."""
-    # It may move from one table to the other, and back, between two looks; no more than once in such a short time.
-    for table in ("live", "history", "live"):
-        if await part.fetchval(f"jobs/lock_job_{table}", job_id):
-            break
+    if not await part.fetchval("jobs/lock_job_live", job_id):
+        job = await find_job(part, job_id)
+        if job.finished_at and await part.fetchval("jobs/lock_job_history", job_id, job.finished_at):
+            return job
+        # It came back between two looks; no more than once in such a short time.
+        await part.fetchval("jobs/lock_job_live", job_id)
     return await find_job(part, job_id)
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["made_between"]
+__all__ = ["ALWAYS", "made_between"]
 
 # The clocks of whoever makes ids may be wrong by so much.
 _CLOCKS_DIFFER: Final = timedelta(days=1)
 _UUID_LENGTH: Final = 36
 _UUID_VERSION: Final = 14
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_ALWAYS: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+ALWAYS: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 def made_between(ids: Iterable[str]) -> tuple[datetime, datetime]:
@@ -30,8 +30,8 @@ def made_between(ids: Iterable[str]) -> tuple[datetime, datetime]:
         made = [_made_at(job_id) for job_id in ids]
         first, last = min(made) - _CLOCKS_DIFFER, max(made) + _CLOCKS_DIFFER
     except (ValueError, OverflowError):
-        return _ALWAYS
-    return _ALWAYS if last - 2 * _CLOCKS_DIFFER > datetime.now(UTC) else (first, last)
+        return ALWAYS
+    return ALWAYS if last - 2 * _CLOCKS_DIFFER > datetime.now(UTC) else (first, last)
 
 
 def _made_at(job_id: str) -> datetime:

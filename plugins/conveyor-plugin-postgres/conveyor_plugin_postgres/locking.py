@@ -96,7 +96,7 @@ async def _give_up(part: Part, job: JobData, max_stalled: int, now: datetime) ->
     if job.options.flow_id is not None:
         await tell_of_end(part, job.id, JobState.FAILED, error)
     if job.options.remove_on_fail is True:
-        await delete_settled(part, job.id)
+        await delete_settled(part, failed)
         if job.options.flow_id is not None:
             await tell_of_removals(part, [job.id])
     return failed

@@ -8,7 +8,8 @@ from conveyor.errors import ConfigurationError
 from conveyor.model.events import NotificationKind
 from conveyor.model.states import SETTLED_STATES, Command, JobState, refuse
 from conveyor_plugin_postgres.changes import rerun_job
-from conveyor_plugin_postgres.removing import remove_jobs
+from conveyor_plugin_postgres.ids import ALWAYS
+from conveyor_plugin_postgres.removing import NONE_ENDED, remove_jobs
 from conveyor_plugin_postgres.rows import interval, jobs_from_rows
 from conveyor_plugin_postgres.telling import lock_flows
 
@@ -135,7 +136,7 @@ async def _last_seq(part: Part) -> int:
 async def _drain(part: Part, statement: str, queue_name: str, bound: int) -> int:
     await lock_flows(part)
     job_ids = [job_id for (job_id,) in await part.fetch(statement, queue_name, bound, _DRAINED_AT_ONCE)]
-    await remove_jobs(part, job_ids)
+    await remove_jobs(part, job_ids, NONE_ENDED)
     part.hint(NotificationKind.CHANGED, queue_name)
     return len(job_ids)
 
@@ -143,9 +144,10 @@ async def _drain(part: Part, statement: str, queue_name: str, bound: int) -> int
 async def _clean(part: Part, queue_name: str, state: JobState, grace: timedelta, limit: int) -> int:
     await lock_flows(part)
     chosen = (queue_name, state.value, interval(grace), max(limit, 0))
-    job_ids = [job_id for (job_id,) in await part.fetch("queues/clean", *chosen, part.moment)]
-    await remove_jobs(part, job_ids)
-    return len(job_ids)
+    rows = await part.fetch("queues/clean", *chosen, part.moment)
+    if rows:
+        await remove_jobs(part, [job_id for job_id, _ in rows], (rows[0][1], rows[-1][1]))
+    return len(rows)
 
 
 async def _obliterate(part: Part, queue_name: str, force: bool) -> int:
@@ -155,7 +157,7 @@ async def _obliterate(part: Part, queue_name: str, force: bool) -> int:
     if active and not force:
         raise refuse(active[0], JobState.ACTIVE, Command.REMOVE, queue_name)
     settled = [job_id for (job_id,) in await part.fetch("queues/obliterate_settled", queue_name)]
-    await remove_jobs(part, [*live, *settled])
+    await remove_jobs(part, [*live, *settled], ALWAYS)
     await part.execute("queues/obliterate_pauses", queue_name)
     await part.execute("queues/obliterate_keys", queue_name)
     for statement in _OF_QUEUE:

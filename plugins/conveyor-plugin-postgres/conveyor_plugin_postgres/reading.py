@@ -78,7 +78,8 @@ async def get_logs(part: Part, job_id: str, start: int, end: int) -> Sequence[Lo
 
 async def get_attempts(part: Part, job_id: str) -> Sequence[Attempt]:
     """Return the runs of a job that ended, oldest first."""
-    return [attempt_from_row(row) for row in await part.fetch("jobs/get_attempts", job_id)]
+    rows = await part.fetch("jobs/get_attempts", job_id, *made_between((job_id,)))
+    return [attempt_from_row(row) for row in rows]
 
 
 async def get_next_delayed_timestamp(part: Part, queue_names: Sequence[str]) -> datetime | None:

@@ -31,6 +31,9 @@ async def remove_outdated_jobs(part: Part, queue_names: Sequence[str], retention
     await lock_flows(part)
     names = list(dict.fromkeys(queue_names))
     chosen = (names, interval(retention.max_age), retention.max_count, max(limit, 0))
-    job_ids = [job_id for (job_id,) in await part.fetch("jobs/remove_outdated_jobs", *chosen, part.moment)]
+    rows = await part.fetch("jobs/remove_outdated_jobs", *chosen, part.moment)
+    if not rows:
+        return 0
+    ended = [ended_at for _, ended_at in rows]
     # Somebody else may remove the same at the same time: each is counted where it was deleted.
-    return await remove_jobs(part, job_ids) if job_ids else 0
+    return await remove_jobs(part, [job_id for job_id, _ in rows], (min(ended), max(ended)))

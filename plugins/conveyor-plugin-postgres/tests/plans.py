@@ -16,6 +16,8 @@ _LARGE: Final = re.compile(r"live|history\w*|attempts|logs|schedules")
 _SETTINGS: Final = """
 load 'auto_explain';
 set auto_explain.log_min_duration = 0;
+set auto_explain.log_analyze = on;
+set auto_explain.log_timing = off;
 set auto_explain.log_nested_statements = on;
 set auto_explain.log_format = json;
 set auto_explain.log_level = notice;
@@ -44,7 +46,10 @@ class Plans:
     def take_tables(self) -> list[str]:
         """Return the tables that plans since the last call had looked into."""
         return [
-            node["Relation Name"] for plan in self.take() for node in _nodes(plan["Plan"]) if "Relation Name" in node
+            node["Relation Name"]
+            for plan in self.take()
+            for node in _nodes(plan["Plan"])
+            if "Relation Name" in node and node["Actual Loops"]
         ]
 
     def take_complaints(self) -> list[str]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import pytest
-from conveyor_plugin_postgres import reading
+from conveyor_plugin_postgres import changes, reading
 from conveyor_plugin_postgres.ids import made_between
 from conveyor_plugin_postgres.part import Part
 from conveyor_plugin_postgres.statements import Statements
 from plans import Plans
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +70,39 @@ async def test_a_recent_job_is_looked_for_on_few_days(connection: Any) -> None:
     assert await find(connection, job_id) == {job_id}
     await asyncio.sleep(0)  # the plans arrive beside the answer
     assert 0 < len({name for name in plans.take_tables() if name.startswith("history_")}) <= FEW
+
+
+@pytest.mark.parametrize("ended_at", [NOW, NOW - 20 * DAY], ids=["ended soon", "ended late"])
+@pytest.mark.parametrize(
+    "work",
+    [reading.get_attempts, changes.remove_job, partial(changes.rerun_job, payload=None), changes.lock_job],
+    ids=["get_attempts", "remove_job", "rerun_job", "lock_job"],
+)
+async def test_what_is_done_with_one_job_touches_its_day_alone(
+    connection: Any, work: Callable[..., Coroutine[Any, Any, object]], ended_at: datetime
+) -> None:
+    job_id = id_made_at(ended_at)
+    await connection.execute(FILL, job_id, ended_at)
+    plans = Plans(connection)
+    await plans.watch()
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        await connection.execute(f"set plan_cache_mode = {mode}")
+        undone = connection.transaction()
+        await undone.start()
+        await work(Part(connection, Statements(), None), job_id)
+        await undone.rollback()
+        await asyncio.sleep(0)
+        assert 0 < len({name for name in plans.take_tables() if name.startswith("history_")}) <= FEW
+
+
+async def test_what_became_of_a_job_is_found_with_its_attempts(connection: Any) -> None:
+    job_id = id_made_at(NOW)
+    await connection.execute(FILL, job_id, NOW - 20 * DAY)
+    part = Part(connection, Statements(), None)
+    assert await reading.get_attempts(part, job_id) == []
+    run = "attempt = 1, outcome = 'completed', session_id = repeat('e', 32), fetch_number = 1"
+    await connection.execute(f"update conveyor.history set {run}")
+    assert [attempt.number for attempt in await reading.get_attempts(part, job_id)] == [1]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 -- Deletes jobs, with their logs and history; returns how many.
--- parameters: 1 job ids
--- index: primary key of live, history_id, logs_job, attempts_job, deduplication_keys_job
+-- parameters: 1 job ids, 2 and 3 between which times those ended that are settled; null: none is
+-- index: primary key of live, history_id of those days, logs_job, attempts_job, deduplication_keys_job
 with gone as (
   delete from conveyor.live where id = any($1::text[]) returning 1
 ),
 gone_history as (
-  delete from conveyor.history where id = any($1::text[]) returning 1
+  delete from conveyor.history where id = any($1::text[]) and finished_at >= $2 and finished_at <= $3 returning 1
 ),
 gone_logs as (
   delete from conveyor.logs where job_id = any($1::text[])

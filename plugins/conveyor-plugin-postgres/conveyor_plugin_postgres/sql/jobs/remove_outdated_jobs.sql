@@ -1,4 +1,5 @@
--- Settled jobs of queues that are to be kept no longer: by age, by number, or by their own option.
+-- Settled jobs of queues that are to be kept no longer: by age, by number, or by their own option; and when each
+-- ended.
 -- parameters: 1 queues, 2 longest age or null, 3 how many each queue keeps or null, 4 how many, 5 now or null
 -- index: history_finished, once for each queue and state; history_kept
 with clock as (
@@ -24,15 +25,15 @@ surplus as (
   ) as newest
   where $3::bigint is not null
 )
-select id
+select id, finished_at
 from (
   (
-    select old.id
+    select old.id, old.finished_at
     from unnest($1::text[]) as asked(queue)
     cross join unnest(array['cancelled', 'completed', 'failed']) as ended(state)
     cross join clock
     cross join lateral (
-      select history.id
+      select history.id, history.finished_at
       from conveyor.history
       where history.queue = asked.queue
         and history.state = ended.state
@@ -45,11 +46,11 @@ from (
   )
   union
   (
-    select old.id
+    select old.id, old.finished_at
     from surplus
     cross join unnest(array['cancelled', 'completed', 'failed']) as ended(state)
     cross join lateral (
-      select history.id
+      select history.id, history.finished_at
       from conveyor.history
       where history.queue = surplus.queue
         and history.state = ended.state
@@ -62,10 +63,10 @@ from (
   )
   union
   (
-    select old.id
+    select old.id, old.finished_at
     from clock
     cross join lateral (
-      select history.id
+      select history.id, history.finished_at
       from conveyor.history
       where history.kept_until <= clock.now_at
         and history.queue = any($1::text[])

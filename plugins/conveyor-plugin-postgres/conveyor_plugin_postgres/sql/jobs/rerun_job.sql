@@ -1,9 +1,10 @@
 -- Makes a settled job wait again, with the run that settled it among its attempts.
--- parameters: 1 job id, 2 payload or null, 3 whether it is lifo, 4 now or null, 5 state
--- index: history_id
+-- parameters: 1 job id, 2 payload or null, 3 whether it is lifo, 4 now or null, 5 state, 6 when it ended
+-- index: history_id of one day
 with gone as (
   delete from conveyor.history
   where id = $1
+    and finished_at = $6
   returning *
 ),
 kept as (

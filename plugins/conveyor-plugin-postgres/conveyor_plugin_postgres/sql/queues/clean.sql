@@ -1,7 +1,7 @@
--- A queue's settled jobs of one state that ended before a time, the oldest first.
+-- A queue's settled jobs of one state that ended before a time, the oldest first, and when each ended.
 -- parameters: 1 queue, 2 state, 3 grace, 4 how many, 5 now or null
 -- index: history_finished
-select id
+select id, finished_at
 from conveyor.history
 where queue = $1
   and state = $2
