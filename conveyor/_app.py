@@ -25,6 +25,7 @@ from conveyor._runtime.onlookers import LoggingOnlooker
 from conveyor._runtime.processes.nesting import refuse_in_handler_process
 from conveyor._runtime.shares import weights_of
 from conveyor._runtime.supervisor import Supervisor
+from conveyor._services import metrics
 from conveyor._services.batch_handlers import check_sizes
 from conveyor._services.importing import check_found_again
 from conveyor._services.injector import Registry
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
+    from conveyor.model.durations import Duration
+    from conveyor.model.metrics import Metrics
     from conveyor.model.options import JobKeywords
     from conveyor.model.worker_options import WorkerKeywords
 
@@ -162,6 +165,22 @@ class Conveyor:
         """
         if self._services.curves.setdefault(check_name(name, "back-off name"), curve) is not curve:
             raise ConfigurationError(f"a back-off curve {name!r} is registered already")
+
+    async def metrics(self, *queues: str, window: Duration | None = "1 hour") -> Metrics:
+        """Return how full these queues are (all, where none is named), and what was counted of their runs.
+
+        Runs are counted as they are settled, by minutes; after three hours by hours, and after 30 days in one sum: see
+        `Retention`. `Metrics.totals` adds them up by job name.
+
+        Args:
+            queues: names; one that the store does not know is left out.
+            window: how far back; None: to the beginning, so that no number is ever less than it was.
+
+        Raises:
+            ConfigurationError: the window is no duration longer than zero.
+            CapabilityError: the store counts nothing.
+        """
+        return await metrics.read(self._services, queues, window)
 
     def worker(self, *queues: str | Mapping[str, int], **options: Unpack[WorkerKeywords]) -> AppWorker:
         """Return a worker to open with ``async with``.

@@ -195,8 +195,10 @@ class Executor:
         else:
             anyio.from_thread.run_sync(report, token=self.loop_token)
 
-    def settlement(self, job: JobData, value: object) -> Settlement:
-        """Turn what a handler returned into what the store is asked to do."""
+    def settlement(self, job: JobData, value: object, run_seconds: float = 0.0) -> Settlement:
+        """Turn what a handler returned, after so long, into what the store is asked to do."""
         is_limited = job.queue_name in self.board.guarded.limited
         settlement = self._endings.settlement_of(job, value, is_limited=is_limited)
+        # Nobody else has it yet.
+        settlement.run_seconds = run_seconds
         return sealed_end(self._means.payload_codec, settlement, job)

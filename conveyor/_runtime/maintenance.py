@@ -21,6 +21,7 @@ from conveyor._services.maintenance.promote import promote_due_jobs
 from conveyor._services.maintenance.reclaim import reclaim_stalled_jobs
 from conveyor._services.maintenance.repair import repair_flows
 from conveyor._services.maintenance.retain import remove_outdated_jobs
+from conveyor._services.maintenance.roll_up import roll_up_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,7 +105,10 @@ class StallDetector:
 
 
 class Retainer:
-    """Removes the settled jobs of a worker's queues that are to be kept no longer; repairs flows more seldom still."""
+    """Removes the settled jobs of a worker's queues that are to be kept no longer, and adds old metrics up.
+
+    More seldom still it repairs flows.
+    """
 
     def __init__(
         self,
@@ -130,6 +134,7 @@ class Retainer:
                 "remove outdated jobs",
                 self._outage,
             )
+            await until_available(lambda: roll_up_metrics(self._store, self._retention), "add metrics up", self._outage)
             if number % LOOKS_PER_REPAIR == 0:
                 await until_available(lambda: repair_flows(self._store), "repair flows", self._outage)
             await _sleep_about(self._options.retention_interval)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
@@ -69,6 +70,8 @@ class Slot:
         self._scope: anyio.CancelScope | None = None
         self._stop_reason: StopReason | None = None
         self._event: anyio.Event | None = None
+        # Not the event loop's clock: to ask for that takes longer than a small job.
+        self._began = 0.0
 
     @property
     def is_settled(self) -> bool:
@@ -154,6 +157,7 @@ class Slot:
         self.run_number += 1
         self._stop_reason = None
         self.transaction = None
+        self._began = time.monotonic()
         self._board.start(job, self)
         timeout = job.options.timeout
         if timeout is not None:
@@ -169,7 +173,7 @@ class Slot:
             # Where trust ended and the lock did not, nobody else would ever give the job up: the session lives on.
             self._board.abandon(job, is_stopping=False)
         else:
-            self._board.finish(job, self._executor.settlement(job, value))
+            self._board.finish(job, self._executor.settlement(job, value, time.monotonic() - self._began))
 
     def _is_passing_through(self, exc: BaseException) -> bool:
         """Whether this is a cancellation from outside of the handler, or the user's Ctrl-C.

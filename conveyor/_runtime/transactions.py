@@ -9,6 +9,7 @@ afterwards, when there is no lock any more.
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import asynccontextmanager
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
@@ -78,6 +79,7 @@ class RunTransaction:
         """Bind to one run; nothing is opened yet."""
         self.settlement: Settlement | None = None
         self._job = job
+        self._began = time.monotonic()
         self._lock = Lock(job.id, job.token or LockToken("", 0))
         self._outbox = outbox
         self._opener = opener
@@ -188,6 +190,7 @@ class RunTransaction:
     async def _commit(self, transaction: OpenTransaction) -> None:
         result = sealed_result(self._opener.payload_codec, self._result, self._job)
         settlement = settle_completed(self._job, result)
+        settlement.run_seconds = time.monotonic() - self._began
         self._state = _State.COMMITTING
         with anyio.move_on_after(ENDING_SECONDS, shield=True) as in_time:
             await transaction.commit(settlement, self._logs, list(self._progress.values()))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
-    from conveyor.contracts.store import FlowStore, InspectionStore, ScheduleStore, Store
+    from conveyor.contracts.store import FlowStore, InspectionStore, MetricsStore, ScheduleStore, Store
     from conveyor.model.job import Ending, JobData
     from conveyor.model.retry import Curve
 
@@ -114,6 +114,14 @@ class Services:
             CapabilityError: the store has none.
         """
         return self._facet(self.store.flows, "flows", needed_by)
+
+    def metrics(self, needed_by: str) -> MetricsStore:
+        """Return the store's metrics facet.
+
+        Raises:
+            CapabilityError: the store has none.
+        """
+        return self._facet(self.store.metrics, "metrics", needed_by)
 
     def _facet(self, facet: T | None, name: str, needed_by: str) -> T:
         if facet is None:

@@ -45,6 +45,7 @@ class Capabilities:
         has_deduplication: `save_jobs` heeds `NewJob.deduplication`, and `find_by_deduplication_key` finds.
         has_flows: `flows` is there.
         has_limits: `limits` is there, and jobs may have groups.
+        has_metrics: `metrics` is there, and settling counts.
     """
 
     is_durable: bool
@@ -56,3 +57,4 @@ class Capabilities:
     has_deduplication: bool = False
     has_flows: bool = False
     has_limits: bool = False
+    has_metrics: bool = False

@@ -27,6 +27,8 @@ __all__ = [
 Removal: TypeAlias = bool | timedelta
 
 DEFAULT_MAX_AGE: Final = timedelta(days=30)
+DEFAULT_METRIC_MINUTES: Final = timedelta(hours=3)
+DEFAULT_METRIC_HOURS: Final = timedelta(days=30)
 
 # Of each job the last so many log lines and ended runs are kept at least, and seldom many more: a store takes the
 # older ones away as others come, but looks only at every TRIM_EVERY-th.
@@ -57,11 +59,23 @@ def kept_for(removal: Removal) -> timedelta | None:
 
 
 def _max_age(value: Duration | None) -> timedelta | None:
+    return _age(value, "max_age")
+
+
+def _metric_minutes(value: Duration | None) -> timedelta | None:
+    return _age(value, "metric_minutes")
+
+
+def _metric_hours(value: Duration | None) -> timedelta | None:
+    return _age(value, "metric_hours")
+
+
+def _age(value: Duration | None, name: str) -> timedelta | None:
     if value is None:
         return None
-    age = parse_duration(value, field="max_age")
+    age = parse_duration(value, field=name)
     if not age:
-        raise ConfigurationError("max_age must be longer than zero; None keeps settled jobs whatever their age")
+        raise ConfigurationError(f"{name} must be longer than zero; None keeps everything, whatever its age")
     return age
 
 
@@ -77,13 +91,15 @@ def _is_max_count(_: object, attribute: Attribute[int | None], value: int | None
 
 @frozen
 class Retention:
-    """Which settled jobs keep their record: those that ended of late, and of these the newest.
+    """Which settled jobs keep their record: those that ended of late, and of these the newest; and what metrics keep.
 
     A job goes when any of these says so, or its own ``remove_on_complete`` or ``remove_on_fail``: the shortest wins.
 
     Attributes:
         max_age: how long after its end a job keeps its record at most; None: for ever.
         max_count: how many settled jobs each queue keeps at most; None: any number.
+        metric_minutes: how long metrics are kept for each minute, until they are added up to hours; None: for ever.
+        metric_hours: how long they are kept for each hour, until they are added to the sum; None: for ever.
 
     >>> Retention(max_age="7 days", max_count=10_000)
     Retention(max_age=datetime.timedelta(days=7), max_count=10000)
@@ -91,3 +107,5 @@ class Retention:
 
     max_age: timedelta | None = field(default=DEFAULT_MAX_AGE, converter=_max_age)
     max_count: int | None = field(default=None, validator=_is_max_count)
+    metric_minutes: timedelta | None = field(default=DEFAULT_METRIC_MINUTES, converter=_metric_minutes, repr=False)
+    metric_hours: timedelta | None = field(default=DEFAULT_METRIC_HOURS, converter=_metric_hours, repr=False)

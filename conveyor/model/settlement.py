@@ -55,6 +55,9 @@ class Settlement:
         is_removed: keep no record of the job.
         flow_id: the flow that the job belongs to, or is about to wait in; None: there is none.
         kept_for: keep its record at most so long, counted from its end by the store's clock; None: as retention says.
+        name: the job's name. It and the two times are there for the metrics alone.
+        wait_seconds: how long the job had been due when it was fetched.
+        run_seconds: how long its handler ran, by the clock of who ran it.
     """
 
     job_id: str
@@ -69,6 +72,9 @@ class Settlement:
     is_removed: bool = False
     kept_for: timedelta | None = None
     flow_id: str | None = None
+    name: str = ""
+    wait_seconds: float = 0.0
+    run_seconds: float = 0.0
 
 
 class RefusalReason(StrEnum):
@@ -108,6 +114,8 @@ def settle_completed(job: JobData, result: bytes | None) -> Settlement:
         is_removed=removal is True,
         kept_for=kept_for(removal),
         flow_id=job.options.flow_id,
+        name=job.name,
+        wait_seconds=_wait_seconds(job),
     )
 
 
@@ -233,6 +241,8 @@ def _again(
         error=error,
         delay=delay,
         flow_id=job.options.flow_id,
+        name=job.name,
+        wait_seconds=_wait_seconds(job),
     )
 
 
@@ -245,6 +255,8 @@ def _wait_for_children(job: JobData) -> Settlement:
         AttemptOutcome.WAITED,
         is_counted=False,
         flow_id=job.options.flow_id or job.id,
+        name=job.name,
+        wait_seconds=_wait_seconds(job),
     )
 
 
@@ -260,6 +272,8 @@ def _fail(job: JobData, error: ErrorInfo) -> Settlement:
         is_removed=removal is True,
         kept_for=kept_for(removal),
         flow_id=job.options.flow_id,
+        name=job.name,
+        wait_seconds=_wait_seconds(job),
     )
 
 
@@ -273,6 +287,8 @@ def _stalled(job: JobData, command: Command, error: ErrorInfo) -> Settlement:
         is_counted=False,
         error=error,
         flow_id=job.options.flow_id,
+        name=job.name,
+        wait_seconds=_wait_seconds(job),
     )
 
 
@@ -285,7 +301,14 @@ def _stop(job: JobData, error: ErrorInfo) -> Settlement:
         AttemptOutcome.CANCELLED,
         error=error,
         flow_id=job.options.flow_id,
+        name=job.name,
+        wait_seconds=_wait_seconds(job),
     )
+
+
+def _wait_seconds(job: JobData) -> float:
+    # A job that somebody promoted while it was fetched may have started before its time.
+    return max((job.started_at - job.run_at).total_seconds(), 0.0) if job.started_at is not None else 0.0
 
 
 def _token(job: JobData) -> LockToken:

@@ -11,6 +11,7 @@ from conveyor._builtin.memory.telling import ended, tell_parents
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome, ErrorInfo
 from conveyor.model.locks import is_expired
+from conveyor.model.metrics import stalls
 from conveyor.model.retention import kept_for
 from conveyor.model.states import JobState
 
@@ -85,6 +86,7 @@ def reclaim_stalled_jobs(tables: Tables, max_stalled: int, limit: int) -> tuple[
     stalled = list(islice(_expired(tables, now), max(limit, 0)))
     for record in stalled:
         _reclaim(record, max_stalled, now)
+    tables.run_counts.add(stalls((record.queue.name, record.name) for record in stalled), now)
     jobs = tuple(record.snapshot() for record in stalled)
     ends = [ended(record) for record in stalled if record.state is JobState.FAILED]
     for record in stalled:

@@ -101,6 +101,7 @@ class MemoryQueues:
         records = [record for by_id in queue.by_state.values() for record in by_id.values()]
         remove_jobs(self._tables, records)
         del self._tables.queues[queue_name]
+        self._tables.run_counts.forget_queue(queue_name)
         for record in active:
             self._tables.notifier.tell(NotificationKind.REVOKED, (queue_name,), record.id)
         self._tell_changed(queue_name)

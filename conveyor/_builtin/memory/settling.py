@@ -9,6 +9,7 @@ from conveyor._builtin.memory.retaining import keep_for
 from conveyor._builtin.memory.telling import ended, go_on, tell_parents
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome
+from conveyor.model.metrics import tally
 from conveyor.model.settlement import Refusal, RefusalReason, as_discarded, is_another_attempt, stands_as
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
 
@@ -34,17 +35,19 @@ def settle_jobs(tables: Tables, settlements: Sequence[Settlement], now: datetime
     """Apply each settlement whose token holds its job; return those refused."""
     jobs = tables.jobs
     refused: list[Refusal] = []
+    applied: list[Settlement] = []
     reached: dict[tuple[JobState, str], None] = {}
     in_flows: list[JobRecord] = []
     for settlement in settlements:
         record = jobs.get(settlement.job_id)
         if record is not None and record.is_held_under(settlement.token):
-            _apply(tables, record, settlement, now)
+            applied.append(_apply(tables, record, settlement, now))
             reached[record.state, record.queue.name] = None
             if settlement.flow_id is not None:
                 in_flows.append(record)
         elif not _was_applied(tables, record, settlement):
             refused.append(refusal(record, settlement.job_id, settlement.token))
+    tables.run_counts.add(tally(applied), now)
     if tables.notifier.is_heard:
         _tell(tables, reached)
     if in_flows:
@@ -63,7 +66,8 @@ def refusal(record: JobRecord | None, job_id: str, token: LockToken) -> Refusal:
     return Refusal(job_id, token, RefusalReason.NOT_FOUND if record is None else RefusalReason.LOCK_LOST)
 
 
-def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datetime) -> None:
+def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datetime) -> Settlement:
+    """End the run; return the settlement as it was applied."""
     if record.is_discarded and is_another_attempt(settlement):
         settlement = as_discarded(settlement, record.options)
     target = _TARGETS[settlement.command]
@@ -90,6 +94,7 @@ def _apply(tables: Tables, record: JobRecord, settlement: Settlement, now: datet
         queue.enter(record, target)  # at its old place
     else:
         queue.wait_from(record, later(now, settlement.delay), target)
+    return settlement
 
 
 def _go_on_in_flows(tables: Tables, records: Sequence[JobRecord], now: datetime) -> None:

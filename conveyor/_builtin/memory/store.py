@@ -10,6 +10,7 @@ from conveyor._builtin.memory.flows import MemoryFlows
 from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
 from conveyor._builtin.memory.limits import MemoryLimits
+from conveyor._builtin.memory.metrics import MemoryMetrics
 from conveyor._builtin.memory.notifier import MemoryNotifier
 from conveyor._builtin.memory.queues import MemoryQueues
 from conveyor._builtin.memory.schedules import MemorySchedules
@@ -39,6 +40,7 @@ CAPABILITIES: Final = Capabilities(
     has_deduplication=True,
     has_flows=True,
     has_limits=True,
+    has_metrics=True,
 )
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
 
@@ -65,6 +67,7 @@ class MemoryStore:
         self.limits = MemoryLimits(tables)
         self.transactions: TransactionStore | None = None
         self.flows = MemoryFlows(tables)
+        self.metrics = MemoryMetrics(tables)
 
     def notes(self) -> Sequence[str]:
         """Return that jobs end with the process."""

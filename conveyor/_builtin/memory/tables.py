@@ -10,6 +10,7 @@ from conveyor._builtin.memory.deduplicating import Answers, Keys
 from conveyor._builtin.memory.flow_tables import FlowTables
 from conveyor._builtin.memory.guards import Guard
 from conveyor._builtin.memory.lines import Line, ReadyLine
+from conveyor._builtin.memory.metrics import RunCounts
 from conveyor._builtin.memory.records import microseconds
 from conveyor.errors import JobNotFoundError
 from conveyor.model.job import Ending
@@ -177,6 +178,7 @@ class Tables:
         self.removed = RemovedJobs()
         self.answers = Answers()
         self.flows = FlowTables()
+        self.run_counts = RunCounts()
         self._sequence = count(1)
 
     def next_sequence(self) -> int:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from conveyor._builtin.sqlite.options import SqliteOptions
+    from conveyor.contracts.store import MetricsStore
     from conveyor.contracts.strategy import Injector
 
 __all__ = ["SQLiteStore", "library_notes", "open_sqlite"]
@@ -89,6 +90,7 @@ class SQLiteStore:
         self.flows = SqliteFlows(self._writer, self._readers)
         self.inspection = SqliteInspection(self._writer, self._readers, clock)
         self.limits = SqliteLimits(self._writer, self._readers, clock)
+        self.metrics: MetricsStore | None = None
 
     def notes(self) -> Sequence[str]:
         """Return which SQLite this is, and what to know of it."""

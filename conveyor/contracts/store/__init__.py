@@ -8,6 +8,7 @@ from conveyor.contracts.store.flows import FlowStore
 from conveyor.contracts.store.inspection import InspectionStore
 from conveyor.contracts.store.jobs import JobStore
 from conveyor.contracts.store.limits import LimitStore
+from conveyor.contracts.store.metrics import MetricsStore
 from conveyor.contracts.store.notifier import Notifier
 from conveyor.contracts.store.queues import QueueStore
 from conveyor.contracts.store.schedules import ScheduleStore
@@ -25,6 +26,7 @@ __all__ = [
     "InspectionStore",
     "JobStore",
     "LimitStore",
+    "MetricsStore",
     "Notifier",
     "OpenTransaction",
     "QueueStore",
@@ -119,4 +121,9 @@ class Store(Protocol):
     @property
     def flows(self) -> FlowStore | None:
         """Jobs that wait for others; None: they are refused."""
+        ...
+
+    @property
+    def metrics(self) -> MetricsStore | None:
+        """What is counted of runs; None: nothing is."""
         ...

@@ -38,6 +38,7 @@ from conveyor.testing.conformance.inspection import InspectionConformance  # noq
 from conveyor.testing.conformance.limits import LimitsConformance  # noqa: E402
 from conveyor.testing.conformance.locks import LocksConformance  # noqa: E402
 from conveyor.testing.conformance.machine import MachineConformance  # noqa: E402
+from conveyor.testing.conformance.metrics import MetricsConformance  # noqa: E402
 from conveyor.testing.conformance.notifications import NotificationsConformance  # noqa: E402
 from conveyor.testing.conformance.ordering import OrderingConformance  # noqa: E402
 from conveyor.testing.conformance.queues import PausingConformance, QueuesConformance  # noqa: E402
@@ -87,6 +88,7 @@ class StoreConformance(
     RoundtripsConformance,
     NotificationsConformance,
     InspectionConformance,
+    MetricsConformance,
     BulkChangesConformance,
     SchemaConformance,
     DurabilityConformance,

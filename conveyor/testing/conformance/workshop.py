@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.store import JobStore, QueueStore, SessionStore, Store
     from conveyor.testing.clocks import ManualClock
 
-__all__ = ["LOCK", "NAME", "QUEUE", "Hand", "Workshop", "ending", "lock_of", "stranger", "token_of"]
+__all__ = ["LOCK", "NAME", "OUTCOMES", "QUEUE", "Hand", "Workshop", "ending", "lock_of", "stranger", "token_of"]
 
 QUEUE: Final = "orders"
 NAME: Final = "pack"
@@ -84,6 +84,7 @@ def ending(
         error=error,
         delay=delay,
         is_removed=is_removed,
+        name=NAME,
     )
 
 
@@ -210,6 +211,11 @@ class Workshop:
         job = await self.fetched(job_id)
         await self.finish(job, command)
         return job
+
+    async def finished_elsewhere(self, job_id: str, *, queue: str) -> None:
+        """Add a job to another queue, which must be empty, and complete it."""
+        await self.add(job_id, queue=queue)
+        await self.finish(await (await self.hand()).fetch_one(queue=queue))
 
     async def job(self, job_id: str) -> JobData:
         """Return a job, which must be there."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         InspectionStore,
         JobStore,
         LimitStore,
+        MetricsStore,
         Notifier,
         QueueStore,
         ScheduleStore,
@@ -65,6 +66,9 @@ class FaultyStore:
         self.limits: LimitStore | None = None
         if store.limits is not None:
             self.limits = cast("LimitStore", _FaultyFacet(line, "limits", store.limits))
+        self.metrics: MetricsStore | None = None
+        if store.metrics is not None:
+            self.metrics = cast("MetricsStore", _FaultyFacet(line, "metrics", store.metrics))
 
     @property
     def name(self) -> str:

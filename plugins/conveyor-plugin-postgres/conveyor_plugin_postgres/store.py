@@ -33,6 +33,7 @@ from conveyor_plugin_postgres.transactions import PostgresTransactions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from conveyor.contracts.store import MetricsStore
     from conveyor.contracts.strategy import Injector
     from conveyor_plugin_postgres.bridge import Bridge
     from conveyor_plugin_postgres.options import PostgresOptions
@@ -77,6 +78,7 @@ class PostgresStore:
         self.flows = PostgresFlows(database)
         self.inspection = PostgresInspection(database)
         self.limits = PostgresLimits(database)
+        self.metrics: MetricsStore | None = None
 
     def notes(self) -> Sequence[str]:
         """Return what to know of it."""

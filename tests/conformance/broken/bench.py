@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._builtin.memory.flows import MemoryFlows
 from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
 from conveyor._builtin.memory.limits import MemoryLimits
+from conveyor._builtin.memory.metrics import MemoryMetrics
 from conveyor._builtin.memory.notifier import MemoryNotifier
 from conveyor._builtin.memory.queues import MemoryQueues
 from conveyor._builtin.memory.schedules import MemorySchedules
@@ -25,8 +26,20 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "muted", "open_broken", "with_its_own_token", "with_their_own_tokens"]
 
 Fault: TypeAlias = (
-    "type[MemoryFlows | MemoryInspection | MemoryJobs | MemoryLimits | MemoryQueues | MemorySchedules | MemorySessions]"
+    "type[MemoryFlows | MemoryInspection | MemoryJobs | MemoryLimits | MemoryMetrics | MemoryQueues | MemorySchedules"
+    " | MemorySessions]"
 )
+
+_FACETS: Final = {
+    "flows": MemoryFlows,
+    "inspection": MemoryInspection,
+    "jobs": MemoryJobs,
+    "limits": MemoryLimits,
+    "metrics": MemoryMetrics,
+    "queues": MemoryQueues,
+    "schedules": MemorySchedules,
+    "sessions": MemorySessions,
+}
 
 
 def open_broken(fault: Fault, clock: Clock) -> MemoryStore:
@@ -34,21 +47,8 @@ def open_broken(fault: Fault, clock: Clock) -> MemoryStore:
     store = MemoryStore(clock)
     tables = store.jobs._tables
     facet = fault(tables)
-    match facet:
-        case MemoryJobs():
-            store.jobs = facet
-        case MemorySessions():
-            store.sessions = facet
-        case MemoryQueues():
-            store.queues = facet
-        case MemoryInspection():
-            store.inspection = facet
-        case MemoryFlows():
-            store.flows = facet
-        case MemorySchedules():
-            store.schedules = facet
-        case MemoryLimits():
-            store.limits = facet
+    (attribute,) = [name for name, kind in _FACETS.items() if isinstance(facet, kind)]
+    setattr(store, attribute, facet)
     return store
 
 
