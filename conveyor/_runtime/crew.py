@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+import anyio.from_thread
+import anyio.lowlevel
 from attrs import define
 
 from conveyor._runtime.board import Board
@@ -134,7 +136,14 @@ class Crew:
             threads=HandlerThreads(anyio.CapacityLimiter(math.inf)),
             means=RunMeans(
                 TransactionOpener(store, options.lock_duration / 3, self.settler.finish_flush, equipment.outage, codec),
-                partial(RunFlows, store, equipment.handlers, payload_codec=codec, middleware=equipment.middleware),
+                partial(
+                    RunFlows,
+                    store,
+                    equipment.handlers,
+                    payload_codec=codec,
+                    middleware=equipment.middleware,
+                    from_thread=partial(anyio.from_thread.run, token=anyio.lowlevel.current_token()),
+                ),
                 equipment.get_state,
                 codec,
                 self.renewer.note_life,

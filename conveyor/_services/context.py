@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from conveyor.errors import ConfigurationError, LockLostError
 from conveyor.model.job import JobData, LogEntry, Progress, ProgressReport
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from conveyor.model.job import NewJob
 
 __all__ = ["JobContext", "JobFlows", "JobTransaction", "Reports"]
+
+_NEEDS_WORKER: Final = (
+    "ctx.children(), ctx.sync_children() and ctx.add_children() need a worker: nobody else knows a job's children"
+)
 
 
 class Reports(Protocol):
@@ -51,6 +55,10 @@ class JobFlows(Protocol):
 
     async def get_children(self) -> Sequence[ChildJob]:
         """Return what is known of them."""
+        ...
+
+    def read_children(self) -> Sequence[ChildJob]:
+        """Return what is known of them, in a thread of the handler's, which waits for it."""
         ...
 
     async def add_children(self, children: Sequence[Flow | NewJob], /) -> None:
@@ -187,11 +195,26 @@ class JobContext:
     async def children(self) -> Sequence[ChildJob]:
         """Return what is known of the job's children, in the order in which they were added; for async handlers.
 
+        A sync handler calls `sync_children`.
+
         Raises:
             CapabilityError: the store has no flows.
             ConfigurationError: there is no worker.
         """
         return await self._own_flows().get_children()
+
+    def sync_children(self) -> Sequence[ChildJob]:
+        """Return what `children` does; for sync handlers, whose thread or process waits for it.
+
+        In a process each value is as JSON has it.
+
+        Raises:
+            CapabilityError: the store has no flows.
+            ConfigurationError: there is no worker, or the handler is async.
+        """
+        if self._is_async:
+            raise ConfigurationError("ctx.sync_children() would block the event loop: here, await ctx.children()")
+        return self._own_flows().read_children()
 
     async def add_children(self, *children: Flow | NewJob) -> None:
         """Add children to the job, all or none; for async handlers.
@@ -210,7 +233,7 @@ class JobContext:
 
     def _own_flows(self) -> JobFlows:
         if self._flows is None:
-            raise ConfigurationError("ctx.children() and ctx.add_children() need a worker: nobody else knows them")
+            raise ConfigurationError(_NEEDS_WORKER)
         return self._flows(self._job)
 
     def _own_transaction(self) -> JobTransaction:

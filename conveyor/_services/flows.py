@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import ErrorInfo, JobData, NewJob
     from conveyor.model.queries import AddReceipt
 
+    FromThread: TypeAlias = Callable[[Callable[[], Awaitable[Sequence["ChildJob"]]]], Sequence["ChildJob"]]
     SavePlan: TypeAlias = Callable[[FlowPlan], Awaitable[Sequence[AddReceipt]]]
 
 __all__ = ["ChildJob", "RunFlows", "add", "add_children", "cancel", "get_children", "get_parents"]
@@ -152,18 +153,24 @@ class RunFlows:
         *,
         payload_codec: PayloadCodec | None,
         middleware: Sequence[Middleware],
+        from_thread: FromThread,
     ) -> None:
-        """Bind to a run of a job."""
+        """Bind to a run of a job; `from_thread` calls what is async on the event loop, while its thread waits."""
         self._store = store
         self._handlers = handlers
         self._job = job
         self._payload_codec = payload_codec
         self._middleware = middleware
+        self._from_thread = from_thread
 
     async def get_children(self) -> Sequence[ChildJob]:
         """Return what is known of the job's children."""
         flows = flows_of(self._store, "ctx.children()")
         return await _children(flows, self._handlers, self._payload_codec, self._job.id)
+
+    def read_children(self) -> Sequence[ChildJob]:
+        """Return what is known of the job's children, in a thread of its handler's."""
+        return self._from_thread(self.get_children)
 
     async def add_children(self, children: Sequence[Flow | NewJob]) -> None:
         """Add children, under the run's lock."""

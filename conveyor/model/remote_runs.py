@@ -9,11 +9,12 @@ from typing import assert_never
 from attrs import frozen
 
 from conveyor.errors import ProcessHandlerError
+from conveyor.model.flows import Child
 from conveyor.model.job import ErrorInfo, JobData, Progress, error_info
 from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze, WaitForChildren
 from conveyor.model.text import clean_text
 
-__all__ = ["ProcessSetup", "RunEnd", "RunEndKind", "RunOrder", "RunReport", "end_of", "outcome_of"]
+__all__ = ["ChildrenAnswer", "ProcessSetup", "RunEnd", "RunEndKind", "RunOrder", "RunReport", "end_of", "outcome_of"]
 
 
 @frozen
@@ -65,11 +66,22 @@ class RunEnd:
 
 @frozen
 class RunReport:
-    """What a run tells its worker while it goes on, and at last its end. One without any of it: it has begun."""
+    """What a run tells its worker while it goes on, and at last its end. One without any of it: it has begun.
+
+    With `asks_children` it waits for a `ChildrenAnswer`.
+    """
 
     log: str | None = None
     progress: Progress | None = None
+    asks_children: bool = False
     end: RunEnd | None = None
+
+
+@frozen
+class ChildrenAnswer:
+    """What a worker knows of the children of a job that runs in a process, in the order in which they were added."""
+
+    children: tuple[Child, ...]
 
 
 def end_of(outcome: Outcome, result: bytes | None = None) -> RunEnd:

@@ -44,6 +44,12 @@ def own_process_id() -> int:
     return os.getpid()
 
 
+@work.job(executor="process")
+def add_children_up(context: JobContext) -> list[object]:
+    """Say what its children came to."""
+    return [(child.name, child.outcome, child.value, str(child.error)) for child in context.sync_children()]
+
+
 @work.job(executor="process", attempts=2)
 def refuse(reason: str) -> None:
     """Fail in a way that says where."""

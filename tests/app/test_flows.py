@@ -263,3 +263,28 @@ async def test_a_context_without_a_worker_says_so() -> None:
     ctx = JobContext(make_job(), None, lambda: False)  # type: ignore[arg-type] # it reports nothing
     with pytest.raises(ConfigurationError, match="need a worker"):
         await ctx.children()
+    sync = JobContext(make_job(), None, lambda: False, is_async=False)  # type: ignore[arg-type] # as above
+    with pytest.raises(ConfigurationError, match="need a worker"):
+        sync.sync_children()
+
+
+async def test_a_sync_handler_reads_what_its_children_returned(app: Conveyor) -> None:
+    weigh, _ = weigh_and_pack(app)
+
+    @app.queue("boxes").job()
+    def pack_in_a_thread(ctx: JobContext) -> int:
+        return sum(child.value for child in ctx.sync_children())
+
+    async with app, app.worker():
+        box = await app.flows.add(Flow(pack_in_a_thread.new(), [weigh.new(3), weigh.new(4)]))
+        assert await box.result(timeout="10s") == 7
+
+
+async def test_an_async_handler_is_told_not_to_block_the_loop(app: Conveyor) -> None:
+    @app.queue("boxes").job()
+    async def pack(ctx: JobContext) -> int:
+        return len(ctx.sync_children())
+
+    async with app, app.worker():
+        with pytest.raises(JobFailedError, match=r"await ctx\.children\(\)"):
+            await (await pack.add()).result(timeout="10s")

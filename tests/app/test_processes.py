@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conveyor import Conveyor, JobState
+from conveyor import Conveyor, Flow, JobState
 from conveyor.errors import JobFailedError, ProcessHandlerError
 from conveyor.testing import inline
 from tests.app import busy
@@ -44,6 +44,29 @@ async def test_it_runs_in_another_process_which_is_used_again() -> None:
         assert await (await busy.add_up.add(1000)).result(timeout="30s") == 500_500
         assert await (await busy.own_process_id.add()).result(timeout="30s") == first
     assert not is_alive(first)
+
+
+async def test_it_reads_what_its_children_came_to() -> None:
+    async with app, app.worker():
+        brave = busy.add_children_up.options(on_child_failure="ignore")
+        children = [busy.add_up.new(3), busy.decide.new("failed"), busy.report.new(0)]
+        parent = await app.flows.add(Flow(brave.new(), children))
+        assert await parent.result(timeout="30s") == [
+            ["add_up", "completed", 6, "None"],
+            ["decide", "failed", None, "RuntimeError: broken"],
+            ["report", "completed", "report, attempt 1, cancelled: False", "None"],
+        ]
+        # The process is as good as before: what it is told next is an order.
+        assert await (await busy.add_children_up.add()).result(timeout="30s") == []
+        assert await (await busy.add_up.add(2)).result(timeout="30s") == 3
+
+
+async def test_a_run_that_asks_for_what_the_store_has_not_fails_with_that() -> None:
+    async with app, app.worker():
+        app._services.store.flows = None  # type: ignore[misc] # the store as one without the facet
+        job = await busy.add_children_up.add()
+        with pytest.raises(JobFailedError, match=r"CapabilityError.*ctx\.children"):
+            await job.result(timeout="30s")
 
 
 async def test_what_it_raises_is_told_with_its_traceback() -> None:

@@ -22,17 +22,20 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from conveyor._runtime.endings import OUTCOMES
 from conveyor._runtime.processes.nesting import enter_handler_process
 from conveyor._services.context import JobContext
+from conveyor._services.flows import ChildJob
 from conveyor._services.importing import MAIN, import_handler
-from conveyor.codec import encode_json
-from conveyor.codec.remote_runs import HEADER_SIZE, body_size, frame, read_order, read_setup
+from conveyor.codec import decode_json, encode_json
+from conveyor.codec.remote_runs import HEADER_SIZE, body_size, frame, read_answer, read_order, read_setup
 from conveyor.errors import ConfigurationError, PayloadError
 from conveyor.model.outcomes import Completed, Failed, Outcome, Stop
 from conveyor.model.remote_runs import RunReport, end_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import BinaryIO
 
-    from conveyor.model.job import JobData, LogEntry, ProgressReport
+    from conveyor.model.flows import Flow
+    from conveyor.model.job import JobData, LogEntry, NewJob, ProgressReport
     from conveyor.model.remote_runs import ProcessSetup, RunEnd, RunOrder
 
 __all__ = ["main"]
@@ -43,13 +46,16 @@ EXIT_SECONDS: Final = 5.0
 
 
 class RunReports:
-    """The reports of one run; once it has ended, they go nowhere."""
+    """The reports of one run, and what it asks; once it has ended, they go nowhere."""
 
-    def __init__(self, output: BinaryIO) -> None:
-        """Write to where the worker listens."""
+    def __init__(self, output: BinaryIO, told: queue.SimpleQueue[bytes | None]) -> None:
+        """Write to where the worker listens; its answers are among what it told."""
         self._output = output
+        self._told = told
         self._is_open = True
         self._mutex = threading.Lock()
+        # Held until the answer has come: the worker's next word is an order only once nothing is asked any more.
+        self._asking = threading.Lock()
 
     def add_log(self, entry: LogEntry, /) -> None:
         """Tell one line."""
@@ -63,9 +69,29 @@ class RunReports:
         """Tell that the run has begun: from here on its end, whatever it is, is the handler's doing."""
         self._tell(RunReport())
 
+    def ask_children(self) -> Sequence[ChildJob]:
+        """Return what the worker knows of the children of the job that runs."""
+        with self._asking:
+            if not self._is_open:
+                raise ConfigurationError("ctx.sync_children() was called after the handler had ended")
+            self._tell(RunReport(asks_children=True))
+            answer = read_answer(self._told.get() or b"")
+        return [
+            ChildJob(
+                child.job_id,
+                child.queue_name,
+                child.name,
+                child.outcome,
+                None if child.result is None else decode_json(child.result),
+                child.error,
+            )
+            for child in answer.children
+        ]
+
     def end(self, end: RunEnd) -> None:
         """Tell how it ended."""
-        self._tell(RunReport(end=end), is_last=True)
+        with self._asking:
+            self._tell(RunReport(end=end), is_last=True)
 
     def _tell(self, report: RunReport, *, is_last: bool = False) -> None:
         data = frame(report)
@@ -74,6 +100,26 @@ class RunReports:
                 self._is_open = not is_last
                 self._output.write(data)
                 self._output.flush()
+
+
+class WorkersFlows:
+    """The way to the children of the job that runs, which only its worker knows."""
+
+    def __init__(self, reports: RunReports) -> None:
+        """Ask by way of the run's reports."""
+        self._reports = reports
+
+    def read_children(self) -> Sequence[ChildJob]:
+        """Ask, and wait."""
+        return self._reports.ask_children()
+
+    async def get_children(self) -> NoReturn:
+        """Refuse: no event loop runs here."""
+        raise ConfigurationError("ctx.children() is for async handlers: here, call ctx.sync_children()")
+
+    async def add_children(self, _: Sequence[Flow | NewJob], /) -> NoReturn:
+        """Refuse: no event loop runs here."""
+        raise ConfigurationError("ctx.add_children() is for async handlers, and this one has executor='process'")
 
 
 def main() -> None:
@@ -85,13 +131,13 @@ def main() -> None:
     orders_from, reports_to = _take_streams()
     setup = read_setup(_read(orders_from) or b"{}")
     sys.path[:] = setup.paths
-    orders: queue.SimpleQueue[RunOrder | None] = queue.SimpleQueue()
+    told: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     is_busy = threading.Event()
-    threading.Thread(target=_take_orders, args=(orders_from, orders, is_busy), daemon=True).start()
-    while (order := orders.get()) is not None:
-        reports = RunReports(reports_to)
+    threading.Thread(target=_listen, args=(orders_from, told, is_busy), daemon=True).start()
+    while (body := told.get()) is not None:
+        reports = RunReports(reports_to, told)
         reports.begin()
-        end = _run(setup, order, reports)
+        end = _run(setup, read_order(body), reports)
         # Before the worker hears of it, and may send the next order.
         is_busy.clear()
         reports.end(end)
@@ -117,13 +163,13 @@ def _read(source: BinaryIO) -> bytes | None:
     return source.read(body_size(header)) if len(header) == HEADER_SIZE else None
 
 
-def _take_orders(source: BinaryIO, orders: queue.SimpleQueue[RunOrder | None], is_busy: threading.Event) -> None:
-    """Read orders in a thread of its own, and end the process when there will be no more."""
+def _listen(source: BinaryIO, told: queue.SimpleQueue[bytes | None], is_busy: threading.Event) -> None:
+    """Hear orders and answers in a thread of its own, and end the process when there will be no more."""
     while (body := _read(source)) is not None:
         is_busy.set()
-        orders.put(read_order(body))
+        told.put(body)
     if not is_busy.is_set():
-        orders.put(None)
+        told.put(None)
         threading.Event().wait(EXIT_SECONDS)
     # Where it is busy its worker died, and what runs here has lost its lock: it ends with all that it started.
     if hasattr(os, "killpg"):
@@ -155,7 +201,14 @@ def _call(setup: ProcessSetup, order: RunOrder, reports: RunReports) -> object:
     handler = import_handler(order.module, order.qualname)
     args, kwargs = handler.read(order.job)
     if handler.wants_context:
-        context = JobContext(order.job, reports, _is_never_cancelled, is_async=False, get_state=_refuse_state)
+        context = JobContext(
+            order.job,
+            reports,
+            _is_never_cancelled,
+            is_async=False,
+            flows=lambda _: WorkersFlows(reports),
+            get_state=_refuse_state,
+        )
         args = (context, *args)
     return handler.function(*args, **kwargs)
 

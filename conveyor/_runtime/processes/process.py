@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final, Self, cast
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from conveyor.codec import encode_json
 from conveyor.codec.remote_runs import HEADER_SIZE, body_size, frame, read_report
 from conveyor.errors import ConveyorInternalError, ProcessDiedError
-from conveyor.model.remote_runs import ProcessSetup
+from conveyor.model.flows import Child
+from conveyor.model.remote_runs import ChildrenAnswer, ProcessSetup
 
 if TYPE_CHECKING:
     from anyio.abc import ByteReceiveStream, ByteSendStream, Process
@@ -76,6 +78,8 @@ class HandlerProcess:
                 self.has_begun = True
                 if report.end is not None:
                     return report.end
+                if report.asks_children:
+                    await self._orders.send(frame(await _children(context)))
                 _pass_on(report, context)
         except _CUT as exc:
             job = order.job
@@ -130,6 +134,16 @@ def _pass_on(report: RunReport, context: JobContext) -> None:
         context.log(report.log)
     if report.progress is not None:
         context.progress(report.progress.done, report.progress.total, report.progress.message)
+
+
+async def _children(context: JobContext) -> ChildrenAnswer:
+    known = await context.children()
+    return ChildrenAnswer(
+        tuple(
+            Child(child.job_id, child.queue_name, child.name, child.outcome, encode_json(child.value), child.error)
+            for child in known
+        )
+    )
 
 
 def _setup() -> ProcessSetup:
