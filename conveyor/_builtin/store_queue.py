@@ -86,6 +86,10 @@ class StoreJobQueue:
         """Save the jobs of a flow in one transaction."""
         return await self._flows().save_flow(plan)
 
+    async def add_flow_in(self, connection: object, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+        """Save the jobs of a flow inside the caller's transaction."""
+        return await self._flows().save_flow_in(connection, plan)
+
     async def add_children(self, parent_id: str, plan: FlowPlan, /) -> Sequence[AddReceipt]:
         """Save children of a job that is there."""
         return await self._flows().add_children(parent_id, plan)

@@ -25,15 +25,20 @@ class Flows:
         """Bind to an app."""
         self._services = services
 
-    async def add(self, flow: Flow) -> Job[Any]:
+    async def add(self, flow: Flow, *, connection: object = None) -> Job[Any]:
         """Add all jobs of a flow in one transaction, and return its topmost job.
+
+        Args:
+            flow: a job, and those that it waits for.
+            connection: join the transaction of this connection: the flow is there when it commits, as for ``add``.
 
         Raises:
             FlowError: it holds itself, is too deep or too large, has no children, or names a job twice.
             DuplicateJobError: another job has the id of one of them; nothing was added.
-            CapabilityError: the store, or the job queue strategy, has no flows.
+            CapabilityError: the store, or the job queue strategy, has no flows, or joins no transactions.
+            ConfigurationError: the connection is none that the store can join.
         """
-        await flows.add(self._services, flow)
+        await flows.add(self._services, flow, connection)
         data = as_added(flow.parent, datetime.now(UTC))
         data.state = JobState.WAITING_CHILDREN
         return plain_handle(self._services, data)

@@ -57,16 +57,19 @@ class ChildJob:
         return self.outcome is None
 
 
-async def add(services: Services, flow: Flow) -> None:
-    """Add all jobs of a flow, or none.
+async def add(services: Services, flow: Flow, connection: object = None) -> None:
+    """Add all jobs of a flow, or none; inside the transaction of a connection where one is given.
 
     Raises:
         FlowError: no flow can be made of it.
         DuplicateJobError: another job has the id of one of them.
-        CapabilityError: the store, or the job queue strategy, has no flows.
+        CapabilityError: the store, or the job queue strategy, has no flows, or joins no transactions.
     """
     plan = plan_flow(flow)
-    await _add(services, plan, services.flow_queue("flows.add").add_flow)
+    save: SavePlan = services.flow_queue("flows.add").add_flow
+    if connection is not None:
+        save = partial(services.transactional_flow_queue("connection=").add_flow_in, connection)
+    await _add(services, plan, save)
 
 
 async def add_children(services: Services, parent_id: str, children: Sequence[Flow | NewJob]) -> None:

@@ -8,6 +8,7 @@ from conveyor._services.handlers import HandlerRegistry
 from conveyor.contracts.job_queue import (
     DeduplicatingJobQueueStrategy,
     FlowJobQueueStrategy,
+    TransactionalFlowJobQueueStrategy,
     TransactionalJobQueueStrategy,
 )
 from conveyor.errors import CapabilityError, ConfigurationError
@@ -151,6 +152,17 @@ class Services:
             raise CapabilityError(type(job_queue).__name__, "transactions", needed_by)
         if not self.store.capabilities.has_transactions:
             raise CapabilityError(self.store.name, "transactions", needed_by)
+        return job_queue
+
+    def transactional_flow_queue(self, needed_by: str) -> TransactionalFlowJobQueueStrategy:
+        """Return the job queue strategy as one that adds flows inside its callers' transactions.
+
+        Raises:
+            CapabilityError: it does not, or the store has no transactions.
+        """
+        job_queue = self.transactional_queue(needed_by)
+        if not isinstance(job_queue, TransactionalFlowJobQueueStrategy):
+            raise CapabilityError(type(job_queue).__name__, "flows in transactions", needed_by)
         return job_queue
 
     def check_deduplication(self) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "JobQueueCapabilities",
     "JobQueueStrategy",
     "StoreBackedJobQueueStrategy",
+    "TransactionalFlowJobQueueStrategy",
     "TransactionalJobQueueStrategy",
 ]
 
@@ -243,4 +244,13 @@ class DeliveringJobQueueStrategy(JobQueueStrategy, Protocol):
         Raises:
             StoreUnavailableError: the broker cannot be reached now; core asks again.
         """
+        ...
+
+
+@runtime_checkable
+class TransactionalFlowJobQueueStrategy(FlowJobQueueStrategy, Protocol):
+    """A strategy that can add flows inside its caller's own transaction; without it, ``connection=`` is refused."""
+
+    async def add_flow_in(self, connection: object, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+        """Add the jobs of a flow inside the transaction of this connection; see `FlowStore.save_flow_in`."""
         ...

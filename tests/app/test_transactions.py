@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from conveyor import Conveyor, JobContext, JobState, Snooze
+from conveyor import Conveyor, Flow, JobContext, JobState, Snooze, fixed
 from conveyor.errors import (
     CapabilityError,
     ConfigurationError,
@@ -350,6 +350,7 @@ async def test_memory_has_no_transactions() -> None:
             queue.now("sell", connection=object()),
             queue.schedule("1s", "sell", connection=object()),
             sell.options(connection=object()).add(),
+            app.flows.add(Flow(sell.new(), [sell.new()]), connection=object()),
         ):
             with pytest.raises(CapabilityError, match="connection="):
                 await add
@@ -379,6 +380,61 @@ async def test_an_add_in_the_callers_transaction_is_there_when_the_caller_commit
         books.commit()
         assert await kept.result(timeout="10s") == "Emma"
         assert await also.result(timeout="10s") == "Persuasion"
+
+
+async def test_a_flow_in_the_callers_transaction_is_there_when_the_caller_commits(
+    shop: Conveyor, books: sqlite3.Connection
+) -> None:
+    queue = shop.queue("till")
+
+    @queue.job()
+    async def sell(title: str) -> str:
+        return title
+
+    @queue.job()
+    async def pack(context: JobContext) -> list[str]:
+        return [child.value for child in await context.children()]
+
+    async with shop, shop.worker():
+        for end in (books.rollback, books.commit):
+            books.execute("insert into books values ('Emma')")
+            parcel = await shop.flows.add(
+                Flow(pack.options(job_id="parcel").new(), [sell.new("Emma"), sell.new("Persuasion")]), connection=books
+            )
+            with pytest.raises(JobNotFoundError):
+                await parcel.refresh()
+            end()
+            assert titles(books) == (["Emma"] if end == books.commit else [])
+            assert await queue.count("completed") == 0
+        assert await parcel.result(timeout="10s") == ["Emma", "Persuasion"]
+        with pytest.raises(ConfigurationError, match=r"sqlite3\.Connection"):
+            await shop.flows.add(Flow(pack.new(), [sell.new("Emma")]), connection="jobs.db")
+
+
+async def test_a_flow_added_in_a_runs_transaction_is_there_when_that_commits(shop: Conveyor) -> None:
+    queue = shop.queue("till")
+
+    @queue.job()
+    async def weigh() -> int:
+        return 3
+
+    @queue.job()
+    async def pack(context: JobContext) -> int:
+        return sum([child.value for child in await context.children()])
+
+    @queue.job(attempts=2, backoff=fixed(0))
+    async def order(context: JobContext) -> str:
+        async with context.transaction() as connection:
+            parcel = await shop.flows.add(Flow(pack.new(), [weigh.new()]), connection=connection)
+            if context.attempt == 1:
+                raise ValueError("out of stock")
+            context.set_result(parcel.id)
+        return parcel.id
+
+    async with shop, shop.worker():
+        parcel_id = await (await order.add()).result(timeout="10s")
+        assert await (await shop.jobs.get(parcel_id)).result(timeout="10s") == 3
+        assert await queue.count("completed") == 3
 
 
 async def test_a_connection_that_cannot_be_joined_is_refused_by_name(

@@ -9,7 +9,7 @@ from attrs import evolve
 from conveyor._builtin.memory.adding import add_jobs, is_same_add
 from conveyor._builtin.memory.flow_tables import End, Parent
 from conveyor._builtin.memory.telling import ended, go_on, tell_parents
-from conveyor.errors import LockLostError
+from conveyor.errors import CapabilityError, LockLostError
 from conveyor.model.flows import Child, ChildOutcome, ParentRecord, Standing, parent_records
 from conveyor.model.queries import Added, AddReceipt
 from conveyor.model.states import SETTLED_STATES, Command, JobState, transition
@@ -39,6 +39,11 @@ class MemoryFlows:
         if known is not None and is_same_add(known, root):
             return [AddReceipt(job.id) for job in plan.jobs]
         return self._add(plan, plan.jobs)
+
+    async def save_flow_in(self, connection: object, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+        """Refuse: there is no transaction to join."""
+        del connection, plan
+        raise CapabilityError("memory", "transactions", "connection=")
 
     async def add_children(self, parent_id: str, plan: FlowPlan, lock: Lock | None = None, /) -> Sequence[AddReceipt]:
         """Add children to a job that runs or waits for its children."""

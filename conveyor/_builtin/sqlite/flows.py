@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from conveyor._builtin.sqlite.readers import Readers
     from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor._builtin.sqlite.transactions import SqliteTransactions
     from conveyor._builtin.sqlite.writer import Writer
     from conveyor.model.flows import Edge, FlowPlan
     from conveyor.model.job import NewJob
@@ -36,13 +38,18 @@ __all__ = ["SqliteFlows"]
 class SqliteFlows:
     """Flows: add, look at, mend. See `conveyor.contracts.store.flows`."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, writer: Writer, readers: Readers, transactions: SqliteTransactions) -> None:
+        self._transactions = transactions
         self._write = writer.run
         self._read = readers.run
 
     async def save_flow(self, plan: FlowPlan, /) -> Sequence[AddReceipt]:
         """Add the jobs of a flow."""
         return await self._write(_save_flow, plan)
+
+    async def save_flow_in(self, connection: object, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+        """Add the jobs of a flow inside the caller's transaction."""
+        return await self._transactions.run_in(connection, partial(_save_flow, plan=plan))
 
     async def add_children(self, parent_id: str, plan: FlowPlan, lock: Lock | None = None, /) -> Sequence[AddReceipt]:
         """Add children to a job that runs or waits for its children."""

@@ -1,28 +1,26 @@
-"""Adding jobs on the caller's own connection, inside the caller's own transaction."""
+"""Adding on the caller's own connection, inside the caller's own transaction."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from conveyor._builtin.sqlite.adding import save_jobs
 from conveyor._builtin.sqlite.driver_errors import statement_error
 from conveyor._builtin.sqlite.transaction import Transaction
 from conveyor.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from conveyor.model.job import NewJob
-    from conveyor.model.queries import AddReceipt
+    from collections.abc import Callable, Iterator
 
 __all__ = ["add_in_savepoint", "join"]
 
+T = TypeVar("T")
 
-def join(connection: sqlite3.Connection, path: Path, jobs: Sequence[NewJob], now: int) -> Sequence[AddReceipt]:
-    """Add jobs inside the transaction of this connection, here and now, on the thread that calls.
+
+def join(connection: sqlite3.Connection, path: Path, add: Callable[[Transaction], T], now: int) -> T:
+    """Add something inside the transaction of this connection, here and now, on the thread that calls.
 
     Raises:
         ConfigurationError: the connection has no transaction, is on another file, or belongs to another thread.
@@ -33,26 +31,26 @@ def join(connection: sqlite3.Connection, path: Path, jobs: Sequence[NewJob], now
             _check_file(connection, path)
             _check_transaction(connection)
             # Hints are dropped: nobody knows when the caller commits; `data_version` tells then.
-            return add_in_savepoint(Transaction(connection, now), jobs)
+            return add_in_savepoint(Transaction(connection, now), add)
     except sqlite3.ProgrammingError as exc:  # closed, or made in another thread
         raise ConfigurationError(f"connection= cannot be used here: {exc}") from exc
     except sqlite3.Error as exc:
         raise statement_error(exc, path) from exc
 
 
-def add_in_savepoint(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
-    """Add jobs so that a failure leaves nothing in a transaction that goes on."""
+def add_in_savepoint(transaction: Transaction, add: Callable[[Transaction], T]) -> T:
+    """Add something so that a failure leaves nothing in a transaction that goes on."""
     connection = transaction.connection
     connection.execute("savepoint conveyor_add")
     try:
-        receipts = save_jobs(transaction, jobs)
+        answer = add(transaction)
     except BaseException:
         if connection.in_transaction:
             connection.execute("rollback to conveyor_add")
             connection.execute("release conveyor_add")
         raise
     connection.execute("release conveyor_add")
-    return receipts
+    return answer
 
 
 def _check_file(connection: sqlite3.Connection, path: Path) -> None:

@@ -87,7 +87,7 @@ class SQLiteStore:
         self.schedules = SqliteSchedules(self._writer, self._readers, clock)
         self.schema = SqliteSchema(self._writer)
         self.notifier = SqliteNotifier(self._writer, peers)
-        self.flows = SqliteFlows(self._writer, self._readers)
+        self.flows = SqliteFlows(self._writer, self._readers, self.transactions)
         self.inspection = SqliteInspection(self._writer, self._readers, clock)
         self.limits = SqliteLimits(self._writer, self._readers, clock)
         self.metrics: MetricsStore | None = None

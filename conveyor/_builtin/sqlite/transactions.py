@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
+from conveyor._builtin.sqlite.adding import save_jobs
 from conveyor._builtin.sqlite.joining import add_in_savepoint, join
 from conveyor._builtin.sqlite.journal import append_logs, set_progress
 from conveyor._builtin.sqlite.rows import to_micros
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from conveyor.model.settlement import Settlement
 
 __all__ = ["SqliteTransactions"]
+
+T = TypeVar("T")
 
 # SQLite gives the write lock to whoever asks at the right moment, and those who wait ask ten times a second. So
 # after a transaction that kept others waiting, the next of this process comes late enough for them to get in.
@@ -84,10 +88,14 @@ class SqliteTransactions:
 
     async def save_jobs_in(self, connection: object, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
         """Add inside a run's transaction of this store, or the caller's own; see `JobStore.save_jobs_in`."""
+        return await self.run_in(connection, partial(save_jobs, jobs=jobs))
+
+    async def run_in(self, connection: object, add: Callable[[Transaction], T]) -> T:
+        """Add something, whole or not at all, inside a run's transaction of this store, or the caller's own."""
         if isinstance(connection, SqliteTransactionConnection):
-            return await connection.save_jobs(jobs)
+            return await connection.add(add)
         if isinstance(connection, sqlite3.Connection):
-            return join(connection, self._options.path, jobs, to_micros(self._clock.now()))
+            return join(connection, self._options.path, add, to_micros(self._clock.now()))
         kind = f"{type(connection).__module__}.{type(connection).__qualname__}"
         raise ConfigurationError(
             f"connection= takes a sqlite3.Connection, or what ctx.transaction() gives, got a {kind}"
@@ -129,9 +137,9 @@ class SqliteTransactionConnection:
         rows = await self.fetch(sql, *params)
         return rows[0] if rows else None
 
-    async def save_jobs(self, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
-        """Add jobs inside the transaction."""
-        return await self._thread.ask(lambda connection: add_in_savepoint(self.part(connection), jobs))
+    async def add(self, add: Callable[[Transaction], T]) -> T:
+        """Add something inside the transaction."""
+        return await self._thread.ask(lambda connection: add_in_savepoint(self.part(connection), add))
 
     def part(self, connection: sqlite3.Connection) -> Transaction:
         """Return the store's own view of the transaction, as of now; the user may have changed anything since."""

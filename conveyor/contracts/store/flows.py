@@ -47,6 +47,17 @@ class FlowStore(Protocol):
         """
         ...
 
+    async def save_flow_in(self, connection: object, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+        """Add a flow as `save_flow` does, inside a transaction that the caller has begun and will end.
+
+        What `JobStore.save_jobs_in` says of connection, commit, rollback and errors holds here, too. Flows of others
+        do not wait for the caller's commit; who adds the same flow does.
+
+        Raises:
+            CapabilityError, ConfigurationError: as `JobStore.save_jobs_in`.
+        """
+        ...
+
     async def add_children(self, parent_id: str, plan: FlowPlan, lock: Lock | None = None, /) -> Sequence[AddReceipt]:
         """Add children to a job that runs or waits for its children, as `save_flow` does; answer in the jobs' order.
 

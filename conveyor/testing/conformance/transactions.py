@@ -10,10 +10,12 @@ import anyio
 import pytest
 
 from conveyor.errors import CapabilityError, ConfigurationError, InvalidJobStateError, LockLostError, StoreError
+from conveyor.model.flows import plan_flow
 from conveyor.model.job import LogEntry
 from conveyor.model.queries import Added
 from conveyor.model.states import Command, JobState
 from conveyor.testing.conformance.books import LONGEST, Books
+from conveyor.testing.conformance.flow_bench import bench_of
 from conveyor.testing.conformance.kit import StoreKit, needs
 from conveyor.testing.conformance.locks import zombie_and_heir
 from conveyor.testing.conformance.workshop import Workshop, ending, lock_of
@@ -39,6 +41,14 @@ class TransactionsConformance(StoreKit):
         with pytest.raises(CapabilityError, match="transactions"):
             await workshop.jobs.save_jobs_in(object(), [workshop.new("a")])
         assert await workshop.state("a") is None
+
+    async def test_a_store_without_transactions_refuses_to_join_one_with_a_flow(self, workshop: Workshop) -> None:
+        needs(not workshop.store.capabilities.has_transactions, "no_transactions")
+        needs(workshop.store.capabilities.has_flows, "has_flows")
+        bench = bench_of(workshop)
+        with pytest.raises(CapabilityError, match="transactions"):
+            await bench.flows.save_flow_in(object(), plan_flow(bench.flow("top", bench.part("part"))))
+        assert await bench.states("top", "part") == [None, None]
 
     async def test_a_commit_completes_the_job_with_what_was_written(self, workshop: Workshop, books: Books) -> None:
         job = await workshop.fetched("a")
@@ -92,6 +102,55 @@ class TransactionsConformance(StoreKit):
                 assert receipt.outcome is Added.ADDED
             await transaction.commit(ending(lock_of(job), Command.COMPLETE))
         assert await workshop.fetch_order() == ["b"]
+
+    async def test_a_flow_added_in_a_transaction_is_there_when_it_commits(
+        self, workshop: Workshop, books: Books
+    ) -> None:
+        needs(workshop.store.capabilities.has_flows, "has_flows")
+        bench = bench_of(workshop)
+        job = await workshop.fetched("a")
+        plan = plan_flow(bench.flow("top", bench.part("part"), delay=60))
+        async with books.begun(lock_of(job)) as transaction:
+            for _ in range(2):  # the same again, as after a lost answer
+                receipts = await bench.flows.save_flow_in(transaction.connection, plan)
+                assert [(receipt.job_id, receipt.outcome) for receipt in receipts] == [
+                    ("part", Added.ADDED),
+                    ("top", Added.ADDED),
+                ]
+            assert await bench.states("top", "part") == [None, None]
+            await transaction.commit(ending(lock_of(job), Command.COMPLETE))
+        assert await bench.states("top", "part") == [JobState.WAITING_CHILDREN, JobState.WAITING]
+        await bench.run()
+        assert await workshop.state("top") is JobState.DELAYED
+
+    async def test_a_rollback_leaves_nothing_of_a_flow(self, workshop: Workshop, books: Books) -> None:
+        needs(workshop.store.capabilities.has_flows, "has_flows")
+        bench = bench_of(workshop)
+        job = await workshop.fetched("a")
+        plan = plan_flow(bench.flow("top", bench.part("part")))
+        async with books.begun(lock_of(job)) as transaction:
+            await bench.flows.save_flow_in(transaction.connection, plan)
+            await transaction.roll_back()
+        assert await bench.states("top", "part") == [None, None]
+        assert list(await bench.children()) == []
+        await bench.add_pair()
+        await bench.run()
+        assert await workshop.state("top") is JobState.WAITING
+
+    async def test_a_flow_with_a_taken_id_leaves_the_transaction_as_it_was(
+        self, workshop: Workshop, books: Books
+    ) -> None:
+        needs(workshop.store.capabilities.has_flows, "has_flows")
+        bench = bench_of(workshop)
+        job = await workshop.fetched("a")
+        plan = plan_flow(bench.flow("top", bench.part("a"), bench.part("part")))
+        async with books.begun(lock_of(job)) as transaction:
+            await books.write(transaction.connection, "Emma")
+            receipts = await bench.flows.save_flow_in(transaction.connection, plan)
+            assert [receipt.outcome for receipt in receipts] == [Added.DUPLICATE, Added.ADDED, Added.ADDED]
+            await transaction.commit(ending(lock_of(job), Command.COMPLETE))
+        assert await bench.states("top", "part") == [None, None]
+        assert await books.titles() == ["Emma"]
 
     async def test_a_zombie_can_begin_no_transaction(self, workshop: Workshop, books: Books) -> None:
         job = await workshop.fetched("a")

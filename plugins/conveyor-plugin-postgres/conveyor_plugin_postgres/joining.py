@@ -8,10 +8,12 @@ from conveyor.errors import ConfigurationError
 from conveyor_plugin_postgres.adding import add_columns, has_size, key_columns, receipts_of, runs_of, size_columns
 from conveyor_plugin_postgres.callers import caller_of
 from conveyor_plugin_postgres.driver_errors import statement_error
+from conveyor_plugin_postgres.flow_adding import flow_receipts, whole_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conveyor.model.flows import FlowPlan
     from conveyor.model.job import NewJob
     from conveyor.model.queries import AddReceipt
     from conveyor_plugin_postgres.database import Database
@@ -37,13 +39,29 @@ class Joiner:
             ConfigurationError: the connection is of no kind we know, is on another database, or has no transaction.
             StoreError: the driver failed; the add left nothing.
         """
-        caller = caller_of(connection)
+        caller_of(connection)
         if not jobs:
             return ()
         if len(runs_of(jobs)) > 1:
             raise ConfigurationError(
                 "add jobs with deduplication keys, and those whose groups have a size, by two calls"
             )
+        statement, arguments = self._statement(jobs)
+        return receipts_of(jobs, await self._run(connection, statement, arguments))
+
+    async def save_flow(self, connection: object, plan: FlowPlan) -> Sequence[AddReceipt]:
+        """Add a flow in the caller's transaction, as `save_jobs` adds jobs.
+
+        Raises:
+            ConfigurationError, StoreError: as for `save_jobs`.
+        """
+        first, last = whole_columns(plan)
+        row = await self._run(connection, "flows/save_flow_in", (*first, self._database.moment(), *last))
+        return flow_receipts(plan, plan.jobs, row)
+
+    async def _run(self, connection: object, statement: str, arguments: tuple[Any, ...]) -> Row:
+        """Run a statement in the caller's transaction; its row has our database's identity in the fourth place."""
+        caller = caller_of(connection)
         expected = await self._get_identity()
         found: list[Row] = []
 
@@ -53,7 +71,6 @@ class Joiner:
                 raise self._elsewhere()
             found.append(row)
 
-        statement, arguments = self._statement(jobs)
         try:
             await caller.run(connection, self._database.statements[statement], arguments, accept)
         except caller.errors() as exc:
@@ -62,7 +79,7 @@ class Joiner:
             if getattr(error, "sqlstate", None) in _NOTHING_THERE:
                 raise self._elsewhere() from exc
             raise statement_error(error, self._database.options.shown) from exc
-        return receipts_of(jobs, found[0])
+        return found[0]
 
     def _statement(self, jobs: Sequence[NewJob]) -> tuple[str, tuple[Any, ...]]:
         """Return the statement that adds such jobs, and its arguments."""

@@ -142,7 +142,88 @@ begin
 end
 $$;
 
-CREATE FUNCTION conveyor.add_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[] DEFAULT NULL::integer[], lifos boolean[] DEFAULT NULL::boolean[], delays interval[] DEFAULT NULL::interval[], run_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], expire_ins interval[] DEFAULT NULL::interval[], expire_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, moment timestamp with time zone DEFAULT NULL::timestamp with time zone, notifies boolean DEFAULT false, OUT woken text[], OUT delayed text[], OUT duplicates bigint[]) RETURNS record
+CREATE FUNCTION conveyor.add_flow(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, parents text[], policies text[], holds interval[], removals boolean[], keeps interval[], waiting text[], earliest timestamp with time zone[], edge_parents text[], edge_children text[], edge_queues text[], edge_names text[], is_whole boolean, OUT woken text[], OUT delayed text[], OUT taken bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  added record;
+  was_added boolean;
+begin
+  loop
+    select
+      array_agg(asked.place order by asked.place),
+      bool_or(
+        is_whole and asked.place = cardinality(add_flow.ids)
+        and known.queue = asked.queue and known.name = asked.name and known.payload = asked.payload
+      )
+    into taken, was_added
+    from unnest(add_flow.ids, add_flow.queues, add_flow.names, add_flow.payloads) with ordinality
+      as asked(id, queue, name, payload, place)
+    cross join lateral (
+      select live.queue, live.name, coalesce(live.added_payload, live.payload) as payload
+      from conveyor.live
+      where live.id = asked.id
+      union all
+      select history.queue, history.name, coalesce(history.added_payload, history.payload)
+      from conveyor.history
+      where history.id = asked.id
+    ) as known;
+    if was_added then
+      taken := null;
+    end if;
+    exit when was_added or taken is not null;
+
+    begin
+      select *
+      into added
+      from conveyor.add_jobs(
+        ids, queues, names, payloads, options, priorities, lifos, delays, run_ats, expire_ins, expire_ats, since,
+        moment, notifies
+      );
+      if not added.are_new then
+        raise unique_violation;
+      end if;
+      insert into conveyor.flow_parents (job_id, policy, delay, is_removed, kept_for)
+      select asked.id, asked.policy, asked.hold, asked.is_removed, asked.kept_for
+      from unnest(parents, policies, holds, removals, keeps) as asked(id, policy, hold, is_removed, kept_for)
+      order by asked.id
+      on conflict (job_id) do nothing;
+
+      update conveyor.live
+      set state = 'waiting_children', run_at = greatest(live.run_at, asked.run_at)
+      from unnest(waiting, earliest) as asked(id, run_at)
+      where live.id = asked.id;
+
+      with linked as (
+        insert into conveyor.flow_edges (parent_id, child_id, queue, name)
+        select asked.parent_id, asked.child_id, asked.queue, asked.name
+        from unnest(edge_parents, edge_children, edge_queues, edge_names) with ordinality
+          as asked(parent_id, child_id, queue, name, place)
+        order by asked.place
+        on conflict (parent_id, child_id) do nothing
+        returning flow_edges.parent_id
+      )
+      update conveyor.flow_parents
+      set open_count = flow_parents.open_count + counts.more
+      from (select linked.parent_id, count(*) as more from linked group by linked.parent_id) as counts
+      where flow_parents.job_id = counts.parent_id;
+
+      woken := added.woken;
+      delayed := added.delayed;
+      exit;
+    exception
+      when unique_violation then
+        -- Somebody took an id after we had looked: what was added is undone, and we look again.
+        null;
+    end;
+  end loop;
+end
+$$;
+
+CREATE FUNCTION conveyor.add_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[] DEFAULT NULL::integer[], lifos boolean[] DEFAULT NULL::boolean[], delays interval[] DEFAULT NULL::interval[], run_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], expire_ins interval[] DEFAULT NULL::interval[], expire_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, moment timestamp with time zone DEFAULT NULL::timestamp with time zone, notifies boolean DEFAULT false, OUT woken text[], OUT delayed text[], OUT duplicates bigint[], OUT are_new boolean) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
@@ -216,7 +297,8 @@ begin
   )
   select count(*) into settled from undone;
 
-  if saved < cardinality(add_jobs.ids) or settled > 0 then
+  are_new := saved = cardinality(add_jobs.ids) and settled = 0;
+  if not are_new then
     -- With an offset, each is looked up by itself; without, the server may choose to read all of a table for it.
     select array_agg(asked.place)
     into duplicates
@@ -2831,6 +2913,6 @@ CREATE TRIGGER live_named BEFORE INSERT ON conveyor.live FOR EACH ROW WHEN ((POS
 CREATE TRIGGER live_renamed BEFORE UPDATE OF options ON conveyor.live FOR EACH ROW WHEN (((old.group_id IS NOT NULL) OR (POSITION(('\x2267726f757022'::bytea) IN (new.options)) > 0))) EXECUTE FUNCTION conveyor.name_group();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '190361207c949460441e91fefb6d66f5b96e1f72775d78e36d327eb020c3a67b', clock_timestamp());
+  (1, 'initial', '868ba5ab1426b5a495475eaefcb622826f575ac84232fd0aa86dd930f3192243', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -75,7 +75,7 @@ class PostgresStore:
         self.queues = PostgresQueues(database)
         self.schedules = PostgresSchedules(database)
         self.schema = PostgresSchema(database)
-        self.flows = PostgresFlows(database)
+        self.flows = PostgresFlows(database, self.transactions)
         self.inspection = PostgresInspection(database)
         self.limits = PostgresLimits(database)
         self.metrics: MetricsStore | None = None

@@ -10,6 +10,7 @@ import asyncpg
 
 from conveyor.errors import ConfigurationError, LockLostError
 from conveyor_plugin_postgres.adding import save_jobs
+from conveyor_plugin_postgres.flow_adding import save_flow
 from conveyor_plugin_postgres.held import Held
 from conveyor_plugin_postgres.joining import Joiner
 from conveyor_plugin_postgres.journal import append_logs, set_progress
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conveyor.contracts.store.transactions import Row
+    from conveyor.model.flows import FlowPlan
     from conveyor.model.job import LogEntry, NewJob, ProgressReport
     from conveyor.model.locks import Lock
     from conveyor.model.queries import AddReceipt
@@ -58,6 +60,12 @@ class PostgresTransactions:
             return await connection.save_jobs(jobs)
         return await self._joiner.save_jobs(connection, jobs)
 
+    async def save_flow_in(self, connection: object, plan: FlowPlan) -> Sequence[AddReceipt]:
+        """Add a flow inside a run's transaction of this store, or the caller's own; see `FlowStore.save_flow_in`."""
+        if isinstance(connection, PostgresTransactionConnection):
+            return await connection.save_flow(plan)
+        return await self._joiner.save_flow(connection, plan)
+
 
 class PostgresTransactionConnection:
     """A `TransactionConnection`: what a handler writes with. Placeholders are PostgreSQL's: ``$1``, ``$2``."""
@@ -92,6 +100,11 @@ class PostgresTransactionConnection:
         """Add jobs inside the transaction."""
         held = self._held
         return await held.call_for_user(lambda: held.own(lambda part: save_jobs(part, jobs)))
+
+    async def save_flow(self, plan: FlowPlan) -> Sequence[AddReceipt]:
+        """Add a flow inside the transaction."""
+        held = self._held
+        return await held.call_for_user(lambda: held.own(lambda part: save_flow(part, plan)))
 
     async def _run(self, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         held = self._held

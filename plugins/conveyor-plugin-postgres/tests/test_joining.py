@@ -20,6 +20,7 @@ from psycopg.rows import DictRow, dict_row
 
 from conveyor.errors import ConfigurationError, StoreError, StoreUnavailableError
 from conveyor.model.events import NotificationKind
+from conveyor.model.flows import Flow, plan_flow
 from conveyor.model.job import NewJob
 from conveyor.model.options import JobOptions
 from conveyor.model.queries import Added
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from conveyor.contracts.store import Store
+    from conveyor.model.flows import FlowPlan
 
 pytestmark = pytest.mark.anyio
 
@@ -214,6 +216,87 @@ async def test_a_rollback_leaves_no_job_and_wakes_nobody(store: Store, empty_url
             hint = await anext(aiter(hints))
         assert hint.queue_name == "behind"
         assert await store.queues.count_jobs(QUEUE, JobState.WAITING) == 0
+
+
+def flow() -> FlowPlan:
+    return plan_flow(Flow(new("top"), [Flow(new("middle"), [new("a")]), new("b")]))
+
+
+@pytest.mark.parametrize(("way", "anyio_backend"), WAYS)
+async def test_a_flow_appears_and_wakes_at_the_commit(store: Store, empty_url: str, way: Any) -> None:
+    flows = needed(store.flows)
+    async with needed(store.notifier).subscribe(QUEUE) as hints, way(empty_url) as given:
+        for _ in range(2):  # the same again, as after a lost answer
+            receipts = await flows.save_flow_in(given.connection, flow())
+            assert {receipt.outcome for receipt in receipts} == {Added.ADDED}
+        assert await store.queues.count_jobs(QUEUE, JobState.WAITING) == 0
+        await done(given.commit())
+        with anyio.fail_after(DEADLINE_SECONDS):
+            hint = await anext(aiter(hints))
+        assert (hint.kind, hint.queue_name) == (NotificationKind.ADDED, QUEUE)
+        assert await store.queues.count_jobs(QUEUE, JobState.WAITING) == 2
+        assert await store.queues.count_jobs(QUEUE, JobState.WAITING_CHILDREN) == 2
+
+
+@pytest.mark.parametrize(("way", "anyio_backend"), WAYS)
+async def test_a_rollback_leaves_nothing_of_a_flow(store: Store, empty_url: str, way: Any) -> None:
+    async with way(empty_url) as given:
+        await needed(store.flows).save_flow_in(given.connection, flow())
+        await done(given.rollback())
+    assert await store.jobs.find_jobs(["top", "middle", "a", "b"]) == {}
+    assert await needed(store.flows).get_children("top") == []
+
+
+@pytest.mark.parametrize(("way", "anyio_backend"), WAYS)
+async def test_a_flow_whose_id_is_taken_leaves_the_callers_transaction_as_it_was(
+    store: Store, empty_url: str, way: Any
+) -> None:
+    await store.jobs.save_jobs([new("b")])
+    async with way(empty_url) as given:
+        receipts = await needed(store.flows).save_flow_in(given.connection, flow())
+        assert [receipt.job_id for receipt in receipts if receipt.outcome is Added.DUPLICATE] == ["b"]
+        await store.jobs.save_jobs_in(given.connection, [new("c")])
+        await done(given.commit())
+    assert sorted(await store.jobs.find_jobs(["top", "middle", "a", "b", "c"])) == ["b", "c"]
+
+
+async def test_a_flow_that_is_not_committed_keeps_no_other_flow_waiting(store: Store, empty_url: str) -> None:
+    flows = needed(store.flows)
+    await store.jobs.save_jobs([new("before")])  # a queue's first job makes the queue, for which all others wait
+    async with in_psycopg(empty_url) as given:
+        await flows.save_flow_in(given.connection, flow())
+        with anyio.fail_after(DEADLINE_SECONDS):
+            await flows.save_flow(plan_flow(Flow(new("other"), [new("part")])))
+            await store.jobs.remove_job("part")  # what tells of any flow
+            assert (await store.jobs.find_jobs(["other"]))["other"].state is JobState.FAILED
+        given.rollback()
+
+
+async def test_who_adds_the_same_flow_waits_for_the_one_who_was_first(store: Store, empty_url: str) -> None:
+    flows = needed(store.flows)
+    receipts: list[Added] = []
+
+    async def add_too() -> None:
+        receipts.extend(receipt.outcome for receipt in await flows.save_flow(flow()))
+
+    async with in_psycopg(empty_url) as given, anyio.create_task_group() as tasks:
+        await flows.save_flow_in(given.connection, flow())
+        tasks.start_soon(add_too)
+        await until_one_waits(empty_url)
+        assert receipts == []
+        given.commit()
+    assert receipts == [Added.ADDED] * 4
+    # Nothing was linked twice: one end of each lets the parents go on.
+    assert [child.job_id for child in await flows.get_children("top")] == ["middle", "b"]
+    assert await store.queues.count_jobs(QUEUE, JobState.WAITING_CHILDREN) == 2
+
+
+async def until_one_waits(url: str) -> None:
+    """Return once somebody waits for a lock in the database."""
+    with psycopg.connect(url, autocommit=True) as connection, anyio.fail_after(DEADLINE_SECONDS):
+        waiting = "select count(*) from pg_locks where not granted"
+        while connection.execute(waiting).fetchone() == (0,):  # noqa: ASYNC110 - nobody tells of a lock
+            await anyio.sleep(0.01)
 
 
 async def publish_behind(url: str) -> None:

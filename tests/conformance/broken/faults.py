@@ -154,6 +154,7 @@ CAUGHT_IN_TRANSACTIONS: Final[Mapping[TransactionFault, str]] = {
     transactions.ReportsForgotten: "test_a_commit_completes_the_job_with_what_was_written",
     transactions.WrittenBesideTheTransaction: "test_a_commit_under_a_strangers_lock_leaves_nothing",
     transactions.RollbackKeepsTheRows: "test_a_rollback_leaves_nothing",
+    transactions.RollbackKeepsTheFlow: "test_a_rollback_leaves_nothing_of_a_flow",
     transactions.EndlessTransactions: "test_a_transaction_that_takes_too_long_is_rolled_back_by_the_store",
 }
 

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from conveyor.errors import LockLostError
 from conveyor.model.locks import Lock
+from conveyor.model.queries import AddReceipt
 from conveyor.model.states import JobState
 from conveyor.testing.faults import FaultyStore
 from conveyor.testing.stores import open_store
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.store import OpenTransaction, Store, TransactionStore
+    from conveyor.model.flows import FlowPlan
     from conveyor.model.job import LogEntry, ProgressReport
     from conveyor.model.settlement import Settlement
 
@@ -160,6 +162,34 @@ class RollbackKeepsTheRows(WholeTransactions):
         async def roll_back(self) -> None:
             await super().roll_back()
             self.write_again()
+
+    def _open(self, transaction: OpenTransaction, lock: Lock) -> OpenTransaction:
+        return self.Open(transaction, self, lock)
+
+
+class RollbackKeepsTheFlow(WholeTransactions):
+    """Adds a flow when its transaction is over, however that ended."""
+
+    def __init__(self, store: Store, transactions: TransactionStore, file: Path) -> None:
+        super().__init__(store, transactions, file)
+        self._plans: list[FlowPlan] = []
+
+        async def save_flow_in(_: object, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+            self._plans.append(plan)
+            return [AddReceipt(job.id) for job in plan.jobs]
+
+        vars(store.flows)["save_flow_in"] = save_flow_in
+
+    async def add_late(self) -> None:
+        assert self._store.flows is not None
+        while self._plans:
+            await self._store.flows.save_flow(self._plans.pop())
+
+    class Open(_Open):
+        async def roll_back(self) -> None:
+            await super().roll_back()
+            assert isinstance(self._facet, RollbackKeepsTheFlow)
+            await self._facet.add_late()
 
     def _open(self, transaction: OpenTransaction, lock: Lock) -> OpenTransaction:
         return self.Open(transaction, self, lock)

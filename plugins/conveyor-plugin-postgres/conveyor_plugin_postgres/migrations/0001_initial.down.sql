@@ -96,6 +96,8 @@ drop function conveyor.add_some_jobs;
 
 drop function conveyor.take_new_keys;
 
+drop function conveyor.add_flow;
+
 drop function conveyor.add_jobs;
 
 drop function conveyor.micros;

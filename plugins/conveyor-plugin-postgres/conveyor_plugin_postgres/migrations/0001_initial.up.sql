@@ -519,7 +519,8 @@ create function conveyor.add_jobs(
   notifies boolean default false,
   out woken text[],
   out delayed text[],
-  out duplicates bigint[]
+  out duplicates bigint[],
+  out are_new boolean
 )
 language plpgsql
 -- Whatever the statistics say, each id is looked up in an index.
@@ -595,7 +596,8 @@ begin
   )
   select count(*) into settled from undone;
 
-  if saved < cardinality(add_jobs.ids) or settled > 0 then
+  are_new := saved = cardinality(add_jobs.ids) and settled = 0;
+  if not are_new then
     -- With an offset, each is looked up by itself; without, the server may choose to read all of a table for it.
     select array_agg(asked.place)
     into duplicates
@@ -1362,6 +1364,122 @@ begin
     errors := next_errors;
     outcomes := array_fill('failed'::text, array[cardinality(next_ids)]);
     results := null;
+  end loop;
+end
+$$;
+
+-- Adds jobs, as add_jobs does, of which some have children among them, or are the children of others; `parents` and what
+-- follows are those who have children, `waiting` those of them that are new, with the times that are their own. Where the
+-- last job is the root of a whole flow and is there already, all of it was added before; where another's id is taken,
+-- nothing is added, and `taken` has the places of those.
+create function conveyor.add_flow(
+  ids text[],
+  queues text[],
+  names text[],
+  payloads bytea[],
+  options bytea[],
+  priorities integer[],
+  lifos boolean[],
+  delays interval[],
+  run_ats timestamptz[],
+  expire_ins interval[],
+  expire_ats timestamptz[],
+  since timestamptz,
+  moment timestamptz,
+  notifies boolean,
+  parents text[],
+  policies text[],
+  holds interval[],
+  removals boolean[],
+  keeps interval[],
+  waiting text[],
+  earliest timestamptz[],
+  edge_parents text[],
+  edge_children text[],
+  edge_queues text[],
+  edge_names text[],
+  is_whole boolean,
+  out woken text[],
+  out delayed text[],
+  out taken bigint[]
+)
+language plpgsql
+-- Whatever the statistics say, each id is looked up in an index.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  added record;
+  was_added boolean;
+begin
+  loop
+    select
+      array_agg(asked.place order by asked.place),
+      bool_or(
+        is_whole and asked.place = cardinality(add_flow.ids)
+        and known.queue = asked.queue and known.name = asked.name and known.payload = asked.payload
+      )
+    into taken, was_added
+    from unnest(add_flow.ids, add_flow.queues, add_flow.names, add_flow.payloads) with ordinality
+      as asked(id, queue, name, payload, place)
+    cross join lateral (
+      select live.queue, live.name, coalesce(live.added_payload, live.payload) as payload
+      from conveyor.live
+      where live.id = asked.id
+      union all
+      select history.queue, history.name, coalesce(history.added_payload, history.payload)
+      from conveyor.history
+      where history.id = asked.id
+    ) as known;
+    if was_added then
+      taken := null;
+    end if;
+    exit when was_added or taken is not null;
+
+    begin
+      select *
+      into added
+      from conveyor.add_jobs(
+        ids, queues, names, payloads, options, priorities, lifos, delays, run_ats, expire_ins, expire_ats, since,
+        moment, notifies
+      );
+      if not added.are_new then
+        raise unique_violation;
+      end if;
+      insert into conveyor.flow_parents (job_id, policy, delay, is_removed, kept_for)
+      select asked.id, asked.policy, asked.hold, asked.is_removed, asked.kept_for
+      from unnest(parents, policies, holds, removals, keeps) as asked(id, policy, hold, is_removed, kept_for)
+      order by asked.id
+      on conflict (job_id) do nothing;
+
+      update conveyor.live
+      set state = 'waiting_children', run_at = greatest(live.run_at, asked.run_at)
+      from unnest(waiting, earliest) as asked(id, run_at)
+      where live.id = asked.id;
+
+      with linked as (
+        insert into conveyor.flow_edges (parent_id, child_id, queue, name)
+        select asked.parent_id, asked.child_id, asked.queue, asked.name
+        from unnest(edge_parents, edge_children, edge_queues, edge_names) with ordinality
+          as asked(parent_id, child_id, queue, name, place)
+        order by asked.place
+        on conflict (parent_id, child_id) do nothing
+        returning flow_edges.parent_id
+      )
+      update conveyor.flow_parents
+      set open_count = flow_parents.open_count + counts.more
+      from (select linked.parent_id, count(*) as more from linked group by linked.parent_id) as counts
+      where flow_parents.job_id = counts.parent_id;
+
+      woken := added.woken;
+      delayed := added.delayed;
+      exit;
+    exception
+      when unique_violation then
+        -- Somebody took an id after we had looked: what was added is undone, and we look again.
+        null;
+    end;
   end loop;
 end
 $$;
