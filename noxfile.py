@@ -26,6 +26,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get(
 
 ROOT: Final = Path(__file__).parent
 POSTGRES: Final = "plugins/conveyor-plugin-postgres"
+OBSERVABILITY: Final = "plugins/conveyor-plugin-observability"
 PYTHONS: Final = ["3.11", "3.12", "3.13"]
 # Which tests read CONVEYOR_FULL.
 FAULTS: Final = ["tests/conformance", "tests/sqlite/test_kill_at_every_statement.py"]
@@ -72,6 +73,13 @@ def tests(session: nox.Session) -> None:
 def postgres(session: nox.Session) -> None:
     """Run the PostgreSQL store's tests, on a server of their own; what follows -- goes to pytest."""
     with session.chdir(POSTGRES):
+        session.run("pytest", *session.posargs)
+
+
+@nox.session
+def observability(session: nox.Session) -> None:
+    """Run the tests of the plugin for OpenTelemetry and Prometheus; what follows -- goes to pytest."""
+    with session.chdir(OBSERVABILITY):
         session.run("pytest", *session.posargs)
 
 
@@ -150,11 +158,12 @@ LANES: Final = (
     Lane("tests", ROOT, ("--ignore", "tests/conformance")),
     Lane("conformance", ROOT, ("tests/conformance",)),
     Lane("postgres", ROOT / POSTGRES),
+    Lane("observability", ROOT / OBSERVABILITY),
 )
 
 
 def all_tests(_: nox.Session) -> None:
-    """Run `tests` in two parts and `postgres`, all at the same time; show one after the other."""
+    """Run `tests` in two parts, `postgres` and `observability`, all at the same time; show one after the other."""
     with ExitStack() as stack:
         beside = [start_hidden(stack, lane) for lane in LANES[1:]]
         codes = {LANES[0].name: run_shown(LANES[0])}
