@@ -22,8 +22,9 @@ pytestmark = pytest.mark.anyio
 
 def place(span: ReadableSpan) -> SpanContext:
     """Return which span it is, in which trace."""
-    assert span.context is not None
-    return span.context
+    found: SpanContext | None = span.context
+    assert found is not None
+    return found
 
 
 def error_events(span: Any) -> list[str]:
