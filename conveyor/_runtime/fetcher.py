@@ -156,7 +156,9 @@ class Fetcher:
         limited = self._board.guarded.limited
         for name in limited and limited.intersection(settlement.queue_name for settlement in ending):
             self._queues.notice_work(name)
-        demand = 0 if self._is_held else self._demand()
+        # Jobs on their way back come before whatever the store has left: once they are there, the settler says so.
+        is_held = self._is_held or self._board.outbox.has_hand_backs
+        demand = 0 if is_held else self._demand()
         wants = self._wants(demand) if demand > 0 else ()
         return self._begin(wants) if wants else None
 

@@ -44,6 +44,11 @@ class Outbox:
         """Whether ends of runs wait to be written."""
         return bool(self._settlements or self._in_flight)
 
+    @property
+    def has_hand_backs(self) -> bool:
+        """Whether jobs wait to be given up."""
+        return bool(self._hand_backs)
+
     def add_settlement(self, settlement: Settlement) -> None:
         """Take the end of a run."""
         self._settlements.append(settlement)

@@ -14,8 +14,10 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from anyio.lowlevel import checkpoint
 from attrs import define
 
+from conveyor._runtime.turns import Turn
 from conveyor.model.outcomes import Failed, Stop
 
 if TYPE_CHECKING:
@@ -119,12 +121,16 @@ class Slot:
 
     async def _run_jobs(self, scope: anyio.CancelScope) -> None:
         board = self._board
+        turn = Turn()
         while True:
             job = board.take()
             if job is not None:
                 await self._run_one(job)
                 if scope.cancel_called:
                     return
+                if turn.is_over:
+                    await checkpoint()
+                    turn.begin()
             elif board.is_closing:
                 return
             else:
@@ -132,6 +138,7 @@ class Slot:
                 board.idle.append(self)
                 await self._event.wait()
                 self._event = None
+                turn.begin()
 
     async def _run_one(self, job: JobData) -> None:
         self._begin(job)

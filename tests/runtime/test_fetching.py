@@ -201,3 +201,15 @@ async def test_reports_stay_until_they_are_confirmed() -> None:
     assert outbox.take_reports() == ([entry], [])
     outbox.confirm_reports()
     assert not outbox.has_reports
+
+
+async def test_nothing_is_fetched_while_jobs_that_come_before_it_are_on_their_way_back() -> None:
+    board = Board("s", Outbox(Wakeup()))
+    fetcher = make_fetcher(FakeJobs(), board)
+    fetcher.add_queue("q")
+    board.deliver([make_job(token=TOKEN)], asked_at=anyio.current_time())
+    board.hand_back_ready()
+    while_leaving = fetcher.begin()
+    board.outbox.confirm_released(board.outbox.take_hand_backs())
+    assert while_leaving is None
+    assert fetcher.begin() is not None

@@ -1,4 +1,4 @@
-"""The worker's watchdog without its thread: the nemesis says when the thread would look, at virtual times."""
+"""What the runtime does by real time, by virtual time: the watchdog without its thread, and turns by number."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from conveyor.model.worker_options import WorkerOptions
     from tests.simulation.faults import ThreadWay
 
-__all__ = ["VirtualWatchdog"]
+__all__ = ["VirtualTurn", "VirtualWatchdog"]
 
 # How much later than usual a beat may come before the thread renews: as in the watchdog itself.
 PATIENCE: Final = 1.25
+JOBS_OF_A_TURN: Final = 3
 
 
 class VirtualWatchdog:
@@ -64,3 +65,21 @@ class VirtualWatchdog:
                 self._renewed_at = now
         except StoreUnavailableError:
             return  # it looks again
+
+
+class VirtualTurn:
+    """Takes the place of `conveyor._runtime.turns.Turn`: virtual time stands still while a slot goes on."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Others have just had theirs."""
+        self._jobs = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether others should have theirs now."""
+        self._jobs += 1
+        return self._jobs >= JOBS_OF_A_TURN

@@ -14,7 +14,7 @@ import anyio
 
 from conveyor import Conveyor
 from conveyor._builtin.memory.store import MemoryStore
-from conveyor._runtime import crew
+from conveyor._runtime import crew, slots
 from conveyor.model.queries import ALL_NAMES
 from tests.simulation.clients import start_clients
 from tests.simulation.faults import Line
@@ -23,7 +23,7 @@ from tests.simulation.nemesis import Nemesis
 from tests.simulation.plan import QUEUES, Plan, make_plan
 from tests.simulation.process import PLUGINS, Process
 from tests.simulation.scheduler import Freezer, run_seeded
-from tests.simulation.threads import VirtualWatchdog
+from tests.simulation.threads import VirtualTurn, VirtualWatchdog
 from tests.simulation.truth import NotedJobs, NotedQueues, NotedSessions, NotedWaiting
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def simulate(seed: int, plan: Plan | None = None) -> tuple[Plan, History]:
     """Run what a seed decides; return what was planned and what happened."""
     plan = plan or make_plan(seed)
     history = History()
-    with _silence(), patch.object(crew, "Watchdog", VirtualWatchdog):
+    with _silence(), patch.object(crew, "Watchdog", VirtualWatchdog), patch.object(slots, "Turn", VirtualTurn):
         run_seeded(seed, lambda: World(plan, history).run())
     return plan, history
 
