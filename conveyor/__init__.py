@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from conveyor._app import Conveyor as Conveyor
     from conveyor._app import run as run
+    from conveyor._handles.events import Event as Event
+    from conveyor._handles.events import EventStream as EventStream
     from conveyor._handles.handler import JobHandler as JobHandler
     from conveyor._handles.job import Job as Job
     from conveyor._handles.open_app import OpenApp as OpenApp
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from conveyor.hookspecs import hookimpl as hookimpl
     from conveyor.model.batch_options import BatchOptions as BatchOptions
     from conveyor.model.deduplication import Deduplication as Deduplication
+    from conveyor.model.events import EventKind as EventKind
     from conveyor.model.flows import Flow as Flow
     from conveyor.model.groups import Group as Group
     from conveyor.model.job import NewJob as NewJob
@@ -58,6 +61,9 @@ _HOMES: Final = {
     "Conveyor": "conveyor._app",
     "ConveyorError": "conveyor.errors",
     "Deduplication": "conveyor.model.deduplication",
+    "Event": "conveyor._handles.events",
+    "EventKind": "conveyor.model.events",
+    "EventStream": "conveyor._handles.events",
     "Failed": "conveyor.model.outcomes",
     "Flow": "conveyor.model.flows",
     "Group": "conveyor.model.groups",
@@ -98,6 +104,9 @@ __all__ = [
     "Conveyor",
     "ConveyorError",
     "Deduplication",
+    "Event",
+    "EventKind",
+    "EventStream",
     "Failed",
     "Flow",
     "Group",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, Unpack
 import anyio
 
 from conveyor._builtin.system_clock import SystemClock
+from conveyor._handles.events import EventStream
 from conveyor._handles.flows import Flows
 from conveyor._handles.jobs import Jobs
 from conveyor._handles.open_app import OpenApp
@@ -25,7 +26,8 @@ from conveyor._runtime.onlookers import LoggingOnlooker
 from conveyor._runtime.processes.nesting import refuse_in_handler_process
 from conveyor._runtime.shares import weights_of
 from conveyor._runtime.supervisor import Supervisor
-from conveyor._services import metrics
+from conveyor._services import events, metrics
+from conveyor._services.app_arguments import check_lifespan, check_middleware, check_payload_codec
 from conveyor._services.batch_handlers import check_sizes
 from conveyor._services.importing import check_found_again
 from conveyor._services.injector import Registry
@@ -43,7 +45,7 @@ from conveyor.model.retention import Retention
 from conveyor.model.worker_options import parse_worker_keywords
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from datetime import timedelta
     from types import TracebackType
 
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
     from conveyor.model.durations import Duration
+    from conveyor.model.events import EventKind
     from conveyor.model.metrics import Metrics
     from conveyor.model.options import JobKeywords
     from conveyor.model.worker_options import WorkerKeywords
@@ -118,9 +121,9 @@ class Conveyor:
         self._masked_fields = masked_fields
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._services = Services()
-        self._middleware = _check_middleware(middleware)
-        self._lifespan = _check_lifespan(lifespan)
-        self._payload_codec = _check_payload_codec(payload_codec)
+        self._middleware = check_middleware(middleware)
+        self._lifespan = check_lifespan(lifespan)
+        self._payload_codec = check_payload_codec(payload_codec)
         self._queues: dict[str, Queue] = {}
         self._task = SameTask("the app")
         self._supervisor: Supervisor | None = None
@@ -181,6 +184,23 @@ class Conveyor:
             CapabilityError: the store counts nothing.
         """
         return await metrics.read(self._services, queues, window)
+
+    @asynccontextmanager
+    async def events(
+        self, kinds: Collection[EventKind | str] | None = None, *, buffer: int = events.BUFFERED
+    ) -> AsyncIterator[EventStream]:
+        """Open a stream of what happens in all queues from now on.
+
+        Args:
+            kinds: only these, such as ``["completed", "failed"]``; LOST always comes.
+            buffer: how many events wait for a reader that is busy; beyond, the oldest are dropped and counted.
+
+        Raises:
+            ConfigurationError: an unknown kind, or a buffer for less than one.
+            CapabilityError: the store records no events.
+        """
+        async with events.watch(self._services, kinds=kinds, buffer=buffer) as gathered:
+            yield EventStream(gathered, self._services.payload_codec)
 
     def worker(self, *queues: str | Mapping[str, int], **options: Unpack[WorkerKeywords]) -> AppWorker:
         """Return a worker to open with ``async with``.
@@ -347,30 +367,6 @@ async def run_until_signalled(
             yield worker
 
     return await foreground.run_until_signalled(open_worker, onlooker, is_burst=is_burst)
-
-
-def _check_middleware(given: Sequence[str | Middleware]) -> Sequence[str | Middleware]:
-    if isinstance(given, str):
-        raise ConfigurationError(f"middleware must be a list, of names or of instances, got {given!r}")
-    for one in given:
-        if not isinstance(one, str) and not (hasattr(one, "around_add") and hasattr(one, "around_run")):
-            raise ConfigurationError(f"middleware must have around_add and around_run, got {one!r}")
-    return tuple(given)
-
-
-def _check_lifespan(given: Lifespan | None) -> Lifespan | None:
-    if given is not None and not callable(given):
-        raise ConfigurationError(
-            "lifespan must be a function that takes the app and returns an async context manager, such as one "
-            f"decorated with @asynccontextmanager, got {given!r}"
-        )
-    return given
-
-
-def _check_payload_codec(given: str | PayloadCodec | None) -> str | PayloadCodec | None:
-    if given is None or isinstance(given, str) or (hasattr(given, "seal") and hasattr(given, "open")):
-        return given
-    raise ConfigurationError(f"payload_codec must be a name, or have seal and open, got {given!r}")
 
 
 @asynccontextmanager

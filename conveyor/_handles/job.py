@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import anyio
 
-from conveyor._services import flows, jobs
+from conveyor._handles.events import EventStream, Observation
+from conveyor._services import events, flows, jobs
 from conveyor._services.sealing import opened_result
 from conveyor.codec import decode_json, encode_json, to_json
 from conveyor.model.durations import Duration, parse_duration
@@ -16,10 +18,11 @@ from conveyor.model.job import NewJob, as_added
 from conveyor.model.queries import Added
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
     from conveyor._services.flows import ChildJob
     from conveyor._services.services import Services
+    from conveyor.model.events import EventKind
     from conveyor.model.flows import Flow
     from conveyor.model.job import Attempt, JobData, LogEntry, Progress
     from conveyor.model.outcomes import Outcome
@@ -141,6 +144,30 @@ class Job(Generic[R_co]):
         if result is None:
             return cast("R_co", None)
         return decode_json(result) if self._decode_result is None else self._decode_result(result)
+
+    @asynccontextmanager
+    async def events(
+        self, kinds: Collection[EventKind | str] | None = None, *, buffer: int = events.BUFFERED
+    ) -> AsyncIterator[EventStream]:
+        """Open a stream of what happens to it from now on; ``kinds`` and ``buffer`` as for ``app.events``."""
+        watched = events.watch(self._services, self.queue_name, job_id=self.id, kinds=kinds, buffer=buffer)
+        async with watched as gathered:
+            yield EventStream(gathered, self._services.payload_codec)
+
+    @asynccontextmanager
+    async def observe(self) -> AsyncIterator[Observation[Job[R_co]]]:
+        """Follow it to its end: gives this handle as it stands, and again after each change, to a reader in time.
+
+        Raises:
+            CapabilityError: the store records no events.
+            JobNotFoundError: from the iterator: somebody removed it.
+        """
+        async with events.watch_job(self._services, self.data) as gathered:
+            yield Observation(self._services, self.data, gathered, accept=self._seen_as)
+
+    def _seen_as(self, data: JobData) -> Job[R_co]:
+        self._data = data
+        return self
 
     async def cancel(self, reason: str = "cancelled by request") -> None:
         """End it as cancelled; a running handler is cancelled and can write nothing more.

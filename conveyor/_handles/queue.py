@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from conveyor._handles.batch_decorator import BatchJobDecorator
+from conveyor._handles.events import EventStream
 from conveyor._handles.handler import JobHandler, plain_handle
 from conveyor._handles.job import Job
-from conveyor._services import jobs, limits, queues, schedules
+from conveyor._services import events, jobs, limits, queues, schedules
 from conveyor._services.context import JobContext
 from conveyor._services.handlers import make_handler
 from conveyor._services.importing import runs_in_process
@@ -19,13 +21,15 @@ from conveyor.model.limits import QueueLimits
 from conveyor.model.options import NOW, parse_job_keywords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 
+    from conveyor._handles.events import Observation
     from conveyor._services.importing import ExecutorKind
     from conveyor._services.services import Services
     from conveyor.codec import Upgrade
     from conveyor.model.batch_options import BatchOptions
     from conveyor.model.durations import Duration
+    from conveyor.model.events import EventKind
     from conveyor.model.limits import GroupCounts, GroupLimits, LimitsReport, NameLimits, RateLimit
     from conveyor.model.options import JobKeywords, JobOptions, Placement
     from conveyor.model.schedules.parsing import ScheduleKeywords, TimeKeywords
@@ -298,6 +302,21 @@ class Queue:
             return plain_handle(self._services, await jobs.get(self._services, job_id, self.name))
         except JobNotFoundError:
             return None
+
+    @asynccontextmanager
+    async def events(
+        self, kinds: Collection[EventKind | str] | None = None, *, buffer: int = events.BUFFERED
+    ) -> AsyncIterator[EventStream]:
+        """Open a stream of what happens in it from now on; ``kinds`` and ``buffer`` as for ``app.events``."""
+        async with events.watch(self._services, self.name, kinds=kinds, buffer=buffer) as gathered:
+            yield EventStream(gathered, self._services.payload_codec)
+
+    @asynccontextmanager
+    async def observe(self, job_id: str) -> AsyncIterator[Observation[Job[Any]]]:
+        """Follow a job to its end, as ``job.observe()`` does. Raises JobNotFoundError where this queue has none."""
+        job = Job[Any](self._services, await jobs.get(self._services, job_id, self.name))
+        async with job.observe() as states:
+            yield states
 
     async def find_by_deduplication_key(self, job_name: str, key: str) -> Job[Any] | None:
         """Return the job of this name that was added with this key, has not ended, and whose `ttl` is not over."""

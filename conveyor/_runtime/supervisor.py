@@ -3,6 +3,7 @@
     app                     opened by `async with app:`
     ├─ event bus            one subscription to the store's hints
     ├─ result waiters       everybody who waits for a job
+    ├─ event feeds          a task for each queue whose events somebody watches
     └─ worker (any number)  opened by `async with app.worker():`, drawn in worker.py
 
 Each line is a task, or a task group, inside the one above it; leaving a block ends everything below it first.
@@ -21,6 +22,7 @@ from attrs import define, field
 
 from conveyor._runtime.crew import Equipment
 from conveyor._runtime.event_bus import EventBus
+from conveyor._runtime.event_feeds import EventFeeds
 from conveyor._runtime.lifecycle import lone_exceptions, open_strategy
 from conveyor._runtime.result_waiters import ResultWaiters
 from conveyor._runtime.transient import Outage
@@ -83,7 +85,10 @@ class Supervisor:
             self.event_bus.add_listener(waiters.notify)
             await tasks.start(self.event_bus.run, name="conveyor event bus")
             tasks.start_soon(waiters.run, name="conveyor result waiters")
-            self.services.open(store, job_queue, waiters)
+            feeds = EventFeeds(store, self.outage, self.registry.get(Clock))
+            self.event_bus.add_listener(feeds.notify)
+            await tasks.start(feeds.run, name="conveyor event feeds")
+            self.services.open(store, job_queue, waiters, feeds)
             try:
                 if self.services.is_declaring:
                     await upsert_declared(self.services)
@@ -92,6 +97,7 @@ class Supervisor:
             finally:
                 self.services.close()
                 waiters.close()
+                await feeds.close()
             tasks.cancel_scope.cancel()
 
     @asynccontextmanager

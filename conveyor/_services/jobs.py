@@ -35,6 +35,7 @@ __all__ = [
     "get_attempts",
     "get_logs",
     "log",
+    "look",
     "move_to_delayed",
     "move_to_failed",
     "promote",
@@ -76,8 +77,26 @@ async def wait(services: Services, known: JobData) -> JobData:
         JobNotFoundError: there is none, or somebody removed it.
     """
     end = await services.waiters.wait(known.id)
-    if not isinstance(end, Ending):
-        return end
+    return _ended(known, end) if isinstance(end, Ending) else end
+
+
+async def look(services: Services, known: JobData) -> JobData:
+    """Return the job as it stands: of one that left no record, what was known of it, and how it ended.
+
+    Raises:
+        JobNotFoundError: there is none, or somebody removed it.
+    """
+    jobs = services.store.jobs
+    job = await jobs.find_job(known.id)
+    if job is not None:
+        return job
+    ending = (await jobs.find_endings([known.id])).get(known.id)
+    if ending is None:
+        raise JobNotFoundError(known.id, known.queue_name)
+    return _ended(known, ending)
+
+
+def _ended(known: JobData, end: Ending) -> JobData:
     return evolve(known, state=end.state, finished_at=end.finished_at, result=end.result, error=end.error)
 
 

@@ -14,17 +14,20 @@ from conveyor.contracts.job_queue import (
 from conveyor.errors import CapabilityError, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
+    from conveyor._services.event_buffer import EventBuffer
     from conveyor._services.schedules import Declaration
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import FlowStore, InspectionStore, MetricsStore, ScheduleStore, Store
+    from conveyor.model.events import EventRecord
     from conveyor.model.job import Ending, JobData
     from conveyor.model.retry import Curve
 
-__all__ = ["Services", "WaitForJob"]
+__all__ = ["Services", "WaitForJob", "WatchEvents"]
 
 
 T = TypeVar("T")
@@ -38,6 +41,16 @@ class WaitForJob(Protocol):
 
     async def wait(self, job_id: str, /) -> JobData | Ending:
         """Return the job once it has settled, or how it ended; raises JobNotFoundError where there is none."""
+        ...
+
+
+class WatchEvents(Protocol):
+    """Watches the store's events on behalf of many."""
+
+    def watch(
+        self, queue_name: str, is_wanted: Callable[[EventRecord], bool], limit: int, /
+    ) -> AbstractAsyncContextManager[EventBuffer]:
+        """Gather the events of a queue, or of all, that are wanted, for as long as the context is open."""
         ...
 
 
@@ -60,6 +73,7 @@ class Services:
         self._store: Store | None = None
         self._job_queue: JobQueueStrategy | None = None
         self._waiters: WaitForJob | None = None
+        self._feeds: WatchEvents | None = None
 
     @property
     def store(self) -> Store:
@@ -75,6 +89,11 @@ class Services:
     def waiters(self) -> WaitForJob:
         """Who waits for results."""
         return _opened(self._waiters)
+
+    @property
+    def feeds(self) -> WatchEvents:
+        """Who watches the store's events."""
+        return _opened(self._feeds)
 
     @property
     def state(self) -> Any:
@@ -173,13 +192,13 @@ class Services:
         if not job_queue.has_deduplication:
             raise CapabilityError(self.store.name, "deduplication", "deduplication=")
 
-    def open(self, store: Store, job_queue: JobQueueStrategy, waiters: WaitForJob) -> None:
+    def open(self, store: Store, job_queue: JobQueueStrategy, waiters: WaitForJob, feeds: WatchEvents) -> None:
         """Note that the app is open."""
-        self._store, self._job_queue, self._waiters = store, job_queue, waiters
+        self._store, self._job_queue, self._waiters, self._feeds = store, job_queue, waiters, feeds
 
     def close(self) -> None:
         """Note that the app is closed."""
-        self._store = self._job_queue = self._waiters = None
+        self._store = self._job_queue = self._waiters = self._feeds = None
         self._state = _NO_STATE
 
 

@@ -46,6 +46,7 @@ class Capabilities:
         has_flows: `flows` is there.
         has_limits: `limits` is there, and jobs may have groups.
         has_metrics: `metrics` is there, and settling counts.
+        has_events: `events` is there.
     """
 
     is_durable: bool
@@ -58,3 +59,4 @@ class Capabilities:
     has_flows: bool = False
     has_limits: bool = False
     has_metrics: bool = False
+    has_events: bool = False

@@ -49,7 +49,7 @@ def add_jobs(tables: Tables, jobs: Sequence[NewJob]) -> list[AddReceipt]:
             record.expires_at = expiry(job, now)
         if asked is not None:
             take_key(record.queue, record, asked, now)
-        record.queue.enter(record, state)
+        record.queue.add(record, state)
         added[state][job.queue_name] = None
         receipts.append(AddReceipt(job.id))
     for state, queue_names in added.items():

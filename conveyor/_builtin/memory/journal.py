@@ -31,6 +31,8 @@ def set_progress(tables: Tables, reports: Sequence[ProgressReport]) -> list[Refu
         record = tables.jobs.get(job_id)
         if record is not None and record.is_held_under(token):
             record.progress = report.progress
+            if record.queue.log is not None:
+                record.queue.log.reported(record)
         else:
             refused.append(refusal(record, job_id, token))
     return refused

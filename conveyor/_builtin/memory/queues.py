@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from conveyor._builtin.memory.changes import promote_first, rerun
 from conveyor._builtin.memory.telling import remove_jobs
 from conveyor.errors import ConfigurationError
-from conveyor.model.events import NotificationKind
+from conveyor.model.events import EventKind, NotificationKind
+from conveyor.model.queries import ALL_NAMES
 from conveyor.model.states import SETTLED_STATES, Command, JobState, transition
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conveyor._builtin.memory.records import JobRecord
-    from conveyor._builtin.memory.tables import Tables
+    from conveyor._builtin.memory.tables import QueueTable, Tables
     from conveyor.model.job import JobData
 
 __all__ = ["MemoryQueues"]
@@ -33,12 +34,17 @@ class MemoryQueues:
 
     async def pause_job_name(self, queue_name: str, job_name: str, /) -> None:
         """Fetch no more jobs of this name."""
-        self._tables.queue(queue_name).paused.add(job_name)
+        queue = self._tables.queue(queue_name)
+        if job_name not in queue.paused:
+            _note_pause(queue, EventKind.PAUSED, job_name)
+        queue.paused.add(job_name)
         self._tell_changed(queue_name)
 
     async def resume_job_name(self, queue_name: str, job_name: str, /) -> None:
         """Undo `pause_job_name` for exactly this name."""
         for queue in self._tables.existing([queue_name]):
+            if job_name in queue.paused:
+                _note_pause(queue, EventKind.RESUMED, job_name)
             queue.paused.discard(job_name)
         self._tell_changed(queue_name)
 
@@ -75,6 +81,9 @@ class MemoryQueues:
         """Remove all jobs that wait or are delayed; return how many."""
         records = [record for state in _DRAINED for record in self._records(queue_name, state).values()]
         remove_jobs(self._tables, records)
+        for queue in self._tables.existing([queue_name]):
+            if queue.log is not None:
+                queue.log.told(EventKind.DRAINED, queue_name, count=len(records))
         self._tell_changed(queue_name)
         return len(records)
 
@@ -124,6 +133,11 @@ class MemoryQueues:
 
     def _tell_changed(self, queue_name: str) -> None:
         self._tables.notifier.tell(NotificationKind.CHANGED, (queue_name,))
+
+
+def _note_pause(queue: QueueTable, kind: EventKind, job_name: str) -> None:
+    if queue.log is not None:
+        queue.log.told(kind, queue.name, job_name="" if job_name == ALL_NAMES else job_name)
 
 
 def _check_settled(state: JobState) -> None:

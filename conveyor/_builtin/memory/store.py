@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from conveyor._builtin.memory.events import MemoryEvents
 from conveyor._builtin.memory.flows import MemoryFlows
 from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
@@ -41,6 +42,7 @@ CAPABILITIES: Final = Capabilities(
     has_flows=True,
     has_limits=True,
     has_metrics=True,
+    has_events=True,
 )
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
 
@@ -68,6 +70,7 @@ class MemoryStore:
         self.transactions: TransactionStore | None = None
         self.flows = MemoryFlows(tables)
         self.metrics = MemoryMetrics(tables)
+        self.events = MemoryEvents(tables)
 
     def notes(self) -> Sequence[str]:
         """Return that jobs end with the process."""

@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._builtin.memory.deduplicating import Answers, Keys
+from conveyor._builtin.memory.event_log import EventLog
 from conveyor._builtin.memory.flow_tables import FlowTables
 from conveyor._builtin.memory.guards import Guard
 from conveyor._builtin.memory.lines import Line, ReadyLine
@@ -53,6 +54,7 @@ class QueueTable:
         guard: its limits and groups; None: it never had any.
         outdating: a heap of the settled ones with a duration of their own to be kept; see `retaining`.
         keys: the deduplication keys, and who took them.
+        log: where what happens is written down; None: nobody watches, and nothing is.
     """
 
     __slots__ = (
@@ -61,6 +63,7 @@ class QueueTable:
         "expiring",
         "guard",
         "keys",
+        "log",
         "name",
         "outdating",
         "paused",
@@ -79,9 +82,18 @@ class QueueTable:
         self.guard: Guard | None = None
         self.outdating: list[tuple[datetime, int, str]] = []
         self.keys = Keys()
+        self.log: EventLog | None = None
+
+    def add(self, record: JobRecord, state: JobState) -> None:
+        """Put a record that is new into its first state."""
+        if self.log is not None:
+            self.log.added(record, state)
+        self.enter(record, state)
 
     def enter(self, record: JobRecord, state: JobState) -> None:
         """Put a record that is in no state into this one."""
+        if self.log is not None:
+            self.log.entering(record, state)
         record.state = state
         self.by_state[state][record.id] = record
         if state is JobState.WAITING:
@@ -112,6 +124,8 @@ class QueueTable:
 
     def leave(self, record: JobRecord) -> None:
         """Take a record out of its state; a run that goes on loses its lock by that."""
+        if self.log is not None:
+            self.log.leaving(record)
         del self.by_state[record.state][record.id]
         if record.session is not None:
             del record.session.held[record.id]
@@ -133,6 +147,8 @@ class QueueTable:
 
     def lock(self, record: JobRecord, session: SessionRecord, token: LockToken, now: datetime) -> None:
         """Make a record active that was just taken from its ready line."""
+        if self.log is not None:
+            self.log.entering(record, JobState.ACTIVE)
         del self.by_state[JobState.WAITING][record.id]
         self.by_state[JobState.ACTIVE][record.id] = record
         session.held[record.id] = record
@@ -179,6 +195,8 @@ class Tables:
         self.answers = Answers()
         self.flows = FlowTables()
         self.run_counts = RunCounts()
+        self.log = EventLog(clock.now)
+        self._watched: frozenset[str] = frozenset()
         self._sequence = count(1)
 
     def next_sequence(self) -> int:
@@ -190,7 +208,17 @@ class Tables:
         queue = self.queues.get(name)
         if queue is None:
             queue = self.queues[name] = QueueTable(name)
+            queue.log = self._log_of(name)
         return queue
+
+    def watch(self, queue_names: Iterable[str]) -> None:
+        """Let these queues (all: an empty name) write down what happens, and no others."""
+        self._watched = frozenset(queue_names)
+        for queue in self.queues.values():
+            queue.log = self._log_of(queue.name)
+
+    def _log_of(self, queue_name: str) -> EventLog | None:
+        return self.log if queue_name in self._watched or "" in self._watched else None
 
     def existing(self, names: Iterable[str]) -> list[QueueTable]:
         """Return those of the queues that exist."""
@@ -214,6 +242,8 @@ class Tables:
 
     def forget(self, record: JobRecord) -> None:
         """Forget a job that is in no state any more, and with it its deduplication key."""
+        if record.queue.log is not None:
+            record.queue.log.forgotten(record)
         self.flows.forget(record.id)
         del self.jobs[record.id]
         if record.key is not None:

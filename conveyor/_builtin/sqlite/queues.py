@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.sqlite.changes import rerun_job
+from conveyor._builtin.sqlite.events import note_of_queue
 from conveyor._builtin.sqlite.rows import job_from_row, span_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor._builtin.sqlite.telling import remove_jobs
 from conveyor.errors import ConfigurationError
-from conveyor.model.events import NotificationKind
+from conveyor.model.events import EventKind, NotificationKind
+from conveyor.model.queries import ALL_NAMES
 from conveyor.model.states import SETTLED_STATES, Command, JobState, refuse
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class SqliteQueues:
                 removed += chunk
                 if chunk < _DRAINED_AT_ONCE:
                     break
+        await self._write(_tell_drained, queue_name, removed)
         return removed
 
     async def clean(self, queue_name: str, state: JobState, grace: timedelta, /, *, limit: int = 1000) -> int:
@@ -113,7 +116,9 @@ def _check_settled(state: JobState) -> None:
 
 def _set_paused(transaction: Transaction, statement: str, queue_name: str, job_name: str) -> None:
     transaction.make_queue(queue_name)
-    transaction.connection.execute(sql(statement), (queue_name, job_name))
+    if transaction.connection.execute(sql(statement), (queue_name, job_name)).rowcount:
+        kind = EventKind.PAUSED if statement == "queues/pause_job_name" else EventKind.RESUMED
+        note_of_queue(transaction, kind, queue_name, job_name="" if job_name == ALL_NAMES else job_name)
     transaction.hint(NotificationKind.CHANGED, queue_name)
 
 
@@ -145,6 +150,10 @@ def _drain(transaction: Transaction, statement: str, queue_name: str, bound: int
     remove_jobs(transaction, job_ids)
     transaction.hint(NotificationKind.CHANGED, queue_name)
     return len(job_ids)
+
+
+def _tell_drained(transaction: Transaction, queue_name: str, removed: int) -> None:
+    note_of_queue(transaction, EventKind.DRAINED, queue_name, count=removed)
 
 
 def _clean(transaction: Transaction, queue_name: str, state: JobState, grace: timedelta, limit: int) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.sqlite.checkpoints import Checkpointer
 from conveyor._builtin.sqlite.connections import connect_reader, connect_writer
+from conveyor._builtin.sqlite.events import SqliteEvents
 from conveyor._builtin.sqlite.flows import SqliteFlows
 from conveyor._builtin.sqlite.inspection import SqliteInspection
 from conveyor._builtin.sqlite.jobs import SqliteJobs
@@ -51,6 +52,7 @@ _CAPABILITIES: Final = Capabilities(
     has_deduplication=True,
     has_flows=True,
     has_limits=True,
+    has_events=True,
 )
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
 
@@ -91,6 +93,7 @@ class SQLiteStore:
         self.inspection = SqliteInspection(self._writer, self._readers, clock)
         self.limits = SqliteLimits(self._writer, self._readers, clock)
         self.metrics: MetricsStore | None = None
+        self.events = SqliteEvents(self._writer, self._readers)
 
     def notes(self) -> Sequence[str]:
         """Return which SQLite this is, and what to know of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from conveyor.contracts.store.events import EventStore
 from conveyor.contracts.store.flows import FlowStore
 from conveyor.contracts.store.inspection import InspectionStore
 from conveyor.contracts.store.jobs import JobStore
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.capabilities import Capabilities, Guarantees
 
 __all__ = [
+    "EventStore",
     "FlowStore",
     "InspectionStore",
     "JobStore",
@@ -126,4 +128,9 @@ class Store(Protocol):
     @property
     def metrics(self) -> MetricsStore | None:
         """What is counted of runs; None: nothing is."""
+        ...
+
+    @property
+    def events(self) -> EventStore | None:
+        """A record of what happens, while somebody watches; None: nobody can."""
         ...

@@ -25,6 +25,7 @@ from conveyor.testing.conformance.deduplication_races import DeduplicationRacesC
 from conveyor.testing.conformance.delays import DelaysConformance  # noqa: E402
 from conveyor.testing.conformance.durability import DurabilityConformance, SharingConformance  # noqa: E402
 from conveyor.testing.conformance.editing import EditingConformance  # noqa: E402
+from conveyor.testing.conformance.events import EventsConformance  # noqa: E402
 from conveyor.testing.conformance.expiry import ExpiryConformance  # noqa: E402
 from conveyor.testing.conformance.faults_run import FaultsConformance  # noqa: E402
 from conveyor.testing.conformance.faults_transactions import TransactionFaultsConformance  # noqa: E402
@@ -87,6 +88,7 @@ class StoreConformance(
     HistoryConformance,
     RoundtripsConformance,
     NotificationsConformance,
+    EventsConformance,
     InspectionConformance,
     MetricsConformance,
     BulkChangesConformance,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.capabilities import Capabilities, Guarantees
     from conveyor.contracts.store import (
+        EventStore,
         FlowStore,
         InspectionStore,
         JobStore,
@@ -69,6 +70,9 @@ class FaultyStore:
         self.metrics: MetricsStore | None = None
         if store.metrics is not None:
             self.metrics = cast("MetricsStore", _FaultyFacet(line, "metrics", store.metrics))
+        self.events: EventStore | None = None
+        if store.events is not None:
+            self.events = cast("EventStore", _FaultyFacet(line, "events", store.events))
 
     @property
     def name(self) -> str:

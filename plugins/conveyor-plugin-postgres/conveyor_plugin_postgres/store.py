@@ -33,7 +33,7 @@ from conveyor_plugin_postgres.transactions import PostgresTransactions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from conveyor.contracts.store import MetricsStore
+    from conveyor.contracts.store import EventStore, MetricsStore
     from conveyor.contracts.strategy import Injector
     from conveyor_plugin_postgres.bridge import Bridge
     from conveyor_plugin_postgres.options import PostgresOptions
@@ -79,6 +79,7 @@ class PostgresStore:
         self.inspection = PostgresInspection(database)
         self.limits = PostgresLimits(database)
         self.metrics: MetricsStore | None = None
+        self.events: EventStore | None = None
 
     def notes(self) -> Sequence[str]:
         """Return what to know of it."""

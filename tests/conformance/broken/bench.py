@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from conveyor._builtin.memory.events import MemoryEvents
 from conveyor._builtin.memory.flows import MemoryFlows
 from conveyor._builtin.memory.inspection import MemoryInspection
 from conveyor._builtin.memory.jobs import MemoryJobs
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "muted", "open_broken", "with_its_own_token", "with_their_own_tokens"]
 
 Fault: TypeAlias = (
-    "type[MemoryFlows | MemoryInspection | MemoryJobs | MemoryLimits | MemoryMetrics | MemoryQueues | MemorySchedules"
-    " | MemorySessions]"
+    "type[MemoryEvents | MemoryFlows | MemoryInspection | MemoryJobs | MemoryLimits | MemoryMetrics | MemoryQueues"
+    " | MemorySchedules | MemorySessions]"
 )
-
 _FACETS: Final = {
+    "events": MemoryEvents,
     "flows": MemoryFlows,
     "inspection": MemoryInspection,
     "jobs": MemoryJobs,

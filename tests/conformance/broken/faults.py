@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tests.conformance.broken import (
     commands,
     deduplication,
+    events,
     fetching,
     flows,
     inspection,
@@ -146,6 +147,13 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     schedules.LookApartFromFiring: "test_tasks_that_fire_at_once_fire_each_tick_once",
     schedules.JobsRemovedWithTheirSchedule: "test_a_removed_one_is_gone_and_its_jobs_are_not",
     schedules.NewTimesNotHeard: "test_a_new_time_is_published",
+    events.ThePastIsRead: "test_each_watcher_reads_everything",
+    events.OtherQueuesRead: "test_other_queues_are_not_read",
+    events.ResultsLeftOut: "test_a_run_is_read_from_its_add_to_its_result",
+    events.PagesOverlap: "test_pages_follow_one_another_without_gaps",
+    events.EndsBeforeRemovalsForgotten: "test_a_job_that_goes_as_it_ends_is_read_to_its_end",
+    events.WatchersStayForEver: "test_a_watcher_that_went_without_a_word_costs_nothing_in_the_end",
+    events.PrunedTooSoon: "test_what_was_written_just_now_is_not_pruned",
 }
 
 CAUGHT_IN_TRANSACTIONS: Final[Mapping[TransactionFault, str]] = {

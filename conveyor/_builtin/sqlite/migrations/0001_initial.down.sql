@@ -1,6 +1,12 @@
 -- Undoes 0001_initial: every job is gone.
 drop table schedules;
 
+drop table event_marks;
+
+drop table watchers;
+
+drop table events;
+
 drop table starts;
 
 drop table rates;

@@ -253,6 +253,40 @@ create table schedules (
 
 create index schedules_due on schedules (due_at) where due_at is not null;
 
+-- What happens, while somebody watches: triggers write it, which are made with the first watcher and dropped with the
+-- last. at is the database's time. data is the progress, the result or the error, as kind says. A hundred thousand are
+-- kept at most.
+create table events (
+  seq integer primary key autoincrement,
+  at integer not null,
+  kind text not null,
+  queue text not null,
+  job_id text not null,
+  name text not null,
+  data blob,
+  count integer not null default 0
+);
+
+create trigger events_bounded after insert on events
+begin
+  delete from events where seq <= new.seq - 100000;
+end;
+
+-- Who watches a queue ('': all), and until when unless that is renewed.
+create table watchers (
+  id text not null primary key,
+  queue text not null,
+  until integer not null
+) without rowid;
+
+create index watchers_queue on watchers (queue);
+
+-- Which event was the last at a time: by that, events are kept for a time.
+create table event_marks (
+  at integer not null primary key,
+  seq integer not null
+) without rowid;
+
 -- Queues that have limits, or had a job with a group. round_at is where the turns of its groups stand.
 create table guards (
   queue text not null primary key,

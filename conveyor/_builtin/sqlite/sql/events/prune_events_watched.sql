@@ -1,0 +1,4 @@
+-- Whether anybody watches.
+-- parameters: none
+-- index: primary key of watchers
+select exists (select 1 from watchers)

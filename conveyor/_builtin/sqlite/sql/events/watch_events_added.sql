@@ -1,0 +1,9 @@
+-- Lets an event be written when a job is added.
+-- parameters: none
+-- index: primary key of watchers
+create trigger if not exists events_added after insert on jobs
+when exists (select 1 from watchers where queue in ('', new.queue))
+begin
+  insert into events (at, kind, queue, job_id, name)
+  values (cast((julianday('now') - 2440587.5) * 86400000000 as integer), 'added', new.queue, new.id, new.name);
+end

@@ -1,0 +1,27 @@
+-- Lets an event be written when a live job comes to another state, called as `event_kind` of the model calls it.
+-- parameters: none
+-- index: primary key of watchers, primary key of jobs
+create trigger if not exists events_moved after update of state on live
+when old.state <> new.state and exists (select 1 from watchers where queue in ('', new.queue))
+begin
+  insert into events (at, kind, queue, job_id, name, data)
+  select cast((julianday('now') - 2440587.5) * 86400000000 as integer), moved.kind, new.queue, moved.id, new.name,
+         case when moved.kind = 'retried' then new.error end
+  from (
+    select
+      id,
+      case
+        when new.state = 'active' then 'active'
+        when old.state = 'active' and new.stalled_count > old.stalled_count then 'stalled'
+        when old.state = 'active' and new.attempts_made > old.attempts_made then 'retried'
+        when old.state = 'active' and new.state = 'waiting' then 'released'
+        when old.state = 'active' then new.state
+        when old.state = 'waiting_children' then 'children_done'
+        when old.state = 'delayed' and new.state = 'waiting' then 'promoted'
+        when old.state = 'waiting' and new.state = 'delayed' then 'delayed'
+      end as kind
+    from jobs
+    where seq = new.seq
+  ) as moved
+  where moved.kind is not null;
+end

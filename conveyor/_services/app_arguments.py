@@ -1,0 +1,48 @@
+"""What an app is made with, looked at before it is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from conveyor.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor.contracts.middleware import Middleware
+    from conveyor.contracts.payload import PayloadCodec
+
+__all__ = ["check_lifespan", "check_middleware", "check_payload_codec"]
+
+T = TypeVar("T")
+
+
+def check_middleware(given: Sequence[str | Middleware]) -> Sequence[str | Middleware]:
+    """Return the middleware, names and instances.
+
+    Raises:
+        ConfigurationError: it is not a list of these.
+    """
+    if isinstance(given, str):
+        raise ConfigurationError(f"middleware must be a list, of names or of instances, got {given!r}")
+    for one in given:
+        if not isinstance(one, str) and not (hasattr(one, "around_add") and hasattr(one, "around_run")):
+            raise ConfigurationError(f"middleware must have around_add and around_run, got {one!r}")
+    return tuple(given)
+
+
+def check_lifespan(given: T) -> T:
+    """Return the lifespan, if there is one; raises ConfigurationError for what cannot be called."""
+    if given is not None and not callable(given):
+        raise ConfigurationError(
+            "lifespan must be a function that takes the app and returns an async context manager, such as one "
+            f"decorated with @asynccontextmanager, got {given!r}"
+        )
+    return given
+
+
+def check_payload_codec(given: str | PayloadCodec | None) -> str | PayloadCodec | None:
+    """Return the codec or its name, if there is one; raises ConfigurationError for what is neither."""
+    if given is None or isinstance(given, str) or (hasattr(given, "seal") and hasattr(given, "open")):
+        return given
+    raise ConfigurationError(f"payload_codec must be a name, or have seal and open, got {given!r}")
