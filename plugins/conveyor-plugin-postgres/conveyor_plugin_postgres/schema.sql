@@ -471,7 +471,12 @@ begin
         select surplus.seq
         from written
         cross join lateral (
-          select old.seq from conveyor.logs as old where old.job_id = written.job_id order by old.seq desc offset 10000
+          select old.seq
+          from conveyor.logs as old
+          -- One job, said so that no other index than that of the jobs' lines has them in this order.
+          where old.job_id between written.job_id and written.job_id
+          order by old.job_id desc, old.seq desc
+          offset 10000
         ) as surplus
         where written.seq % 100 = 0
       ))
@@ -848,6 +853,7 @@ begin
           session, number, queues[i], limits[i], lifos[i], job_names[i], more, stopped, now_at
         );
       end if;
+      continue when cardinality(picked) = 0;
       return query
         select
           live.id, live.queue, live.name, live.payload, live.options, live.state, live.priority, live.attempts_made,
@@ -1134,7 +1140,7 @@ begin
         else most is null or most > (
           select count(*)
           from conveyor.live
-          where live.queue = of_queue and live.group_id = parked.group_id and live.state = 'active' and live.is_limited
+          where live.queue = of_queue and live.group_id = parked.group_id and live.state in ('active', '') and live.is_limited
         )
       end;
   end if;
@@ -1298,36 +1304,38 @@ begin
   -- Newest first: within the first priority those with the option lifo, then the others, backwards.
   level := -2147483648;
   loop
-    select live.priority
-    into level
-    from conveyor.live
-    where live.queue = of_queue
-      and live.state = 'waiting'
-      and live.stalled_count = 0
-      and (case when of_group = '' then live.group_id is null else live.group_id = of_group end)
-      and live.name <> all(stopped)
-      and (wanted_name is null or live.name = wanted_name)
-      and live.priority >= level
-    order by live.priority, live.order_at, live.order_seq
-    limit 1;
+    if of_group = '' then
+      select live.priority
+      into level
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id is null
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+        and live.priority >= level
+      order by live.priority, live.order_at, live.order_seq
+      limit 1;
+    else
+      select live.priority
+      into level
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id = of_group
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+        and live.priority >= level
+      order by live.priority, live.order_at, live.order_seq
+      limit 1;
+    end if;
     exit when not found;
-    select live.id, live.name
+    select first.head_id, first.head_name
     into head_id, head_name
-    from conveyor.live
-    where live.queue = of_queue
-      and live.state = 'waiting'
-      and live.stalled_count = 0
-      and (case when of_group = '' then live.group_id is null else live.group_id = of_group end)
-      and live.name <> all(stopped)
-      and (wanted_name is null or live.name = wanted_name)
-      and live.priority = level
-    order by
-      live.order_at >= 0,
-      case when live.order_at < 0 then live.order_at else -live.order_at end,
-      case when live.order_at < 0 then live.order_seq else -live.order_seq end
-    limit 1
-    for no key update skip locked;
-    exit when found or level = 2147483647;
+    from conveyor.newest_head(of_queue, of_group, level, wanted_name, stopped) as first;
+    exit when head_id is not null or level = 2147483647;
     level := level + 1;
   end loop;
 end
@@ -1400,7 +1408,7 @@ declare
 begin
   if rules ? 'concurrency' then
     room := least(room, (rules ->> 'concurrency')::bigint - (
-      select count(*) from conveyor.live where live.queue = of_queue and live.state = 'active' and live.is_limited
+      select count(*) from conveyor.live where live.queue = of_queue and live.state in ('active', '') and live.is_limited
     ));
   end if;
   if limiter is not null and conveyor.rate_room(of_queue, 'queue', '', limiter, 1, now_micros) > now_micros then
@@ -1821,6 +1829,96 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.newest_head(of_queue text, of_group text, level integer, wanted_name text, stopped text[], OUT head_id text, OUT head_name text) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if of_group = '' then
+    select live.id, live.name
+    into head_id, head_name
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and live.group_id is null
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+      and live.priority = level
+      and live.order_at < 0
+    order by live.order_at, live.order_seq
+    limit 1
+    for no key update skip locked;
+    if not found then
+      select live.id, live.name
+      into head_id, head_name
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id is null
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+        and live.priority = level
+        and live.order_at >= 0
+      order by live.order_at desc, live.order_seq desc
+      limit 1
+      for no key update skip locked;
+    end if;
+  else
+    select live.id, live.name
+    into head_id, head_name
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and live.group_id = of_group
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+      and live.priority = level
+      and live.order_at < 0
+    order by live.order_at, live.order_seq
+    limit 1
+    for no key update skip locked;
+    if not found then
+      select live.id, live.name
+      into head_id, head_name
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id = of_group
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+        and live.priority = level
+        and live.order_at >= 0
+      order by live.order_at desc, live.order_seq desc
+      limit 1
+      for no key update skip locked;
+    end if;
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.next_delayed(queues text[]) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+  return (
+    select min(soonest.run_at)
+    from unnest(next_delayed.queues) as asked(queue)
+    cross join lateral (
+      select live.run_at
+      from conveyor.live
+      where live.queue = asked.queue
+        and live.state = 'delayed'
+      order by live.run_at
+      limit 1
+    ) as soonest
+  );
+end
+$$;
+
 CREATE FUNCTION conveyor.note_fetch(session text, number bigint, until timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -1862,19 +1960,19 @@ declare
   rate record;
 begin
   if (rules ->> 'concurrency')::bigint <= (
-    select count(*) from conveyor.live where live.queue = of_queue and live.state = 'active' and live.is_limited
+    select count(*) from conveyor.live where live.queue = of_queue and live.state in ('active', '') and live.is_limited
   ) then
     holds := 'queue';
   elsif of_group <> '' and (rules #>> '{group,concurrency}')::bigint <= (
     select count(*)
     from conveyor.live
-    where live.queue = of_queue and live.group_id = of_group and live.state = 'active' and live.is_limited
+    where live.queue = of_queue and live.group_id = of_group and live.state in ('active', '') and live.is_limited
   ) then
     holds := 'group';
   elsif (rules -> 'names' -> job_name ->> 'concurrency')::bigint <= (
     select count(*)
     from conveyor.live
-    where live.queue = of_queue and live.name = job_name and live.state = 'active' and live.is_limited
+    where live.queue = of_queue and live.name = job_name and live.state in ('active', '') and live.is_limited
   ) then
     holds := 'name';
   elsif rules ? 'limiter' or rules ? 'names' or rules ? 'group' then
@@ -2874,7 +2972,7 @@ CREATE INDEX live_expiring ON conveyor.live USING btree (queue, expires_at) WHER
 
 CREATE INDEX live_grouped ON conveyor.live USING btree (queue, group_id, priority, order_at, order_seq) WHERE ((state = 'waiting'::text) AND (stalled_count = 0) AND (group_id IS NOT NULL));
 
-CREATE INDEX live_limited ON conveyor.live USING btree (queue, group_id, name) WHERE ((state = 'active'::text) AND is_limited);
+CREATE INDEX live_limited ON conveyor.live USING btree (queue, group_id, name) WHERE ((state = ANY (ARRAY['active'::text, ''::text])) AND is_limited);
 
 CREATE INDEX live_ready ON conveyor.live USING btree (queue, priority, order_at, order_seq) WHERE ((state = 'waiting'::text) AND (stalled_count = 0) AND (group_id IS NULL));
 
@@ -2913,6 +3011,6 @@ CREATE TRIGGER live_named BEFORE INSERT ON conveyor.live FOR EACH ROW WHEN ((POS
 CREATE TRIGGER live_renamed BEFORE UPDATE OF options ON conveyor.live FOR EACH ROW WHEN (((old.group_id IS NOT NULL) OR (POSITION(('\x2267726f757022'::bytea) IN (new.options)) > 0))) EXECUTE FUNCTION conveyor.name_group();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '868ba5ab1426b5a495475eaefcb622826f575ac84232fd0aa86dd930f3192243', clock_timestamp());
+  (1, 'initial', 'e364c2633c6a16d3a5010e52e074fd30d3824fe65f20f5e19f87a40f931dc9d7', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

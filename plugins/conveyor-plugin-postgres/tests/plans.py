@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 __all__ = ["Plans"]
 
 # Tables that grow with the jobs; the days of history are tables, too.
-_LARGE: Final = re.compile(r"live|history\w*|attempts|logs|schedules")
+_LARGE: Final = re.compile(
+    r"live|history\w*|attempts|logs|schedules|queue_groups|rates|starts|deduplication_keys|deduplicated_adds"
+)
 _SETTINGS: Final = """
 load 'auto_explain';
 set auto_explain.log_min_duration = 0;
@@ -55,7 +57,8 @@ class Plans:
     def take_complaints(self) -> list[str]:
         """Return each scan of a large table since the last call that is not by what is looked for."""
         return [
-            f"{node['Node Type']} of {node.get('Relation Name') or node.get('Index Name')}: {plan['Query Text'][:300]}"
+            f"{node['Node Type']} of {node.get('Relation Name') or node.get('Index Name')}: "
+            f"{node.get('Filter')}: {plan['Query Text'][:300]}"
             for plan in self.take()
             for node in _nodes(plan["Plan"])
             if not _is_good(node)

@@ -17,8 +17,11 @@ from conveyor_plugin_postgres.part import Part
 from conveyor_plugin_postgres.statements import Statements
 from plans import Plans
 
+from conveyor.codec import encode_limits
 from conveyor.model.deduplication import Deduplication
+from conveyor.model.groups import Group
 from conveyor.model.job import AttemptOutcome, LogEntry, NewJob, Progress, ProgressReport
+from conveyor.model.limits import GroupLimits, NameLimits, QueueLimits, RateLimit
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.options import JobOptions
 from conveyor.model.queries import Want
@@ -36,7 +39,9 @@ MODES: Final = ("auto", "force_generic_plan", "force_custom_plan")
 LOCK: Final = timedelta(seconds=30)
 SESSION: Final = "f" * 32
 QUEUE: Final = "default"
-TABLES: Final = ("live", "history", "attempts", "logs", "sessions", "queues")
+LIMITED: Final = "limited"
+GROUPED: Final = "grouped"
+TABLES: Final = ("live", "history", "attempts", "logs", "sessions", "queues", "queue_groups", "rates", "starts")
 # Of ten jobs that live, one is delayed, one stalled before, one is of a session that is gone.
 FILL: Final = """
 insert into conveyor.live
@@ -52,6 +57,14 @@ insert into conveyor.history
   (id, seq, queue, name, state, priority, attempts_made, stalled_count, created_at, run_at, finished_at, payload)
 select 'old-' || n, -n, 'default', 'noop', 'completed', 0, 1, 0, now(), now(), now() - interval '1 second', ''
 from generate_series(1, $1::bigint) as n
+"""
+# Those with a limit, and a thousand groups.
+FILL_GUARDED: Final = """
+insert into conveyor.live
+  (id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, payload, group_id)
+select queue || '-' || n, n, queue, 'noop', 'waiting', 0, n, n, now(), now(), '',
+       case queue when 'grouped' then 'g-' || n % 1000 end
+from generate_series(1, $1::bigint / 2) as n, (values ('limited'), ('grouped')) as kinds(queue)
 """
 # All are due in a day.
 FILL_SCHEDULES: Final = """
@@ -79,6 +92,13 @@ class HotPath:
         """Have a session."""
         about = (SESSION, "here", 1, "none", [QUEUE])
         await self._part.execute("sessions/open", *about, LOCK, None)
+        rate = RateLimit(10**6, "1s")
+        for queue, limits in (
+            (LIMITED, QueueLimits(10**6, rate)),
+            (GROUPED, QueueLimits(group=GroupLimits(10**6, rate), names={"noop": NameLimits(10**6, rate)})),
+        ):
+            await self._part.execute("limits/set_limits_guard", queue)
+            await self._part.execute("limits/set_limits", queue, encode_limits(limits).decode())
 
     async def run(self) -> None:
         """Do everything once that is done for each group of jobs."""
@@ -90,6 +110,11 @@ class HotPath:
         await self._fetch(Want(QUEUE, 1, job_name="noop"))
         await self._journal(Lock(self._held[0], token))
         await self._settle(token)
+        await self._fetch(Want(LIMITED, 5))
+        await self._fetch(Want(LIMITED, 5, lifo=True))
+        await self._fetch(Want(GROUPED, 5))
+        await self._fetch(Want(GROUPED, 5, lifo=True, job_name="noop"))
+        await self._fetch(Want(GROUPED, 5, is_suspect=True))
         await changes.promote_delayed_jobs(self._part, [QUEUE], 100)
         await reading.get_next_delayed_timestamp(self._part, [QUEUE])
         await reading.get_suspect_queues(self._part, [QUEUE])
@@ -105,12 +130,17 @@ class HotPath:
     async def _add(self) -> None:
         jobs = [NewJob(str(uuid_utils.uuid7()), QUEUE, "noop", b"[]", JobOptions()) for _ in range(20)]
         await adding.save_jobs(self._part, jobs)
+        for group in (None, *(Group(f"group-{number}", max_size=10**6) for number in range(5))):
+            await self._add_to(LIMITED if group is None else GROUPED, JobOptions(group=group))
         receipts = await adding.save_jobs(self._part, [*jobs[:10], NewJob(jobs[0].id, QUEUE, "x", b"", JobOptions())])
         assert receipts[-1].outcome == "duplicate"
         keyed = [evolve(job, id=f"k{job.id}", deduplication=Deduplication(key=job.id, mode="replace")) for job in jobs]
         assert {receipt.outcome for receipt in await adding.save_jobs(self._part, keyed)} == {"added"}
         again = [evolve(job, id=f"k{job.id}") for job in keyed]
         assert {receipt.outcome for receipt in await adding.save_jobs(self._part, again)} == {"replaced"}
+
+    async def _add_to(self, queue: str, options: JobOptions) -> None:
+        await adding.save_jobs(self._part, [NewJob(str(uuid_utils.uuid7()), queue, "noop", b"[]", options)] * 2)
 
     async def _fetch(self, want: Want, *, place: Any = None, again: bool = False) -> LockToken:
         self._number += not again
@@ -150,7 +180,7 @@ class HotPath:
 
 async def fill(connection: Any, size: int) -> None:
     """Make all tables as large, without the server's knowing."""
-    for statement in (FILL, FILL_HISTORY, FILL_JOURNAL, FILL_SCHEDULES):
+    for statement in (FILL, FILL_GUARDED, FILL_HISTORY, FILL_JOURNAL, FILL_SCHEDULES):
         await connection.execute(statement, size)
 
 
@@ -167,14 +197,17 @@ async def complaints_of(plans: Plans, hot_path: HotPath, connection: Any, *, res
     return found
 
 
+@pytest.mark.parametrize("is_known_to_be_empty", [False, True])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_table_is_read_from_end_to_end(empty_url: str, size: int) -> None:
+def test_no_table_is_read_from_end_to_end(empty_url: str, size: int, *, is_known_to_be_empty: bool) -> None:
     async def check() -> None:
         connection: Any = await asyncpg.connect(empty_url)
         plans, hot_path = Plans(connection), HotPath(connection)
         try:
             await plans.watch()
             await hot_path.open()
+            if is_known_to_be_empty:
+                await connection.execute(f"vacuum analyze {', '.join(f'conveyor.{table}' for table in TABLES)}")
             # The first plans are made for empty tables, and kept while these grow.
             assert await complaints_of(plans, hot_path, connection, rest=False) == []
             await fill(connection, size)

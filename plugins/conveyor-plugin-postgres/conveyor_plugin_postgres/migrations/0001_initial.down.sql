@@ -26,6 +26,8 @@ drop function conveyor.start_guarded;
 
 drop function conveyor.group_head;
 
+drop function conveyor.newest_head;
+
 drop function conveyor.obstacle;
 
 drop function conveyor.rates_of;
@@ -41,6 +43,8 @@ drop function conveyor.join_round;
 drop function conveyor.name_group;
 
 drop function conveyor.suspect_queues;
+
+drop function conveyor.next_delayed;
 
 drop function conveyor.append_logs;
 

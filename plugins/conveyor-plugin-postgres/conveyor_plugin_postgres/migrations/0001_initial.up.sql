@@ -50,7 +50,8 @@ where state = 'waiting' and stalled_count = 0 and group_id is null;
 create index live_grouped on conveyor.live (queue, group_id, priority, order_at, order_seq)
 where state = 'waiting' and stalled_count = 0 and group_id is not null;
 
-create index live_limited on conveyor.live (queue, group_id, name) where state = 'active' and is_limited;
+-- The state is said so that whoever counts by it, in the same words, is served by this index and by no other.
+create index live_limited on conveyor.live (queue, group_id, name) where state in ('active', '') and is_limited;
 
 create index live_suspects on conveyor.live (queue, priority, order_at, order_seq)
 where state = 'waiting' and stalled_count > 0;
@@ -1909,19 +1910,19 @@ declare
   rate record;
 begin
   if (rules ->> 'concurrency')::bigint <= (
-    select count(*) from conveyor.live where live.queue = of_queue and live.state = 'active' and live.is_limited
+    select count(*) from conveyor.live where live.queue = of_queue and live.state in ('active', '') and live.is_limited
   ) then
     holds := 'queue';
   elsif of_group <> '' and (rules #>> '{group,concurrency}')::bigint <= (
     select count(*)
     from conveyor.live
-    where live.queue = of_queue and live.group_id = of_group and live.state = 'active' and live.is_limited
+    where live.queue = of_queue and live.group_id = of_group and live.state in ('active', '') and live.is_limited
   ) then
     holds := 'group';
   elsif (rules -> 'names' -> job_name ->> 'concurrency')::bigint <= (
     select count(*)
     from conveyor.live
-    where live.queue = of_queue and live.name = job_name and live.state = 'active' and live.is_limited
+    where live.queue = of_queue and live.name = job_name and live.state in ('active', '') and live.is_limited
   ) then
     holds := 'name';
   elsif rules ? 'limiter' or rules ? 'names' or rules ? 'group' then
@@ -1933,6 +1934,79 @@ begin
       end if;
       free_at := null;
     end loop;
+  end if;
+end
+$$;
+
+-- The newest job of a priority in a group ('': none), those with the option lifo first; see group_head. It says the same
+-- for each kind of group and of job: together they would have no index.
+create function conveyor.newest_head(
+  of_queue text, of_group text, level integer, wanted_name text, stopped text[], out head_id text, out head_name text
+)
+language plpgsql as $$
+begin
+  if of_group = '' then
+    select live.id, live.name
+    into head_id, head_name
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and live.group_id is null
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+      and live.priority = level
+      and live.order_at < 0
+    order by live.order_at, live.order_seq
+    limit 1
+    for no key update skip locked;
+    if not found then
+      select live.id, live.name
+      into head_id, head_name
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id is null
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+        and live.priority = level
+        and live.order_at >= 0
+      order by live.order_at desc, live.order_seq desc
+      limit 1
+      for no key update skip locked;
+    end if;
+  else
+    select live.id, live.name
+    into head_id, head_name
+    from conveyor.live
+    where live.queue = of_queue
+      and live.state = 'waiting'
+      and live.stalled_count = 0
+      and live.group_id = of_group
+      and live.name <> all(stopped)
+      and (wanted_name is null or live.name = wanted_name)
+      and live.priority = level
+      and live.order_at < 0
+    order by live.order_at, live.order_seq
+    limit 1
+    for no key update skip locked;
+    if not found then
+      select live.id, live.name
+      into head_id, head_name
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id = of_group
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+        and live.priority = level
+        and live.order_at >= 0
+      order by live.order_at desc, live.order_seq desc
+      limit 1
+      for no key update skip locked;
+    end if;
   end if;
 end
 $$;
@@ -1978,36 +2052,38 @@ begin
   -- Newest first: within the first priority those with the option lifo, then the others, backwards.
   level := -2147483648;
   loop
-    select live.priority
-    into level
-    from conveyor.live
-    where live.queue = of_queue
-      and live.state = 'waiting'
-      and live.stalled_count = 0
-      and (case when of_group = '' then live.group_id is null else live.group_id = of_group end)
-      and live.name <> all(stopped)
-      and (wanted_name is null or live.name = wanted_name)
-      and live.priority >= level
-    order by live.priority, live.order_at, live.order_seq
-    limit 1;
+    if of_group = '' then
+      select live.priority
+      into level
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id is null
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+        and live.priority >= level
+      order by live.priority, live.order_at, live.order_seq
+      limit 1;
+    else
+      select live.priority
+      into level
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id = of_group
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+        and live.priority >= level
+      order by live.priority, live.order_at, live.order_seq
+      limit 1;
+    end if;
     exit when not found;
-    select live.id, live.name
+    select first.head_id, first.head_name
     into head_id, head_name
-    from conveyor.live
-    where live.queue = of_queue
-      and live.state = 'waiting'
-      and live.stalled_count = 0
-      and (case when of_group = '' then live.group_id is null else live.group_id = of_group end)
-      and live.name <> all(stopped)
-      and (wanted_name is null or live.name = wanted_name)
-      and live.priority = level
-    order by
-      live.order_at >= 0,
-      case when live.order_at < 0 then live.order_at else -live.order_at end,
-      case when live.order_at < 0 then live.order_seq else -live.order_seq end
-    limit 1
-    for no key update skip locked;
-    exit when found or level = 2147483647;
+    from conveyor.newest_head(of_queue, of_group, level, wanted_name, stopped) as first;
+    exit when head_id is not null or level = 2147483647;
     level := level + 1;
   end loop;
 end
@@ -2085,7 +2161,7 @@ begin
         else most is null or most > (
           select count(*)
           from conveyor.live
-          where live.queue = of_queue and live.group_id = parked.group_id and live.state = 'active' and live.is_limited
+          where live.queue = of_queue and live.group_id = parked.group_id and live.state in ('active', '') and live.is_limited
         )
       end;
   end if;
@@ -2164,7 +2240,7 @@ declare
 begin
   if rules ? 'concurrency' then
     room := least(room, (rules ->> 'concurrency')::bigint - (
-      select count(*) from conveyor.live where live.queue = of_queue and live.state = 'active' and live.is_limited
+      select count(*) from conveyor.live where live.queue = of_queue and live.state in ('active', '') and live.is_limited
     ));
   end if;
   if limiter is not null and conveyor.rate_room(of_queue, 'queue', '', limiter, 1, now_micros) > now_micros then
@@ -2438,6 +2514,7 @@ begin
           session, number, queues[i], limits[i], lifos[i], job_names[i], more, stopped, now_at
         );
       end if;
+      continue when cardinality(picked) = 0;
       return query
         select
           live.id, live.queue, live.name, live.payload, live.options, live.state, live.priority, live.attempts_made,
@@ -3091,7 +3168,12 @@ begin
         select surplus.seq
         from written
         cross join lateral (
-          select old.seq from conveyor.logs as old where old.job_id = written.job_id order by old.seq desc offset 10000
+          select old.seq
+          from conveyor.logs as old
+          -- One job, said so that no other index than that of the jobs' lines has them in this order.
+          where old.job_id between written.job_id and written.job_id
+          order by old.job_id desc, old.seq desc
+          offset 10000
         ) as surplus
         where written.seq % 100 = 0
       ))
@@ -3100,6 +3182,27 @@ begin
     from asked
     where not asked.is_written
     order by asked.place;
+end
+$$;
+
+-- When the next delayed job of these queues is due.
+create function conveyor.next_delayed(queues text[]) returns timestamptz
+language plpgsql
+set enable_seqscan = off
+as $$
+begin
+  return (
+    select min(soonest.run_at)
+    from unnest(next_delayed.queues) as asked(queue)
+    cross join lateral (
+      select live.run_at
+      from conveyor.live
+      where live.queue = asked.queue
+        and live.state = 'delayed'
+      order by live.run_at
+      limit 1
+    ) as soonest
+  );
 end
 $$;
 

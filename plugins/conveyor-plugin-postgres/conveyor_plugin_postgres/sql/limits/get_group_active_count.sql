@@ -5,5 +5,5 @@ select count(*)
 from conveyor.live
 where queue = $1
   and group_id = $2
-  and state = 'active'
+  and state in ('active', '')
   and is_limited
