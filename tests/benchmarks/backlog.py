@@ -9,6 +9,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from conveyor.model.groups import Group
 from conveyor.model.job import NewJob
 from conveyor.model.locks import Lock
 from conveyor.model.options import JobOptions
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.store import Store
     from conveyor.model.job import JobData
 
-__all__ = ["SIZES", "measure_finished", "measure_waiting"]
+__all__ = ["SIZES", "measure_finished", "measure_grouped", "measure_waiting"]
 
 SIZES: Final = (1_000, 100_000, 1_000_000)
 FETCHES: Final = 50
@@ -33,6 +34,7 @@ SESSION: Final = "f" * 32
 QUEUE: Final = "backlog"
 LOCK_DURATION: Final = timedelta(hours=1)
 OPTIONS: Final = JobOptions()
+IN_GROUP: Final = 100
 
 
 async def measure_waiting(url: str) -> Mapping[str, float]:
@@ -64,9 +66,22 @@ async def measure_finished(url: str) -> Mapping[str, float]:
     return figures
 
 
+async def measure_grouped(url: str) -> Mapping[str, float]:
+    """Return what a fetch costs per job, by the number that wait, a hundred in each group."""
+    figures: dict[str, float] = {}
+    async with open_store(url) as store:
+        backlog = _Backlog(store, in_group=IN_GROUP)
+        await backlog.open()
+        for size in SIZES:
+            await backlog.add_up_to(size)
+            figures[f"fetch_us_groups_{size // IN_GROUP}"] = await backlog.time_fetches()
+    return figures
+
+
 class _Backlog:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, in_group: int | None = None) -> None:
         self._store = store
+        self._in_group = in_group
         self._added = self._finished = self._number = 0
 
     async def open(self) -> None:
@@ -76,9 +91,12 @@ class _Backlog:
         while self._added < size:
             numbers = range(self._added, min(self._added + BULK, size))
             payload = b'{"number":12345}'
-            jobs = [NewJob(f"01a20131-{n:027x}", QUEUE, "noop", payload, OPTIONS) for n in numbers]
+            jobs = [NewJob(f"01a20131-{n:027x}", QUEUE, "noop", payload, self._options(n)) for n in numbers]
             await self._store.jobs.save_jobs(jobs)
             self._added = numbers.stop
+
+    def _options(self, number: int) -> JobOptions:
+        return JobOptions(group=Group(f"group-{number // self._in_group}")) if self._in_group else OPTIONS
 
     async def finish_up_to(self, size: int) -> None:
         while self._finished < size:

@@ -19,7 +19,7 @@ import sniffio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from conveyor import Conveyor
-from tests.benchmarks.backlog import measure_finished, measure_waiting
+from tests.benchmarks.backlog import measure_finished, measure_grouped, measure_waiting
 from tests.benchmarks.deduplicated import measure_deduplicated
 from tests.benchmarks.features import measure_batches, measure_fires, measure_idle_schedules
 from tests.benchmarks.floor_pickup import bare_pickups

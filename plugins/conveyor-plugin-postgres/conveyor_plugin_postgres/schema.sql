@@ -41,6 +41,8 @@ declare
   first_place bigint := 1;
   is_added boolean[] := conveyor.take_new_keys(ids, queues, names, keys, ttls, digests, since, now_at);
   has_repeats boolean;
+  rest bigint[] := '{}';
+  i bigint;
   added record;
   told record;
 begin
@@ -62,10 +64,25 @@ begin
       where known.queue = asked.queue and known.name = asked.name and known.key = asked.key
       for no key update
     ) as locked;
+    if not has_repeats then
+      select held.met, held.met_ids, held.met_outcomes
+      into met, met_ids, met_outcomes
+      from conveyor.meet_held_keys(
+        ids, queues, names, keys, modes, held_ins, digests, is_added, since, now_at
+      ) as held;
+    end if;
+    rest := array(
+      select asked.place
+      from unnest(is_added) with ordinality as asked(is_added, place)
+      where not asked.is_added
+      except
+      select unnest(met)
+      order by 1
+    );
   end if;
 
-  for i in 1 .. number + 1 loop
-    continue when i <= number and is_added[i];
+  -- The place after the last stands for the end.
+  foreach i in array rest || (number + 1) loop
     -- What is to be added before this one may be what holds its key, or has its id.
     if i > number or has_repeats or exists (
       select
@@ -1708,6 +1725,76 @@ CREATE FUNCTION conveyor.matching_jobs(queues text[], names text[], states text[
     and job.attempts_made >= matching_jobs.least_attempts
 $$;
 
+CREATE FUNCTION conveyor.meet_held_keys(ids text[], queues text[], names text[], keys text[], modes text[], held_ins text[], digests bytea[], is_added boolean[], since timestamp with time zone, now_at timestamp with time zone, OUT met bigint[], OUT met_ids text[], OUT met_outcomes text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+begin
+  with asked as (
+    select
+      given.*, known.job_id as known_id, known.outcome, taken.job_id as holder,
+      not exists (select from conveyor.live where live.id = given.id offset 0)
+      and not exists (
+        select from conveyor.history where history.id = given.id and history.finished_at >= since offset 0
+      )
+      and (
+        known.job_id is not null
+        or given.mode in ('keep', 'reject', 'throttle')
+          and (taken.until is null or taken.until > now_at)
+          and (
+            holding.state = any(string_to_array(given.held_in, ','))
+            or given.mode = 'throttle' and taken.until is not null
+          )
+      ) is true as is_held
+    from unnest(
+      meet_held_keys.ids, meet_held_keys.queues, meet_held_keys.names, meet_held_keys.keys, meet_held_keys.modes,
+      meet_held_keys.held_ins, meet_held_keys.digests, meet_held_keys.is_added
+    ) with ordinality as given(id, queue, name, key, mode, held_in, digest, is_added, place)
+    left join lateral (
+      select adds.job_id, adds.outcome
+      from conveyor.deduplicated_adds as adds
+      where adds.digest = given.digest and adds.forget_at > now_at
+      offset 0
+    ) as known on true
+    left join lateral (
+      select keys.job_id, keys.until
+      from conveyor.deduplication_keys as keys
+      where keys.queue = given.queue and keys.name = given.name and keys.key = given.key
+      offset 0
+    ) as taken on true
+    left join lateral (
+      select live.state from conveyor.live where live.id = taken.job_id offset 0
+    ) as holding on true
+    where not given.is_added
+  ),
+  answered as (
+    select
+      asked.*, coalesce(asked.known_id, asked.holder) as met_id,
+      coalesce(
+        asked.outcome, case asked.mode when 'keep' then 'kept' when 'throttle' then 'throttled' else 'rejected' end
+      ) as answer,
+      bool_and(asked.is_held) over (partition by asked.queue, asked.name, asked.key) as is_met
+    from asked
+  ),
+  remembered as (
+    insert into conveyor.deduplicated_adds as adds (digest, job_id, outcome, forget_at)
+    select answered.digest, answered.met_id, answered.answer, now_at + interval '1 minute'
+    from answered
+    where answered.is_met and answered.known_id is null
+    order by answered.digest
+    -- One that was remembered too long ago may still be there.
+    on conflict (digest) do update
+    set job_id = excluded.job_id, outcome = excluded.outcome, forget_at = excluded.forget_at
+  )
+  select array_agg(answered.place), array_agg(answered.met_id), array_agg(answered.answer)
+  into met, met_ids, met_outcomes
+  from answered
+  where answered.is_met;
+end
+$$;
+
 CREATE FUNCTION conveyor.meet_key(new_id text, new_queue text, new_name text, new_payload bytea, new_options bytea, new_priority integer, is_lifo boolean, due_at timestamp with time zone, new_expires_at timestamp with time zone, new_key text, new_until timestamp with time zone, mode text, held_in text, new_digest bytea, now_at timestamp with time zone, OUT holder text, OUT answer text, OUT new_state text) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -2069,7 +2156,12 @@ begin
       select surplus.seq
       from kept
       cross join lateral (
-        select old.seq from conveyor.attempts as old where old.job_id = kept.job_id order by old.seq desc offset 1000
+        select old.seq
+        from conveyor.attempts as old
+        -- One job, said so that no other index than that of the jobs' attempts has them in this order.
+        where old.job_id between kept.job_id and kept.job_id
+        order by old.job_id desc, old.seq desc
+        offset 1000
       ) as surplus
       where kept.seq % 100 = 0
     ))
@@ -3011,6 +3103,6 @@ CREATE TRIGGER live_named BEFORE INSERT ON conveyor.live FOR EACH ROW WHEN ((POS
 CREATE TRIGGER live_renamed BEFORE UPDATE OF options ON conveyor.live FOR EACH ROW WHEN (((old.group_id IS NOT NULL) OR (POSITION(('\x2267726f757022'::bytea) IN (new.options)) > 0))) EXECUTE FUNCTION conveyor.name_group();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', 'e364c2633c6a16d3a5010e52e074fd30d3824fe65f20f5e19f87a40f931dc9d7', clock_timestamp());
+  (1, 'initial', '2bd4588f2186a9b589784aaae10b9a96bf75f3e9efb1790e36481146ae25fdcf', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

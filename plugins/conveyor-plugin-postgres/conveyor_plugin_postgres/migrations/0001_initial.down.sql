@@ -94,6 +94,8 @@ drop function conveyor.expire_jobs_of;
 
 drop function conveyor.add_deduplicated_jobs;
 
+drop function conveyor.meet_held_keys;
+
 drop function conveyor.meet_key;
 
 drop function conveyor.add_some_jobs;

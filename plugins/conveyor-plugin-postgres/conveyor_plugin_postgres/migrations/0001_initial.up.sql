@@ -869,6 +869,93 @@ begin
 end
 $$;
 
+-- Answers those new jobs, of those that are not to be added now, whose keys are held by jobs that they leave as they are;
+-- met has their places, with the ids and the answers. It leaves out each key that any of the given jobs may take or
+-- change the holder of: of these each depends on the one before. Their keys are locked by whoever calls.
+create function conveyor.meet_held_keys(
+  ids text[],
+  queues text[],
+  names text[],
+  keys text[],
+  modes text[],
+  held_ins text[],
+  digests bytea[],
+  is_added boolean[],
+  since timestamptz,
+  now_at timestamptz,
+  out met bigint[],
+  out met_ids text[],
+  out met_outcomes text[]
+)
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+begin
+  with asked as (
+    select
+      given.*, known.job_id as known_id, known.outcome, taken.job_id as holder,
+      not exists (select from conveyor.live where live.id = given.id offset 0)
+      and not exists (
+        select from conveyor.history where history.id = given.id and history.finished_at >= since offset 0
+      )
+      and (
+        known.job_id is not null
+        or given.mode in ('keep', 'reject', 'throttle')
+          and (taken.until is null or taken.until > now_at)
+          and (
+            holding.state = any(string_to_array(given.held_in, ','))
+            or given.mode = 'throttle' and taken.until is not null
+          )
+      ) is true as is_held
+    from unnest(
+      meet_held_keys.ids, meet_held_keys.queues, meet_held_keys.names, meet_held_keys.keys, meet_held_keys.modes,
+      meet_held_keys.held_ins, meet_held_keys.digests, meet_held_keys.is_added
+    ) with ordinality as given(id, queue, name, key, mode, held_in, digest, is_added, place)
+    left join lateral (
+      select adds.job_id, adds.outcome
+      from conveyor.deduplicated_adds as adds
+      where adds.digest = given.digest and adds.forget_at > now_at
+      offset 0
+    ) as known on true
+    left join lateral (
+      select keys.job_id, keys.until
+      from conveyor.deduplication_keys as keys
+      where keys.queue = given.queue and keys.name = given.name and keys.key = given.key
+      offset 0
+    ) as taken on true
+    left join lateral (
+      select live.state from conveyor.live where live.id = taken.job_id offset 0
+    ) as holding on true
+    where not given.is_added
+  ),
+  answered as (
+    select
+      asked.*, coalesce(asked.known_id, asked.holder) as met_id,
+      coalesce(
+        asked.outcome, case asked.mode when 'keep' then 'kept' when 'throttle' then 'throttled' else 'rejected' end
+      ) as answer,
+      bool_and(asked.is_held) over (partition by asked.queue, asked.name, asked.key) as is_met
+    from asked
+  ),
+  remembered as (
+    insert into conveyor.deduplicated_adds as adds (digest, job_id, outcome, forget_at)
+    select answered.digest, answered.met_id, answered.answer, now_at + interval '1 minute'
+    from answered
+    where answered.is_met and answered.known_id is null
+    order by answered.digest
+    -- One that was remembered too long ago may still be there.
+    on conflict (digest) do update
+    set job_id = excluded.job_id, outcome = excluded.outcome, forget_at = excluded.forget_at
+  )
+  select array_agg(answered.place), array_agg(answered.met_id), array_agg(answered.answer)
+  into met, met_ids, met_outcomes
+  from answered
+  where answered.is_met;
+end
+$$;
+
 -- Adds jobs of which some have deduplication keys (null: none), as if each came alone, in order; see add_jobs. met has the
 -- places of those that another job had the key of, with its id and what they are answered.
 create function conveyor.add_deduplicated_jobs(
@@ -907,6 +994,8 @@ declare
   first_place bigint := 1;
   is_added boolean[] := conveyor.take_new_keys(ids, queues, names, keys, ttls, digests, since, now_at);
   has_repeats boolean;
+  rest bigint[] := '{}';
+  i bigint;
   added record;
   told record;
 begin
@@ -928,10 +1017,25 @@ begin
       where known.queue = asked.queue and known.name = asked.name and known.key = asked.key
       for no key update
     ) as locked;
+    if not has_repeats then
+      select held.met, held.met_ids, held.met_outcomes
+      into met, met_ids, met_outcomes
+      from conveyor.meet_held_keys(
+        ids, queues, names, keys, modes, held_ins, digests, is_added, since, now_at
+      ) as held;
+    end if;
+    rest := array(
+      select asked.place
+      from unnest(is_added) with ordinality as asked(is_added, place)
+      where not asked.is_added
+      except
+      select unnest(met)
+      order by 1
+    );
   end if;
 
-  for i in 1 .. number + 1 loop
-    continue when i <= number and is_added[i];
+  -- The place after the last stands for the end.
+  foreach i in array rest || (number + 1) loop
     -- What is to be added before this one may be what holds its key, or has its id.
     if i > number or has_repeats or exists (
       select
@@ -2824,7 +2928,12 @@ begin
       select surplus.seq
       from kept
       cross join lateral (
-        select old.seq from conveyor.attempts as old where old.job_id = kept.job_id order by old.seq desc offset 1000
+        select old.seq
+        from conveyor.attempts as old
+        -- One job, said so that no other index than that of the jobs' attempts has them in this order.
+        where old.job_id between kept.job_id and kept.job_id
+        order by old.job_id desc, old.seq desc
+        offset 1000
       ) as surplus
       where kept.seq % 100 = 0
     ))
