@@ -134,6 +134,13 @@ def plans(session: nox.Session) -> None:
 
 
 @nox.session
+def pooler(session: nox.Session) -> None:
+    """Run the whole conformance kit on the PostgreSQL store behind PgBouncer, which must be installed."""
+    with session.chdir(POSTGRES):
+        session.run("pytest", "tests/test_pooler_kit.py", *session.posargs, env={"CONVEYOR_FULL": "1"})
+
+
+@nox.session
 def simulation(session: nox.Session) -> None:
     """Run workers from many seeds."""
     session.run("python", "-m", "tests.simulation", *(session.posargs or ["--count", "20000", "--processes", "2"]))
@@ -253,6 +260,7 @@ LONG_PARTS: Final = {
     **{f"pythons-{python}": Part(nested(f"pythons-{python}"), budget=10 * 60) for python in PYTHONS},
     **{f"postgres-{python}": Part(nested(f"postgres_pythons-{python}"), budget=15 * 60) for python in PYTHONS[1:]},
     "plans": Part(plans, budget=10 * 60),
+    "pooler": Part(pooler, budget=30 * 60),
     "minimal": Part(nested("minimal"), budget=10 * 60),
     "faults": Part(faults, budget=10 * 60),
     "simulation": Part(simulation, budget=45 * 60),

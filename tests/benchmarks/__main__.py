@@ -33,7 +33,7 @@ CASES: Final = {
     "limited": STORES,
 }
 FLOORS: Final = ("floor", "best")
-BACKLOGS: Final = ("waiting", "finished")
+BACKLOGS: Final = ("waiting", "finished", "groups")
 RATES: Final = ("process", "add", "add_concurrent", "add_many", "fires", "single", "batched")
 SPANS: Final = (
     "process_cpu_us",

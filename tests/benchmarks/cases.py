@@ -157,6 +157,7 @@ CASES: Final[Mapping[str, Callable[[str], Awaitable[Mapping[str, float]]]]] = {
     "pickup_across": pickup_across,
     "waiting": measure_waiting,
     "finished": measure_finished,
+    "groups": measure_grouped,
     "flow": measure_flow,
     "deduplicated": measure_deduplicated,
     "limited": measure_limited,

@@ -73,10 +73,10 @@ class Held:
         self._timer = loop.call_at(self._ends_at, self._run_out)
 
     async def _begin(self) -> None:
-        await self._connection.execute("begin")
         milliseconds = max(int(self._longest_seconds * 1000), 1)
-        for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
-            await self._connection.execute(f"set local {setting} = {milliseconds}")
+        names = ("statement_timeout", "idle_in_transaction_session_timeout")
+        settings = "; ".join(f"set local {name} = {milliseconds}" for name in names)
+        await self._connection.execute(f"begin; {settings}")
         part = self.part()
         if not await part.fetchval("transactions/begin", self.lock.job_id, *self.lock.token):
             raise LockLostError(str(self.lock.token), job_id=self.lock.job_id, queue_name="")

@@ -10,6 +10,7 @@ from conveyor.testing.conformance import StoreConformance
 
 
 @pytest.mark.skipif(not os.environ.get("CONVEYOR_FULL"), reason="takes long: CONVEYOR_FULL=1 runs it")
+@pytest.mark.timeout(900)  # an operation takes four round trips
 class TestKitBehindAPooler(StoreConformance):
     """Every promise, kept where each transaction meets another connection of the server."""
 
