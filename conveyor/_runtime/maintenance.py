@@ -18,6 +18,7 @@ from conveyor._runtime.transient import until_available
 from conveyor._runtime.wakeup import Wakeup
 from conveyor._services.maintenance.expire import expire_jobs
 from conveyor._services.maintenance.promote import promote_due_jobs
+from conveyor._services.maintenance.prune import prune_events
 from conveyor._services.maintenance.reclaim import reclaim_stalled_jobs
 from conveyor._services.maintenance.repair import repair_flows
 from conveyor._services.maintenance.retain import remove_outdated_jobs
@@ -105,9 +106,9 @@ class StallDetector:
 
 
 class Retainer:
-    """Removes the settled jobs of a worker's queues that are to be kept no longer, and adds old metrics up.
+    """Removes the settled jobs of a worker's queues that are to be kept no longer; looks after metrics and events.
 
-    More seldom still it repairs flows.
+    Old metrics are added up, old events forgotten. More seldom still it repairs flows.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Retainer:
                 self._outage,
             )
             await until_available(lambda: roll_up_metrics(self._store, self._retention), "add metrics up", self._outage)
+            await until_available(lambda: prune_events(self._store), "forget old events", self._outage)
             if number % LOOKS_PER_REPAIR == 0:
                 await until_available(lambda: repair_flows(self._store), "repair flows", self._outage)
             await _sleep_about(self._options.retention_interval)
