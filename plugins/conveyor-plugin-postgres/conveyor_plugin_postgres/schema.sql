@@ -800,6 +800,8 @@ declare
   level integer;
   guarded text[];
 begin
+  -- Before the session's row: whoever reclaims stalled jobs locks flows, then sessions.
+  perform conveyor.lock_flows_of_expired(queues, now_at);
   -- Nearly always it is the next number.
   update conveyor.sessions
   set highest_fetch = number, expires_at = greatest(expires_at, now_at + lock_for)
@@ -1512,6 +1514,27 @@ begin
     where asked.id is not null
     order by 1
   ) as asked;
+end
+$$;
+
+CREATE FUNCTION conveyor.lock_flows_of_expired(queues text[], now_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+begin
+  if exists (
+    select
+    from unnest(lock_flows_of_expired.queues) as asked(queue)
+    join conveyor.live on live.queue = asked.queue
+    where live.expires_at <= now_at
+      and live.state <> 'active'
+      -- With an offset, each is looked up by itself; without, the server may choose to read all of the table for it.
+      and exists (select from conveyor.flow_edges where flow_edges.child_id = live.id offset 0)
+  ) then
+    perform conveyor.lock_all_flows();
+  end if;
 end
 $$;
 
@@ -2398,11 +2421,15 @@ CREATE FUNCTION conveyor.settle_and_fetch(ids text[], session_ids text[], number
 declare
   lost record;
   answer conveyor.fetched_job;
+  -- One time for both halves: what the fetch finds expired, the flows' locks were taken for.
+  now_at timestamptz := coalesce(moment, clock_timestamp());
 begin
+  -- Before the settlements lock some flows: two that held some and wanted all would wait for each other.
+  perform conveyor.lock_flows_of_expired(queues, now_at);
   for lost in
     select *
     from conveyor.settle_jobs(
-      ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, moment,
+      ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, now_at,
       settle_and_fetch.flows
     )
   loop
@@ -2415,7 +2442,7 @@ begin
     select *
     from conveyor.fetch_jobs(
       session, number, lock_for, queues, limits, lifos, job_names, suspects, from_priorities, from_ats, from_seqs,
-      moment, exclusions
+      now_at, exclusions
     );
 end
 $$;
@@ -3103,6 +3130,6 @@ CREATE TRIGGER live_named BEFORE INSERT ON conveyor.live FOR EACH ROW WHEN ((POS
 CREATE TRIGGER live_renamed BEFORE UPDATE OF options ON conveyor.live FOR EACH ROW WHEN (((old.group_id IS NOT NULL) OR (POSITION(('\x2267726f757022'::bytea) IN (new.options)) > 0))) EXECUTE FUNCTION conveyor.name_group();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '2bd4588f2186a9b589784aaae10b9a96bf75f3e9efb1790e36481146ae25fdcf', clock_timestamp());
+  (1, 'initial', 'be2e70d746d892346992961cef475a463024802e9793fedcf09b395c8c4160ea', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

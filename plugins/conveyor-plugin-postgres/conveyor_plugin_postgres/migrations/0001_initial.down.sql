@@ -82,6 +82,8 @@ drop function conveyor.forget_parents;
 
 drop function conveyor.go_on;
 
+drop function conveyor.lock_flows_of_expired;
+
 drop function conveyor.lock_flows_of_stalled;
 
 drop function conveyor.lock_all_flows;

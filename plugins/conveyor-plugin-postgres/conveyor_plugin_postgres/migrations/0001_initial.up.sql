@@ -1282,6 +1282,28 @@ begin
 end
 $$;
 
+-- The same where a fetch from these queues finds children that had not started in time, whose parents it tells.
+create function conveyor.lock_flows_of_expired(queues text[], now_at timestamptz) returns void
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+begin
+  if exists (
+    select
+    from unnest(lock_flows_of_expired.queues) as asked(queue)
+    join conveyor.live on live.queue = asked.queue
+    where live.expires_at <= now_at
+      and live.state <> 'active'
+      -- With an offset, each is looked up by itself; without, the server may choose to read all of the table for it.
+      and exists (select from conveyor.flow_edges where flow_edges.child_id = live.id offset 0)
+  ) then
+    perform conveyor.lock_all_flows();
+  end if;
+end
+$$;
+
 -- Lets a job that waits for its children go on as they stand; `kind` is the hint for its queue, null where it waits on.
 -- It fails because of the child given, or of any that failed; `reason` is its error then.
 create function conveyor.go_on(
@@ -2548,6 +2570,8 @@ declare
   level integer;
   guarded text[];
 begin
+  -- Before the session's row: whoever reclaims stalled jobs locks flows, then sessions.
+  perform conveyor.lock_flows_of_expired(queues, now_at);
   -- Nearly always it is the next number.
   update conveyor.sessions
   set highest_fetch = number, expires_at = greatest(expires_at, now_at + lock_for)
@@ -3085,11 +3109,15 @@ language plpgsql as $$
 declare
   lost record;
   answer conveyor.fetched_job;
+  -- One time for both halves: what the fetch finds expired, the flows' locks were taken for.
+  now_at timestamptz := coalesce(moment, clock_timestamp());
 begin
+  -- Before the settlements lock some flows: two that held some and wanted all would wait for each other.
+  perform conveyor.lock_flows_of_expired(queues, now_at);
   for lost in
     select *
     from conveyor.settle_jobs(
-      ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, moment,
+      ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, now_at,
       settle_and_fetch.flows
     )
   loop
@@ -3102,7 +3130,7 @@ begin
     select *
     from conveyor.fetch_jobs(
       session, number, lock_for, queues, limits, lifos, job_names, suspects, from_priorities, from_ats, from_seqs,
-      moment, exclusions
+      now_at, exclusions
     );
 end
 $$;
