@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from attrs import frozen
 from cyclopts import App, Parameter
 
+from conveyor._cli.new_limits import NewLimits
 from conveyor._cli.output import in_words, show_record, write_table
 from conveyor._cli.parameters import StoreOptions, flattened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from conveyor._handles.queue import Queue
-    from conveyor.model.limits import LimitsReport, QueueLimits, RateLimit
+    from conveyor.model.limits import LimitsReport, QueueLimits
 
 __all__ = ["limits"]
 
@@ -37,38 +37,6 @@ def show(queue: QueueName, /, *, options: Annotated[StoreOptions, flattened] = _
     return anyio.run(_show, queue, options)
 
 
-@frozen(kw_only=True)
-class NewLimits:
-    """What `limits set` changes; what is not given stays as it is."""
-
-    max_global_concurrency: Annotated[
-        str | None, Parameter(help="How many of its jobs run at once on all workers, or none.")
-    ] = None
-    rate: Annotated[
-        str | None, Parameter(help='How many of its jobs start in a time, such as "100/1 minute", or none.')
-    ] = None
-    burst: Annotated[int | None, Parameter(help="With --rate: a token bucket that holds so many starts.")] = None
-    rate_key: Annotated[
-        str | None, Parameter(help='With --rate: count apart by "name", the job\'s, or by "group".')
-    ] = None
-    group_concurrency: Annotated[str | None, Parameter(help="How many jobs of a group run at once, or none.")] = None
-    group_rate: Annotated[str | None, Parameter(help="How many jobs of a group start in a time, or none.")] = None
-
-    def changes(self) -> Mapping[str, Any]:
-        """Return the new values by name, those of `GroupLimits` after "group.".
-
-        Raises:
-            ConfigurationError: one makes no sense.
-        """
-        given = {
-            "max_global_concurrency": _count(self.max_global_concurrency, "--max-global-concurrency"),
-            "limiter": _rate(self.rate, "--rate", self.burst, self.rate_key),
-            "group.concurrency": _count(self.group_concurrency, "--group-concurrency"),
-            "group.limiter": _rate(self.group_rate, "--group-rate"),
-        }
-        return {name: values[0] for name, values in given.items() if values}
-
-
 _NO_CHANGES: Final = NewLimits()
 
 
@@ -83,12 +51,12 @@ def set_(
 ) -> int:
     """Change those limits of a queue that are given, for all its workers at once; "none" takes one away.
 
-    The limits of job names, and weights, are set from Python. Workers that declare another value are refused when
-    they start.
+    Weights are kept where a rate is given anew, but for those that are given. Workers that declare another value are
+    refused when they start.
     """
     import anyio
 
-    return anyio.run(_change, queue, new.changes(), force, options)
+    return anyio.run(_change, queue, new.apply, force, options)
 
 
 @limits.command(help_epilogue="Example:\n  conveyor queues limits clear mails")
@@ -114,7 +82,9 @@ async def _show(name: str, options: StoreOptions) -> int:
     return 0
 
 
-async def _change(name: str, changes: Mapping[str, Any] | None, force: bool, options: StoreOptions) -> int:
+async def _change(
+    name: str, apply: Callable[[QueueLimits], QueueLimits] | None, force: bool, options: StoreOptions
+) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.known_queues import check_queues
     from conveyor._cli.opening import looking_only
@@ -123,63 +93,19 @@ async def _change(name: str, changes: Mapping[str, Any] | None, force: bool, opt
         if not force:
             await check_queues(app, [name], f"if that is the name: conveyor queues limits set {name} --force")
         queue = app.queue(name)
-        await _set(queue, changes)
+        await _set(queue, apply)
         report = await queue.limits()
     show_record(_to_json(name, report), options.output)
     return 0
 
 
-async def _set(queue: Queue, changes: Mapping[str, Any] | None) -> None:
+async def _set(queue: Queue, apply: Callable[[QueueLimits], QueueLimits] | None) -> None:
     from conveyor.model.limits import NO_LIMITS
 
-    held = NO_LIMITS if changes is None else _changed((await queue.limits()).limits, changes)
+    held = NO_LIMITS if apply is None else apply((await queue.limits()).limits)
     await queue.set_limits(
         max_global_concurrency=held.max_global_concurrency, limiter=held.limiter, group=held.group, names=held.names
     )
-
-
-def _changed(held: QueueLimits, changes: Mapping[str, Any]) -> QueueLimits:
-    from attrs import evolve
-
-    from conveyor.model.limits import GroupLimits
-
-    of_queue = {name: value for name, value in changes.items() if not name.startswith("group.")}
-    of_group = {name.removeprefix("group."): value for name, value in changes.items() if name.startswith("group.")}
-    if of_group:
-        of_queue["group"] = evolve(held.group or GroupLimits(), **of_group)
-    return evolve(held, **of_queue)
-
-
-def _count(value: str | None, name: str) -> tuple[int | None, ...]:
-    """Return the number in a tuple, which is empty where nothing was given."""
-    from conveyor.errors import ConfigurationError
-
-    if value is None:
-        return ()
-    if value == "none":
-        return (None,)
-    if not value.isdecimal() or not int(value):
-        raise ConfigurationError(f"{name} must be a whole number of at least 1, or none, got {value!r}")
-    return (int(value),)
-
-
-def _rate(
-    value: str | None, name: str, burst: int | None = None, key: str | None = None
-) -> tuple[RateLimit | None, ...]:
-    """Return the rate in a tuple, which is empty where nothing was given."""
-    from conveyor.errors import ConfigurationError
-    from conveyor.model.limits import RateLimit
-
-    if value is None and (burst is not None or key is not None):
-        raise ConfigurationError("--burst and --rate-key say more about --rate: give it, too")
-    if value is None:
-        return ()
-    if value == "none":
-        return (None,)
-    most, _, per = value.partition("/")
-    if not most.strip().isdecimal() or not per.strip():
-        raise ConfigurationError(f'{name} must be starts per time, such as "100/1 minute", or none, got {value!r}')
-    return (RateLimit(int(most), per.strip(), key, burst),)  # type: ignore[arg-type]
 
 
 def _to_json(name: str, report: LimitsReport) -> dict[str, Any]:

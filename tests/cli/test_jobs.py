@@ -7,6 +7,10 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
+from conveyor import Deduplication
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -242,3 +246,28 @@ def test_a_list_comes_as_csv_with_nothing_for_a_spreadsheet_to_run(
         "",
         "0",
     )
+
+
+def test_the_holder_of_a_deduplication_key_is_shown(conveyor: Callable[..., Ran], add: Callable[..., str]) -> None:
+    job_id = add("send", {"to": "ada"}, deduplication=Deduplication(key="order-17"))
+    assert add("send", {"to": "bob"}, deduplication=Deduplication(key="order-17")) == job_id
+    shown = conveyor("jobs", "holder", "mails", "send", "order-17", *APP, "-o", "json")
+    assert (shown.code, shown.json["id"], shown.json["attempts"]) == (0, job_id, [])
+    assert job_id in conveyor("jobs", "holder", "mails", "send", "order-17", *APP).out
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (("mails", "send", "order-18"), "'order-18'"),
+        (("mails", "fail", "order-17"), "'fail'"),
+        (("mials", "send", "order-17"), "did you mean 'mails'?"),
+    ],
+)
+def test_a_key_that_nobody_holds_is_not_found(
+    conveyor: Callable[..., Ran], add: Callable[..., str], asked: tuple[str, ...], named: str
+) -> None:
+    add("send", {"to": "ada"}, deduplication=Deduplication(key="order-17"))
+    ran = conveyor("jobs", "holder", *asked, *APP)
+    assert (ran.code, ran.out) == (3, "")
+    assert named in ran.err

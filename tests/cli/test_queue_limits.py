@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,6 +45,38 @@ def test_a_bucket_counted_apart_is_set(conveyor: Callable[..., Ran], add: Callab
     assert (limiter["burst"], limiter["key"]) == (9, "name")
 
 
+def held_limits(conveyor: Callable[..., Ran], *options: str) -> Any:
+    """Change limits, and return those that hold then."""
+    return conveyor(*LIMITS, "set", "mails", *options, *STORE, "-o", "json").json["limits"]
+
+
+def test_the_limits_of_a_name_are_changed_apart_from_those_of_others(
+    conveyor: Callable[..., Ran], add: Callable[..., str]
+) -> None:
+    add("send", {"to": "ada"})
+    held_limits(conveyor, "--name", "send", "--name-concurrency", "2", "--max-global-concurrency", "9")
+    held_limits(conveyor, "--name", "fail", "--name-rate", "5/1s")
+    names = held_limits(conveyor, "--name", "send", "--name-rate", "7/1 minute")["names"]
+    assert (names["send"]["concurrency"], names["send"]["limiter"]["max"]) == (2, 7)
+    assert (names["fail"]["concurrency"], names["fail"]["limiter"]["max"]) == (None, 5)
+    held = held_limits(conveyor, "--name", "send", "--name-rate", "none", "--name-concurrency", "none")
+    assert (list(held["names"]), held["max_global_concurrency"]) == (["fail"], 9)
+
+
+def test_weights_are_changed_one_by_one_and_outlive_a_new_rate(
+    conveyor: Callable[..., Ran], add: Callable[..., str]
+) -> None:
+    add("send", {"to": "ada"})
+    weights = ("--weight", "send=10", "--weight", "fail=2")
+    assert held_limits(conveyor, "--rate", "100/1s", *weights)["limiter"]["weights"] == {"send": 10, "fail": 2}
+    assert held_limits(conveyor, "--rate", "50/1s")["limiter"]["weights"] == {"send": 10, "fail": 2}
+    limiter = held_limits(conveyor, "--weight", "send=none", "--weight", "fail=3")["limiter"]
+    assert (limiter["max"], limiter["weights"]) == (50, {"fail": 3})
+    group = held_limits(conveyor, "--group-weight", "acme=3", "--group-weight", "=2")["group"]
+    assert (group["weights"], group["concurrency"]) == ({"acme": 3, "": 2}, None)
+    assert held_limits(conveyor, "--group-concurrency", "4")["group"]["weights"] == {"acme": 3, "": 2}
+
+
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
@@ -55,6 +87,13 @@ def test_a_bucket_counted_apart_is_set(conveyor: Callable[..., Ran], add: Callab
         (("--rate", "5/soon"), "per"),
         (("--rate", "5/1s", "--rate-key", "tenant"), "key"),
         (("--burst", "5"), "--rate"),
+        (("--weight", "send=2"), "--rate"),
+        (("--rate", "5/1s", "--weight", "send"), "--weight"),
+        (("--rate", "5/1s", "--weight", "send=9"), "weights"),
+        (("--group-weight", "acme=0"), "weights"),
+        (("--name-concurrency", "2"), "--name"),
+        (("--name", "send"), "--name-concurrency"),
+        (("--name", "send", "--name-rate", "0/1s"), "max"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_nothing_is_changed(

@@ -17,8 +17,9 @@ from conveyor._cli.output import say, show_records, write, write_json
 from conveyor._cli.parameters import ListOptions, StoreOptions, Unmasked, flattened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from conveyor._app import Conveyor
     from conveyor._handles.job import Job
     from conveyor.model.job import LogEntry
     from conveyor.model.queries import JobFilter
@@ -36,6 +37,7 @@ _LIST_EXAMPLES: Final = """Examples:
   conveyor jobs list --error TimeoutError --finished-after 2h -o jsonl"""
 
 JobId = Annotated[str, Parameter(help="Id of the job, or its first characters, at least 8.")]
+LogLines = Annotated[int, Parameter(help="How many of its last log lines to show.", validator=validators.Number(gte=0))]
 
 
 @jobs.command(name="list", help_epilogue=_LIST_EXAMPLES)
@@ -86,27 +88,59 @@ def show(
     job_id: JobId,
     /,
     *,
-    log_lines: Annotated[
-        int, Parameter(help="How many of its last log lines to show.", validator=validators.Number(gte=0))
-    ] = 20,
+    log_lines: LogLines = 20,
     unmasked: Unmasked = False,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
     """Show all that is known of a job: data, result, family, attempts with their errors, the end of its log."""
     import anyio
 
-    return anyio.run(partial(_show, job_id, log_lines, options, unmasked=unmasked))
+    async def find(app: Conveyor) -> Job[Any]:
+        from conveyor._cli.jobs.ids import whole_id
+
+        return await app.jobs.get(await whole_id(app, job_id))
+
+    return anyio.run(partial(_show, find, log_lines, options, unmasked=unmasked))
 
 
-async def _show(job_id: str, log_lines: int, options: StoreOptions, *, unmasked: bool) -> int:
+@jobs.command(help_epilogue="Example:\n  conveyor jobs holder mails send_receipt order-17")
+def holder(
+    queue: Annotated[str, Parameter(help="Name of its queue.")],
+    name: Annotated[str, Parameter(help="Name of the job.")],
+    key: Annotated[str, Parameter(help="The deduplication key that it was added with.")],
+    /,
+    *,
+    log_lines: LogLines = 20,
+    unmasked: Unmasked = False,
+    options: Annotated[StoreOptions, flattened] = _DEFAULTS,
+) -> int:
+    """Show the job that holds a deduplication key, as show does: the one that others met that were not added."""
+    import anyio
+
+    async def find(app: Conveyor) -> Job[Any]:
+        from conveyor._cli.failures import CommandError, ExitCode
+        from conveyor._cli.known_queues import check_queues
+
+        held = await app.queue(queue).find_by_deduplication_key(name, key)
+        if held is None:
+            await check_queues(app, [queue])
+            what = f"no job {name!r} in queue {queue!r} holds the key {key!r}"
+            raise CommandError(ExitCode.NOT_FOUND, what, "it ended, its time is over, or its add had no such key")
+        return held
+
+    return anyio.run(partial(_show, find, log_lines, options, unmasked=unmasked))
+
+
+async def _show(
+    find: Callable[[Conveyor], Awaitable[Job[Any]]], log_lines: int, options: StoreOptions, *, unmasked: bool
+) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.jobs.flows import family_of
-    from conveyor._cli.jobs.ids import whole_id
     from conveyor._cli.jobs.views import attempts_to_json, logs_to_json, read_logs, write_job
     from conveyor._cli.opening import looking_only, masker_of
 
     async with looking_only(find_operated_app(options)) as app:
-        job = await app.jobs.get(await whole_id(app, job_id))
+        job = await find(app)
         attempts = await job.attempts()
         logs = await read_logs(job, log_lines)
         family = await family_of(app, job)
