@@ -172,16 +172,16 @@ def printed_sql(*options: str) -> str:
     return conveyor("store", "sql", "--store", "postgresql://nobody@nowhere.invalid/nothing", *options)
 
 
-def test_the_migrations_are_printed_without_a_connection_and_make_the_schema(server_url: str) -> None:
+def test_the_migrations_are_printed_without_a_connection_and_make_the_schema(empty_url: str) -> None:
     printed = printed_sql()
-    with psycopg.connect(server_url, autocommit=True) as connection:
+    with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute("drop database if exists printed with (force)")
         connection.execute("create database printed")
-    base = server_url.rpartition("/")[0]
+    base = empty_url.rpartition("/")[0]
     with psycopg.connect(f"{base}/printed", autocommit=True) as connection:
         connection.execute(printed.encode())
         (made,) = connection.execute(OBJECTS).fetchall()
-    with psycopg.connect(server_url, autocommit=True) as connection:
+    with psycopg.connect(empty_url, autocommit=True) as connection:
         assert connection.execute(OBJECTS).fetchall() == [made]
         connection.execute("drop database printed with (force)")
 
