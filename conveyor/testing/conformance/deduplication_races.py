@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from itertools import chain
+from itertools import chain, permutations, product
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
@@ -34,6 +34,15 @@ ROUNDS: Final = 12
 PRODUCERS: Final = 4
 DELAY: Final = timedelta(minutes=10)
 MODES: Final = ("keep", "replace", "debounce", "throttle", "reject")
+
+# What a bulk may ask for one key, each in its own way.
+KINDS: Final[Sequence[dict[str, Any]]] = (
+    {"mode": "keep"},
+    {"mode": "keep", "states": ["delayed"]},
+    {"mode": "reject"},
+    {"mode": "debounce"},
+    {"mode": "throttle", "ttl": "1 minute"},
+)
 
 
 def keyed(id: str, key: str, mode: str) -> NewJob:
@@ -104,6 +113,26 @@ class DeduplicationRacesConformance(StoreKit):
             for number in range(PRODUCERS):
                 tasks.start_soon(add, (workshop, other)[number % 2], number)
         check(all_of(bulks), all_of([receipts[number] for number in range(PRODUCERS)]))
+
+    async def test_the_jobs_of_a_bulk_are_answered_as_if_each_came_alone(self, workshop: Workshop) -> None:
+        for number, (chosen, is_held) in enumerate(product(permutations(KINDS, 3), (False, True))):
+            answers: list[list[tuple[str, Added]]] = []
+            for queue, size in (("together", len(chosen)), ("alone", 1)):
+                jobs = [
+                    workshop.new(f"{queue} {number} {place}", queue=queue, delay=delay, deduplication=asked)
+                    for place, (asked, delay) in enumerate(
+                        (Deduplication(key=f"{number}", **asked), "10s" if "debounce" in asked.values() else None)
+                        for asked in chosen
+                    )
+                ]
+                if is_held:
+                    holding = Deduplication(key=f"{number}")
+                    await workshop.jobs.save_job(workshop.new(f"{queue} {number}", queue=queue, deduplication=holding))
+                receipts: list[AddReceipt] = []
+                for place in range(0, len(jobs), size):
+                    receipts += await workshop.jobs.save_jobs(jobs[place : place + size])
+                answers.append([(receipt.job_id.partition(" ")[2], receipt.outcome) for receipt in receipts])
+            assert answers[0] == answers[1], chosen
 
     async def test_settling_and_adding_at_once_leave_no_two_jobs_with_a_key(self, workshop: Workshop) -> None:
         needs(workshop.store.capabilities.has_deduplication, "has_deduplication")

@@ -652,7 +652,7 @@ declare
   is_added boolean[];
 begin
   with given as materialized (
-    select asked.*, row_number() over (partition by asked.id order by asked.place) as turn
+    select asked.*, row_number() over (partition by asked.id collate "C" order by asked.place) as turn
     from unnest(take_new_keys.ids, take_new_keys.queues, take_new_keys.names, take_new_keys.keys, ttls, digests)
       with ordinality as asked(id, queue, name, key, ttl, digest, place)
   ),
@@ -662,6 +662,12 @@ begin
     from given
     where given.key is not null
       and given.turn = 1
+      -- Most that are held are met here, which is cheaper than below.
+      and not exists (
+        select from conveyor.deduplication_keys as known
+        where known.queue = given.queue and known.name = given.name and known.key = given.key
+        offset 0
+      )
       and not exists (select from conveyor.live where live.id = given.id offset 0)
       and not exists (
         select from conveyor.history where history.id = given.id and history.finished_at >= since offset 0
@@ -672,7 +678,7 @@ begin
         offset 0
       )
     -- In one order, so that two callers with the same keys do not wait for each other in a circle.
-    order by given.queue, given.name, given.key, given.place
+    order by given.queue collate "C", given.name collate "C", given.key collate "C", given.place
     on conflict (queue, name, key) do nothing
     returning mine.queue, mine.name, mine.key, mine.job_id
   )
@@ -936,7 +942,9 @@ begin
       coalesce(
         asked.outcome, case asked.mode when 'keep' then 'kept' when 'throttle' then 'throttled' else 'rejected' end
       ) as answer,
-      bool_and(asked.is_held) over (partition by asked.queue, asked.name, asked.key) as is_met
+      bool_and(asked.is_held) over (
+        partition by asked.queue collate "C", asked.name collate "C", asked.key collate "C"
+      ) as is_met
     from asked
   ),
   remembered as (
@@ -1004,7 +1012,8 @@ begin
     -- In one order, too, and only what takes no part in a circle: keys first, jobs later.
     perform
     from (
-      select distinct asked.queue, asked.name, asked.key
+      select distinct
+        asked.queue collate "C" as queue, asked.name collate "C" as name, asked.key collate "C" as key
       from unnest(
         add_deduplicated_jobs.queues, add_deduplicated_jobs.names, add_deduplicated_jobs.keys, is_added
       ) as asked(queue, name, key, is_added)
