@@ -6,14 +6,17 @@ transaction a NOTIFY would make all such transactions commit one after another. 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
 from conveyor.errors import StoreError
 from conveyor.model.events import Notification, NotificationKind
+from conveyor_plugin_postgres.driver_errors import DRIVER_ERRORS, store_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +32,8 @@ ANYTHING: Final = Notification(NotificationKind.ANYTHING)
 _LONGEST_PAYLOAD: Final = 7_500
 _BREATH_SECONDS: Final = 0.01
 _PAUSE_SECONDS: Final = 0.1
+# A statement that waits for nothing.
+_LONGEST_SECONDS: Final = 5.0
 
 
 def channel(statements: Statements) -> str:
@@ -44,8 +49,9 @@ class Announcer:
         self._is_sending = is_sending
         # What comes back from the server with this mark is known here already.
         self.mark = secrets.token_hex(4)
-        # The server's process for the connection that listens for this process, if one does.
-        self.own_listener: int | None = None
+        # The connection that listens for this process, if one does, and whose turn it is to say something on it.
+        self.own_listener: Any = None
+        self.turn = anyio.Lock()
         self._outgoing: dict[Notification, None] = {}
         self._is_wanted = anyio.Event()
 
@@ -69,18 +75,36 @@ class Announcer:
 
     async def send_rest(self, database: Database) -> bool:
         """Send what was posted until now; return whether that went well."""
-        outgoing, self._outgoing = list(self._outgoing), {}
-        if not outgoing:
-            return True
-        try:
-            await database.write_one(self._notify, outgoing)
-        except StoreError:
-            return False
+        # Nothing is taken before it can be sent: whoever is cancelled while he waits leaves it to the next.
+        async with self.turn:
+            outgoing, self._outgoing = list(self._outgoing), {}
+            if not outgoing:
+                return True
+            try:
+                await self._send(database, outgoing)
+            except StoreError:
+                return False
         return True
 
+    async def _send(self, database: Database, outgoing: Sequence[Notification]) -> None:
+        if self.own_listener is None:
+            await database.write_one(self._notify, outgoing)
+        else:
+            # It has its share of the lock already, so there it tells of the others alone.
+            await database.bridge.call(partial(self._say, database, self.own_listener, outgoing))
+
+    async def _say(self, database: Database, connection: Any, outgoing: Sequence[Notification]) -> None:
+        # On asyncio's side.
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                await self._notify(database.part(connection), outgoing)
+        except DRIVER_ERRORS as exc:
+            # It is made anew once it is known to be closed.
+            connection.terminate()
+            raise store_error(exc, database.options.shown) from exc
+
     async def _notify(self, part: Part, outgoing: Sequence[Notification]) -> None:
-        payloads = list(self._payloads(outgoing))
-        await part.execute("notifier/publish", channel(part.statements), payloads, self.own_listener)
+        await part.execute("notifier/publish", channel(part.statements), list(self._payloads(outgoing)))
 
     def _payloads(self, outgoing: Sequence[Notification]) -> Iterable[str]:
         text = json.dumps(outgoing)

@@ -86,9 +86,11 @@ class PostgresNotifier:
         while True:
             with anyio.move_on_after(_LOOK_SECONDS):
                 await self._is_lost.wait()
-            # Where nobody waits, the next who does makes a connection.
-            if not self._mailboxes or (not self._is_lost.is_set() and await self._is_heard()):
+            if not self._mailboxes:
                 self._is_lost = anyio.Event()
+                await self.rest()
+                continue
+            if not self._is_lost.is_set() and await self._is_heard():
                 continue
             self._is_lost = anyio.Event()
             try:
@@ -101,25 +103,32 @@ class PostgresNotifier:
 
     async def stop_listening(self) -> None:
         """Close the connection that listens."""
-        database = self._get_database()
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            await database.bridge.call(lambda: _close(connection))
+        async with self._listening:
+            await self._hang_up()
+
+    async def rest(self) -> None:
+        """Close the connection that listens where nobody waits; the next who does makes another."""
+        async with self._listening:
+            if not self._mailboxes:
+                await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        connection, self._connection, self._announcer.own_listener = self._connection, None, None
+        if connection is not None:
+            await self._get_database().bridge.call(lambda: _close(connection))
 
     async def _listen(self, *, is_anew: bool = False) -> None:
         """See to it that there is a connection that listens; hints may have been lost where there was none."""
         database = self._get_database()
         async with self._listening:
             if is_anew or self._connection is None or self._connection.is_closed():
-                former, self._connection, self._announcer.own_listener = self._connection, None, None
-                if former is not None:
-                    await database.bridge.call(lambda: _close(former))
-                self._connection, self._announcer.own_listener = await database.bridge.call(self._connect)
+                await self._hang_up()
+                self._connection = self._announcer.own_listener = await database.bridge.call(self._connect)
                 if is_anew:
                     self._deliver(ANYTHING)
                 self._look_after(self._connection)
 
-    async def _connect(self) -> tuple[Any, int]:
+    async def _connect(self) -> Any:
         database = self._get_database()
         name = channel(database.statements)
         try:
@@ -128,13 +137,13 @@ class PostgresNotifier:
                 connection.add_termination_listener(self._receive_end)
                 await connection.add_listener(name, self._receive)
                 # Not before it listens: whoever sees the lock may rely on its being heard.
-                pid = await database.part(connection).fetchval("notifier/listen", name)
+                await database.part(connection).execute("notifier/listen", name)
             except BaseException:
                 connection.terminate()
                 raise
         except DRIVER_ERRORS as exc:
             raise store_error(exc, database.options.shown) from exc
-        return connection, pid
+        return connection
 
     def _receive_end(self, connection: Any) -> None:
         # On asyncio's side.
@@ -150,7 +159,8 @@ class PostgresNotifier:
         if connection is None:
             return False
         try:
-            await self._get_database().bridge.call(lambda: connection.execute("select"))
+            async with self._announcer.turn:
+                await self._get_database().bridge.call(lambda: connection.execute("select"))
         except DRIVER_ERRORS:
             return False
         return True

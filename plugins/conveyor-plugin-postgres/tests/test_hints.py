@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import psycopg
 import pytest
+from conveyor_plugin_postgres.notifier import PostgresNotifier
 from facets import needed
 
 from conveyor.model.events import NotificationKind
@@ -126,6 +127,49 @@ async def test_an_add_of_a_callers_transaction_wakes_whoever_began_to_listen_bef
                 assert await other.jobs.find_job("a") is None
                 connection.commit()
                 assert await next_of(hints) is NotificationKind.ADDED
+
+
+LISTENERS: Final = """
+select count(*)
+from pg_locks
+where locktype = 'advisory' and objsubid = 1
+  and (classid::bigint << 32) | objid::bigint = hashtextextended('conveyor.hints', 0)
+"""
+
+
+def count_listeners(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(LISTENERS).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+async def test_a_connection_that_nobody_listens_to_is_closed_and_made_again(empty_url: str) -> None:
+    async with open_store(empty_url) as store, open_store(empty_url) as other:
+        assert isinstance(store.notifier, PostgresNotifier)
+        async with store.notifier.subscribe(QUEUE):
+            await store.notifier.rest()
+            assert count_listeners(empty_url) == 1
+        await store.notifier.rest()
+        assert count_listeners(empty_url) == 0
+        await store.jobs.save_job(job("a"))
+        async with store.notifier.subscribe(QUEUE) as hints:
+            await other.jobs.save_job(job("b"))
+            assert await next_of(hints) is NotificationKind.ADDED
+
+
+async def test_two_who_both_listen_hear_each_other(empty_url: str, spy: Spy) -> None:
+    async with (
+        open_store(empty_url) as one,
+        open_store(empty_url) as other,
+        needed(one.notifier).subscribe("one") as to_one,
+        needed(other.notifier).subscribe("other") as to_other,
+    ):
+        await one.jobs.save_job(NewJob("a", "other", "pack", b"{}", JobOptions()))
+        assert await next_of(to_other) is NotificationKind.ADDED
+        await other.jobs.save_job(NewJob("b", "one", "pack", b"{}", JobOptions()))
+        assert await next_of(to_one) is NotificationKind.ADDED
+    assert len(spy.heard()) == 2
 
 
 async def test_a_store_that_is_not_to_notify_tells_nobody(empty_url: str) -> None:
