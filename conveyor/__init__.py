@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from conveyor._app import Conveyor as Conveyor
     from conveyor._app import run as run
+    from conveyor._cli.discovery import operated_app as operated_app
     from conveyor._handles.events import Event as Event
     from conveyor._handles.events import EventStream as EventStream
     from conveyor._handles.handler import JobHandler as JobHandler
@@ -92,6 +93,7 @@ _HOMES: Final = {
     "exponential": "conveyor.model.retry",
     "fixed": "conveyor.model.retry",
     "hookimpl": "conveyor.hookspecs",
+    "operated_app": "conveyor._cli.discovery",
     "run": "conveyor._app",
 }
 
@@ -136,6 +138,7 @@ __all__ = [
     "exponential",
     "fixed",
     "hookimpl",
+    "operated_app",
     "run",
 ]
 

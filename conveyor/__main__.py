@@ -40,8 +40,10 @@ def _parse(arguments: list[str]) -> tuple[Callable[..., Any], BoundArguments] | 
     from cyclopts import CycloptsError
 
     from conveyor._cli.commands import make_app
+    from conveyor._cli.plugin_commands import add_plugin_commands
 
     app = make_app()
+    add_plugin_commands(app, arguments)
     try:
         command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as exc:

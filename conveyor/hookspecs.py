@@ -12,10 +12,17 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, PayloadCodecProvider, StoreProvider
+    from conveyor.contracts.providers import (
+        CommandProvider,
+        JobQueueProvider,
+        MiddlewareProvider,
+        PayloadCodecProvider,
+        StoreProvider,
+    )
 
 __all__ = [
     "PROJECT",
+    "conveyor_cli_commands",
     "conveyor_job_queues",
     "conveyor_middleware",
     "conveyor_payload_codecs",
@@ -51,4 +58,10 @@ def conveyor_middleware() -> Sequence[MiddlewareProvider]:
 @hookspec
 def conveyor_payload_codecs() -> Sequence[PayloadCodecProvider]:
     """Return the payload codecs this plugin offers. Import their modules in ``create``, not here."""
+    return ()
+
+
+@hookspec
+def conveyor_cli_commands() -> Sequence[CommandProvider]:
+    """Return the commands this plugin adds to ``conveyor``. Their modules are imported when they are called."""
     return ()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conveyor._app import Conveyor
     from conveyor._cli.parameters import WhereOptions
 
-__all__ = ["find_app", "find_operated_app", "load_app"]
+__all__ = ["find_app", "find_operated_app", "load_app", "operated_app"]
 
 _HOW = "name the app with --app module:attr, CONVEYOR_APP, or [tool.conveyor] app in pyproject.toml"
 
@@ -51,6 +51,22 @@ def find_operated_app(options: WhereOptions) -> Conveyor:
     if app is None or (store is not None and _is_variable(store.source) and not _is_variable(app.source)):
         return Conveyor()
     return load_app(app.value)
+
+
+def operated_app(*, app: str | None = None, store: str | None = None) -> Conveyor:
+    """Return what a command of a plugin works on, as the commands in the box find it; opening it changes no store.
+
+    Args:
+        app: what was typed as ``--app``, ``module:attr``.
+        store: what was typed as ``--store``, a URL.
+
+    Raises:
+        ConfigurationError: the app that is meant cannot be loaded.
+    """
+    from conveyor._cli.opening import looking_only
+    from conveyor._cli.parameters import WhereOptions
+
+    return looking_only(find_operated_app(WhereOptions(app=app, store=store)))
 
 
 def load_app(reference: str) -> Conveyor:

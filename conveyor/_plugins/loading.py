@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections import Counter
 from contextlib import redirect_stdout
@@ -13,7 +14,13 @@ from attrs import frozen
 
 from conveyor import hookspecs
 from conveyor.contracts.capabilities import CONTRACT_VERSION, OLDEST_CONTRACT_VERSION
-from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, PayloadCodecProvider, StoreProvider
+from conveyor.contracts.providers import (
+    CommandProvider,
+    JobQueueProvider,
+    MiddlewareProvider,
+    PayloadCodecProvider,
+    StoreProvider,
+)
 from conveyor.errors import ConfigurationError, PluginError
 
 if TYPE_CHECKING:
@@ -35,7 +42,7 @@ class _Provider(Protocol):
 
 P_co = TypeVar("P_co", bound=_Provider, covariant=True)
 
-AnyProvider: TypeAlias = StoreProvider | JobQueueProvider | MiddlewareProvider | PayloadCodecProvider
+AnyProvider: TypeAlias = StoreProvider | JobQueueProvider | MiddlewareProvider | PayloadCodecProvider | CommandProvider
 
 # What is offered through each hook: what people call it, and the class of its descriptions.
 HOOKS: Final[Mapping[str, tuple[str, type[AnyProvider]]]] = {
@@ -43,6 +50,7 @@ HOOKS: Final[Mapping[str, tuple[str, type[AnyProvider]]]] = {
     "conveyor_job_queues": ("job queue", JobQueueProvider),
     "conveyor_middleware": ("middleware", MiddlewareProvider),
     "conveyor_payload_codecs": ("payload codec", PayloadCodecProvider),
+    "conveyor_cli_commands": ("command", CommandProvider),
 }
 
 
@@ -72,7 +80,11 @@ class Offer(Generic[P_co]):
 
 
 AnyOffer: TypeAlias = (
-    Offer[StoreProvider] | Offer[JobQueueProvider] | Offer[MiddlewareProvider] | Offer[PayloadCodecProvider]
+    Offer[StoreProvider]
+    | Offer[JobQueueProvider]
+    | Offer[MiddlewareProvider]
+    | Offer[PayloadCodecProvider]
+    | Offer[CommandProvider]
 )
 
 
@@ -193,6 +205,8 @@ def _check(provider: AnyProvider, hook_name: str) -> None:
     words = provider.schemes if isinstance(provider, StoreProvider) else ()
     if not isinstance(words, tuple) or not all(isinstance(word, str) for word in (provider.name, *words)):
         raise ConfigurationError(f"{hook_name}: the name must be a string and the schemes a tuple of strings")
+    if isinstance(provider, CommandProvider) and not re.fullmatch(r"[\w.]+:[\w.]+", str(provider.target)):
+        raise ConfigurationError(f"{hook_name}: target must be 'module:attr', got {provider.target!r}")
     if not isinstance(provider.contract_version, int):
         raise ConfigurationError(f"{hook_name}: contract_version must be a number, got {provider.contract_version!r}")
 

@@ -87,7 +87,7 @@ class Plugins:
         return self._loader.load(plugin)
 
     def choose(self, kind: str, word: str) -> Choice:
-        """Return what a word selects among a kind, "store", "job queue", "middleware" or "payload codec"."""
+        """Return what a word selects among a kind: "store", "job queue", "middleware", "payload codec", "command"."""
         return choose(kind, word, found=self.found, rules=self.rules, loader=self._loader)
 
     def store_provider(self, url: str) -> StoreProvider:

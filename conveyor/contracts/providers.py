@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from conveyor.contracts.strategy import Injector
     from conveyor.model.migrations import Migration
 
-__all__ = ["JobQueueProvider", "MiddlewareProvider", "OpenStore", "PayloadCodecProvider", "StoreProvider"]
+__all__ = [
+    "CommandProvider",
+    "JobQueueProvider",
+    "MiddlewareProvider",
+    "OpenStore",
+    "PayloadCodecProvider",
+    "StoreProvider",
+]
 
 
 class OpenStore(Protocol):
@@ -80,4 +87,23 @@ class PayloadCodecProvider:
 
     name: str
     create: Callable[[], PayloadCodec]
+    contract_version: int
+
+
+@frozen
+class CommandProvider:
+    """A command of ``conveyor``, or a group of commands, that a plugin offers.
+
+    Attributes:
+        name: what is typed after ``conveyor``. The commands in the box come first.
+        summary: its line in ``conveyor --help``.
+        target: a function with typed parameters, or a `cyclopts.App`, as ``module:attr``; imported when it is called.
+            What it returns is the exit code, and its errors are told as those of all commands are. It finds what to
+            work on by `conveyor.operated_app`.
+        contract_version: the version of the contracts it was written for.
+    """
+
+    name: str
+    summary: str
+    target: str
     contract_version: int
