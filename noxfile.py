@@ -101,6 +101,8 @@ def pythons(session: nox.Session) -> None:
     plugins = [part for folder in sorted(ROOT.glob("plugins/*/")) for part in ("--editable", str(folder))]
     session.install("--no-sources", "--editable", ".", *plugins, "--group", "dev")
     session.run("pytest", *session.posargs)
+    if not session.posargs:
+        observability(session)
 
 
 @nox.session(venv_backend="uv", python=PYTHONS[1:])

@@ -10,6 +10,7 @@ import pytest
 from cyclopts.exceptions import CoercionError, CycloptsError, MissingArgumentError
 
 from conveyor._cli.commands import make_app
+from conveyor._cli.plugin_commands import add_plugin_commands
 from tests.house.tree import pages, relative
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def complaint(words: Sequence[str], *, is_whole: bool) -> str:
     if ANY_COMMAND in words:
         return ""
     try:
-        make_app().parse_args(words, exit_on_error=False, print_error=False)
+        app = make_app()
+        add_plugin_commands(app, words)
+        app.parse_args(words, exit_on_error=False, print_error=False)
     except (MissingArgumentError, CoercionError) as error:
         return str(error) if is_whole else ""
     except CycloptsError as error:

@@ -12,6 +12,10 @@ import pytest
 
 EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 SAID: Final = {
+    "counted_runs": (
+        'conveyor_runs_total{name="send_welcome",outcome="completed",queue="emails"} 1.0\n'
+        'conveyor_runs_total{name="send_welcome",outcome="failed",queue="emails"} 1.0\n'
+    ),
     "traces": "producer: add emails\nconsumer: run emails, linked to 1 completed\n",
 }
 

@@ -1,0 +1,128 @@
+"""What a store counts, as Prometheus reads it: the same whichever process is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from conveyor.model.metrics import bucket_of, upper_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from prometheus_client.metrics_core import Metric
+
+    from conveyor import Conveyor
+    from conveyor.model.metrics import Histogram, Metrics, RollUp
+
+__all__ = ["Page", "metrics_page", "metrics_text", "render"]
+
+# Each bound is twice the one before, from a millisecond to more than an hour: the store's own are four times as many.
+_BOUNDS: Final = range(bucket_of(0.001), bucket_of(4096) + 1, bucket_of(0.002) - bucket_of(0.001))
+_OF_A_HANDLER: Final = ("queue", "name")
+
+
+class Page(NamedTuple):
+    """What to answer, and its content type."""
+
+    body: bytes
+    content_type: str
+
+
+async def metrics_text(app: Conveyor) -> str:
+    """Return the numbers of an open app's store in Prometheus' text format.
+
+    Raises:
+        CapabilityError: the store counts nothing.
+        StoreError: it cannot be asked.
+    """
+    return (await metrics_page(app)).body.decode("utf-8")
+
+
+async def metrics_page(app: Conveyor, accept: str = "") -> Page:
+    """Return the same, or OpenMetrics where an ``Accept`` header asks for that.
+
+    Raises:
+        CapabilityError, StoreError: as `metrics_text` does.
+    """
+    return render(await app.metrics(window=None), accept)
+
+
+def render(metrics: Metrics, accept: str = "") -> Page:
+    """Write what was read: with no window, so that no counter is ever less than it was."""
+    encode, content_type = choose_encoder(accept)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Read(metrics))
+    return Page(encode(registry), content_type)
+
+
+class _Read(Collector):
+    """Hands out what was read before: the library asks without awaiting."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        totals = self._metrics.totals()
+        yield from _depths(self._metrics)
+        yield _runs(totals)
+        yield _times("conveyor_wait_seconds", "From when jobs were due to when they were fetched.", totals, _waits)
+        yield _times("conveyor_run_seconds", "From the start of handlers to their end.", totals, _run_times)
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+
+def _depths(metrics: Metrics) -> Iterator[Metric]:
+    jobs = GaugeMetricFamily("conveyor_jobs", "Jobs that are not settled.", labels=("queue", "state"))
+    oldest = GaugeMetricFamily(
+        "conveyor_oldest_waiting_seconds", "Since when the oldest waiting job is due; 0: none waits.", labels=("queue",)
+    )
+    for depth in metrics.depths:
+        for state, count in depth.counts.items():
+            jobs.add_metric((depth.queue_name, str(state)), count)
+        since = depth.oldest_waiting_at
+        oldest.add_metric((depth.queue_name,), 0 if since is None else max(0, (metrics.at - since).total_seconds()))
+    yield jobs
+    yield oldest
+
+
+def _runs(totals: Sequence[RollUp]) -> Metric:
+    runs = CounterMetricFamily("conveyor_runs", "Runs that ended, by how they did.", labels=(*_OF_A_HANDLER, "outcome"))
+    for total in totals:
+        for outcome, count in total.outcomes.items():
+            runs.add_metric((total.queue_name, total.name, str(outcome)), count)
+    return runs
+
+
+def _times(
+    name: str, documentation: str, totals: Sequence[RollUp], choose: Callable[[RollUp], Histogram]
+) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, documentation, labels=_OF_A_HANDLER)
+    for total in totals:
+        histogram = choose(total)
+        buckets = [(_bound(upper_seconds(bound)), histogram.count_up_to(bound)) for bound in _BOUNDS]
+        family.add_metric(
+            (total.queue_name, total.name), [*buckets, ("+Inf", histogram.count)], histogram.total.total_seconds()
+        )
+    return family
+
+
+def _bound(seconds: float) -> str:
+    """Return a bound as labels have it: never in scientific notation, which would be another label.
+
+    >>> _bound(0.001), _bound(1.024), _bound(4194.304)
+    ('0.001', '1.024', '4194.304')
+    """
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")
+
+
+def _waits(total: RollUp) -> Histogram:
+    return total.waits
+
+
+def _run_times(total: RollUp) -> Histogram:
+    return total.runs
