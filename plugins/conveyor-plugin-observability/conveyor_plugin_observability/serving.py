@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from contextlib import asynccontextmanager
 from functools import partial
 from socketserver import ThreadingMixIn
@@ -76,10 +77,13 @@ async def serve_until_signalled(app: Conveyor, host: str, port: int, told: Calla
 
     Raises:
         ConfigurationError: nobody can listen there.
+        CapabilityError: the store counts nothing.
         StoreError: the store cannot be opened.
     """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with app, serving(app, host, port) as url:
+            # A store that counts nothing is an error now, and not at every scrape.
+            await metrics_page(app)
             told(url)
             async for _ in signals:
                 return
@@ -90,17 +94,20 @@ async def serving(app: Conveyor, host: str, port: int) -> AsyncIterator[str]:
     """Answer as long as the block lasts, in threads, and give the URL. Raises ConfigurationError as above."""
     wsgi = partial(_answer_in_thread, app, anyio.lowlevel.current_token())
     try:
-        server = make_server(host, port, wsgi, _Server, _Quiet)
+        # In a thread, since it looks up the name of the host.
+        server = await anyio.to_thread.run_sync(make_server, host, port, wsgi, _Server, _Quiet)
     except (OSError, OverflowError) as exc:
         raise ConfigurationError(f"nobody can listen on {host}:{port}: {exc}") from exc
     with server:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(anyio.to_thread.run_sync, server.serve_forever, _POLL_SECONDS)
-            try:
-                yield f"http://{host}:{server.server_port}/metrics"
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(server.shutdown)
+        # No task: one that is cancelled before its thread runs would leave the server's end waiting for ever.
+        threading.Thread(
+            target=server.serve_forever, args=(_POLL_SECONDS,), name="conveyor metrics", daemon=True
+        ).start()
+        try:
+            yield f"http://{host}:{server.server_port}/metrics"
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(server.shutdown)
 
 
 async def _answer(app: Conveyor, method: str, accept: str) -> tuple[int, Page]:
@@ -110,7 +117,7 @@ async def _answer(app: Conveyor, method: str, accept: str) -> tuple[int, Page]:
         return 200, await metrics_page(app, accept)
     except ConveyorError as exc:
         # Who scrapes need not read of the store's address; its operator does.
-        logger.warning("the metrics cannot be read: %s", exc)
+        logger.warning("the metrics cannot be read: %s", app.masking.text(str(exc)))
         return 503, Page(b"the metrics cannot be read now; the log of this process says why\n", _PLAIN)
 
 

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import httpx
 import pytest
 from conveyor_plugin_observability import metrics_app, metrics_text
 from conveyor_plugin_observability.prometheus import render
-from conveyor_plugin_observability.serving import serving
+from conveyor_plugin_observability.serving import serve_until_signalled, serving
 from prometheus_client.parser import text_string_to_metric_families
 
 from conveyor import Conveyor, JobState
 from conveyor.__main__ import main
-from conveyor.errors import ConfigurationError, StoreUnavailableError
+from conveyor.errors import CapabilityError, ConfigurationError, StoreUnavailableError
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.metrics import Histogram, Metrics, QueueDepth, RollUp, bucket_of
 
@@ -124,7 +125,9 @@ async def test_an_asgi_server_answers_get_and_head_and_speaks_openmetrics_where_
     assert got.status_code == head.status_code == 200
     assert got.headers["content-type"].startswith("text/plain; version=")
     assert samples(got.text)["conveyor_jobs", "work", "waiting"] == 1
-    assert (head.text, head.headers["content-length"]) == ("", str(len(got.content)))
+    assert head.text == ""
+    assert int(head.headers["content-length"]) > 0
+    assert got.headers["content-length"] == str(len(got.content))
     assert openly.headers["content-type"].startswith("application/openmetrics-text")
     assert openly.text.endswith("# EOF\n")
     assert refused.status_code == 405
@@ -137,12 +140,27 @@ class Unreachable(Conveyor):
         raise StoreUnavailableError("no way to postgresql://ada:hunter2@db")
 
 
-async def test_a_store_that_cannot_be_asked_is_503_without_its_address() -> None:
+async def test_a_store_that_cannot_be_asked_is_503_without_its_address(caplog: pytest.LogCaptureFixture) -> None:
     transport = httpx.ASGITransport(metrics_app(Unreachable("memory://")))
     async with httpx.AsyncClient(transport=transport, base_url="http://host") as client:
         answer = await client.get("/")
     assert answer.status_code == 503
-    assert "hunter2" not in answer.text
+    assert "db" not in answer.text
+    assert "no way to postgresql://ada:***@db" in caplog.text
+
+
+class Countless(Conveyor):
+    """An app whose store counts nothing."""
+
+    async def metrics(self, *queues: str, window: Any = None) -> Metrics:
+        raise CapabilityError("countless", "metrics", "metrics")
+
+
+def test_a_store_that_counts_nothing_is_refused_at_once() -> None:
+    said: list[str] = []
+    with pytest.raises(CapabilityError):
+        anyio.run(serve_until_signalled, Countless("memory://"), "127.0.0.1", 0, said.append)
+    assert said == []
 
 
 def fetched(url: str) -> tuple[int, str]:
@@ -169,6 +187,17 @@ async def test_a_server_of_its_own_answers_until_the_block_ends() -> None:
             await anyio.to_thread.run_sync(fetched, url)
     assert status == 200
     assert samples(text)["conveyor_jobs", "work", "waiting"] == 1
+
+
+async def test_a_server_that_is_cancelled_at_once_ends() -> None:
+    async with Conveyor("memory://") as app:
+        with anyio.move_on_after(20) as patience:
+            with anyio.CancelScope() as scope:
+                async with serving(app, "127.0.0.1", 0):
+                    scope.cancel()
+                    await anyio.lowlevel.checkpoint()
+        assert scope.cancelled_caught
+        assert not patience.cancel_called
 
 
 def test_a_command_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
