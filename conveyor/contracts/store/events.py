@@ -17,7 +17,8 @@ class EventStore(Protocol):
 
     Nothing is recorded of a queue that nobody watches. What is, follows `conveyor.model.events.event_kind` for every
     change of a job's state, and besides: ADDED, PROGRESS, REMOVED; PAUSED and RESUMED where that changes anything;
-    DRAINED, after the REMOVED of its jobs. What is refused, or was applied before, leaves no event.
+    DRAINED, after the REMOVED of its jobs. A store may drop many records at once by their age, without a REMOVED for
+    each. What is refused, or was applied before, leaves no event.
 
     Of one job, events are read in the order in which they were committed, each at most once.
     """

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from conveyor.errors import ConfigurationError
-from conveyor.model.events import NotificationKind
+from conveyor.model.events import EventKind, NotificationKind
+from conveyor.model.queries import ALL_NAMES
 from conveyor.model.states import SETTLED_STATES, Command, JobState, refuse
 from conveyor_plugin_postgres.changes import rerun_job
+from conveyor_plugin_postgres.events import note_of_queue
 from conveyor_plugin_postgres.ids import ALWAYS
 from conveyor_plugin_postgres.removing import NONE_ENDED, remove_jobs
 from conveyor_plugin_postgres.rows import interval, jobs_from_rows
@@ -80,6 +82,7 @@ class PostgresQueues:
                 removed += chunk
                 if chunk < _DRAINED_AT_ONCE:
                     break
+        await self._database.write_one(_tell_drained, queue_name, removed)
         return removed
 
     async def clean(self, queue_name: str, state: JobState, grace: timedelta, /, *, limit: int = 1000) -> int:
@@ -109,7 +112,9 @@ def _check_settled(state: JobState) -> None:
 
 async def _set_paused(part: Part, statement: str, queue_name: str, job_name: str) -> None:
     await part.execute("queues/make_queue", queue_name)
-    await part.execute(statement, queue_name, job_name)
+    if await part.execute(statement, queue_name, job_name):
+        kind = EventKind.PAUSED if statement == "queues/pause_job_name" else EventKind.RESUMED
+        await note_of_queue(part, kind, queue_name, job_name="" if job_name == ALL_NAMES else job_name)
     part.hint(NotificationKind.CHANGED, queue_name)
 
 
@@ -139,6 +144,10 @@ async def _drain(part: Part, statement: str, queue_name: str, bound: int) -> int
     await remove_jobs(part, job_ids, NONE_ENDED)
     part.hint(NotificationKind.CHANGED, queue_name)
     return len(job_ids)
+
+
+async def _tell_drained(part: Part, queue_name: str, removed: int) -> None:
+    await note_of_queue(part, EventKind.DRAINED, queue_name, count=removed)
 
 
 async def _clean(part: Part, queue_name: str, state: JobState, grace: timedelta, limit: int) -> int:

@@ -249,6 +249,8 @@ CREATE FUNCTION conveyor.add_jobs(ids text[], queues text[], names text[], paylo
     AS $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
+  is_watched boolean := exists (select from conveyor.watchers);
+  new_ids text[];
   saved bigint;
   settled bigint;
 begin
@@ -292,13 +294,14 @@ begin
     -- In one order, so that two callers with the same ids do not wait for each other in a circle.
     order by given.id, given.place
     on conflict (id) do nothing
-    returning saved_job.queue, saved_job.state
+    returning saved_job.id, saved_job.queue, saved_job.state
   )
   select
     count(*),
+    array_agg(added.id) filter (where is_watched),
     array_agg(distinct added.queue) filter (where added.state = 'waiting'),
     array_agg(distinct added.queue) filter (where added.state = 'delayed')
-  into saved, woken, delayed
+  into saved, new_ids, woken, delayed
   from added;
 
   -- A statement of its own sees what was settled while the one above waited for an id.
@@ -314,6 +317,15 @@ begin
     returning 1
   )
   select count(*) into settled from undone;
+
+  if new_ids is not null then
+    insert into conveyor.events (kind, queue, job_id, name)
+    select 'added', live.queue, live.id, live.name
+    from conveyor.live
+    where live.id = any(new_ids)
+      and exists (select from conveyor.watchers where watchers.queue in ('', live.queue) offset 0)
+    order by live.seq;
+  end if;
 
   are_new := saved = cardinality(add_jobs.ids) and settled = 0;
   if not are_new then
@@ -668,8 +680,20 @@ begin
         and given.is_removed
         and live.state in ('active', '')
       returning
-        live.id, live.session_id, live.fetch_number, given.outcome, given.state as new_state, given.result,
-        given.error as new_error
+        live.id, live.queue, live.name, live.session_id, live.fetch_number, given.outcome, given.state as new_state,
+        given.result, given.error as new_error
+    ),
+    told as (
+      insert into conveyor.events (kind, queue, job_id, name, data)
+      select news.kind, gone.queue, gone.id, gone.name, news.data
+      from gone
+      cross join lateral (
+        values
+          (1, gone.new_state, case when gone.new_state = 'completed' then gone.result else gone.new_error end),
+          (2, 'removed', null)
+      ) as news(place, kind, data)
+      where exists (select from conveyor.watchers where watchers.queue in ('', gone.queue))
+      order by gone.id, news.place
     ),
     forgotten as (
       insert into conveyor.removed (
@@ -1252,6 +1276,15 @@ begin
       select gone.id, coalesce(gone.session_id, ''), coalesce(gone.fetch_number, 0), '', 'failed', now_at, reason
       from gone
       where known.is_removed
+    ),
+    told as (
+      insert into conveyor.events (kind, queue, job_id, name, data)
+      select news.kind, gone.queue, gone.id, gone.name, news.data
+      from gone
+      cross join (values (1, 'failed', reason), (2, 'removed', null)) as news(place, kind, data)
+      where known.is_removed
+        and exists (select from conveyor.watchers where watchers.queue in ('', gone.queue))
+      order by news.place
     )
     insert into conveyor.history (
       id, seq, queue, name, state, priority, attempts_made, stalled_count, fetch_number, created_at, run_at,
@@ -1682,6 +1715,17 @@ begin
     end if;
   end loop;
   return '{}';
+end
+$$;
+
+CREATE FUNCTION conveyor.look_for_watchers() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from conveyor.watchers) then
+    perform set_config('conveyor.is_watched', 'yes', true);
+  end if;
+  return null;
 end
 $$;
 
@@ -2131,6 +2175,57 @@ begin
     select promoted.queue, count(*)
     from promoted
     group by promoted.queue;
+end
+$$;
+
+CREATE FUNCTION conveyor.prune_events(kept_for interval, most bigint, now_at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+declare
+  is_watched boolean;
+  -- Whatever an older transaction wrote was committed so long ago.
+  horizon xid8 := '0';
+  counted bigint;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('conveyor.prune_events')) then
+    return 0;
+  end if;
+  delete from conveyor.watchers where watchers.until <= now_at;
+  is_watched := exists (select from conveyor.watchers);
+  if is_watched then
+    insert into conveyor.event_marks as mark (at, committed)
+    values (now_at, pg_current_snapshot())
+    on conflict (at) do update set committed = excluded.committed;
+    select coalesce(max(pg_snapshot_xmin(mark.committed)::text::numeric), 0)::text::xid8
+    into horizon
+    from conveyor.event_marks as mark
+    where mark.at <= now_at - kept_for;
+    delete from conveyor.event_marks as mark where mark.at <= now_at - kept_for;
+  else
+    delete from conveyor.event_marks;
+  end if;
+
+  with gone as (
+    delete from conveyor.events
+    where not is_watched
+      or events.written_by < horizon
+      or events.seq <= (select max(last.seq) from conveyor.events as last) - most
+    returning events.seq, events.written_by
+  ),
+  kept as (
+    insert into conveyor.events_forgotten as known (seq, written_by)
+    select max(gone.seq), max(gone.written_by::text::numeric)::text::xid8
+    from gone
+    having count(*) > 0
+    on conflict (is_only) do update
+    set seq = greatest(known.seq, excluded.seq),
+        written_by = case
+          when known.written_by > excluded.written_by then known.written_by
+          else excluded.written_by
+        end
+  )
+  select count(*) into counted from gone;
+  return counted;
 end
 $$;
 
@@ -2775,6 +2870,58 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.write_end() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform conveyor.write_event(
+    new.state, new.queue, new.id, new.name, case when new.state = 'completed' then new.result else new.error end
+  );
+  return null;
+end
+$$;
+
+CREATE FUNCTION conveyor.write_event(new_kind text, of_queue text, of_id text, of_name text, new_data bytea) RETURNS void
+    LANGUAGE sql
+    AS $$
+  insert into conveyor.events (kind, queue, job_id, name, data)
+  select new_kind, of_queue, of_id, of_name, new_data
+  where exists (select from conveyor.watchers where watchers.queue in ('', of_queue));
+$$;
+
+CREATE FUNCTION conveyor.write_move() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  moved text := case
+    when new.state = 'active' then 'active'
+    when old.state = 'active' and new.stalled_count > old.stalled_count then 'stalled'
+    when old.state = 'active' and new.attempts_made > old.attempts_made then 'retried'
+    when old.state = 'active' and new.state = 'waiting' then 'released'
+    when old.state = 'active' then new.state
+    when old.state = 'waiting_children' then 'children_done'
+    when old.state = 'delayed' and new.state = 'waiting' then 'promoted'
+    when old.state = 'waiting' and new.state = 'delayed' then 'delayed'
+  end;
+begin
+  if moved is not null then
+    perform conveyor.write_event(
+      moved, new.queue, new.id, new.name, case when moved = 'retried' then new.error end
+    );
+  end if;
+  return null;
+end
+$$;
+
+CREATE FUNCTION conveyor.write_progress() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform conveyor.write_event('progress', new.queue, new.id, new.name, new.progress);
+  return null;
+end
+$$;
+
 CREATE TABLE conveyor.attempts (
     seq bigint NOT NULL,
     job_id text NOT NULL COLLATE pg_catalog."C",
@@ -2816,6 +2963,40 @@ WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
 
 ALTER TABLE conveyor.deduplication_keys ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME conveyor.deduplication_keys_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE conveyor.event_marks (
+    at timestamp with time zone NOT NULL,
+    committed pg_snapshot NOT NULL
+);
+
+CREATE TABLE conveyor.events (
+    seq bigint NOT NULL,
+    written_by xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    queue text NOT NULL COLLATE pg_catalog."C",
+    job_id text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    data bytea,
+    count bigint DEFAULT 0 NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
+CREATE TABLE conveyor.events_forgotten (
+    is_only boolean DEFAULT true NOT NULL,
+    seq bigint NOT NULL,
+    written_by xid8 NOT NULL,
+    CONSTRAINT events_forgotten_is_only_check CHECK (is_only)
+);
+
+ALTER TABLE conveyor.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME conveyor.events_seq_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -3012,6 +3193,12 @@ CREATE TABLE conveyor.starts (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
 
+CREATE TABLE conveyor.watchers (
+    id text NOT NULL COLLATE pg_catalog."C",
+    queue text NOT NULL COLLATE pg_catalog."C",
+    until timestamp with time zone NOT NULL
+);
+
 ALTER TABLE ONLY conveyor.history ATTACH PARTITION conveyor.history_other DEFAULT;
 
 ALTER TABLE ONLY conveyor.attempts
@@ -3025,6 +3212,15 @@ ALTER TABLE ONLY conveyor.deduplication_keys
 
 ALTER TABLE ONLY conveyor.deduplication_keys
     ADD CONSTRAINT deduplication_keys_queue_name_key_key UNIQUE (queue, name, key);
+
+ALTER TABLE ONLY conveyor.event_marks
+    ADD CONSTRAINT event_marks_pkey PRIMARY KEY (at);
+
+ALTER TABLE ONLY conveyor.events_forgotten
+    ADD CONSTRAINT events_forgotten_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY conveyor.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (seq);
 
 ALTER TABLE ONLY conveyor.flow_edges
     ADD CONSTRAINT flow_edges_pkey PRIMARY KEY (parent_id, child_id);
@@ -3068,6 +3264,9 @@ ALTER TABLE ONLY conveyor.sessions
 ALTER TABLE ONLY conveyor.starts
     ADD CONSTRAINT starts_pkey PRIMARY KEY (queue, scope, key, at);
 
+ALTER TABLE ONLY conveyor.watchers
+    ADD CONSTRAINT watchers_pkey PRIMARY KEY (id);
+
 CREATE INDEX attempts_job ON conveyor.attempts USING btree (job_id, seq);
 
 CREATE INDEX deduplicated_adds_forget ON conveyor.deduplicated_adds USING btree (forget_at);
@@ -3075,6 +3274,8 @@ CREATE INDEX deduplicated_adds_forget ON conveyor.deduplicated_adds USING btree 
 CREATE INDEX deduplication_keys_job ON conveyor.deduplication_keys USING btree (job_id) WHERE (until IS NULL);
 
 CREATE INDEX deduplication_keys_until ON conveyor.deduplication_keys USING btree (until) WHERE (until IS NOT NULL);
+
+CREATE INDEX events_by ON conveyor.events USING btree (written_by);
 
 CREATE INDEX flow_edges_child ON conveyor.flow_edges USING btree (child_id);
 
@@ -3130,15 +3331,25 @@ ALTER INDEX conveyor.history_kept ATTACH PARTITION conveyor.history_other_kept_u
 
 ALTER INDEX conveyor.history_finished ATTACH PARTITION conveyor.history_other_queue_state_finished_at_seq_idx;
 
+CREATE TRIGGER history_watched BEFORE INSERT ON conveyor.history FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
+
+CREATE TRIGGER history_written AFTER INSERT ON conveyor.history FOR EACH ROW WHEN ((current_setting('conveyor.is_watched'::text, true) = 'yes'::text)) EXECUTE FUNCTION conveyor.write_end();
+
 CREATE TRIGGER live_group_added AFTER INSERT ON conveyor.live FOR EACH ROW WHEN (((new.group_id IS NOT NULL) AND (new.state = 'waiting'::text))) EXECUTE FUNCTION conveyor.join_round();
 
 CREATE TRIGGER live_group_waits AFTER UPDATE OF state, options ON conveyor.live FOR EACH ROW WHEN (((new.group_id IS NOT NULL) AND (new.state = 'waiting'::text))) EXECUTE FUNCTION conveyor.join_round();
+
+CREATE TRIGGER live_moved AFTER UPDATE OF state ON conveyor.live FOR EACH ROW WHEN (((old.state <> new.state) AND (current_setting('conveyor.is_watched'::text, true) = 'yes'::text))) EXECUTE FUNCTION conveyor.write_move();
 
 CREATE TRIGGER live_named BEFORE INSERT ON conveyor.live FOR EACH ROW WHEN ((POSITION(('\x2267726f757022'::bytea) IN (new.options)) > 0)) EXECUTE FUNCTION conveyor.name_group();
 
 CREATE TRIGGER live_renamed BEFORE UPDATE OF options ON conveyor.live FOR EACH ROW WHEN (((old.group_id IS NOT NULL) OR (POSITION(('\x2267726f757022'::bytea) IN (new.options)) > 0))) EXECUTE FUNCTION conveyor.name_group();
 
+CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH ROW WHEN (((new.progress IS NOT NULL) AND (current_setting('conveyor.is_watched'::text, true) = 'yes'::text))) EXECUTE FUNCTION conveyor.write_progress();
+
+CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
+
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '4babf3e918acbaa8a5ba7076f8275b4725ca47449a8b3148c0b823b31caf2da2', clock_timestamp());
+  (1, 'initial', 'f87efe33ed61a59682f96f3b61274b273836fe605c8d9c2b92c50504fe3220b1', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -15,6 +15,7 @@ from conveyor.errors import SchemaError
 from conveyor_plugin_postgres.announcer import Announcer
 from conveyor_plugin_postgres.bridge import open_bridge
 from conveyor_plugin_postgres.database import Database
+from conveyor_plugin_postgres.events import PostgresEvents
 from conveyor_plugin_postgres.flows import PostgresFlows
 from conveyor_plugin_postgres.inspection import PostgresInspection
 from conveyor_plugin_postgres.jobs import PostgresJobs
@@ -33,7 +34,7 @@ from conveyor_plugin_postgres.transactions import PostgresTransactions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from conveyor.contracts.store import EventStore, MetricsStore
+    from conveyor.contracts.store import MetricsStore
     from conveyor.contracts.strategy import Injector
     from conveyor_plugin_postgres.bridge import Bridge
     from conveyor_plugin_postgres.options import PostgresOptions
@@ -50,6 +51,7 @@ _CAPABILITIES: Final = Capabilities(
     has_deduplication=True,
     has_flows=True,
     has_limits=True,
+    has_events=True,
 )
 _CLOSE_SECONDS: Final = 2.0
 
@@ -79,7 +81,7 @@ class PostgresStore:
         self.inspection = PostgresInspection(database)
         self.limits = PostgresLimits(database)
         self.metrics: MetricsStore | None = None
-        self.events: EventStore | None = None
+        self.events = PostgresEvents(database)
 
     def notes(self) -> Sequence[str]:
         """Return what to know of it."""

@@ -1,3 +1,33 @@
+drop trigger live_watched on conveyor.live;
+
+drop trigger live_moved on conveyor.live;
+
+drop trigger live_reported on conveyor.live;
+
+drop trigger history_watched on conveyor.history;
+
+drop trigger history_written on conveyor.history;
+
+drop function conveyor.prune_events;
+
+drop function conveyor.write_end;
+
+drop function conveyor.write_progress;
+
+drop function conveyor.write_move;
+
+drop function conveyor.write_event;
+
+drop function conveyor.look_for_watchers;
+
+drop table conveyor.events_forgotten;
+
+drop table conveyor.event_marks;
+
+drop table conveyor.watchers;
+
+drop table conveyor.events;
+
 drop trigger live_named on conveyor.live;
 
 drop trigger live_renamed on conveyor.live;

@@ -395,6 +395,43 @@ create table conveyor.schedules (
 
 create index schedules_due on conveyor.schedules (due_at) where due_at is not null;
 
+-- What happens, while somebody watches. seq is given out before the commit; written_by tells readers what was committed
+-- since they read last. data is the progress, the result or the error, as kind says.
+create table conveyor.events (
+  seq bigint generated always as identity primary key,
+  written_by xid8 not null default pg_current_xact_id(),
+  at timestamptz not null default clock_timestamp(),
+  kind text collate "C" not null,
+  queue text collate "C" not null,
+  job_id text collate "C" not null default '',
+  name text collate "C" not null default '',
+  data bytea,
+  count bigint not null default 0
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+create index events_by on conveyor.events (written_by);
+
+-- Who watches a queue ('': all), and until when unless that is renewed. Whoever writes looks here, and holds the lock of
+-- that to the end of its transaction.
+create table conveyor.watchers (
+  id text collate "C" primary key,
+  queue text collate "C" not null,
+  until timestamptz not null
+);
+
+-- What was committed at a time: by that, events are kept for a time.
+create table conveyor.event_marks (
+  at timestamptz primary key,
+  committed pg_snapshot not null
+);
+
+-- The highest number of the events that were forgotten, and the last transaction that wrote one of them; one row.
+create table conveyor.events_forgotten (
+  is_only boolean primary key default true check (is_only),
+  seq bigint not null,
+  written_by xid8 not null
+);
+
 -- The partition of a day, unless it is there. Nobody waits for it for long, and a day that already has jobs elsewhere
 -- stays where they are.
 create function conveyor.make_partition(day date) returns void
@@ -531,6 +568,8 @@ set enable_mergejoin = off
 as $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
+  is_watched boolean := exists (select from conveyor.watchers);
+  new_ids text[];
   saved bigint;
   settled bigint;
 begin
@@ -574,13 +613,14 @@ begin
     -- In one order, so that two callers with the same ids do not wait for each other in a circle.
     order by given.id, given.place
     on conflict (id) do nothing
-    returning saved_job.queue, saved_job.state
+    returning saved_job.id, saved_job.queue, saved_job.state
   )
   select
     count(*),
+    array_agg(added.id) filter (where is_watched),
     array_agg(distinct added.queue) filter (where added.state = 'waiting'),
     array_agg(distinct added.queue) filter (where added.state = 'delayed')
-  into saved, woken, delayed
+  into saved, new_ids, woken, delayed
   from added;
 
   -- A statement of its own sees what was settled while the one above waited for an id.
@@ -596,6 +636,15 @@ begin
     returning 1
   )
   select count(*) into settled from undone;
+
+  if new_ids is not null then
+    insert into conveyor.events (kind, queue, job_id, name)
+    select 'added', live.queue, live.id, live.name
+    from conveyor.live
+    where live.id = any(new_ids)
+      and exists (select from conveyor.watchers where watchers.queue in ('', live.queue) offset 0)
+    order by live.seq;
+  end if;
 
   are_new := saved = cardinality(add_jobs.ids) and settled = 0;
   if not are_new then
@@ -1374,6 +1423,15 @@ begin
       select gone.id, coalesce(gone.session_id, ''), coalesce(gone.fetch_number, 0), '', 'failed', now_at, reason
       from gone
       where known.is_removed
+    ),
+    told as (
+      insert into conveyor.events (kind, queue, job_id, name, data)
+      select news.kind, gone.queue, gone.id, gone.name, news.data
+      from gone
+      cross join (values (1, 'failed', reason), (2, 'removed', null)) as news(place, kind, data)
+      where known.is_removed
+        and exists (select from conveyor.watchers where watchers.queue in ('', gone.queue))
+      order by news.place
     )
     insert into conveyor.history (
       id, seq, queue, name, state, priority, attempts_made, stalled_count, fetch_number, created_at, run_at,
@@ -2863,8 +2921,20 @@ begin
         and given.is_removed
         and live.state in ('active', '')
       returning
-        live.id, live.session_id, live.fetch_number, given.outcome, given.state as new_state, given.result,
-        given.error as new_error
+        live.id, live.queue, live.name, live.session_id, live.fetch_number, given.outcome, given.state as new_state,
+        given.result, given.error as new_error
+    ),
+    told as (
+      insert into conveyor.events (kind, queue, job_id, name, data)
+      select news.kind, gone.queue, gone.id, gone.name, news.data
+      from gone
+      cross join lateral (
+        values
+          (1, gone.new_state, case when gone.new_state = 'completed' then gone.result else gone.new_error end),
+          (2, 'removed', null)
+      ) as news(place, kind, data)
+      where exists (select from conveyor.watchers where watchers.queue in ('', gone.queue))
+      order by gone.id, news.place
     ),
     forgotten as (
       insert into conveyor.removed (
@@ -3427,5 +3497,136 @@ execute function conveyor.join_round();
 create trigger live_group_waits after update of state, options on conveyor.live
 for each row when (new.group_id is not null and new.state = 'waiting')
 execute function conveyor.join_round();
+
+-- Lets the rows that a statement changes be told to watchers, where there are any: asked once for each statement.
+create function conveyor.look_for_watchers() returns trigger
+language plpgsql as $$
+begin
+  if exists (select from conveyor.watchers) then
+    perform set_config('conveyor.is_watched', 'yes', true);
+  end if;
+  return null;
+end
+$$;
+
+-- Writes down what happened to a job, if somebody watches its queue.
+create function conveyor.write_event(new_kind text, of_queue text, of_id text, of_name text, new_data bytea) returns void
+language sql as $$
+  insert into conveyor.events (kind, queue, job_id, name, data)
+  select new_kind, of_queue, of_id, of_name, new_data
+  where exists (select from conveyor.watchers where watchers.queue in ('', of_queue));
+$$;
+
+-- What it is called that a live job comes to another state, as event_kind of the model calls it.
+create function conveyor.write_move() returns trigger
+language plpgsql as $$
+declare
+  moved text := case
+    when new.state = 'active' then 'active'
+    when old.state = 'active' and new.stalled_count > old.stalled_count then 'stalled'
+    when old.state = 'active' and new.attempts_made > old.attempts_made then 'retried'
+    when old.state = 'active' and new.state = 'waiting' then 'released'
+    when old.state = 'active' then new.state
+    when old.state = 'waiting_children' then 'children_done'
+    when old.state = 'delayed' and new.state = 'waiting' then 'promoted'
+    when old.state = 'waiting' and new.state = 'delayed' then 'delayed'
+  end;
+begin
+  if moved is not null then
+    perform conveyor.write_event(
+      moved, new.queue, new.id, new.name, case when moved = 'retried' then new.error end
+    );
+  end if;
+  return null;
+end
+$$;
+
+create function conveyor.write_progress() returns trigger
+language plpgsql as $$
+begin
+  perform conveyor.write_event('progress', new.queue, new.id, new.name, new.progress);
+  return null;
+end
+$$;
+
+create function conveyor.write_end() returns trigger
+language plpgsql as $$
+begin
+  perform conveyor.write_event(
+    new.state, new.queue, new.id, new.name, case when new.state = 'completed' then new.result else new.error end
+  );
+  return null;
+end
+$$;
+
+create trigger live_watched before update of state, progress on conveyor.live
+for each statement execute function conveyor.look_for_watchers();
+
+create trigger live_moved after update of state on conveyor.live
+for each row when (old.state <> new.state and current_setting('conveyor.is_watched', true) = 'yes')
+execute function conveyor.write_move();
+
+create trigger live_reported after update of progress on conveyor.live
+for each row when (new.progress is not null and current_setting('conveyor.is_watched', true) = 'yes')
+execute function conveyor.write_progress();
+
+create trigger history_watched before insert on conveyor.history
+for each statement execute function conveyor.look_for_watchers();
+
+create trigger history_written after insert on conveyor.history
+for each row when (current_setting('conveyor.is_watched', true) = 'yes')
+execute function conveyor.write_end();
+
+-- Forgets watchers whose time is over, and events that are too old or too many, or all where nobody watches; returns how
+-- many events went. One at a time does it.
+create function conveyor.prune_events(kept_for interval, most bigint, now_at timestamptz) returns bigint
+language plpgsql as $$
+declare
+  is_watched boolean;
+  -- Whatever an older transaction wrote was committed so long ago.
+  horizon xid8 := '0';
+  counted bigint;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('conveyor.prune_events')) then
+    return 0;
+  end if;
+  delete from conveyor.watchers where watchers.until <= now_at;
+  is_watched := exists (select from conveyor.watchers);
+  if is_watched then
+    insert into conveyor.event_marks as mark (at, committed)
+    values (now_at, pg_current_snapshot())
+    on conflict (at) do update set committed = excluded.committed;
+    select coalesce(max(pg_snapshot_xmin(mark.committed)::text::numeric), 0)::text::xid8
+    into horizon
+    from conveyor.event_marks as mark
+    where mark.at <= now_at - kept_for;
+    delete from conveyor.event_marks as mark where mark.at <= now_at - kept_for;
+  else
+    delete from conveyor.event_marks;
+  end if;
+
+  with gone as (
+    delete from conveyor.events
+    where not is_watched
+      or events.written_by < horizon
+      or events.seq <= (select max(last.seq) from conveyor.events as last) - most
+    returning events.seq, events.written_by
+  ),
+  kept as (
+    insert into conveyor.events_forgotten as known (seq, written_by)
+    select max(gone.seq), max(gone.written_by::text::numeric)::text::xid8
+    from gone
+    having count(*) > 0
+    on conflict (is_only) do update
+    set seq = greatest(known.seq, excluded.seq),
+        written_by = case
+          when known.written_by > excluded.written_by then known.written_by
+          else excluded.written_by
+        end
+  )
+  select count(*) into counted from gone;
+  return counted;
+end
+$$;
 
 select conveyor.make_partitions(clock_timestamp());

@@ -2,10 +2,20 @@
 -- parameters: 1 job ids, 2 and 3 between which times those ended that are settled; null: none is
 -- index: primary key of live, history_id of those days, logs_job, attempts_job, deduplication_keys_job
 with gone as (
-  delete from conveyor.live where id = any($1::text[]) returning 1
+  delete from conveyor.live where id = any($1::text[]) returning id, queue, name
 ),
 gone_history as (
-  delete from conveyor.history where id = any($1::text[]) and finished_at >= $2 and finished_at <= $3 returning 1
+  delete from conveyor.history
+  where id = any($1::text[])
+    and finished_at >= $2
+    and finished_at <= $3
+  returning id, queue, name
+),
+told as (
+  insert into conveyor.events (kind, queue, job_id, name)
+  select 'removed', lost.queue, lost.id, lost.name
+  from (select * from gone union all select * from gone_history) as lost
+  where exists (select from conveyor.watchers where watchers.queue in ('', lost.queue))
 ),
 gone_logs as (
   delete from conveyor.logs where job_id = any($1::text[])

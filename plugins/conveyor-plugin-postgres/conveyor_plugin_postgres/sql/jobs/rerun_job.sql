@@ -13,6 +13,12 @@ kept as (
   from gone
   where attempt is not null
 ),
+told as (
+  insert into conveyor.events (kind, queue, job_id, name)
+  select 'rerun', queue, id, name
+  from gone
+  where exists (select from conveyor.watchers where watchers.queue in ('', gone.queue))
+),
 again as (
   select gone.*, nextval('conveyor.job_seq') as new_seq, coalesce($4::timestamptz, clock_timestamp()) as now_at
   from gone
