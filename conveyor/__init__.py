@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from conveyor._app import Conveyor as Conveyor
     from conveyor._app import run as run
+    from conveyor._builtin.memory_buffer import InMemoryJobBufferStorageStrategy as InMemoryJobBufferStorageStrategy
     from conveyor._cli.discovery import operated_app as operated_app
     from conveyor._handles.events import Event as Event
     from conveyor._handles.events import EventStream as EventStream
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from conveyor.errors import ConveyorError as ConveyorError
     from conveyor.hookspecs import hookimpl as hookimpl
     from conveyor.model.batch_options import BatchOptions as BatchOptions
+    from conveyor.model.buffers.job_buffer import JobBuffer as JobBuffer
+    from conveyor.model.buffers.reducing import chunk as chunk
+    from conveyor.model.buffers.reducing import dedupe as dedupe
+    from conveyor.model.buffers.reducing import last_wins as last_wins
+    from conveyor.model.buffers.reducing import union as union
     from conveyor.model.deduplication import Deduplication as Deduplication
     from conveyor.model.events import EventKind as EventKind
     from conveyor.model.flows import Flow as Flow
@@ -69,7 +75,9 @@ _HOMES: Final = {
     "Flow": "conveyor.model.flows",
     "Group": "conveyor.model.groups",
     "GroupLimits": "conveyor.model.limits",
+    "InMemoryJobBufferStorageStrategy": "conveyor._builtin.memory_buffer",
     "Job": "conveyor._handles.job",
+    "JobBuffer": "conveyor.model.buffers.job_buffer",
     "JobContext": "conveyor._services.context",
     "JobFilter": "conveyor.model.queries",
     "JobHandler": "conveyor._handles.handler",
@@ -90,11 +98,15 @@ _HOMES: Final = {
     "SyncProducer": "conveyor._handles.sync_producer",
     "WaitForChildren": "conveyor.model.outcomes",
     "by_name": "conveyor.model.retry",
+    "chunk": "conveyor.model.buffers.reducing",
+    "dedupe": "conveyor.model.buffers.reducing",
     "exponential": "conveyor.model.retry",
     "fixed": "conveyor.model.retry",
     "hookimpl": "conveyor.hookspecs",
+    "last_wins": "conveyor.model.buffers.reducing",
     "operated_app": "conveyor._cli.discovery",
     "run": "conveyor._app",
+    "union": "conveyor.model.buffers.reducing",
 }
 
 __all__ = [
@@ -113,7 +125,9 @@ __all__ = [
     "Flow",
     "Group",
     "GroupLimits",
+    "InMemoryJobBufferStorageStrategy",
     "Job",
+    "JobBuffer",
     "JobContext",
     "JobFilter",
     "JobHandler",
@@ -135,11 +149,15 @@ __all__ = [
     "WaitForChildren",
     "__version__",
     "by_name",
+    "chunk",
+    "dedupe",
     "exponential",
     "fixed",
     "hookimpl",
+    "last_wins",
     "operated_app",
     "run",
+    "union",
 ]
 
 if not TYPE_CHECKING:  # or every misspelt name would be there for type checkers, too

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, Unpack
 import anyio
 
 from conveyor._builtin.system_clock import SystemClock
+from conveyor._handles.buffers import Buffers
 from conveyor._handles.events import EventStream
 from conveyor._handles.flows import Flows
 from conveyor._handles.jobs import Jobs
@@ -27,7 +28,13 @@ from conveyor._runtime.processes.nesting import refuse_in_handler_process
 from conveyor._runtime.shares import weights_of
 from conveyor._runtime.supervisor import Supervisor
 from conveyor._services import events, metrics
-from conveyor._services.app_arguments import check_lifespan, check_middleware, check_payload_codec
+from conveyor._services.app_arguments import (
+    check_buffer_storage,
+    check_lifespan,
+    check_middleware,
+    check_payload_codec,
+)
+from conveyor._services.app_parts import make_buffer_storage, make_job_queue, make_middleware, make_payload_codec
 from conveyor._services.batch_handlers import check_sizes
 from conveyor._services.importing import check_found_again
 from conveyor._services.injector import Registry
@@ -53,6 +60,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.hosting import HostGroup, HostLoop
     from conveyor._runtime.onlookers import Onlooker
     from conveyor._runtime.worker import Worker
+    from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
@@ -84,6 +92,7 @@ class Conveyor:
         store: str | Store | None = None,
         *,
         job_queue: str | JobQueueStrategy = "store",
+        buffer_storage: str | JobBufferStorageStrategy = "store",
         middleware: Sequence[str | Middleware] = (),
         lifespan: Lifespan | None = None,
         payload_codec: str | PayloadCodec | None = None,
@@ -98,6 +107,7 @@ class Conveyor:
             store: a URL, or a store that is open already and stays the caller's. None: ``CONVEYOR_STORE``, else
                 ``[tool.conveyor] store`` in pyproject.toml, else ``sqlite:///conveyor.db``.
             job_queue: the job queue strategy, by name or as an instance.
+            buffer_storage: where buffered jobs wait: "store", "memory", another name, or an instance.
             middleware: wraps adds and runs, the first outermost; by name or as instances.
             lifespan: called with the app, once everything else is open; returns an async context manager, which is
                 open for as long as the app is. What it gives is every handler's ``ctx.state``.
@@ -116,6 +126,7 @@ class Conveyor:
             raise ConfigurationError(f"retention must be a Retention, got {retention!r}")
         self._store = store
         self._job_queue = job_queue
+        self._buffer_storage = check_buffer_storage(buffer_storage)
         self._retention = retention
         parse_masking((masked_fields, "masked_fields="))
         self._masked_fields = masked_fields
@@ -131,6 +142,7 @@ class Conveyor:
         self.jobs: Jobs = Jobs(self._services)
         self.schedules: Schedules = Schedules(self._services)
         self.flows: Flows = Flows(self._services)
+        self.buffers: Buffers = Buffers(self._services)
 
     @property
     def masking(self) -> Masking:
@@ -281,20 +293,18 @@ class Conveyor:
         registry = Registry()
         registry.provide(Clock, self._clock)
         registry.provide(Logger, logger)
-        self._services.middleware = [self._make_middleware(one) for one in self._middleware]
-        self._services.payload_codec = self._make_payload_codec()
+        self._services.middleware = [make_middleware(self.plugins, one) for one in self._middleware]
+        self._services.payload_codec = make_payload_codec(self.plugins, self._payload_codec)
         open_state = None if self._lifespan is None else partial(self._lifespan, self)
         return Supervisor(
-            self._services, registry, self._store_opener(registry), self._make_job_queue(), self._retention, open_state
+            self._services,
+            registry,
+            self._store_opener(registry),
+            make_job_queue(self.plugins, self._job_queue),
+            make_buffer_storage(self.plugins, self._buffer_storage),
+            self._retention,
+            open_state,
         )
-
-    def _make_payload_codec(self) -> PayloadCodec | None:
-        if isinstance(self._payload_codec, str):
-            return self.plugins.payload_codec_provider(self._payload_codec).create()
-        return self._payload_codec
-
-    def _make_middleware(self, one: str | Middleware) -> Middleware:
-        return self.plugins.middleware_provider(one).create() if isinstance(one, str) else one
 
     def _store_opener(self, registry: Registry) -> Callable[[], AbstractAsyncContextManager[Store]]:
         store = self._store
@@ -304,11 +314,6 @@ class Conveyor:
         url = DEFAULT_STORE if setting is None else setting.value
         provider = self.plugins.store_provider(url)
         return lambda: provider.open(url, registry)
-
-    def _make_job_queue(self) -> JobQueueStrategy:
-        if isinstance(self._job_queue, str):
-            return self.plugins.job_queue_provider(self._job_queue).create()
-        return self._job_queue
 
     @asynccontextmanager
     async def _open_worker(

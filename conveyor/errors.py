@@ -19,6 +19,8 @@ ConveyorError
 ├─ ScheduleError
 │  └─ ScheduleNotFoundError      no schedule of that id
 ├─ FlowError                     no flow can be made of what was given
+├─ BufferError                   a buffer cannot collect, reduce or flush
+│  └─ BufferTakeLostError        another flush has the jobs by now
 ├─ StoreError                    the driver's error is always ``__cause__``
 │  ├─ StoreUnavailableError      transient: core retries
 │  ├─ SessionLostError           the store knows no such worker session: core opens it again
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "BufferError",
+    "BufferTakeLostError",
     "CapabilityError",
     "ConfigurationError",
     "ConveyorError",
@@ -289,6 +293,23 @@ class FlowError(ConveyorError):
 
     It is raised before anything was added.
     """
+
+
+class BufferError(ConveyorError):
+    """A buffer cannot do what was asked: its jobs stay where they are, unless it says otherwise."""
+
+    def __init__(self, buffer_id: str, reason: str) -> None:
+        self.buffer_id = buffer_id
+        self.reason = reason
+        super().__init__(f"buffer {buffer_id!r}: {reason}")
+
+
+class BufferTakeLostError(BufferError):
+    """The jobs that a flush took were taken by another since: nothing was added, and nothing is lost."""
+
+    def __init__(self, buffer_id: str, token: str) -> None:
+        self.token = token
+        super().__init__(buffer_id, "its jobs were taken by another flush meanwhile, which adds them")
 
 
 class StoreError(ConveyorError):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conveyor.contracts.providers import (
+        BufferStorageProvider,
         CommandProvider,
         JobQueueProvider,
         MiddlewareProvider,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROJECT",
+    "conveyor_buffer_storages",
     "conveyor_cli_commands",
     "conveyor_job_queues",
     "conveyor_middleware",
@@ -46,6 +48,12 @@ def conveyor_stores() -> Sequence[StoreProvider]:
 @hookspec
 def conveyor_job_queues() -> Sequence[JobQueueProvider]:
     """Return the job queue strategies this plugin offers. Import their modules in ``create``, not here."""
+    return ()
+
+
+@hookspec
+def conveyor_buffer_storages() -> Sequence[BufferStorageProvider]:
+    """Return the buffer storage strategies this plugin offers. Import their modules in ``create``, not here."""
     return ()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from conveyor.contracts.capabilities import CONTRACT_VERSION, Durability
 from conveyor.contracts.job_queue import JobQueueCapabilities
-from conveyor.contracts.providers import JobQueueProvider
+from conveyor.contracts.providers import BufferStorageProvider, JobQueueProvider
 from conveyor.contracts.runtime import WorkerHost
 from conveyor.contracts.store import Store
 from conveyor.errors import CapabilityError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.runtime import ProcessJob
     from conveyor.contracts.store import FlowStore, InspectionStore
     from conveyor.contracts.strategy import Injector
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from conveyor.model.queries import AddReceipt, JobFilter, Page
     from conveyor.model.states import JobState
 
-__all__ = ["StoreJobQueue", "conveyor_job_queues"]
+__all__ = ["StoreJobQueue", "conveyor_buffer_storages", "conveyor_job_queues"]
 
 # How many settled jobs are removed in one transaction.
 CHUNK: Final = 1000
@@ -150,3 +151,15 @@ class StoreJobQueue:
 def conveyor_job_queues() -> Sequence[JobQueueProvider]:
     """Offer the strategy under the name "store"."""
     return (JobQueueProvider(name="store", create=StoreJobQueue, contract_version=CONTRACT_VERSION),)
+
+
+@hookimpl
+def conveyor_buffer_storages() -> Sequence[BufferStorageProvider]:
+    """Offer the buffer storage over the app's store under the same name."""
+    return (BufferStorageProvider(name="store", create=_make_buffer_storage, contract_version=CONTRACT_VERSION),)
+
+
+def _make_buffer_storage() -> JobBufferStorageStrategy:
+    from conveyor._builtin.store_buffer import StoreBufferStorage
+
+    return StoreBufferStorage()

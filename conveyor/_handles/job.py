@@ -42,7 +42,7 @@ class Job(Generic[R_co]):
     """
 
     # One is made for each job that is added.
-    __slots__ = ("__weakref__", "_added_as", "_added_at", "_data", "_decode_result", "_services")
+    __slots__ = ("__weakref__", "_added_as", "_added_at", "_data", "_decode_result", "_id", "_services")
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Job(Generic[R_co]):
         self._added_as = added_as
         self._services = services
         self._data = data
+        self._id = data.id
         self._decode_result = decode_result
         self._added_at = datetime.now(UTC)
 
@@ -65,7 +66,15 @@ class Job(Generic[R_co]):
     @property
     def id(self) -> str:
         """Its id, unique in the store."""
-        return self._data.id
+        return self._id
+
+    @property
+    def merged_into(self) -> str | None:
+        """The id of the job that does its work, as of the last look, where a buffer merged it into another.
+
+        `state`, `data` and `result` are then those of that job.
+        """
+        return None if self._data.id == self._id else self._data.id
 
     @property
     def name(self) -> str:
@@ -80,11 +89,11 @@ class Job(Generic[R_co]):
     @property
     def was_added(self) -> bool:
         """False where the add that gave this handle met a deduplication key: then this is the job that holds it."""
-        return self._added_as is Added.ADDED
+        return self._added_as in {Added.ADDED, Added.BUFFERED}
 
     @property
     def added_as(self) -> Added:
-        """What became of the add that gave this handle: added, kept, replaced, postponed or throttled.
+        """What became of the add that gave this handle: added, buffered, kept, replaced, postponed or throttled.
 
         A handle that no add gave says ``added``.
         """

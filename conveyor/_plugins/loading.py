@@ -15,6 +15,7 @@ from attrs import frozen
 from conveyor import hookspecs
 from conveyor.contracts.capabilities import CONTRACT_VERSION, OLDEST_CONTRACT_VERSION
 from conveyor.contracts.providers import (
+    BufferStorageProvider,
     CommandProvider,
     JobQueueProvider,
     MiddlewareProvider,
@@ -42,12 +43,20 @@ class _Provider(Protocol):
 
 P_co = TypeVar("P_co", bound=_Provider, covariant=True)
 
-AnyProvider: TypeAlias = StoreProvider | JobQueueProvider | MiddlewareProvider | PayloadCodecProvider | CommandProvider
+AnyProvider: TypeAlias = (
+    StoreProvider
+    | JobQueueProvider
+    | BufferStorageProvider
+    | MiddlewareProvider
+    | PayloadCodecProvider
+    | CommandProvider
+)
 
 # What is offered through each hook: what people call it, and the class of its descriptions.
 HOOKS: Final[Mapping[str, tuple[str, type[AnyProvider]]]] = {
     "conveyor_stores": ("store", StoreProvider),
     "conveyor_job_queues": ("job queue", JobQueueProvider),
+    "conveyor_buffer_storages": ("buffer storage", BufferStorageProvider),
     "conveyor_middleware": ("middleware", MiddlewareProvider),
     "conveyor_payload_codecs": ("payload codec", PayloadCodecProvider),
     "conveyor_cli_commands": ("command", CommandProvider),
@@ -82,6 +91,7 @@ class Offer(Generic[P_co]):
 AnyOffer: TypeAlias = (
     Offer[StoreProvider]
     | Offer[JobQueueProvider]
+    | Offer[BufferStorageProvider]
     | Offer[MiddlewareProvider]
     | Offer[PayloadCodecProvider]
     | Offer[CommandProvider]

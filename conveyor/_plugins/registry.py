@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from importlib.metadata import EntryPoint
 
-    from conveyor.contracts.providers import JobQueueProvider, MiddlewareProvider, PayloadCodecProvider, StoreProvider
+    from conveyor.contracts.providers import (
+        BufferStorageProvider,
+        JobQueueProvider,
+        MiddlewareProvider,
+        PayloadCodecProvider,
+        StoreProvider,
+    )
 
 __all__ = ["Plugins"]
 
@@ -87,7 +93,7 @@ class Plugins:
         return self._loader.load(plugin)
 
     def choose(self, kind: str, word: str) -> Choice:
-        """Return what a word selects among a kind: "store", "job queue", "middleware", "payload codec", "command"."""
+        """Return what a word selects among a kind, a row of `HOOKS`."""
         return choose(kind, word, found=self.found, rules=self.rules, loader=self._loader)
 
     def store_provider(self, url: str) -> StoreProvider:
@@ -105,6 +111,10 @@ class Plugins:
         """Return the provider of a job queue strategy by its name; raises as `store_provider` does."""
         # As above.
         return cast("JobQueueProvider", _provider(self.choose("job queue", name)))
+
+    def buffer_storage_provider(self, name: str) -> BufferStorageProvider:
+        """Return the provider of a buffer storage strategy by its name; raises as `store_provider` does."""
+        return cast("BufferStorageProvider", _provider(self.choose("buffer storage", name)))
 
     def middleware_provider(self, name: str) -> MiddlewareProvider:
         """Return the provider of a middleware by its name; raises as `store_provider` does."""

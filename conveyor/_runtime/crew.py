@@ -16,6 +16,7 @@ from conveyor._runtime.deadlines import Deadlines
 from conveyor._runtime.endings import Endings
 from conveyor._runtime.executor import Executor, RunMeans
 from conveyor._runtime.fetcher import Fetcher
+from conveyor._runtime.flusher import Flusher
 from conveyor._runtime.handler_threads import HandlerThreads
 from conveyor._runtime.limit_watcher import LimitWatcher
 from conveyor._runtime.lock_renewer import LockRenewer
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.event_bus import EventBus
     from conveyor._runtime.transient import Outage
     from conveyor._services.handlers import HandlerRegistry
+    from conveyor._services.services import Services
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
@@ -73,6 +75,7 @@ class Equipment:
     find_undeclared: Callable[[], Awaitable[Sequence[ScheduleData]]]
     get_state: Callable[[], Any]
     payload_codec: PayloadCodec | None
+    services: Services
 
 
 class Crew:
@@ -118,6 +121,7 @@ class Crew:
             retainer,
             self.promoter,
             self.ticker,
+            Flusher(equipment.services, outage=outage),
             self.limit_watcher,
             self.deadlines,
             self.fetcher,

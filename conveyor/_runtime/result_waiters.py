@@ -8,14 +8,18 @@ import anyio
 
 from conveyor._runtime.wakeup import Wakeup
 from conveyor.errors import ConfigurationError, JobNotFoundError, StoreError, StoreUnavailableError
+from conveyor.model.buffers.values import BufferPlace
 from conveyor.model.events import Notification, NotificationKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from typing import TypeAlias
 
     from conveyor._runtime.transient import Outage
     from conveyor.contracts.store import Store
     from conveyor.model.job import Ending, JobData
+
+    FindPlaces: TypeAlias = Callable[[Sequence[str]], Awaitable[Mapping[str, BufferPlace]]]
 
 __all__ = ["ResultWaiters"]
 
@@ -36,9 +40,10 @@ class _Waiter:
 class ResultWaiters:
     """Waits on behalf of many; nobody waits: no query."""
 
-    def __init__(self, store: Store, outage: Outage) -> None:
-        """Bind to a store."""
+    def __init__(self, store: Store, outage: Outage, find_places: FindPlaces) -> None:
+        """Bind to a store; `find_places` tells of jobs that are in buffers or were merged into others."""
         self._store = store
+        self._find_places = find_places
         self._outage = outage
         self._waiters: dict[str, list[_Waiter]] = {}
         self._wakeup = Wakeup()
@@ -104,9 +109,7 @@ class ResultWaiters:
         if not asking:
             return
         try:
-            jobs = await self._store.jobs.find_jobs(list(asking))
-            gone = [job_id for job_id in asking if job_id not in jobs]
-            endings = await self._store.jobs.find_endings(gone) if gone else {}
+            found = await self._look(list(asking))
         except StoreUnavailableError:
             raise
         except StoreError as exc:
@@ -114,11 +117,28 @@ class ResultWaiters:
             _tell_all(asking, exc)
             return
         for job_id, waiters in asking.items():
-            end = jobs.get(job_id) or endings.get(job_id)
-            if end is None or end.state.is_settled:
+            end = found[job_id]
+            if end is None or (not isinstance(end, BufferPlace) and end.state.is_settled):
                 for waiter in waiters:
                     waiter.end = end
                     waiter.event.set()
+
+    async def _look(self, job_ids: Sequence[str]) -> dict[str, JobData | Ending | BufferPlace | None]:
+        """Return how each job stands, or ended, or that it is in a buffer; of a merged one, how the other does."""
+        found: dict[str, JobData | Ending | BufferPlace | None] = dict.fromkeys(job_ids)
+        found |= await self._store.jobs.find_jobs(job_ids)
+        gone = [job_id for job_id in job_ids if found[job_id] is None]
+        if gone:
+            found |= await self._store.jobs.find_endings(gone)
+            gone = [job_id for job_id in gone if found[job_id] is None]
+        if gone:
+            places = await self._find_places(gone)
+            found |= places
+            merged = {job_id: place.merged_into for job_id, place in places.items() if place.merged_into is not None}
+            if merged:
+                others = await self._look([*dict.fromkeys(merged.values())])
+                found |= {job_id: others[into] for job_id, into in merged.items()}
+        return found
 
     def _forget(self, job_id: str, waiter: _Waiter) -> None:
         waiters = self._waiters[job_id]

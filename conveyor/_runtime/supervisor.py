@@ -13,6 +13,7 @@ hosting.py.
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,8 @@ from conveyor._runtime.lifecycle import lone_exceptions, open_strategy
 from conveyor._runtime.result_waiters import ResultWaiters
 from conveyor._runtime.transient import Outage
 from conveyor._runtime.worker import Worker
+from conveyor._services.buffers import find_places
+from conveyor._services.maintenance.flush import flush_at_shutdown
 from conveyor._services.schedules import find_undeclared, upsert_declared
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, JobQueueStrategy
@@ -41,13 +44,18 @@ if TYPE_CHECKING:
     from conveyor._runtime.board import RunListener
     from conveyor._services.injector import Registry
     from conveyor._services.services import Services
+    from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.model.retention import Retention
     from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["Supervisor"]
 
+logger: Final = logging.getLogger("conveyor.buffers")
+
 # How long a job queue strategy may take to stop its queues.
 STOP_SECONDS: Final = 10.0
+# How long the buffers that want it may take to be flushed when the app closes.
+FLUSH_SECONDS: Final = 10.0
 
 
 @define
@@ -62,6 +70,7 @@ class Supervisor:
     registry: Registry
     open_store: Callable[[], AbstractAsyncContextManager[Store]]
     job_queue: JobQueueStrategy
+    buffer_storage: JobBufferStorageStrategy
     retention: Retention
     open_state: Callable[[], AbstractAsyncContextManager[object]] | None = None
     event_bus: EventBus | None = None
@@ -75,13 +84,16 @@ class Supervisor:
             self.registry.provide(Store, store)
             job_queue = await stack.enter_async_context(open_strategy(self.job_queue, self.registry, "job queue"))
             self.registry.provide(JobQueueStrategy, job_queue)
+            storage = await stack.enter_async_context(
+                open_strategy(self.buffer_storage, self.registry, "buffer storage")
+            )
             for middleware in self.services.middleware:
                 # Most are plain objects with nothing to open.
                 if isinstance(middleware, (InjectableStrategy, LifespanStrategy)):
                     await stack.enter_async_context(open_strategy(middleware, self.registry, "middleware"))
             tasks = await stack.enter_async_context(anyio.create_task_group())
             self.event_bus = EventBus(store.notifier)
-            waiters = ResultWaiters(store, self.outage)
+            waiters = ResultWaiters(store, self.outage, partial(find_places, self.services))
             self.event_bus.add_listener(waiters.notify)
             await tasks.start(self.event_bus.run, name="conveyor event bus")
             tasks.start_soon(waiters.run, name="conveyor result waiters")
@@ -89,16 +101,33 @@ class Supervisor:
             self.event_bus.add_listener(feeds.notify)
             await tasks.start(feeds.run, name="conveyor event feeds")
             self.services.open(store, job_queue, waiters, feeds)
+            self.services.buffers.open(storage, self.registry.get(Clock))
+            self._tell_of_loss_window(storage)
             try:
                 if self.services.is_declaring:
                     await upsert_declared(self.services)
                 async with self._open_state():
                     yield
             finally:
+                await self._flush_buffers()
                 self.services.close()
                 waiters.close()
                 await feeds.close()
             tasks.cancel_scope.cancel()
+
+    def _tell_of_loss_window(self, storage: JobBufferStorageStrategy) -> None:
+        if self.services.buffers.by_id and self.services.buffers.transactional is None:
+            logger.warning(
+                "buffer storage %s clears a buffer before its jobs are added: those that it cleared are lost where "
+                "this process dies in between",
+                type(storage).__name__,
+            )
+
+    async def _flush_buffers(self) -> None:
+        # Who only looks leaves buffers as they are.
+        if self.services.is_declaring:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(FLUSH_SECONDS):
+                await flush_at_shutdown(self.services)
 
     @asynccontextmanager
     async def _open_state(self) -> AsyncIterator[None]:
@@ -133,6 +162,7 @@ class Supervisor:
             partial(find_undeclared, services, tuple(weights)),
             lambda: services.state,
             services.payload_codec,
+            services,
         )
         async with lone_exceptions(), anyio.create_task_group() as tasks:
             worker = Worker(equipment, weights, options, listener)

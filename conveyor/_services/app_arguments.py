@@ -9,10 +9,11 @@ from conveyor.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
 
-__all__ = ["check_lifespan", "check_middleware", "check_payload_codec"]
+__all__ = ["check_buffer_storage", "check_lifespan", "check_middleware", "check_payload_codec"]
 
 T = TypeVar("T")
 
@@ -29,6 +30,13 @@ def check_middleware(given: Sequence[str | Middleware]) -> Sequence[str | Middle
         if not isinstance(one, str) and not (hasattr(one, "around_add") and hasattr(one, "around_run")):
             raise ConfigurationError(f"middleware must have around_add and around_run, got {one!r}")
     return tuple(given)
+
+
+def check_buffer_storage(given: str | JobBufferStorageStrategy) -> str | JobBufferStorageStrategy:
+    """Return the buffer storage or its name; raises ConfigurationError for what is neither."""
+    if isinstance(given, str) or all(hasattr(given, method) for method in ("add", "buffer_size", "flush")):
+        return given
+    raise ConfigurationError(f"buffer_storage must be a name, or have add, buffer_size and flush, got {given!r}")
 
 
 def check_lifespan(given: T) -> T:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from conveyor._services.buffers import find_places
 from conveyor._services.sealing import sealed_arguments
 from conveyor.errors import JobFailedError, JobNotFoundError
 from conveyor.model.checks import aware, check_integer
 from conveyor.model.durations import Duration, parse_duration
-from conveyor.model.job import Ending, LogEntry
+from conveyor.model.job import Ending, LogEntry, as_added
 from conveyor.model.settlement import RefusalReason
 from conveyor.model.states import JobState
 from conveyor.model.text import clean_text
@@ -48,7 +49,7 @@ __all__ = [
 
 
 async def get(services: Services, job_id: str, queue_name: str | None = None) -> JobData:
-    """Return a job by its id.
+    """Return a job by its id; one that a buffer merged into another is that one.
 
     Raises:
         JobNotFoundError: there is none (in this queue, if one is named).
@@ -56,8 +57,20 @@ async def get(services: Services, job_id: str, queue_name: str | None = None) ->
     jobs = services.store.jobs
     job = await (jobs.find_job(job_id) if queue_name is None else jobs.get_job(queue_name, job_id))
     if job is None:
+        job = await _find_buffered(services, job_id)
+    if job is None or queue_name not in {None, job.queue_name}:
         raise JobNotFoundError(job_id, queue_name or "")
     return job
+
+
+async def _find_buffered(services: Services, job_id: str) -> JobData | None:
+    """Return a job that is in a buffer as it will be added, one that was merged as the job that does its work."""
+    place = (await find_places(services, [job_id])).get(job_id)
+    if place is None:
+        return None
+    if place.kept is not None:
+        return as_added(place.kept.job, place.kept.added_at)
+    return await services.store.jobs.find_job(place.merged_into or "")
 
 
 async def find(services: Services, wanted: JobFilter, cursor: str | None, limit: int) -> Page:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import uuid_utils
 from attrs import evolve
 
+from conveyor._services.buffers import add_collected
 from conveyor._services.limits import check_groups
 from conveyor._services.sealing import add_sealed
 from conveyor.codec import encode_json
@@ -57,6 +58,8 @@ AddedJob: TypeAlias = "tuple[NewJob | JobData, Added]"
 
 CHUNK: Final = 1000
 MOST_LISTED: Final = 1000
+# The job is the caller's own then, in a queue or on its way to one.
+_NEW: Final = frozenset({Added.ADDED, Added.BUFFERED})
 
 
 def make_job(
@@ -104,7 +107,7 @@ async def add(services: Services, job: NewJob, connection: object = None) -> Add
         GroupFullError: its group is full.
         CapabilityError: it has a deduplication key or a group, and the store, or the job queue strategy, has none.
     """
-    is_plain = not services.middleware and services.payload_codec is None
+    is_plain = not services.middleware and services.payload_codec is None and not services.buffers.by_id
     if not is_plain or connection is not None:
         return (await add_many(services, [job], connection))[0]
     if job.deduplication is not None:
@@ -134,7 +137,11 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
     call: AddJobs = services.job_queue.add_many
     if connection is not None:
         call = partial(services.transactional_queue("connection=").add_many_in, connection)
-    receipts = await inside_middleware(services.middleware, services.payload_codec, call)(jobs)
+    codec = services.payload_codec
+    if services.buffers.by_id:
+        # Buffers see jobs as middleware leaves them, and seal them themselves.
+        call, codec = partial(add_collected, services, connection, call), None
+    receipts = await inside_middleware(services.middleware, codec, call)(jobs)
     check_receipts(jobs, receipts)
     return await _added_jobs(services, jobs, receipts, is_visible=connection is None)
 
@@ -158,12 +165,12 @@ async def _added_jobs(
     services: Services, jobs: Sequence[NewJob], receipts: Sequence[AddReceipt], *, is_visible: bool
 ) -> list[AddedJob]:
     """Return what each add led to; those that met another job's key are looked up, where the store shows them."""
-    met = [receipt.job_id for receipt in receipts if receipt.outcome is not Added.ADDED]
+    met = [receipt.job_id for receipt in receipts if receipt.outcome not in _NEW]
     # Inside the caller's transaction the store shows neither what it added nor what it changed.
     found = await services.store.jobs.find_jobs(met) if met and is_visible else {}
     return [
         (
-            job if receipt.outcome is Added.ADDED else found.get(receipt.job_id) or evolve(job, id=receipt.job_id),
+            job if receipt.outcome in _NEW else found.get(receipt.job_id) or evolve(job, id=receipt.job_id),
             receipt.outcome,
         )
         for job, receipt in zip(jobs, receipts, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from conveyor._services.buffers import Buffers
 from conveyor._services.handlers import HandlerRegistry
 from conveyor.contracts.job_queue import (
     DeduplicatingJobQueueStrategy,
@@ -66,6 +67,7 @@ class Services:
         self.curves: dict[str, Curve] = {}
         self.middleware: Sequence[Middleware] = ()
         self.declarations: dict[str, Declaration] = {}
+        self.buffers: Buffers = Buffers()
         # False where somebody only looks: what the code declares is then left as the store has it.
         self.is_declaring = True
         self.payload_codec: PayloadCodec | None = None
@@ -200,6 +202,7 @@ class Services:
         """Note that the app is closed."""
         self._store = self._job_queue = self._waiters = self._feeds = None
         self._state = _NO_STATE
+        self.buffers.close()
 
 
 def _opened(part: T | None) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conveyor.codec.arguments import ArgumentsCodec, Upgrade
+from conveyor.codec.buffers import decode_deduplication, encode_deduplication
 from conveyor.codec.encryption import AesGcmCodec
 from conveyor.codec.json_values import JsonCodec, decode_json, encode_json
 from conveyor.codec.limit_records import decode_limits, encode_limits
@@ -22,6 +23,7 @@ __all__ = [
     "ArgumentsCodec",
     "JsonCodec",
     "Upgrade",
+    "decode_deduplication",
     "decode_error",
     "decode_json",
     "decode_limits",
@@ -29,6 +31,7 @@ __all__ = [
     "decode_progress",
     "decode_rule",
     "decode_state",
+    "encode_deduplication",
     "encode_error",
     "encode_json",
     "encode_limits",

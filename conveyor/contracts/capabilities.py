@@ -47,6 +47,7 @@ class Capabilities:
         has_limits: `limits` is there, and jobs may have groups.
         has_metrics: `metrics` is there, and settling counts.
         has_events: `events` is there.
+        has_buffers: `buffers` is there.
     """
 
     is_durable: bool
@@ -60,3 +61,4 @@ class Capabilities:
     has_limits: bool = False
     has_metrics: bool = False
     has_events: bool = False
+    has_buffers: bool = False

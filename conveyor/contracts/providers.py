@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from conveyor.model.migrations import Migration
 
 __all__ = [
+    "BufferStorageProvider",
     "CommandProvider",
     "JobQueueProvider",
     "MiddlewareProvider",
@@ -69,6 +71,15 @@ class JobQueueProvider:
 
     name: str
     create: Callable[[], JobQueueStrategy]
+    contract_version: int
+
+
+@frozen
+class BufferStorageProvider:
+    """A buffer storage strategy that a plugin offers under a name."""
+
+    name: str
+    create: Callable[[], JobBufferStorageStrategy]
     contract_version: int
 
 

@@ -50,6 +50,8 @@ class Added(StrEnum):
     THROTTLED = "throttled"
     REJECTED = "rejected"
     GROUP_FULL = "group_full"
+    # A buffer collected it.
+    BUFFERED = "buffered"
 
 
 @define

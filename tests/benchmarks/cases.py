@@ -20,6 +20,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from conveyor import Conveyor
 from tests.benchmarks.backlog import measure_finished, measure_grouped, measure_waiting
+from tests.benchmarks.buffered import measure_buffered
 from tests.benchmarks.deduplicated import measure_deduplicated
 from tests.benchmarks.features import measure_batches, measure_fires, measure_idle_schedules
 from tests.benchmarks.floor_pickup import bare_pickups
@@ -160,6 +161,7 @@ CASES: Final[Mapping[str, Callable[[str], Awaitable[Mapping[str, float]]]]] = {
     "groups": measure_grouped,
     "flow": measure_flow,
     "deduplicated": measure_deduplicated,
+    "buffered": measure_buffered,
     "limited": measure_limited,
 }
 

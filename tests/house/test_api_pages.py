@@ -14,7 +14,9 @@ MODULE: Final = re.compile(r"^\.\. automodule:: (\S+)$", re.MULTILINE)
 OBJECT: Final = re.compile(r"^\.\. auto(?:class|function):: conveyor\.(\w+)(?:\(\))?$", re.MULTILINE)
 ROOMS: Final = ("errors.py", "hookspecs.py", "codec", "model", "contracts", "testing")
 # Parts of a package whose names are all offered by the package itself, and packages that offer none.
-WITHIN: Final = re.compile(r"conveyor\.(?:codec|testing)\..*|conveyor\.(?:model|model\.schedules|contracts)")
+WITHIN: Final = re.compile(
+    r"conveyor\.(?:codec|testing)\..*|conveyor\.(?:model|model\.buffers|model\.schedules|contracts)"
+)
 # Within testing, what is imported by its own name all the same.
 APART: Final = {"conveyor.testing.pytest_plugin", "conveyor.testing.faults", "conveyor.testing.conformance"}
 

@@ -47,7 +47,7 @@ class Line:
         self.inspection = store.inspection
         self.capabilities = store.capabilities
         # Optional facets that no client here uses: a worker goes on without them.
-        self.schedules = self.flows = self.limits = self.metrics = self.events = None
+        self.schedules = self.flows = self.limits = self.metrics = self.events = self.buffers = None
         self._facets = {facet: _Facet(self, inner) for facet, inner in facets.items()}
 
     def __getattr__(self, name: str) -> Any:

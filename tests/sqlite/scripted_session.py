@@ -19,6 +19,7 @@ from typing import Any
 import anyio
 from attrs import evolve
 
+from conveyor.model.buffers.values import FlushPlan
 from conveyor.model.job import LogEntry, Progress, ProgressReport
 from conveyor.model.queries import Want
 from conveyor.model.retention import Retention
@@ -66,6 +67,7 @@ class Session:
         await self.sell_some()
         await self.outdate_some()
         await self.tick_some()
+        await self.flush_some()
         await self.remove_some()
 
     async def add(self, *job_ids: str, queue: str = QUEUE, priority: int = 0, delay: float = 0) -> None:
@@ -139,6 +141,22 @@ class Session:
         await schedules.resume_schedule("skip")
         await schedules.run_schedule("queue", "queue@hand")
         self.witness.tell(added=["queue@hand"])
+
+    async def flush_some(self) -> None:
+        """Flush a buffer in two chunks: one is let go of first and gives a job other arguments, the other fails."""
+        buffers = self.workshop.store.buffers
+        assert buffers is not None
+        jobs = {job_id: self.workshop.new(job_id, queue="flushed") for job_id in ("b0", "b1", "b2", "b3", "b4")}
+        await buffers.add("b", [*jobs.values()])
+        self.witness.tell(buffered=[*jobs])
+        await buffers.take("b", "dead", LOCK, limit=3)
+        await buffers.release("dead")
+        await buffers.take("b", "first", LOCK, limit=3)
+        united = evolve(jobs["b0"], payload=b"[0, 1]")
+        await buffers.commit("first", FlushPlan(["b0", "b1", "b2"], [united, jobs["b2"]], {"b0": "b0", "b1": "b0"}))
+        await buffers.take("b", "second", LOCK, limit=3)
+        await buffers.commit("second", FlushPlan(["b3", "b4"], [jobs["b3"]], {"b4": "b3"}, failure="enough"))
+        self.witness.tell(added=["b0", "b2", "b3"])
 
     async def expire_some(self) -> None:
         await self.workshop.add("late", "too-late", expires=10)

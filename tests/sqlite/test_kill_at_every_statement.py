@@ -36,6 +36,8 @@ FAULTS: Final = {
         where seq not in (select seq from jobs)
     """,
     "there is history of no job": "select count(*) from attempts where job_id not in (select id from jobs)",
+    "a job is in a buffer and in a queue": "select count(*) from buffered join jobs using (id)",
+    "a job is in a buffer and went on": "select count(*) from buffered join buffer_merges on job_id = id",
     "there are log lines of no job": "select count(*) from logs where job_id not in (select id from jobs)",
 }
 
@@ -106,6 +108,18 @@ async def check_ticks(store: Store) -> None:
         assert len(jobs) == schedule.state.fired_count, schedule.id
 
 
+async def check_buffers(store: Store, facts: list[dict[str, Any]]) -> None:
+    """Assert that each job that was put into a buffer is there, was added, or went into one that was."""
+    assert store.buffers is not None
+    buffered = [job_id for fact in facts for job_id in fact.get("buffered", ())]
+    places = await store.buffers.find_places(buffered)
+    for job_id in buffered:
+        place = places.get(job_id)
+        if place is None or place.kept is None:
+            went = job_id if place is None or place.merged_into is None else place.merged_into
+            assert await store.jobs.find_job(went) is not None, f"{job_id} is lost"
+
+
 async def check_use(store: Store) -> None:
     """Assert that jobs can be added and fetched as if nothing had been."""
     await store.jobs.save_job(NewJob("new", QUEUE, "pack", b"{}", JobOptions(priority=-100)))
@@ -132,6 +146,7 @@ async def test_a_kill_at_any_statement_loses_nothing(lives: tuple[Path, list[int
             await check_promises(store, told(folder, statement))
             await check_sales(store, path, told(folder, statement))
             await check_ticks(store)
+            await check_buffers(store, told(folder, statement))
             await check_use(store)
         check_file(path)
 

@@ -85,6 +85,8 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("jobs/remove_job_key", "SEARCH deduplication_keys USING INDEX deduplication_keys_job (job_id=?)"),
         ("schedules/fire_schedules", "SEARCH schedules USING INDEX schedules_due (due_at<?)"),
         ("schedules/fire_schedules_next", "SEARCH schedules USING COVERING INDEX schedules_due"),
+        ("buffers/take_jobs", "SEARCH buffered USING INDEX buffered_order (buffer=?)"),
+        ("buffers/forget_merged", "SEARCH buffer_merges USING PRIMARY KEY (job_id=?)"),
         ("schedules/get_schedule", "SEARCH schedules USING PRIMARY KEY (id=?)"),
         ("schedules/list_schedules", "SEARCH schedules USING PRIMARY KEY (id>?)"),
     ],

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from conveyor._builtin.memory.buffers import MemoryBuffers
 from conveyor._builtin.memory.events import MemoryEvents
 from conveyor._builtin.memory.flows import MemoryFlows
 from conveyor._builtin.memory.inspection import MemoryInspection
@@ -43,6 +44,7 @@ CAPABILITIES: Final = Capabilities(
     has_limits=True,
     has_metrics=True,
     has_events=True,
+    has_buffers=True,
 )
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
 
@@ -71,6 +73,7 @@ class MemoryStore:
         self.flows = MemoryFlows(tables)
         self.metrics = MemoryMetrics(tables)
         self.events = MemoryEvents(tables)
+        self.buffers = MemoryBuffers(tables)
 
     def notes(self) -> Sequence[str]:
         """Return that jobs end with the process."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from conveyor._builtin.sqlite.buffers import SqliteBuffers
 from conveyor._builtin.sqlite.checkpoints import Checkpointer
 from conveyor._builtin.sqlite.connections import connect_reader, connect_writer
 from conveyor._builtin.sqlite.events import SqliteEvents
@@ -53,6 +54,7 @@ _CAPABILITIES: Final = Capabilities(
     has_flows=True,
     has_limits=True,
     has_events=True,
+    has_buffers=True,
 )
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
 
@@ -90,6 +92,7 @@ class SQLiteStore:
         self.schema = SqliteSchema(self._writer)
         self.notifier = SqliteNotifier(self._writer, peers)
         self.flows = SqliteFlows(self._writer, self._readers, self.transactions)
+        self.buffers = SqliteBuffers(self._writer, self._readers, self.transactions)
         self.inspection = SqliteInspection(self._writer, self._readers, clock)
         self.limits = SqliteLimits(self._writer, self._readers, clock)
         self.metrics: MetricsStore | None = None

@@ -29,6 +29,15 @@ async def remove_outdated_jobs(store: Store, queue_names: Sequence[str], retenti
         if count < CHUNK:
             break
         await checkpoint()
+    await _forget_merged(store, retention)
     if total:
         logger.info("removed %d settled jobs that were to be kept no longer", total)
     return total
+
+
+async def _forget_merged(store: Store, retention: Retention) -> None:
+    """Forget which jobs buffers merged into others as long ago as settled jobs are kept at most."""
+    if store.buffers is None or retention.max_age is None:
+        return
+    while await store.buffers.forget_merged(retention.max_age, limit=CHUNK) == CHUNK:
+        await checkpoint()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from conveyor.contracts.store.buffers import BufferStore
 from conveyor.contracts.store.events import EventStore
 from conveyor.contracts.store.flows import FlowStore
 from conveyor.contracts.store.inspection import InspectionStore
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.capabilities import Capabilities, Guarantees
 
 __all__ = [
+    "BufferStore",
     "EventStore",
     "FlowStore",
     "InspectionStore",
@@ -133,4 +135,9 @@ class Store(Protocol):
     @property
     def events(self) -> EventStore | None:
         """A record of what happens, while somebody watches; None: nobody can."""
+        ...
+
+    @property
+    def buffers(self) -> BufferStore | None:
+        """Jobs that wait to be reduced; None: the default buffer storage is refused."""
         ...

@@ -18,6 +18,7 @@ for _theme in iter_modules(__path__, f"{__name__}."):
     pytest.register_assert_rewrite(_theme.name)
 
 from conveyor.testing.conformance.adding import AddingConformance  # noqa: E402
+from conveyor.testing.conformance.buffers import BuffersConformance  # noqa: E402
 from conveyor.testing.conformance.bulk_changes import BulkChangesConformance  # noqa: E402
 from conveyor.testing.conformance.concurrency import ConcurrencyConformance  # noqa: E402
 from conveyor.testing.conformance.deduplication import DeduplicationConformance  # noqa: E402
@@ -102,5 +103,6 @@ class StoreConformance(
     FaultsConformance,
     TransactionFaultsConformance,
     SchedulesConformance,
+    BuffersConformance,
 ):
     """Everything a store promises, by theme. Subclass it with a name that begins with ``Test``."""

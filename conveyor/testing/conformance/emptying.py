@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from conveyor.errors import CapabilityError, ConfigurationError
+from conveyor.model.buffers.values import FlushPlan
 
 if TYPE_CHECKING:
     from conveyor.contracts.store import InspectionStore, Store
 
 __all__ = ["check_empty", "empty"]
+
+_EMPTYING: Final = "emptying"
 
 
 async def check_empty(store: Store) -> None:
@@ -23,18 +27,27 @@ async def check_empty(store: Store) -> None:
     sessions = await store.sessions.list_sessions()
     if store.schedules is not None:
         found += [schedule.id for schedule in await store.schedules.list_schedules(limit=10)]
+    if store.buffers is not None:
+        found += await store.buffers.get_sizes()
     if found or sessions:
         raise ConfigurationError(
-            f"{store.name} is in use (queues and schedules: {', '.join(found) or 'none'}; sessions: {len(sessions)}): "
+            f"{store.name} is in use (queues, schedules, buffers: {', '.join(found) or 'none'}; "
+            f"sessions: {len(sessions)}): "
             "the conformance kit removes whatever it finds, so give it an empty store of its own"
         )
 
 
 async def empty(store: Store) -> None:
-    """Remove every schedule, every queue and every session."""
+    """Remove every schedule, every buffer, every queue and every session. What a flush has taken is not to be had."""
     while store.schedules is not None and (found := await store.schedules.list_schedules()):
         for schedule in found:
             await store.schedules.remove_schedule(schedule.id)
+    while store.buffers is not None and (sizes := await store.buffers.get_sizes()):
+        for buffer_id in sizes:
+            kept = await store.buffers.take(buffer_id, _EMPTYING, timedelta(minutes=1), limit=1000)
+            await store.buffers.commit(_EMPTYING, FlushPlan([one.job.id for one in kept], (), {}))
+    while store.buffers is not None and await store.buffers.forget_merged(timedelta(0)):
+        continue
     for queue in await _inspection(store).list_queues():
         await store.queues.obliterate(queue.name, force=True)
     for session in await store.sessions.list_sessions():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from conveyor.testing.clocks import ManualClock
 from conveyor.testing.conformance import StoreConformance
 from conveyor.testing.conformance.emptying import empty
 from conveyor.testing.conformance.report import URL_OPTION
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 __all__ = ["TestGivenStore"]
+
+# A test may leave a buffer taken until a time of its own clock.
+WHEN_ALL_IS_OVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 class TestGivenStore(StoreConformance):
@@ -31,5 +36,5 @@ class TestGivenStore(StoreConformance):
         """The URL that was given; whatever a test left is removed after it."""
         url = str(request.config.getoption(URL_OPTION))
         yield url
-        async with open_store(url) as store:
+        async with open_store(url, clock=ManualClock(WHEN_ALL_IS_OVER)) as store:
             await empty(store)

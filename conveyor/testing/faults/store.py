@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.capabilities import Capabilities, Guarantees
     from conveyor.contracts.store import (
+        BufferStore,
         EventStore,
         FlowStore,
         InspectionStore,
@@ -55,24 +56,17 @@ class FaultyStore:
         self.transactions: TransactionStore | None = None
         if store.transactions is not None:
             self.transactions = FaultyTransactions(line, store.transactions)
-        self.inspection: InspectionStore | None = None
-        if store.inspection is not None:
-            self.inspection = cast("InspectionStore", _FaultyFacet(line, "inspection", store.inspection))
-        self.schedules: ScheduleStore | None = None
-        if store.schedules is not None:
-            self.schedules = cast("ScheduleStore", _FaultyFacet(line, "schedules", store.schedules))
-        self.flows: FlowStore | None = None
-        if store.flows is not None:
-            self.flows = cast("FlowStore", _FaultyFacet(line, "flows", store.flows))
-        self.limits: LimitStore | None = None
-        if store.limits is not None:
-            self.limits = cast("LimitStore", _FaultyFacet(line, "limits", store.limits))
-        self.metrics: MetricsStore | None = None
-        if store.metrics is not None:
-            self.metrics = cast("MetricsStore", _FaultyFacet(line, "metrics", store.metrics))
-        self.events: EventStore | None = None
-        if store.events is not None:
-            self.events = cast("EventStore", _FaultyFacet(line, "events", store.events))
+        self.inspection: InspectionStore | None = cast(
+            "InspectionStore | None", _optional(line, "inspection", store.inspection)
+        )
+        self.schedules: ScheduleStore | None = cast(
+            "ScheduleStore | None", _optional(line, "schedules", store.schedules)
+        )
+        self.flows: FlowStore | None = cast("FlowStore | None", _optional(line, "flows", store.flows))
+        self.buffers: BufferStore | None = cast("BufferStore | None", _optional(line, "buffers", store.buffers))
+        self.limits: LimitStore | None = cast("LimitStore | None", _optional(line, "limits", store.limits))
+        self.metrics: MetricsStore | None = cast("MetricsStore | None", _optional(line, "metrics", store.metrics))
+        self.events: EventStore | None = cast("EventStore | None", _optional(line, "events", store.events))
 
     @property
     def name(self) -> str:
@@ -97,6 +91,10 @@ class FaultyStore:
     def notes(self) -> Sequence[str]:
         """Return what the store within says to its operator."""
         return self.store.notes()
+
+
+def _optional(line: FaultyLine, facet: str, whole: object | None) -> _FaultyFacet | None:
+    return None if whole is None else _FaultyFacet(line, facet, whole)
 
 
 class _FaultyFacet:

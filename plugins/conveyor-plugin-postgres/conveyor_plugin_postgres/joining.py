@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from conveyor.errors import ConfigurationError
 from conveyor_plugin_postgres.adding import add_columns, has_size, key_columns, receipts_of, runs_of, size_columns
+from conveyor_plugin_postgres.buffers import buffer_columns, buffer_receipts
 from conveyor_plugin_postgres.callers import caller_of
 from conveyor_plugin_postgres.driver_errors import statement_error
 from conveyor_plugin_postgres.flow_adding import flow_receipts, whole_columns
@@ -58,6 +59,16 @@ class Joiner:
         first, last = whole_columns(plan)
         row = await self._run(connection, "flows/save_flow_in", (*first, self._database.moment(), *last))
         return flow_receipts(plan, plan.jobs, row)
+
+    async def add_to_buffer(self, connection: object, buffer_id: str, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+        """Put jobs into a buffer in the caller's transaction, as `save_jobs` adds jobs.
+
+        Raises:
+            ConfigurationError, StoreError: as for `save_jobs`.
+        """
+        arguments = (*buffer_columns(buffer_id, jobs), self._database.moment())
+        row = await self._run(connection, "buffers/add_in", arguments)
+        return buffer_receipts(jobs, row[2])
 
     async def _run(self, connection: object, statement: str, arguments: tuple[Any, ...]) -> Row:
         """Run a statement in the caller's transaction; its row has our database's identity in the fourth place."""

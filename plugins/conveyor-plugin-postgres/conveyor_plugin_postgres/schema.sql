@@ -459,6 +459,112 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.add_to_buffer(buffer_id text, ids text[], queues text[], names text[], payloads bytea[], digests bytea[], options bytea[] DEFAULT NULL::bytea[], delays interval[] DEFAULT NULL::interval[], run_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], expire_ins interval[] DEFAULT NULL::interval[], expire_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], deduplications bytea[] DEFAULT NULL::bytea[], since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, moment timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT duplicates bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  saved bigint;
+  gone bigint;
+begin
+  with given as (
+    select nextval('conveyor.buffered_seq') as seq, asked.*
+    from unnest(
+      add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads, add_to_buffer.digests,
+      add_to_buffer.options, add_to_buffer.delays, add_to_buffer.run_ats, add_to_buffer.expire_ins,
+      add_to_buffer.expire_ats, add_to_buffer.deduplications
+    ) with ordinality
+      as asked(
+        id, queue, name, payload, digest, options, delay, run_at, expire_in, expire_at, deduplication, place
+      )
+  ),
+  added as (
+    insert into conveyor.buffered (
+      id, seq, buffer, queue, name, payload, options, run_at, expires_at, deduplication, digest, size, added_at
+    )
+    select
+      given.id,
+      given.seq,
+      buffer_id,
+      given.queue,
+      given.name,
+      given.payload,
+      given.options,
+      conveyor.sayable(coalesce(now_at + given.delay, given.run_at)),
+      conveyor.sayable(coalesce(now_at + given.expire_in, given.expire_at)),
+      given.deduplication,
+      given.digest,
+      length(given.payload),
+      now_at
+    from given
+    -- In one order, so that two callers with the same ids do not wait for each other in a circle.
+    order by given.id, given.place
+    on conflict (id) do nothing
+    returning 1
+  )
+  select count(*) into saved from added;
+
+  -- A statement of its own sees what was flushed while the one above waited for an id.
+  with known as (
+    select merged.job_id as id from conveyor.buffer_merges as merged where merged.job_id = any(add_to_buffer.ids)
+    union all
+    select live.id from conveyor.live where live.id = any(add_to_buffer.ids)
+    union all
+    select history.id
+    from conveyor.history
+    where history.id = any(add_to_buffer.ids)
+      and history.finished_at >= since
+  ),
+  undone as (
+    delete from conveyor.buffered
+    where buffered.id = any(array(select known.id from known))
+    returning 1
+  )
+  select count(*) into gone from undone;
+
+  if saved < cardinality(add_to_buffer.ids) or gone > 0 then
+    -- With an offset, each is looked up by itself. Where a flush gave a job other arguments, its trace knows the add.
+    select array_agg(asked.place)
+    into duplicates
+    from unnest(
+      add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads, add_to_buffer.digests
+    ) with ordinality
+      as asked(id, queue, name, payload, digest, place)
+    where not exists (
+      select from conveyor.buffered where buffered.id = asked.id and buffered.digest = asked.digest offset 0
+    )
+    and not exists (
+      select
+      from conveyor.buffer_merges as merged
+      where merged.job_id = asked.id
+        and merged.digest = asked.digest
+      offset 0
+    )
+    and not exists (
+      select
+      from conveyor.live
+      where live.id = asked.id
+        and live.queue = asked.queue
+        and live.name = asked.name
+        and coalesce(live.added_payload, live.payload) = asked.payload
+      offset 0
+    )
+    and not exists (
+      select
+      from conveyor.history
+      where history.id = asked.id
+        and history.queue = asked.queue
+        and history.name = asked.name
+        and coalesce(history.added_payload, history.payload) = asked.payload
+      offset 0
+    );
+  end if;
+end
+$$;
+
 CREATE FUNCTION conveyor.append_logs(ids text[], session_ids text[], numbers bigint[], fits boolean[], messages text[], now_at timestamp with time zone) RETURNS TABLE(refused bigint, reason text)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -2943,6 +3049,46 @@ ALTER TABLE conveyor.attempts ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE conveyor.buffer_merges (
+    job_id text NOT NULL COLLATE pg_catalog."C",
+    into_id text NOT NULL COLLATE pg_catalog."C",
+    digest bytea NOT NULL,
+    merged_at timestamp with time zone NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
+CREATE TABLE conveyor.buffer_takes (
+    buffer text NOT NULL COLLATE pg_catalog."C",
+    token text COLLATE pg_catalog."C",
+    taken_until timestamp with time zone,
+    committed text COLLATE pg_catalog."C"
+)
+WITH (fillfactor='50');
+
+CREATE SEQUENCE conveyor.buffered_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE conveyor.buffered (
+    id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint DEFAULT nextval('conveyor.buffered_seq'::regclass) NOT NULL,
+    buffer text NOT NULL COLLATE pg_catalog."C",
+    queue text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    payload bytea NOT NULL,
+    options bytea,
+    run_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    deduplication bytea,
+    digest bytea NOT NULL,
+    size bigint NOT NULL,
+    added_at timestamp with time zone NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
 CREATE TABLE conveyor.deduplicated_adds (
     digest bytea NOT NULL,
     job_id text NOT NULL COLLATE pg_catalog."C",
@@ -3204,6 +3350,15 @@ ALTER TABLE ONLY conveyor.history ATTACH PARTITION conveyor.history_other DEFAUL
 ALTER TABLE ONLY conveyor.attempts
     ADD CONSTRAINT attempts_pkey PRIMARY KEY (seq);
 
+ALTER TABLE ONLY conveyor.buffer_merges
+    ADD CONSTRAINT buffer_merges_pkey PRIMARY KEY (job_id);
+
+ALTER TABLE ONLY conveyor.buffer_takes
+    ADD CONSTRAINT buffer_takes_pkey PRIMARY KEY (buffer);
+
+ALTER TABLE ONLY conveyor.buffered
+    ADD CONSTRAINT buffered_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY conveyor.deduplicated_adds
     ADD CONSTRAINT deduplicated_adds_pkey PRIMARY KEY (digest);
 
@@ -3268,6 +3423,10 @@ ALTER TABLE ONLY conveyor.watchers
     ADD CONSTRAINT watchers_pkey PRIMARY KEY (id);
 
 CREATE INDEX attempts_job ON conveyor.attempts USING btree (job_id, seq);
+
+CREATE INDEX buffer_merges_age ON conveyor.buffer_merges USING btree (merged_at);
+
+CREATE INDEX buffered_order ON conveyor.buffered USING btree (buffer, seq);
 
 CREATE INDEX deduplicated_adds_forget ON conveyor.deduplicated_adds USING btree (forget_at);
 
@@ -3350,6 +3509,6 @@ CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH 
 CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', 'f87efe33ed61a59682f96f3b61274b273836fe605c8d9c2b92c50504fe3220b1', clock_timestamp());
+  (1, 'initial', '0a811ad59f805f581ba93d0b247887af581714b935a9f17fdc1a5d46afe96a8d', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -14,6 +14,7 @@ from conveyor.contracts.clock import Clock
 from conveyor.errors import SchemaError
 from conveyor_plugin_postgres.announcer import Announcer
 from conveyor_plugin_postgres.bridge import open_bridge
+from conveyor_plugin_postgres.buffers import PostgresBuffers
 from conveyor_plugin_postgres.database import Database
 from conveyor_plugin_postgres.events import PostgresEvents
 from conveyor_plugin_postgres.flows import PostgresFlows
@@ -52,6 +53,7 @@ _CAPABILITIES: Final = Capabilities(
     has_flows=True,
     has_limits=True,
     has_events=True,
+    has_buffers=True,
 )
 _CLOSE_SECONDS: Final = 2.0
 
@@ -82,6 +84,7 @@ class PostgresStore:
         self.limits = PostgresLimits(database)
         self.metrics: MetricsStore | None = None
         self.events = PostgresEvents(database)
+        self.buffers = PostgresBuffers(database, self.transactions)
 
     def notes(self) -> Sequence[str]:
         """Return what to know of it."""

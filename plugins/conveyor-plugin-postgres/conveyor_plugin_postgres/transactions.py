@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import asyncpg
 
 from conveyor.errors import ConfigurationError, LockLostError
+from conveyor_plugin_postgres import buffers
 from conveyor_plugin_postgres.adding import save_jobs
 from conveyor_plugin_postgres.flow_adding import save_flow
 from conveyor_plugin_postgres.held import Held
@@ -66,6 +67,14 @@ class PostgresTransactions:
             return await connection.save_flow(plan)
         return await self._joiner.save_flow(connection, plan)
 
+    async def add_to_buffer_in(
+        self, connection: object, buffer_id: str, jobs: Sequence[NewJob]
+    ) -> Sequence[AddReceipt]:
+        """Put jobs into a buffer inside a run's transaction of this store, or the caller's own; see `BufferStore`."""
+        if isinstance(connection, PostgresTransactionConnection):
+            return await connection.add_to_buffer(buffer_id, jobs)
+        return await self._joiner.add_to_buffer(connection, buffer_id, jobs)
+
 
 class PostgresTransactionConnection:
     """A `TransactionConnection`: what a handler writes with. Placeholders are PostgreSQL's: ``$1``, ``$2``."""
@@ -105,6 +114,11 @@ class PostgresTransactionConnection:
         """Add a flow inside the transaction."""
         held = self._held
         return await held.call_for_user(lambda: held.own(lambda part: save_flow(part, plan)))
+
+    async def add_to_buffer(self, buffer_id: str, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+        """Put jobs into a buffer inside the transaction."""
+        held = self._held
+        return await held.call_for_user(lambda: held.own(lambda part: buffers.add(part, buffer_id, jobs)))
 
     async def _run(self, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         held = self._held

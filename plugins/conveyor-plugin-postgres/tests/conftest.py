@@ -41,6 +41,9 @@ TABLES = (
     "schedules",
     "deduplication_keys",
     "deduplicated_adds",
+    "buffered",
+    "buffer_takes",
+    "buffer_merges",
 )
 # Deleting a few rows takes a millisecond, where making empty files of all tables and indexes takes fifty.
 DELETE = "; ".join(f"delete from conveyor.{table}" for table in TABLES)

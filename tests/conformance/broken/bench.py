@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from conveyor._builtin.memory.buffers import MemoryBuffers
 from conveyor._builtin.memory.events import MemoryEvents
 from conveyor._builtin.memory.flows import MemoryFlows
 from conveyor._builtin.memory.inspection import MemoryInspection
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "muted", "open_broken", "with_its_own_token", "with_their_own_tokens"]
 
 Fault: TypeAlias = (
-    "type[MemoryEvents | MemoryFlows | MemoryInspection | MemoryJobs | MemoryLimits | MemoryMetrics | MemoryQueues"
-    " | MemorySchedules | MemorySessions]"
+    "type[MemoryBuffers | MemoryEvents | MemoryFlows | MemoryInspection | MemoryJobs | MemoryLimits | MemoryMetrics"
+    " | MemoryQueues | MemorySchedules | MemorySessions]"
 )
+
 _FACETS: Final = {
+    "buffers": MemoryBuffers,
     "events": MemoryEvents,
     "flows": MemoryFlows,
     "inspection": MemoryInspection,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tests.conformance.broken import (
+    buffers,
     commands,
     deduplication,
     events,
@@ -140,6 +141,15 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     flows.RerunNotWaitedFor: "test_a_rerun_child_is_waited_for_again",
     flows.CancelledParentsRevived: "test_a_cancelled_parent_is_not_revived",
     flows.DrainTellsNobody: "test_a_child_that_did_not_complete_fails_its_parent",
+    buffers.ClearedWhenTaken: "test_a_flush_that_dies_with_its_jobs_is_done_by_another",
+    buffers.WholeBufferRemoved: "test_what_comes_while_a_buffer_is_taken_stays_there",
+    buffers.TakenByAll: "test_nobody_else_takes_from_a_buffer_that_is_taken",
+    buffers.TokensNotCompared: "test_a_flush_that_comes_back_too_late_adds_nothing",
+    buffers.CommitsForgotten: "test_a_commit_whose_answer_was_lost_changes_nothing_more",
+    buffers.TracesForgotten: "test_a_commit_removes_adds_and_leaves_a_trace",
+    buffers.AddsAfterwards: "test_jobs_are_taken_and_added_in_the_order_in_which_they_came",
+    buffers.NewestFirst: "test_jobs_are_taken_and_added_in_the_order_in_which_they_came",
+    buffers.FailuresForgotten: "test_jobs_that_could_not_be_reduced_can_be_added_as_failed",
     schedules.TimesNotMovedOn: "test_a_tick_fires_once",
     schedules.OpenJobsForgotten: "test_no_job_is_added_while_one_has_not_ended",
     schedules.OldJobsKept: "test_the_old_job_is_cancelled_for_the_new",

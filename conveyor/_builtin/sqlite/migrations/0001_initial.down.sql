@@ -1,4 +1,10 @@
 -- Undoes 0001_initial: every job is gone.
+drop table buffer_merges;
+
+drop table buffer_takes;
+
+drop table buffered;
+
 drop table schedules;
 
 drop table event_marks;

@@ -332,3 +332,41 @@ create table starts (
   weight integer not null,
   primary key (queue, scope, key, at)
 ) without rowid;
+
+-- Jobs in buffers, in the order in which they were added; they are none of the jobs yet. run_at and expires_at are what
+-- they were added with, null where nothing was asked. digest tells the same add again.
+create table buffered (
+  seq integer primary key,
+  id text not null unique,
+  buffer text not null,
+  queue text not null,
+  name text not null,
+  payload blob not null,
+  options blob,
+  run_at integer,
+  expires_at integer,
+  deduplication blob,
+  digest blob not null,
+  size integer not null,
+  added_at integer not null
+);
+
+create index buffered_order on buffered (buffer, seq, size, added_at);
+
+-- Every buffer that was ever flushed: who has its jobs until when (null: nobody), and who flushed it last.
+create table buffer_takes (
+  buffer text not null primary key,
+  token text,
+  taken_until integer,
+  committed text
+) without rowid;
+
+-- Jobs of buffers that went into others, or on with another payload (into_id is their own then), for a while.
+create table buffer_merges (
+  job_id text not null primary key,
+  into_id text not null,
+  digest blob not null,
+  merged_at integer not null
+) without rowid;
+
+create index buffer_merges_age on buffer_merges (merged_at);

@@ -136,6 +136,8 @@ drop function conveyor.take_new_keys;
 
 drop function conveyor.add_flow;
 
+drop function conveyor.add_to_buffer;
+
 drop function conveyor.add_jobs;
 
 drop function conveyor.micros;
@@ -154,6 +156,8 @@ drop function conveyor.find_jobs;
 
 drop view conveyor.job_records;
 
-drop table conveyor.starts, conveyor.rates, conveyor.queue_groups, conveyor.guards, conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
+drop table conveyor.buffer_merges, conveyor.buffer_takes, conveyor.buffered, conveyor.starts, conveyor.rates, conveyor.queue_groups, conveyor.guards, conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
 
 drop sequence conveyor.job_seq;
+
+drop sequence conveyor.buffered_seq;

@@ -432,6 +432,46 @@ create table conveyor.events_forgotten (
   written_by xid8 not null
 );
 
+-- Jobs in buffers, in the order in which they were added; they are none of the jobs yet. run_at and expires_at are what
+-- they were added with, null where nothing was asked. digest tells the same add again.
+create sequence conveyor.buffered_seq;
+
+create table conveyor.buffered (
+  id text collate "C" primary key,
+  seq bigint not null default nextval('conveyor.buffered_seq'),
+  buffer text collate "C" not null,
+  queue text collate "C" not null,
+  name text collate "C" not null,
+  payload bytea not null,
+  options bytea,
+  run_at timestamptz,
+  expires_at timestamptz,
+  deduplication bytea,
+  digest bytea not null,
+  size bigint not null,
+  added_at timestamptz not null
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+create index buffered_order on conveyor.buffered (buffer, seq);
+
+-- Every buffer that was ever flushed: who has its jobs until when (null: nobody), and who flushed it last.
+create table conveyor.buffer_takes (
+  buffer text collate "C" primary key,
+  token text collate "C",
+  taken_until timestamptz,
+  committed text collate "C"
+) with (fillfactor = 50);
+
+-- Jobs of buffers that went into others, or on with another payload (into_id is their own then), for a while.
+create table conveyor.buffer_merges (
+  job_id text collate "C" primary key,
+  into_id text collate "C" not null,
+  digest bytea not null,
+  merged_at timestamptz not null
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+create index buffer_merges_age on conveyor.buffer_merges (merged_at);
+
 -- The partition of a day, unless it is there. Nobody waits for it for long, and a day that already has jobs elsewhere
 -- stays where they are.
 create function conveyor.make_partition(day date) returns void
@@ -676,6 +716,131 @@ begin
   if notifies then
     perform pg_notify('conveyor.hints', format('- [["added", %s, ""]]', to_json(queue))) from unnest(woken) as queue;
     perform pg_notify('conveyor.hints', format('- [["delayed", %s, ""]]', to_json(queue))) from unnest(delayed) as queue;
+  end if;
+end
+$$;
+
+-- Puts jobs into a buffer, each given by its place in the arrays; those at the end may be shorter where nobody uses them.
+-- Returns the places of those whose id another add has. The ids of settled jobs are looked for among those that ended
+-- after `since`.
+create function conveyor.add_to_buffer(
+  buffer_id text,
+  ids text[],
+  queues text[],
+  names text[],
+  payloads bytea[],
+  digests bytea[],
+  options bytea[] default null,
+  delays interval[] default null,
+  run_ats timestamptz[] default null,
+  expire_ins interval[] default null,
+  expire_ats timestamptz[] default null,
+  deduplications bytea[] default null,
+  since timestamptz default '-infinity',
+  moment timestamptz default null,
+  out duplicates bigint[]
+)
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  now_at timestamptz := coalesce(moment, clock_timestamp());
+  saved bigint;
+  gone bigint;
+begin
+  with given as (
+    select nextval('conveyor.buffered_seq') as seq, asked.*
+    from unnest(
+      add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads, add_to_buffer.digests,
+      add_to_buffer.options, add_to_buffer.delays, add_to_buffer.run_ats, add_to_buffer.expire_ins,
+      add_to_buffer.expire_ats, add_to_buffer.deduplications
+    ) with ordinality
+      as asked(
+        id, queue, name, payload, digest, options, delay, run_at, expire_in, expire_at, deduplication, place
+      )
+  ),
+  added as (
+    insert into conveyor.buffered (
+      id, seq, buffer, queue, name, payload, options, run_at, expires_at, deduplication, digest, size, added_at
+    )
+    select
+      given.id,
+      given.seq,
+      buffer_id,
+      given.queue,
+      given.name,
+      given.payload,
+      given.options,
+      conveyor.sayable(coalesce(now_at + given.delay, given.run_at)),
+      conveyor.sayable(coalesce(now_at + given.expire_in, given.expire_at)),
+      given.deduplication,
+      given.digest,
+      length(given.payload),
+      now_at
+    from given
+    -- In one order, so that two callers with the same ids do not wait for each other in a circle.
+    order by given.id, given.place
+    on conflict (id) do nothing
+    returning 1
+  )
+  select count(*) into saved from added;
+
+  -- A statement of its own sees what was flushed while the one above waited for an id.
+  with known as (
+    select merged.job_id as id from conveyor.buffer_merges as merged where merged.job_id = any(add_to_buffer.ids)
+    union all
+    select live.id from conveyor.live where live.id = any(add_to_buffer.ids)
+    union all
+    select history.id
+    from conveyor.history
+    where history.id = any(add_to_buffer.ids)
+      and history.finished_at >= since
+  ),
+  undone as (
+    delete from conveyor.buffered
+    where buffered.id = any(array(select known.id from known))
+    returning 1
+  )
+  select count(*) into gone from undone;
+
+  if saved < cardinality(add_to_buffer.ids) or gone > 0 then
+    -- With an offset, each is looked up by itself. Where a flush gave a job other arguments, its trace knows the add.
+    select array_agg(asked.place)
+    into duplicates
+    from unnest(
+      add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads, add_to_buffer.digests
+    ) with ordinality
+      as asked(id, queue, name, payload, digest, place)
+    where not exists (
+      select from conveyor.buffered where buffered.id = asked.id and buffered.digest = asked.digest offset 0
+    )
+    and not exists (
+      select
+      from conveyor.buffer_merges as merged
+      where merged.job_id = asked.id
+        and merged.digest = asked.digest
+      offset 0
+    )
+    and not exists (
+      select
+      from conveyor.live
+      where live.id = asked.id
+        and live.queue = asked.queue
+        and live.name = asked.name
+        and coalesce(live.added_payload, live.payload) = asked.payload
+      offset 0
+    )
+    and not exists (
+      select
+      from conveyor.history
+      where history.id = asked.id
+        and history.queue = asked.queue
+        and history.name = asked.name
+        and coalesce(history.added_payload, history.payload) = asked.payload
+      offset 0
+    );
   end if;
 end
 $$;

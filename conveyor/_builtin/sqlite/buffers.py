@@ -1,0 +1,196 @@
+"""The buffers facet of the SQLite store."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from conveyor._builtin.sqlite.adding import save_jobs
+from conveyor._builtin.sqlite.changes import move_to_failed
+from conveyor._builtin.sqlite.packing import as_json
+from conveyor._builtin.sqlite.rows import expiry_micros, from_micros, micros_after, span_micros, to_micros
+from conveyor._builtin.sqlite.statements import sql
+from conveyor.codec import decode_deduplication, decode_options, encode_deduplication, encode_options
+from conveyor.errors import BufferTakeLostError, DuplicateJobError
+from conveyor.model.buffers.values import BufferPlace, BufferSize, KeptJob, traces_of
+from conveyor.model.deduplication import add_digest
+from conveyor.model.job import NewJob
+from conveyor.model.queries import Added, AddReceipt
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from conveyor._builtin.sqlite.readers import Readers
+    from conveyor._builtin.sqlite.rows import JobRow
+    from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor._builtin.sqlite.transactions import SqliteTransactions
+    from conveyor._builtin.sqlite.writer import Writer
+    from conveyor.model.buffers.values import FlushPlan
+
+__all__ = ["SqliteBuffers"]
+
+_NOTHING: Final = "unknown"
+
+
+class SqliteBuffers:
+    """Jobs that wait to be reduced. See `conveyor.contracts.store.buffers`."""
+
+    def __init__(self, writer: Writer, readers: Readers, transactions: SqliteTransactions) -> None:
+        self._write = writer.run
+        self._read = readers.run
+        self._transactions = transactions
+
+    async def add(self, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Put jobs into a buffer."""
+        return await self._write(_add, buffer_id, jobs)
+
+    async def add_in(self, connection: object, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Put jobs into a buffer inside the caller's transaction."""
+        return await self._transactions.run_in(connection, partial(_add, buffer_id=buffer_id, jobs=jobs))
+
+    async def get_sizes(self) -> Mapping[str, BufferSize]:
+        """Return how full each buffer is."""
+        return await self._read(_sizes)
+
+    async def take(self, buffer_id: str, token: str, duration: timedelta, /, *, limit: int) -> Sequence[KeptJob]:
+        """Take the oldest jobs of a buffer."""
+        return await self._write(_take, buffer_id, token, duration, limit)
+
+    async def commit(self, token: str, plan: FlushPlan, /) -> Sequence[AddReceipt]:
+        """Remove what was taken, and add what it was reduced to."""
+        return await self._write(_commit, token, plan)
+
+    async def release(self, token: str, /) -> None:
+        """Let others take what this token took."""
+        await self._write(_release, token)
+
+    async def find_places(self, job_ids: Sequence[str], /) -> Mapping[str, BufferPlace]:
+        """Return where jobs went."""
+        return await self._read(_places, job_ids)
+
+    async def forget_merged(self, age: timedelta, /, *, limit: int = 1000) -> int:
+        """Remove old traces."""
+        return await self._write(_forget_merged, age, limit)
+
+
+def _add(transaction: Transaction, buffer_id: str, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+    connection, now = transaction.connection, transaction.now
+    digests = [add_digest(job) for job in jobs]
+    ids = as_json([job.id for job in jobs])
+    known: dict[str, bytes | None] = {}
+    for job_id, digest in connection.execute(sql("buffers/add_known"), (ids,)):
+        known[job_id] = known.get(job_id) or digest
+    new = [(job, digest) for job, digest in zip(jobs, digests, strict=True) if job.id not in known]
+    rows = [_row(buffer_id, job, digest, now) for job, digest in new]
+    if connection.executemany(sql("buffers/add"), rows).rowcount < len(rows):
+        known |= dict(connection.execute(sql("buffers/add_same"), (ids,)))
+    return [
+        AddReceipt(job.id, _added(connection, job, digest, known) if job.id in known else Added.BUFFERED)
+        for job, digest in zip(jobs, digests, strict=True)
+    ]
+
+
+def _added(connection: sqlite3.Connection, job: NewJob, digest: bytes, known: Mapping[str, bytes | None]) -> Added:
+    """Answer for a job whose id is taken, maybe by itself."""
+    if known[job.id] is not None:
+        return Added.BUFFERED if known[job.id] == digest else Added.DUPLICATE
+    return Added.BUFFERED if _is_same_job(connection, job) else Added.DUPLICATE
+
+
+def _is_same_job(connection: sqlite3.Connection, job: NewJob) -> bool:
+    content = (job.id, job.queue_name, job.name, job.payload)
+    _, is_same = connection.execute(sql("jobs/save_jobs_known"), content).fetchone()
+    return bool(is_same)
+
+
+def _row(buffer_id: str, job: NewJob, digest: bytes, now: int) -> tuple[object, ...]:
+    run_at = None if job.run_at is None else to_micros(job.run_at)
+    if job.delay is not None:
+        run_at = micros_after(now, job.delay)
+    job_columns = job.id, buffer_id, job.queue_name, job.name, job.payload, encode_options(job.options)
+    asked = run_at, expiry_micros(now, job), encode_deduplication(job.deduplication)
+    return (*job_columns, *asked, digest, len(job.payload), now)
+
+
+def _sizes(connection: sqlite3.Connection) -> Mapping[str, BufferSize]:
+    return {
+        buffer_id: BufferSize(jobs, size, from_micros(oldest), from_micros(newest))
+        for buffer_id, jobs, size, oldest, newest in connection.execute(sql("buffers/get_sizes"))
+    }
+
+
+def _take(transaction: Transaction, buffer_id: str, token: str, duration: timedelta, limit: int) -> Sequence[KeptJob]:
+    connection = transaction.connection
+    rows = connection.execute(sql("buffers/take_jobs"), (buffer_id, max(limit, 0))).fetchall()
+    if not rows:
+        return ()
+    until = micros_after(transaction.now, duration)
+    if not connection.execute(sql("buffers/take"), (buffer_id, token, transaction.now, until)).rowcount:
+        return ()
+    return [_kept(row) for row in rows]
+
+
+def _commit(transaction: Transaction, token: str, plan: FlushPlan) -> Sequence[AddReceipt]:
+    connection = transaction.connection
+    row = connection.execute(sql("buffers/commit"), (token,)).fetchone()
+    if row is None:
+        raise BufferTakeLostError(_NOTHING, token)
+    if row[1]:
+        return _committed(connection, plan)
+    receipts = save_jobs(transaction, plan.jobs)
+    for job, receipt in zip(plan.jobs, receipts, strict=True):
+        if receipt.outcome is Added.DUPLICATE:
+            raise DuplicateJobError(receipt.job_id, job.id, job.queue_name)
+    traces = as_json([*traces_of(plan, receipts).items()])
+    connection.execute(sql("buffers/commit_traces"), (traces, transaction.now))
+    connection.execute(sql("buffers/commit_remove"), (as_json(plan.taken),))
+    connection.execute(sql("buffers/commit_done"), (token,))
+    if plan.failure is not None:
+        for receipt in receipts:
+            if receipt.outcome is Added.ADDED:
+                move_to_failed(transaction, receipt.job_id, plan.failure)
+    return receipts
+
+
+def _committed(connection: sqlite3.Connection, plan: FlushPlan) -> Sequence[AddReceipt]:
+    ids = as_json([job.id for job in plan.jobs])
+    went = dict(connection.execute(sql("buffers/commit_again"), (ids,)))
+    return [AddReceipt(went[job.id], Added.KEPT) if job.id in went else AddReceipt(job.id) for job in plan.jobs]
+
+
+def _release(transaction: Transaction, token: str) -> None:
+    transaction.connection.execute(sql("buffers/release"), (token,))
+
+
+def _places(connection: sqlite3.Connection, job_ids: Sequence[str]) -> Mapping[str, BufferPlace]:
+    ids = (as_json(job_ids),)
+    places = {
+        job_id: BufferPlace(merged_into=into) for job_id, into in connection.execute(sql("buffers/commit_again"), ids)
+    }
+    for buffer_id, *columns in connection.execute(sql("buffers/find_places"), ids):
+        places[columns[0]] = BufferPlace(buffer_id, _kept(tuple(columns)))
+    return places
+
+
+def _forget_merged(transaction: Transaction, age: timedelta, limit: int) -> int:
+    until = transaction.now - span_micros(age)
+    return transaction.connection.execute(sql("buffers/forget_merged"), (until, max(limit, 0))).rowcount
+
+
+def _kept(row: JobRow) -> KeptJob:
+    """Return the job of the columns id, queue, name, payload, options, run_at, expires_at, deduplication, added_at."""
+    job_id, queue_name, name, payload, options, run_at, expires_at, deduplication, added_at = row
+    job = NewJob(
+        job_id,
+        queue_name,
+        name,
+        payload,
+        decode_options(options),
+        None,
+        None if run_at is None else from_micros(run_at),
+        None if expires_at is None else from_micros(expires_at),
+        decode_deduplication(deduplication),
+    )
+    return KeptJob(job, from_micros(added_at))

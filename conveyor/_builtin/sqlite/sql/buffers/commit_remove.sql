@@ -1,0 +1,5 @@
+-- Takes jobs out of a buffer.
+-- parameters: 1 ids as a JSON array
+-- index: unique (id) of buffered
+delete from buffered
+where id in (select value from json_each(?1))

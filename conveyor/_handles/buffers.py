@@ -1,0 +1,64 @@
+"""Buffers: the app's noun for jobs that are collected and reduced before they run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conveyor._handles.handler import plain_handle
+from conveyor._services import buffers, flushing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor._handles.job import Job
+    from conveyor._services.services import Services
+    from conveyor.model.buffers.job_buffer import JobBuffer
+
+__all__ = ["Buffers"]
+
+
+class Buffers:
+    """Buffers of this program, at ``app.buffers``."""
+
+    def __init__(self, services: Services) -> None:
+        """Bind to an app."""
+        self._services = services
+
+    def add_buffer(self, buffer: JobBuffer) -> None:
+        """Register a buffer: jobs added in this program from now on are shown to it, before or after the app opens.
+
+        Every program that flushes a buffer registers it; those that only add to it do, too. Jobs of flows and of
+        schedules are not collected.
+
+        Raises:
+            BufferError: another buffer has its id.
+        """
+        self._services.buffers.add(buffer)
+
+    def remove_buffer(self, buffer: JobBuffer | str) -> None:
+        """Let a buffer collect no more in this program. Jobs that are in it stay there.
+
+        Raises:
+            BufferError: it is not registered.
+        """
+        self._services.buffers.remove(buffer if isinstance(buffer, str) else buffer.id)
+
+    async def buffer_size(self, ids: Sequence[str] | None = None) -> dict[str, int]:
+        """Return how many jobs are in each of these buffers, by id.
+
+        None and an empty list mean all: those registered here, and those that have jobs though nobody here registered
+        them. Unknown ids are absent.
+        """
+        return await buffers.buffer_size(self._services, ids)
+
+    async def flush(self, ids: Sequence[str] | None = None) -> dict[str, list[Job[Any]]]:
+        """Reduce what is in these buffers now and add the result to the queues; return the jobs added, by buffer.
+
+        None and an empty list mean all that are registered here; others are absent, and their jobs stay. A buffer
+        that another flush has begun gives nothing.
+
+        Raises:
+            BufferError: a `reduce` raised, and its buffer keeps the jobs then; the others were flushed.
+        """
+        flushed = await flushing.flush(self._services, ids)
+        return {id: [plain_handle(self._services, job) for job in jobs] for id, jobs in flushed.items()}

@@ -1,0 +1,206 @@
+"""Buffers of an app: which jobs they collect, where those wait, and what became of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from conveyor._services.sealing import sealed_jobs
+from conveyor.codec import decode_json
+from conveyor.contracts.buffer_storage import TransactionalBufferStorage
+from conveyor.errors import BufferError, CapabilityError, ConfigurationError
+from conveyor.model.buffers.job_buffer import JobBuffer
+from conveyor.model.buffers.values import BufferedJob, BufferPlace, BufferSize, kept_from
+from conveyor.model.queries import Added, AddReceipt
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from conveyor._services.services import Services
+    from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
+    from conveyor.contracts.clock import Clock
+    from conveyor.model.job import NewJob
+
+__all__ = ["Buffers", "add_collected", "buffer_size", "find_places", "get_sizes", "wanted_ids"]
+
+# What is remembered of the jobs that a storage without `commit` merged; the store remembers the others for long.
+MERGES_REMEMBERED: Final = 10_000
+
+
+class Buffers:
+    """The buffers of this program, and the storage of their jobs while the app is open.
+
+    Attributes:
+        by_id: those registered, in the order in which they were.
+        on_registered: called when one is registered: it may have triggers.
+        places: where jobs are or went, of a storage that cannot tell.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.by_id: dict[str, JobBuffer] = {}
+        self.on_registered: Callable[[], None] = lambda: None
+        self.places: dict[str, BufferPlace] = {}
+        self._storage: JobBufferStorageStrategy | None = None
+        self._transactional: TransactionalBufferStorage | None = None
+        self._clock: Clock | None = None
+
+    def add(self, buffer: JobBuffer) -> None:
+        """Register a buffer; the same one again changes nothing."""
+        if not isinstance(buffer, JobBuffer):
+            raise ConfigurationError(f"add_buffer takes a JobBuffer, got {buffer!r}")
+        if self.by_id.setdefault(buffer.id, buffer) is not buffer:
+            raise BufferError(buffer.id, "another buffer with this id is registered; give each its own")
+        self.on_registered()
+
+    def remove(self, buffer_id: str) -> None:
+        """Collect no more; what is there stays."""
+        if self.by_id.pop(buffer_id, None) is None:
+            raise BufferError(buffer_id, f"it is not registered here; known: {', '.join(self.by_id) or 'none'}")
+
+    def open(self, storage: JobBufferStorageStrategy, clock: Clock) -> None:
+        """Take the open storage."""
+        self._storage, self._clock = storage, clock
+        self._transactional = storage if isinstance(storage, TransactionalBufferStorage) else None
+
+    def close(self) -> None:
+        """Forget the storage."""
+        self._storage = self._transactional = None
+        self.places.clear()
+
+    @property
+    def storage(self) -> JobBufferStorageStrategy:
+        """The open storage."""
+        if self._storage is None:
+            raise ConfigurationError("the app is not open: use it inside `async with app:`")
+        return self._storage
+
+    @property
+    def transactional(self) -> TransactionalBufferStorage | None:
+        """The open storage, where a flush is one step of it."""
+        return self._transactional
+
+    def now(self) -> datetime:
+        """Return the time by the app's clock."""
+        if self._clock is None:
+            raise ConfigurationError("the app is not open: use it inside `async with app:`")
+        return self._clock.now()
+
+    def known_size(self, buffer_id: str) -> BufferSize | None:
+        """Return how full a buffer is with what this program put there, of a storage that cannot tell; None: empty."""
+        kept = [place.kept for place in self.places.values() if place.buffer_id == buffer_id and place.kept is not None]
+        if not kept:
+            return None
+        times = [one.added_at for one in kept]
+        return BufferSize(len(kept), sum(len(one.job.payload) for one in kept), min(times), max(times))
+
+    def note_merged(self, merged: Mapping[str, str]) -> None:
+        """Remember which jobs went into which others."""
+        self.places.update({job_id: BufferPlace(merged_into=into) for job_id, into in merged.items() if job_id != into})
+        for job_id in [*self.places][: max(len(self.places) - MERGES_REMEMBERED, 0)]:
+            if self.places[job_id].kept is None:
+                del self.places[job_id]
+
+
+async def add_collected(
+    services: Services,
+    connection: object,
+    add: Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]],
+    jobs: Sequence[NewJob],
+) -> Sequence[AddReceipt]:
+    """Add jobs: those that a buffer collects go there, the others where `add` puts them; answer in their order.
+
+    Each buffer is one step, and so are the others: an error leaves those before it where they went.
+
+    Raises:
+        BufferError: several buffers collect one job, or one that cannot be buffered; nothing was added.
+    """
+    chosen = [await _choose(services, job) for job in jobs]
+    kept = jobs if services.payload_codec is None else sealed_jobs(services.payload_codec, jobs)
+    numbers: defaultdict[str | None, list[int]] = defaultdict(list)
+    for number, buffer_id in enumerate(chosen):
+        numbers[buffer_id].append(number)
+    receipts: dict[int, AddReceipt] = {}
+    for buffer_id, own in numbers.items():
+        part = [kept[number] for number in own]
+        answers = await (add(part) if buffer_id is None else _keep(services, buffer_id, part, connection))
+        receipts.update(zip(own, answers, strict=True))
+    return [receipts[number] for number in range(len(jobs))]
+
+
+async def _choose(services: Services, job: NewJob) -> str | None:
+    shown = BufferedJob(job.id, job.queue_name, job.name, decode_json(job.payload), job.options, services.buffers.now())
+    collecting: list[str] = []
+    for buffer in [*services.buffers.by_id.values()]:
+        answer = buffer.collect(shown)
+        if await answer if inspect.isawaitable(answer) else answer:
+            collecting.append(buffer.id)
+    if not collecting:
+        return None
+    if len(collecting) > 1:
+        raise BufferError(
+            collecting[0], f"job {job.queue_name}/{job.name} is collected by {', '.join(collecting)}; by one at most"
+        )
+    group = job.options.group
+    if group is not None and group.max_size is not None:
+        raise BufferError(
+            collecting[0],
+            f"job {job.queue_name}/{job.name} is in a group with max_size, and nobody would hear that it is full "
+            "when the buffer is flushed: give the group no size, or do not collect its jobs",
+        )
+    return collecting[0]
+
+
+async def _keep(services: Services, buffer_id: str, jobs: Sequence[NewJob], connection: object) -> Sequence[AddReceipt]:
+    buffers = services.buffers
+    if buffers.transactional is not None:
+        if connection is not None:
+            services.transactional_queue("connection=")
+        return await buffers.transactional.add_many(buffer_id, jobs, connection=connection)
+    return await _keep_each(services, buffer_id, jobs, connection)
+
+
+async def _keep_each(
+    services: Services, buffer_id: str, jobs: Sequence[NewJob], connection: object
+) -> Sequence[AddReceipt]:
+    buffers = services.buffers
+    if connection is not None:
+        raise CapabilityError(type(buffers.storage).__name__, "transactions", "connection=")
+    for job in jobs:
+        kept = kept_from(job, buffers.now())
+        await buffers.storage.add(buffer_id, kept.job)
+        buffers.places[job.id] = BufferPlace(buffer_id, kept)
+    return [AddReceipt(job.id, Added.BUFFERED) for job in jobs]
+
+
+async def find_places(services: Services, job_ids: Sequence[str]) -> Mapping[str, BufferPlace]:
+    """Return those of the jobs that are in a buffer or went into another job, by id."""
+    buffers = services.buffers
+    if buffers.transactional is not None:
+        return await buffers.transactional.find_places(job_ids)
+    return {job_id: buffers.places[job_id] for job_id in job_ids if job_id in buffers.places}
+
+
+def wanted_ids(buffer_ids: Sequence[str] | None) -> Sequence[str]:
+    """Return the ids that are meant; none: all."""
+    if isinstance(buffer_ids, str):
+        raise ConfigurationError(f"buffer ids are a list, got {buffer_ids!r}")
+    return () if buffer_ids is None else tuple(buffer_ids)
+
+
+async def get_sizes(services: Services) -> Mapping[str, BufferSize]:
+    """Return how full each buffer is that has jobs; of a storage that cannot tell, with what this program put there."""
+    buffers = services.buffers
+    if buffers.transactional is not None:
+        return await buffers.transactional.get_sizes()
+    known = {buffer_id: buffers.known_size(buffer_id) for buffer_id in buffers.by_id}
+    return {buffer_id: size for buffer_id, size in known.items() if size is not None}
+
+
+async def buffer_size(services: Services, buffer_ids: Sequence[str] | None) -> dict[str, int]:
+    """Return how many jobs there are in each buffer that is registered here or has jobs, unknown ids left out."""
+    wanted = wanted_ids(buffer_ids)
+    found = dict.fromkeys(services.buffers.by_id, 0) | dict(await services.buffers.storage.buffer_size())
+    return {buffer_id: count for buffer_id, count in found.items() if not wanted or buffer_id in wanted}

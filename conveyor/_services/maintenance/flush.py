@@ -1,0 +1,102 @@
+"""The flush pass: buffers whose triggers say so are flushed, and those that nobody here knows are reported."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from conveyor._services.buffers import get_sizes
+from conveyor._services.flushing import flush_buffer
+from conveyor.errors import BufferError, CapabilityError, StoreError
+from conveyor.model.buffers.job_buffer import due_at
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from conveyor._services.services import Services
+    from conveyor.model.buffers.values import BufferSize
+
+__all__ = ["FlushPass", "flush_at_shutdown"]
+
+logger: Final = logging.getLogger("conveyor.buffers")
+
+# After a reduce that raised, its buffer is left alone for so long, and twice as long after each further time.
+FIRST_PAUSE: Final = timedelta(seconds=10)
+LONGEST_PAUSE: Final = timedelta(minutes=10)
+
+
+@define
+class FlushPass:
+    """One look at the buffers of a program. It remembers which failed, to leave those alone, and which it reported."""
+
+    services: Services
+    _failures: dict[str, tuple[int, datetime]] = field(factory=dict, init=False)
+    _reported: set[str] = field(factory=set, init=False)
+
+    async def look(self) -> timedelta | None:
+        """Flush what is due; return how long it is until the next is, as far as is known (None: until more comes).
+
+        Raises:
+            StoreError: the store fails.
+        """
+        sizes = await get_sizes(self.services)
+        self._report_unknown(sizes)
+        return await self._flush_due(sizes)
+
+    async def _flush_due(self, sizes: Mapping[str, BufferSize]) -> timedelta | None:
+        now = self.services.buffers.now()
+        waits: list[timedelta] = []
+        for buffer in [*self.services.buffers.by_id.values()]:
+            size = sizes.get(buffer.id)
+            at = None if size is None else due_at(buffer, size)
+            if at is None:
+                continue
+            at = max(at, self._failures.get(buffer.id, (0, at))[1])
+            if at > now:
+                waits.append(at - now)
+                continue
+            try:
+                await flush_buffer(self.services, buffer)
+            except (StoreError, CapabilityError):
+                raise
+            except Exception as exc:
+                if not isinstance(exc, BufferError):
+                    logger.exception("buffer %s could not be flushed", buffer.id)
+                waits.append(self._note_failure(buffer.id, now))
+            else:
+                self._failures.pop(buffer.id, None)
+        return min(waits, default=None)
+
+    def _note_failure(self, buffer_id: str, now: datetime) -> timedelta:
+        """Return for how long the buffer is left alone; why it failed was logged where it did."""
+        count = self._failures.get(buffer_id, (0, now))[0] + 1
+        pause = min(FIRST_PAUSE * (1 << min(count - 1, 10)), LONGEST_PAUSE)
+        self._failures[buffer_id] = count, now + pause
+        return pause
+
+    def _report_unknown(self, sizes: Mapping[str, BufferSize]) -> None:
+        unknown = sizes.keys() - self.services.buffers.by_id.keys()
+        for buffer_id in sorted(unknown - self._reported):
+            size = sizes[buffer_id]
+            logger.warning(
+                "buffer %s has %d jobs, the oldest from %s, and this program does not register it: "
+                "they stay there until one that does flushes it",
+                buffer_id,
+                size.jobs,
+                size.oldest_at,
+            )
+        self._reported = unknown
+
+
+async def flush_at_shutdown(services: Services) -> None:
+    """Flush the buffers that want it when the app closes; what cannot be flushed stays, and is logged."""
+    for buffer in [*services.buffers.by_id.values()]:
+        if buffer.flush_on_shutdown:
+            try:
+                await flush_buffer(services, buffer)
+            except Exception as exc:  # noqa: BLE001 - the app closes all the same, and the other buffers have their turn
+                logger.error("buffer %s could not be flushed at shutdown: %s", buffer.id, exc)  # noqa: TRY400

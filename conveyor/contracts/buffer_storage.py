@@ -1,0 +1,77 @@
+"""JobBufferStorageStrategy: where jobs wait that a buffer collected; the seed's contract, and what makes it safe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from conveyor.contracts.strategy import Injector
+    from conveyor.model.buffers.values import BufferPlace, BufferSize, FlushPlan, KeptJob
+    from conveyor.model.job import NewJob
+    from conveyor.model.queries import AddReceipt
+
+__all__ = ["JobBufferStorageStrategy", "TransactionalBufferStorage"]
+
+
+@runtime_checkable
+class JobBufferStorageStrategy(Protocol):
+    """Keeps jobs by the id of their buffer. It is also an `InjectableStrategy`.
+
+    These methods are all that a strategy must have. `flush` clears before anything is added, so a process that dies
+    in between loses what it returned: core says so by name when the app opens. `TransactionalBufferStorage` has no
+    such window.
+    """
+
+    async def init(self, injector: Injector, /) -> None:
+        """Open; see `InjectableStrategy.init`."""
+        ...
+
+    async def destroy(self) -> None:
+        """Close; see `InjectableStrategy.destroy`."""
+        ...
+
+    async def add(self, buffer_id: str, job: NewJob, /) -> NewJob:
+        """Keep one job, after those that are there, and return it."""
+        ...
+
+    async def buffer_size(self, buffer_ids: Sequence[str] | None = None, /) -> Mapping[str, int]:
+        """Return how many jobs there are in each of these buffers; None and none given mean all that have jobs."""
+        ...
+
+    async def flush(self, buffer_ids: Sequence[str] | None = None, /) -> Mapping[str, Sequence[NewJob]]:
+        """Clear these buffers, and return what was in them, in the order in which it came; None and none mean all."""
+        ...
+
+
+@runtime_checkable
+class TransactionalBufferStorage(JobBufferStorageStrategy, Protocol):
+    """A strategy that shares its database with the queues: a flush is one step of it. See `BufferStore`."""
+
+    async def add_many(
+        self, buffer_id: str, jobs: Sequence[NewJob], /, *, connection: object = None
+    ) -> Sequence[AddReceipt]:
+        """Keep several jobs in one step, inside the caller's transaction where a connection is given."""
+        ...
+
+    async def get_sizes(self) -> Mapping[str, BufferSize]:
+        """Return how full each buffer is that has jobs."""
+        ...
+
+    async def take(self, buffer_id: str, token: str, duration: timedelta, /, *, limit: int) -> Sequence[KeptJob]:
+        """Take the oldest jobs of a buffer."""
+        ...
+
+    async def commit(self, token: str, plan: FlushPlan, /) -> Sequence[AddReceipt]:
+        """Remove what was taken and add what it was reduced to, in one step."""
+        ...
+
+    async def release(self, token: str, /) -> None:
+        """Let others take what this token took."""
+        ...
+
+    async def find_places(self, job_ids: Sequence[str], /) -> Mapping[str, BufferPlace]:
+        """Return those of the jobs that are in a buffer or went into another job."""
+        ...

@@ -1,0 +1,156 @@
+"""What every buffer storage must do: the seed's three methods, and what an app makes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import pytest
+
+from conveyor._app import Conveyor
+from conveyor.contracts.buffer_storage import TransactionalBufferStorage
+from conveyor.errors import BufferError
+from conveyor.model.buffers.job_buffer import JobBuffer
+from conveyor.model.buffers.reducing import union
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
+    from conveyor.model.job import NewJob
+
+__all__ = ["BufferStorageConformance", "MakeStorage"]
+
+QUEUE: Final = "search"
+NAME: Final = "reindex"
+
+
+class MakeStorage(Protocol):
+    """Makes a storage that is not open yet; all that one test makes share what they keep, where they keep it."""
+
+    def __call__(self) -> JobBufferStorageStrategy:
+        """Return it."""
+        ...
+
+
+class BufferStorageConformance:
+    """A kit for buffer storages. Override the fixtures `make_storage` and, if need be, `store_url`.
+
+    class TestMine(BufferStorageConformance):
+        @pytest.fixture
+        def make_storage(self):
+            return MyStorage
+    """
+
+    pytestmark = pytest.mark.anyio
+
+    @pytest.fixture
+    def make_storage(self) -> MakeStorage:
+        """Makes the storage under test."""
+        raise NotImplementedError("override the fixture make_storage")
+
+    @pytest.fixture
+    def store_url(self) -> str:
+        """The store of the app's queues."""
+        return "memory://"
+
+    @pytest.fixture
+    def storage(self, make_storage: MakeStorage) -> JobBufferStorageStrategy:
+        """The storage under test, which the app opens."""
+        return make_storage()
+
+    @pytest.fixture
+    def app(self, store_url: str, storage: JobBufferStorageStrategy) -> Conveyor:
+        """An app over it, with a buffer that unites what is to be done, and one that collects nothing."""
+        app = Conveyor(store_url, buffer_storage=storage)
+        app.buffers.add_buffer(JobBuffer("b", collect=lambda job: job.name == NAME, reduce=union("ids")))
+        app.buffers.add_buffer(JobBuffer("other", collect=lambda _: False, reduce=list))
+        return app
+
+    def new(self, app: Conveyor, id: str) -> NewJob:
+        """Make a job of this id."""
+        return app.queue(QUEUE).new(NAME, {"ids": [id]}, job_id=id)
+
+    async def test_jobs_are_counted_and_come_back_in_order(
+        self, app: Conveyor, storage: JobBufferStorageStrategy
+    ) -> None:
+        async with app:
+            for id in "cab":
+                assert (await storage.add("b", self.new(app, id))).id == id
+            await storage.add("other", self.new(app, "d"))
+            assert dict(await storage.buffer_size()) == {"b": 3, "other": 1}
+            assert shown(await storage.flush(["b"])) == {"b": ["c", "a", "b"]}
+            assert dict(await storage.buffer_size(["other"])) == {"other": 1}
+
+    @pytest.mark.parametrize("ids", [None, []])
+    async def test_none_and_an_empty_list_mean_all(
+        self, app: Conveyor, storage: JobBufferStorageStrategy, ids: Sequence[str] | None
+    ) -> None:
+        async with app:
+            await storage.add("b", self.new(app, "a"))
+            await storage.add("other", self.new(app, "d"))
+            assert dict(await storage.buffer_size(ids)) == {"b": 1, "other": 1}
+            assert shown(await storage.flush(ids)) == {"b": ["a"], "other": ["d"]}
+            assert shown(await storage.flush(ids)) == {}
+
+    async def test_unknown_ids_are_absent(self, app: Conveyor, storage: JobBufferStorageStrategy) -> None:
+        async with app:
+            await storage.add("b", self.new(app, "a"))
+            assert dict(await storage.buffer_size(["b", "nobody"])) == {"b": 1}
+            assert shown(await storage.flush(["nobody"])) == {}
+            assert shown(await storage.flush(["b", "nobody"])) == {"b": ["a"]}
+
+    async def test_a_job_comes_back_as_it_was(self, app: Conveyor, storage: JobBufferStorageStrategy) -> None:
+        async with app:
+            job = app.queue(QUEUE).new(NAME, {"ids": ["ü", None]}, priority=3, tags=("x",))
+            await storage.add("b", job)
+            (back,) = (await storage.flush(["b"]))["b"]
+        assert (back.id, back.queue_name, back.name, back.payload) == (job.id, QUEUE, NAME, job.payload)
+        assert back.options == job.options
+
+    async def test_an_app_flushes_it_and_follows_its_jobs(self, app: Conveyor) -> None:
+        async with app:
+            first, second = await app.queue(QUEUE).add_many([self.new(app, "a"), self.new(app, "b")])
+            assert await app.buffers.buffer_size() == {"b": 2, "other": 0}
+            (job,) = (await app.buffers.flush())["b"]
+            assert (job.id, job.to_json()["payload"]) == (first.id, {"ids": ["a", "b"]})
+            await second.refresh()
+            assert second.merged_into == first.id
+            assert await app.buffers.flush() == {"b": [], "other": []}
+
+    async def test_what_cannot_be_reduced_stays(self, app: Conveyor) -> None:
+        async with app:
+            await app.queue(QUEUE).add(NAME, {"ids": "no list"}, job_id="a")
+            with pytest.raises(BufferError, match="no list"):
+                await app.buffers.flush()
+            assert await app.buffers.buffer_size(["b"]) == {"b": 1}
+
+    async def test_a_flush_that_dies_before_it_commits_leaves_its_jobs(
+        self, app: Conveyor, storage: JobBufferStorageStrategy
+    ) -> None:
+        if not isinstance(storage, TransactionalBufferStorage):
+            pytest.skip("the storage clears a buffer before its jobs are added")
+        async with app:
+            await app.queue(QUEUE).add_many([self.new(app, "a"), self.new(app, "b")])
+            reduce_and_die(app)
+            with pytest.raises(Died):
+                await app.buffers.flush()
+            assert await app.buffers.buffer_size(["b"]) == {"b": 2}
+
+
+class Died(BaseException):
+    """Stands for the end of a process."""
+
+
+def reduce_and_die(app: Conveyor) -> None:
+    """Let the reduce of the app's buffer be the last thing that happens."""
+
+    def die(_: object) -> Any:
+        raise Died
+
+    app.buffers.remove_buffer("b")
+    app.buffers.add_buffer(JobBuffer("b", collect=lambda job: job.name == NAME, reduce=die))
+
+
+def shown(flushed: Mapping[str, Sequence[NewJob]]) -> dict[str, list[str]]:
+    """Return the ids of jobs by the ids of their buffers."""
+    return {id: [job.id for job in jobs] for id, jobs in flushed.items()}

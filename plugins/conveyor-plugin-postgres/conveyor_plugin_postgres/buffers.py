@@ -1,0 +1,197 @@
+"""The buffers facet of the PostgreSQL store."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from conveyor.codec import decode_deduplication, decode_options, encode_deduplication, encode_options
+from conveyor.errors import BufferTakeLostError, DuplicateJobError
+from conveyor.model.buffers.values import BufferPlace, BufferSize, KeptJob, traces_of
+from conveyor.model.deduplication import add_digest
+from conveyor.model.job import NewJob
+from conveyor.model.queries import Added, AddReceipt
+from conveyor_plugin_postgres.adding import save_jobs
+from conveyor_plugin_postgres.changes import move_to_failed
+from conveyor_plugin_postgres.ids import made_between
+from conveyor_plugin_postgres.rows import interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conveyor.model.buffers.values import FlushPlan
+    from conveyor_plugin_postgres.database import Database
+    from conveyor_plugin_postgres.part import Part, Row
+    from conveyor_plugin_postgres.transactions import PostgresTransactions
+
+__all__ = [
+    "PostgresBuffers",
+    "add",
+    "buffer_columns",
+    "buffer_receipts",
+    "commit",
+    "find_places",
+    "forget_merged",
+    "get_sizes",
+    "take",
+]
+
+_NOTHING: Final = "unknown"
+
+
+class PostgresBuffers:
+    """Jobs that wait to be reduced. See `conveyor.contracts.store.buffers`."""
+
+    def __init__(self, database: Database, transactions: PostgresTransactions) -> None:
+        self._database = database
+        self._transactions = transactions
+
+    async def add(self, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Put jobs into a buffer."""
+        return await self._database.write_one(add, buffer_id, jobs)
+
+    async def add_in(self, connection: object, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Put jobs into a buffer inside the caller's transaction."""
+        return await self._transactions.add_to_buffer_in(connection, buffer_id, jobs)
+
+    async def get_sizes(self) -> Mapping[str, BufferSize]:
+        """Return how full each buffer is."""
+        return await self._database.read(get_sizes)
+
+    async def take(self, buffer_id: str, token: str, duration: timedelta, /, *, limit: int) -> Sequence[KeptJob]:
+        """Take the oldest jobs of a buffer."""
+        return await self._database.write(take, buffer_id, token, duration, limit)
+
+    async def commit(self, token: str, plan: FlushPlan, /) -> Sequence[AddReceipt]:
+        """Remove what was taken, and add what it was reduced to."""
+        return await self._database.write(commit, token, plan)
+
+    async def release(self, token: str, /) -> None:
+        """Let others take what this token took."""
+        await self._database.write_one(_release, token)
+
+    async def find_places(self, job_ids: Sequence[str], /) -> Mapping[str, BufferPlace]:
+        """Return where jobs went."""
+        return await self._database.read(find_places, job_ids)
+
+    async def forget_merged(self, age: timedelta, /, *, limit: int = 1000) -> int:
+        """Remove old traces."""
+        return await self._database.write_one(forget_merged, age, limit)
+
+
+async def add(part: Part, buffer_id: str, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+    """Put jobs into a buffer in one statement."""
+    if not jobs:
+        return ()
+    duplicates = await part.fetchval("buffers/add", *buffer_columns(buffer_id, jobs), part.moment)
+    return buffer_receipts(jobs, duplicates)
+
+
+def buffer_receipts(jobs: Sequence[NewJob], duplicates: Sequence[int] | None) -> Sequence[AddReceipt]:
+    """Return the answers for the places that the database's function gives."""
+    receipts = [AddReceipt(job.id, Added.BUFFERED) for job in jobs]
+    for place in duplicates or ():
+        receipts[place - 1] = AddReceipt(jobs[place - 1].id, Added.DUPLICATE)
+    return receipts
+
+
+def buffer_columns(buffer_id: str, jobs: Sequence[NewJob]) -> tuple[Any, ...]:
+    """Return the arguments of the database's function add_to_buffer; a column that nobody uses is None."""
+    return (
+        buffer_id,
+        [job.id for job in jobs],
+        [job.queue_name for job in jobs],
+        [job.name for job in jobs],
+        [job.payload for job in jobs],
+        [add_digest(job) for job in jobs],
+        _column([encode_options(job.options) for job in jobs]),
+        _column([interval(job.delay) for job in jobs]),
+        _column([job.run_at for job in jobs]),
+        _column([interval(job.expires) if isinstance(job.expires, timedelta) else None for job in jobs]),
+        _column([job.expires if isinstance(job.expires, datetime) else None for job in jobs]),
+        _column([encode_deduplication(job.deduplication) for job in jobs]),
+        made_between([job.id for job in jobs])[0],
+    )
+
+
+def _column(values: list[Any]) -> list[Any] | None:
+    return values if any(value is not None for value in values) else None
+
+
+async def get_sizes(part: Part) -> Mapping[str, BufferSize]:
+    """Return how full each buffer is."""
+    return {buffer_id: BufferSize(*size) for buffer_id, *size in await part.fetch("buffers/get_sizes")}
+
+
+async def take(part: Part, buffer_id: str, token: str, duration: timedelta, limit: int) -> Sequence[KeptJob]:
+    """Take the oldest jobs of a buffer."""
+    if not await part.execute("buffers/take", buffer_id, token, part.moment, interval(duration)):
+        return ()
+    # A statement of its own: what the one that was waited for removed is not there any more.
+    rows = await part.fetch("buffers/take_jobs", buffer_id, max(limit, 0))
+    if not rows:
+        await part.execute("buffers/release", token)
+    return [_kept(row) for row in rows]
+
+
+async def commit(part: Part, token: str, plan: FlushPlan) -> Sequence[AddReceipt]:
+    """Remove what was taken, and add what it was reduced to."""
+    is_done = await part.fetchval("buffers/commit", token)
+    if is_done is None:
+        raise BufferTakeLostError(_NOTHING, token)
+    if is_done:
+        went = dict(await part.fetch("buffers/commit_again", [job.id for job in plan.jobs]))
+        return [AddReceipt(went[job.id], Added.KEPT) if job.id in went else AddReceipt(job.id) for job in plan.jobs]
+    receipts = await save_jobs(part, plan.jobs)
+    for job, receipt in zip(plan.jobs, receipts, strict=True):
+        if receipt.outcome is Added.DUPLICATE:
+            raise DuplicateJobError(receipt.job_id, job.id, job.queue_name)
+    traces = traces_of(plan, receipts)
+    if traces:
+        await part.execute("buffers/commit_traces", [*traces], [*traces.values()], part.moment)
+    await part.execute("buffers/commit_remove", list(plan.taken))
+    await part.execute("buffers/commit_done", token)
+    if plan.failure is not None:
+        await _fail(part, receipts, plan.failure)
+    return receipts
+
+
+async def _fail(part: Part, receipts: Sequence[AddReceipt], failure: str) -> None:
+    for receipt in receipts:
+        if receipt.outcome is Added.ADDED:
+            await move_to_failed(part, receipt.job_id, failure)
+
+
+async def _release(part: Part, token: str) -> None:
+    await part.execute("buffers/release", token)
+
+
+async def find_places(part: Part, job_ids: Sequence[str]) -> Mapping[str, BufferPlace]:
+    """Return where jobs went."""
+    rows = await part.fetch("buffers/commit_again", list(job_ids))
+    places = {job_id: BufferPlace(merged_into=into) for job_id, into in rows}
+    for buffer_id, *columns in await part.fetch("buffers/find_places", list(job_ids)):
+        places[columns[0]] = BufferPlace(buffer_id, _kept(columns))
+    return places
+
+
+async def forget_merged(part: Part, age: timedelta, limit: int) -> int:
+    """Remove old traces."""
+    return await part.execute("buffers/forget_merged", interval(age), max(limit, 0), part.moment)
+
+
+def _kept(row: Row) -> KeptJob:
+    """Return the job of the columns id, queue, name, payload, options, run_at, expires_at, deduplication, added_at."""
+    job_id, queue_name, name, payload, options, run_at, expires_at, deduplication, added_at = row
+    job = NewJob(
+        job_id,
+        queue_name,
+        name,
+        payload,
+        decode_options(options),
+        None,
+        run_at,
+        expires_at,
+        decode_deduplication(deduplication),
+    )
+    return KeptJob(job, added_at)

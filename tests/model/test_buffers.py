@@ -1,0 +1,164 @@
+"""Buffers as values: reducing, what its answer must be, and when a buffer is due."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conveyor.errors import BufferError, ConfigurationError
+from conveyor.model.buffers.job_buffer import JobBuffer, ReduceErrorPolicy, due_at
+from conveyor.model.buffers.reducing import check_reduced, chunk, dedupe, last_wins, union
+from conveyor.model.buffers.values import BufferedJob, BufferSize, FlushPlan, kept_from, traces_of
+from conveyor.model.job import NewJob
+from conveyor.model.options import JobOptions
+from conveyor.model.queries import Added, AddReceipt
+
+NOON = datetime(2031, 5, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+DEFAULTS = JobOptions()
+
+
+def job_of(number: int, *, name: str = "reindex", **data: Any) -> BufferedJob:
+    return BufferedJob(f"id-{number}", "search", name, data, DEFAULTS, NOON)
+
+
+def new_job(id: str, **keywords: Any) -> NewJob:
+    return NewJob(id, "search", "reindex", b"{}", DEFAULTS, **keywords)
+
+
+def shown(jobs: Any) -> list[tuple[str, Any, tuple[str, ...]]]:
+    return [(job.id, job.data, job.merged_ids) for job in jobs]
+
+
+JOBS = [job_of(1, shop="a", ids=[1, 2]), job_of(2, shop="b", ids=[3]), job_of(3, shop="a", ids=[2, 4])]
+
+
+def test_dedupe_keeps_the_first_of_each_key() -> None:
+    expected = [("id-1", JOBS[0].data, ("id-3",)), ("id-2", JOBS[1].data, ())]
+    assert shown(dedupe("shop")(JOBS)) == expected
+    assert shown(dedupe(lambda job: job.data["shop"])(JOBS)) == expected
+
+
+def test_last_wins_keeps_the_last_of_each_key_at_its_place() -> None:
+    assert shown(last_wins("shop")(JOBS)) == [("id-2", JOBS[1].data, ()), ("id-3", JOBS[2].data, ("id-1",))]
+
+
+def test_union_unites_a_list_where_all_else_is_equal() -> None:
+    assert shown(union("ids")(JOBS)) == [
+        ("id-1", {"shop": "a", "ids": [1, 2, 4]}, ("id-3",)),
+        ("id-2", {"shop": "b", "ids": [3]}, ()),
+    ]
+    assert JOBS[0].data == {"shop": "a", "ids": [1, 2]}
+
+
+def test_items_that_are_no_scalars_are_united_too() -> None:
+    jobs = [job_of(1, ids=[{"a": 1, "b": 2}]), job_of(2, ids=[{"b": 2, "a": 1}, [1]])]
+    assert union("ids")(jobs)[0].data == {"ids": [{"a": 1, "b": 2}, [1]]}
+
+
+def test_names_never_meet() -> None:
+    jobs = [job_of(1, ids=[1]), job_of(2, name="other", ids=[1])]
+    assert len(dedupe("ids")(jobs)) == len(union("ids")(jobs)) == len(last_wins("ids")(jobs)) == 2
+
+
+def test_chunks_are_reduced_by_themselves() -> None:
+    jobs = [job_of(number, ids=[number]) for number in range(5)]
+    assert [job.data["ids"] for job in chunk(2, union("ids"))(jobs)] == [[0, 1], [2, 3], [4]]
+
+
+@pytest.mark.parametrize("make", [lambda: chunk(0, list), lambda: dedupe(1), lambda: union(lambda _: 1)])  # type: ignore[arg-type]
+def test_helpers_refuse_what_they_cannot_use(make: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        make()
+
+
+@given(st.lists(st.sampled_from("abc")), st.integers(1, 4))
+def test_every_helper_accounts_for_every_job(shops: list[str], most: int) -> None:
+    jobs = [job_of(number, shop=shop, ids=[number]) for number, shop in enumerate(shops)]
+    for reduce in (dedupe("shop"), last_wins("shop"), union("ids"), chunk(most, union("ids"))):
+        answer = reduce(jobs)
+        merged = check_reduced("b", jobs, answer)
+        assert {job.id for job in answer} | merged.keys() == {job.id for job in jobs}
+        assert len(answer) + len(merged) == len(jobs)
+
+
+def test_one_answer_does_the_work_of_all() -> None:
+    assert check_reduced("b", JOBS, [JOBS[1]]) == {"id-1": "id-2", "id-3": "id-2"}
+    assert check_reduced("b", [], []) == {}
+
+
+def test_merging_a_merged_job_takes_all_of_its_work() -> None:
+    both = JOBS[1].merging(JOBS[2])
+    assert JOBS[0].merging(both, data=1) == BufferedJob(
+        "id-1", "search", "reindex", 1, DEFAULTS, NOON, ("id-2", "id-3")
+    )
+    with pytest.raises(BufferError, match="said nothing of job 'id-3'"):
+        check_reduced("b", JOBS, [JOBS[0], JOBS[1]])
+
+
+def test_what_counts_from_the_add_is_a_time() -> None:
+    kept = kept_from(new_job("a", delay=SECOND, expires=2 * SECOND), NOON)
+    assert (kept.job.delay, kept.job.run_at, kept.job.expires) == (None, NOON + SECOND, NOON + 2 * SECOND)
+    for_ever = kept_from(new_job("a", delay=timedelta.max, expires=timedelta.max), NOON).job
+    assert for_ever.run_at == for_ever.expires == datetime.max.replace(tzinfo=UTC)
+
+
+def test_a_job_that_met_a_key_passes_on_what_went_into_it() -> None:
+    plan = FlushPlan([*"abc"], [new_job("a"), new_job("b")], {"c": "a", "b": "b"})
+    receipts = [AddReceipt("x", Added.KEPT), AddReceipt("b")]
+    assert traces_of(plan, receipts) == {"a": "x", "c": "x", "b": "b"}
+
+
+SIZE = BufferSize(jobs=10, bytes=200, oldest_at=NOON, newest_at=NOON + 30 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("triggers", "at"),
+    [
+        ({}, None),
+        ({"max_jobs": 11}, None),
+        ({"max_jobs": 10}, NOON),
+        ({"max_bytes": 201}, None),
+        ({"max_bytes": 200}, NOON),
+        ({"max_age": "1 minute"}, NOON + 60 * SECOND),
+        ({"idle": "1 minute"}, NOON + 90 * SECOND),
+        ({"idle": "1 minute", "max_age": "80s"}, NOON + 80 * SECOND),
+        ({"cron": "0 13 * * *"}, NOON + timedelta(hours=1)),
+        ({"cron": "0 13 * * *", "tz": "Asia/Tokyo"}, NOON + timedelta(hours=16)),
+    ],
+)
+def test_the_first_trigger_says_when_a_buffer_is_due(triggers: Any, at: datetime | None) -> None:
+    buffer = JobBuffer("b", collect=bool, reduce=list, **triggers)
+    assert due_at(buffer, SIZE) == at
+    assert buffer.has_triggers is bool(triggers)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"id": ""}, "buffer id"),
+        ({"collect": None}, "collect of a JobBuffer"),
+        ({"reduce": 1}, "reduce of a JobBuffer"),
+        ({"max_jobs": 0}, "max_jobs"),
+        ({"max_bytes": "1"}, "max_bytes"),
+        ({"max_age": 0}, "max_age of a JobBuffer"),
+        ({"idle": "soon"}, "idle of a JobBuffer"),
+        ({"cron": "often"}, "cron"),
+        ({"cron": "* * * * *", "tz": "Mars"}, "Mars"),
+        ({"flush_on_shutdown": 1}, "flush_on_shutdown"),
+        ({"chunk_size": 0}, "chunk_size"),
+        ({"on_reduce_error": "shrug"}, "keep, add_originals, dead_letter"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(wrong: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        JobBuffer(**{"id": "b", "collect": bool, "reduce": list, **wrong})
+
+
+def test_a_policy_is_given_by_its_word() -> None:
+    buffer = JobBuffer("b", collect=bool, reduce=list, on_reduce_error="dead_letter")
+    assert buffer.on_reduce_error is ReduceErrorPolicy.DEAD_LETTER

@@ -1,0 +1,166 @@
+"""The flusher: buffers are flushed when their triggers say so, and left alone for a while after a failure."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from conveyor import Conveyor, JobBuffer, Retention, union
+from conveyor.errors import JobNotFoundError
+from conveyor.testing.clocks import JumpingClock, jumping_backends
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor.model.buffers.values import BufferedJob
+
+pytestmark = pytest.mark.anyio
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(params=jumping_backends(), ids=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def clock() -> JumpingClock:
+    return JumpingClock()
+
+
+@pytest.fixture
+def app(clock: JumpingClock) -> Conveyor:
+    """An app whose loop skips all waiting, with a handler that answers when it ran, and for what."""
+    app = Conveyor("memory://", clock=clock)
+
+    @app.queue("search").job()
+    async def reindex(ids: list[int]) -> tuple[datetime, list[int]]:
+        return clock.now(), ids
+
+    return app
+
+
+def register(app: Conveyor, **options: Any) -> JobBuffer:
+    """Register a buffer."""
+    buffer = JobBuffer("b", **{"collect": lambda _: True, "reduce": union("ids"), **options})
+    app.buffers.add_buffer(buffer)
+    return buffer
+
+
+async def waited(app: Conveyor, clock: JumpingClock, *pauses: float) -> tuple[float, list[int]]:
+    """Add a job, and one more after each pause; return how long after the first the last ran, and for what."""
+    start = clock.now()
+    job = await app.queue("search").add("reindex", {"ids": [0]})
+    for number, pause in enumerate(pauses, 1):
+        await anyio.sleep(pause)
+        job = await app.queue("search").add("reindex", {"ids": [number]})
+    at, ids = await job.result()
+    return (at - start) / SECOND, ids
+
+
+@pytest.mark.parametrize(
+    ("triggers", "pauses", "after"),
+    [
+        ({"max_age": "30s"}, (10, 10), 30),
+        ({"idle": "30s"}, (10, 10), 50),
+        ({"max_jobs": 3}, (10, 10), 20),
+        ({"max_bytes": 30}, (10, 10), 20),
+        ({"max_age": "1 hour", "idle": "5s"}, (1,), 6),
+    ],
+)
+async def test_a_trigger_flushes(
+    app: Conveyor, clock: JumpingClock, triggers: Any, pauses: tuple[float, ...], after: float
+) -> None:
+    register(app, **triggers)
+    async with app, app.worker():
+        seconds, ids = await waited(app, clock, *pauses)
+    assert after <= seconds <= after + 1.5
+    assert ids == list(range(len(pauses) + 1))
+
+
+async def test_a_schedule_flushes_at_its_ticks(app: Conveyor, clock: JumpingClock) -> None:
+    register(app, cron="0 * * * *")
+    async with app, app.worker():
+        job = await app.queue("search").add("reindex", {"ids": [0]})
+        at, _ = await job.result()
+    assert (at.minute, at.second // 2) == (0, 0)
+
+
+async def test_a_buffer_that_is_registered_later_is_flushed_too(app: Conveyor, clock: JumpingClock) -> None:
+    async with app, app.worker():
+        await anyio.sleep(100)
+        register(app, max_age="5s")
+        seconds, _ = await waited(app, clock)
+    assert 5 <= seconds <= 6.5
+
+
+async def test_a_reduce_that_fails_is_tried_again_after_longer_and_longer(app: Conveyor, clock: JumpingClock) -> None:
+    tried: list[float] = []
+    start = clock.now()
+
+    def reduce(jobs: Sequence[BufferedJob]) -> Sequence[BufferedJob]:
+        tried.append((clock.now() - start) / SECOND)
+        if len(tried) < 4:
+            raise ValueError("not yet")
+        return jobs
+
+    register(app, reduce=reduce, max_jobs=1)
+    async with app, app.worker():
+        await waited(app, clock)
+    pauses = [later - earlier for earlier, later in pairwise(tried)]
+    for pause, expected in zip(pauses, (10, 20, 40), strict=True):
+        assert expected <= pause <= expected + 2
+
+
+async def test_a_buffer_that_nobody_here_registers_is_told_of_once(
+    app: Conveyor, caplog: pytest.LogCaptureFixture
+) -> None:
+    buffer = register(app)
+    async with app:
+        await app.queue("search").add("reindex", {"ids": [0]})
+        app.buffers.remove_buffer(buffer)
+        with caplog.at_level(logging.WARNING):
+            async with app.worker():
+                await anyio.sleep(600)
+        assert await app.buffers.buffer_size() == {"b": 1}
+    told = [record.getMessage() for record in caplog.records if record.name == "conveyor.buffers"]
+    assert len(told) == 1
+    assert "buffer b has 1 jobs" in told[0]
+
+
+async def test_what_is_kept_in_memory_is_flushed_by_its_triggers_too(clock: JumpingClock) -> None:
+    app = Conveyor("memory://", clock=clock, buffer_storage="memory")
+
+    @app.queue("search").job()
+    async def reindex(ids: list[int]) -> tuple[datetime, list[int]]:
+        return clock.now(), ids
+
+    register(app, max_age="30s")
+    async with app, app.worker():
+        seconds, ids = await waited(app, clock, 10)
+    assert (30 <= seconds <= 31.5, ids) == (True, [0, 1])
+
+
+async def test_traces_go_with_the_retention_of_jobs(clock: JumpingClock) -> None:
+    app = Conveyor("memory://", clock=clock, retention=Retention(max_age="1 hour"))
+
+    @app.queue("search").job()
+    async def reindex(ids: list[int]) -> None: ...
+
+    register(app)
+    async with app, app.worker(retention_interval="10 minutes"):
+        await reindex.add([0])
+        merged = await reindex.add([1])
+        await app.buffers.flush()
+        await merged.wait_until_finished()
+        await anyio.sleep(1800)
+        await merged.refresh()
+        await anyio.sleep(3600)
+        with pytest.raises(JobNotFoundError):
+            await app.jobs.get(merged.id)
