@@ -150,7 +150,12 @@ class DeduplicationRacesConformance(StoreKit):
 
         async def work() -> None:
             hand = await workshop.hand()
-            while (jobs := await hand.fetch()) or len(finished) < PRODUCERS:
+            is_over = is_empty = False
+            while not (is_over and is_empty):
+                # Before the fetch: what was added while it was under way is for the next.
+                is_over = len(finished) == PRODUCERS
+                jobs = await hand.fetch()
+                is_empty = not jobs
                 assert len(jobs) <= 1
                 ran.extend(job.id for job in jobs)
                 assert await workshop.settle(*(ending(lock_of(job), Command.COMPLETE) for job in jobs)) == []

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Caller", "caller_of"]
 
-# Takes the row of the answer, or refuses it by raising.
+# A statement and its arguments.
+Call: TypeAlias = "tuple[str, Sequence[object]]"
+# Takes the row of an answer, or refuses it by raising.
 Accept: TypeAlias = "Callable[[Any], None]"
 
 _NO_TRANSACTION: Final = "connection= has no transaction to join: begin one first, and commit it when all is done"
@@ -32,8 +34,8 @@ _KNOWN: Final = (
 class Caller(Protocol):
     """One kind of connection."""
 
-    async def run(self, connection: Any, sql: str, arguments: Sequence[object], accept: Accept) -> None:
-        """Run a statement of one row in a savepoint, which is undone where `accept` raises."""
+    async def run(self, connection: Any, calls: Sequence[Call], accept: Accept) -> None:
+        """Run statements of one row each in one savepoint, which is undone where `accept` raises."""
         ...
 
     def errors(self) -> tuple[type[Exception], ...]:
@@ -62,10 +64,11 @@ def caller_of(connection: object) -> Caller:
 
 
 class _Asyncpg:
-    async def run(self, connection: Any, sql: str, arguments: Sequence[object], accept: Accept) -> None:
+    async def run(self, connection: Any, calls: Sequence[Call], accept: Accept) -> None:
         async def work() -> None:
             async with connection.transaction():
-                accept(await connection.fetchrow(sql, *arguments))
+                for sql, arguments in calls:
+                    accept(await connection.fetchrow(sql, *arguments))
 
         if not connection.is_in_transaction():
             raise ConfigurationError(_NO_TRANSACTION)
@@ -78,7 +81,7 @@ class _Asyncpg:
 class _Psycopg:
     """On the caller's thread: the event loop waits, as it does for every statement on such a connection."""
 
-    async def run(self, connection: Any, sql: str, arguments: Sequence[object], accept: Accept) -> None:
+    async def run(self, connection: Any, calls: Sequence[Call], accept: Accept) -> None:
         from psycopg import RawCursor
         from psycopg.rows import tuple_row
 
@@ -89,7 +92,8 @@ class _Psycopg:
             if _is_idle(connection):
                 raise ConfigurationError(_NO_TRANSACTION)
             with connection.transaction():
-                accept(cursor.execute(sql.encode(), arguments).fetchone())
+                for sql, arguments in calls:
+                    accept(cursor.execute(sql.encode(), arguments).fetchone())
 
     def errors(self) -> tuple[type[Exception], ...]:
         import psycopg
@@ -98,7 +102,7 @@ class _Psycopg:
 
 
 class _AsyncPsycopg(_Psycopg):
-    async def run(self, connection: Any, sql: str, arguments: Sequence[object], accept: Accept) -> None:
+    async def run(self, connection: Any, calls: Sequence[Call], accept: Accept) -> None:
         from psycopg import AsyncRawCursor
         from psycopg.rows import tuple_row
 
@@ -108,18 +112,19 @@ class _AsyncPsycopg(_Psycopg):
             if _is_idle(connection):
                 raise ConfigurationError(_NO_TRANSACTION)
             async with connection.transaction():
-                await cursor.execute(sql.encode(), arguments)
-                accept(await cursor.fetchone())
+                for sql, arguments in calls:
+                    await cursor.execute(sql.encode(), arguments)
+                    accept(await cursor.fetchone())
 
 
 class _Alchemy:
     """A connection of SQLAlchemy: once it knows of the transaction, its driver's own connection is used."""
 
-    async def run(self, connection: Any, sql: str, arguments: Sequence[object], accept: Accept) -> None:
+    async def run(self, connection: Any, calls: Sequence[Call], accept: Accept) -> None:
         driver = _driver(connection)
         if not (connection.in_transaction() and driver.is_begun()):
             connection.exec_driver_sql("select 1")
-        await driver.run(sql, arguments, accept)
+        await driver.run(calls, accept)
 
     def errors(self) -> tuple[type[Exception], ...]:
         from sqlalchemy.exc import SQLAlchemyError
@@ -128,23 +133,23 @@ class _Alchemy:
 
 
 class _AlchemySession(_Alchemy):
-    async def run(self, connection: Any, sql: str, arguments: Sequence[object], accept: Accept) -> None:
-        await super().run(connection.connection(), sql, arguments, accept)
+    async def run(self, connection: Any, calls: Sequence[Call], accept: Accept) -> None:
+        await super().run(connection.connection(), calls, accept)
 
 
 class _AsyncAlchemy(_Alchemy):
-    async def run(self, connection: Any, sql: str, arguments: Sequence[object], accept: Accept) -> None:
+    async def run(self, connection: Any, calls: Sequence[Call], accept: Accept) -> None:
         if connection.sync_connection is None:
             raise ConfigurationError(_NO_TRANSACTION)
         driver = _driver(connection.sync_connection)
         if not (connection.in_transaction() and driver.is_begun()):
             await connection.exec_driver_sql("select 1")
-        await driver.run(sql, arguments, accept)
+        await driver.run(calls, accept)
 
 
 class _AsyncAlchemySession(_AsyncAlchemy):
-    async def run(self, connection: Any, sql: str, arguments: Sequence[object], accept: Accept) -> None:
-        await super().run(await connection.connection(), sql, arguments, accept)
+    async def run(self, connection: Any, calls: Sequence[Call], accept: Accept) -> None:
+        await super().run(await connection.connection(), calls, accept)
 
 
 class _Driver:
@@ -160,8 +165,8 @@ class _Driver:
             return is_begun
         return not _is_idle(self._connection)
 
-    async def run(self, sql: str, arguments: Sequence[object], accept: Accept) -> None:
-        await self._caller.run(self._connection, sql, arguments, accept)
+    async def run(self, calls: Sequence[Call], accept: Accept) -> None:
+        await self._caller.run(self._connection, calls, accept)
 
 
 def _driver(connection: Any) -> _Driver:

@@ -43,12 +43,9 @@ class Joiner:
         caller_of(connection)
         if not jobs:
             return ()
-        if len(runs_of(jobs)) > 1:
-            raise ConfigurationError(
-                "add jobs with deduplication keys, and those whose groups have a size, by two calls"
-            )
-        statement, arguments = self._statement(jobs)
-        return receipts_of(jobs, await self._run(connection, statement, arguments))
+        runs = runs_of(jobs)
+        rows = await self._run(connection, [self._statement(run) for run in runs])
+        return [receipt for run, row in zip(runs, rows, strict=True) for receipt in receipts_of(run, row)]
 
     async def save_flow(self, connection: object, plan: FlowPlan) -> Sequence[AddReceipt]:
         """Add a flow in the caller's transaction, as `save_jobs` adds jobs.
@@ -57,7 +54,7 @@ class Joiner:
             ConfigurationError, StoreError: as for `save_jobs`.
         """
         first, last = whole_columns(plan)
-        row = await self._run(connection, "flows/save_flow_in", (*first, self._database.moment(), *last))
+        (row,) = await self._run(connection, [("flows/save_flow_in", (*first, self._database.moment(), *last))])
         return flow_receipts(plan, plan.jobs, row)
 
     async def add_to_buffer(self, connection: object, buffer_id: str, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
@@ -67,11 +64,11 @@ class Joiner:
             ConfigurationError, StoreError: as for `save_jobs`.
         """
         arguments = (*buffer_columns(buffer_id, jobs), self._database.moment())
-        row = await self._run(connection, "buffers/add_in", arguments)
+        (row,) = await self._run(connection, [("buffers/add_in", arguments)])
         return buffer_receipts(jobs, row[2])
 
-    async def _run(self, connection: object, statement: str, arguments: tuple[Any, ...]) -> Row:
-        """Run a statement in the caller's transaction; its row has our database's identity in the fourth place."""
+    async def _run(self, connection: object, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> Sequence[Row]:
+        """Run statements in the caller's transaction; their rows have our database's identity in the fourth place."""
         caller = caller_of(connection)
         expected = await self._get_identity()
         found: list[Row] = []
@@ -83,22 +80,22 @@ class Joiner:
             found.append(row)
 
         try:
-            await caller.run(connection, self._database.statements[statement], arguments, accept)
+            statements = self._database.statements
+            await caller.run(connection, [(statements[name], arguments) for name, arguments in calls], accept)
         except caller.errors() as exc:
             # SQLAlchemy wraps what its driver raised.
             error: Exception = getattr(exc, "orig", None) or exc
             if getattr(error, "sqlstate", None) in _NOTHING_THERE:
                 raise self._elsewhere() from exc
             raise statement_error(error, self._database.options.shown) from exc
-        return found[0]
+        return found
 
     def _statement(self, jobs: Sequence[NewJob]) -> tuple[str, tuple[Any, ...]]:
         """Return the statement that adds such jobs, and its arguments."""
-        if len(runs_of(jobs)) > 1 or any(has_size(job) and job.deduplication is not None for job in jobs):
-            raise ConfigurationError(
-                "in a transaction of your own, add jobs with deduplication keys and jobs of groups with a size apart"
-            )
         arguments = (*add_columns(jobs), self._database.moment())
+        if jobs[0].deduplication is not None and has_size(jobs[0]):
+            (group_id,), (size,) = size_columns(jobs)
+            return "jobs/save_jobs_sized_keyed_in", (*arguments, *key_columns(jobs), group_id, size)
         if any(job.deduplication is not None for job in jobs):
             return "jobs/save_jobs_deduplicated_in", (*arguments, *key_columns(jobs))
         if any(has_size(job) for job in jobs):

@@ -15,12 +15,15 @@ import sqlalchemy
 import sqlalchemy.ext.asyncio
 import sqlalchemy.orm
 import trio_asyncio
+from attrs import evolve
 from facets import needed
 from psycopg.rows import DictRow, dict_row
 
 from conveyor.errors import ConfigurationError, StoreError, StoreUnavailableError
+from conveyor.model.deduplication import Deduplication
 from conveyor.model.events import NotificationKind
 from conveyor.model.flows import Flow, plan_flow
+from conveyor.model.groups import Group
 from conveyor.model.job import NewJob
 from conveyor.model.options import JobOptions
 from conveyor.model.queries import Added
@@ -245,6 +248,45 @@ async def test_a_rollback_leaves_nothing_of_a_flow(store: Store, empty_url: str,
         await done(given.rollback())
     assert await store.jobs.find_jobs(["top", "middle", "a", "b"]) == {}
     assert await needed(store.flows).get_children("top") == []
+
+
+@pytest.mark.parametrize(("way", "anyio_backend"), WAYS)
+async def test_jobs_with_keys_and_jobs_of_groups_with_a_size_join_in_one_call(
+    store: Store, empty_url: str, way: Any
+) -> None:
+    small = JobOptions(group=Group("small", max_size=1))
+    key = Deduplication(key="k")
+    jobs = [
+        new("plain"),
+        evolve(new("sized"), options=small),
+        evolve(new("keyed"), deduplication=key),
+        evolve(new("full"), options=small),
+        evolve(new("met"), options=small, deduplication=key),
+        evolve(new("both"), options=small, deduplication=Deduplication(key="other")),
+    ]
+    async with way(empty_url) as given:
+        receipts = await store.jobs.save_jobs_in(given.connection, jobs)
+        assert [(receipt.job_id, receipt.outcome) for receipt in receipts] == [
+            ("plain", Added.ADDED),
+            ("sized", Added.ADDED),
+            ("keyed", Added.ADDED),
+            ("full", Added.GROUP_FULL),
+            ("keyed", Added.KEPT),
+            ("both", Added.GROUP_FULL),
+        ]
+        await done(given.commit())
+    assert sorted(await store.jobs.find_jobs([job.id for job in jobs])) == ["keyed", "plain", "sized"]
+
+
+async def test_what_joins_in_several_statements_leaves_nothing_where_one_fails(store: Store, empty_url: str) -> None:
+    broken = evolve(new("b\x00"), options=JobOptions(group=Group("small", max_size=9)))
+    keyed = evolve(new("a"), deduplication=Deduplication(key="k"))
+    async with in_psycopg(empty_url) as given:
+        with pytest.raises(StoreError):
+            await store.jobs.save_jobs_in(given.connection, [keyed, broken])
+        await store.jobs.save_jobs_in(given.connection, [new("c")])
+        given.commit()
+    assert sorted(await store.jobs.find_jobs(["a", "b", "c"])) == ["c"]
 
 
 @pytest.mark.parametrize(("way", "anyio_backend"), WAYS)
