@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from conveyor._builtin.sqlite.deduplicating import forget_old_keys, meet_key, meets_key, take_new_keys
+from conveyor._builtin.sqlite.deduplicating import forget_old_adds, forget_old_keys, meet_key, meets_key, take_new_keys
 from conveyor._builtin.sqlite.guards import count_waiting_of_group, guard_queue
 from conveyor._builtin.sqlite.inserting import insert_jobs, insert_live
 from conveyor._builtin.sqlite.reading import look_for_job
@@ -61,6 +61,7 @@ def _save_deduplicated(transaction: Transaction, jobs: Sequence[NewJob]) -> list
     taken = take_new_keys(transaction, jobs)
     receipts: list[AddReceipt] = []
     first: list[NewJob] = []
+    met = len(jobs) - len(taken)
     for job in jobs:
         if job.id in taken:
             taken.remove(job.id)
@@ -70,14 +71,13 @@ def _save_deduplicated(transaction: Transaction, jobs: Sequence[NewJob]) -> list
         receipts += _save_plain(transaction, first)
         first = []
         receipts.append(_save_met(transaction, job, job.deduplication))
+    forget_old_adds(transaction, met)
     return receipts + _save_plain(transaction, first)
 
 
 def _save_met(transaction: Transaction, job: NewJob, asked: Deduplication | None) -> AddReceipt:
     """Add a job whose id or key may be another's."""
-    content = (job.id, job.queue_name, job.name, job.payload)
-    is_new = transaction.connection.execute(sql("jobs/save_jobs_known"), content).fetchone() is None
-    met = meet_key(transaction, job, asked) if is_new and asked is not None else None
+    met = None if asked is None else meet_key(transaction, job, asked)
     return _save_plain(transaction, [job])[0] if met is None else met
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from conveyor._builtin.sqlite.packing import as_json
 from conveyor._builtin.sqlite.reading import look_for_job
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conveyor.model.deduplication import Deduplication
     from conveyor.model.job import JobData, NewJob
 
-__all__ = ["find_by_key", "forget_old_keys", "meet_key", "meets_key", "take_new_keys"]
+__all__ = ["find_by_key", "forget_old_adds", "forget_old_keys", "meet_key", "meets_key", "take_new_keys"]
 
 # Each add clears away twice as much as it leaves.
 _FORGOTTEN_PER_ADD: Final = 2
@@ -50,25 +50,30 @@ def take_new_keys(transaction: Transaction, jobs: Sequence[NewJob]) -> set[str]:
 def meets_key(transaction: Transaction, job: NewJob) -> bool:
     """Look whether a new job has a key that another job holds, or was answered so before."""
     asked = job.deduplication
-    return asked is not None and (
-        _answer(transaction, _digest(job)) is not None or _holder(transaction, job, asked) is not None
-    )
+    return asked is not None and _look(transaction, job, asked, _digest(job)).is_met
 
 
 def meet_key(transaction: Transaction, job: NewJob, asked: Deduplication) -> AddReceipt | None:
-    """Do what the mode says where another job holds the key of a new one; None: the new one took it."""
+    """Do what the mode says where another job holds the key of a new one; None: the new one took it, or is not new."""
     digest = _digest(job)
-    answer = _answer(transaction, digest)
-    if answer is not None:
-        return answer
-    held = _holder(transaction, job, asked)
-    if held is None:
+    met = _look(transaction, job, asked, digest)
+    if met.is_known:
+        return None
+    if met.answer is not None:
+        return met.answer
+    if met.holder is None:
         _take(transaction, job, asked)
         return None
-    job_id, state = held
-    if asked.mode in _CHANGING and state is not None:
-        _change(transaction, job_id, job, state, is_replaced=asked.mode is DeduplicationMode.REPLACE)
-    return _remember(transaction, digest, AddReceipt(job_id, OUTCOMES[asked.mode]))
+    if asked.mode in _CHANGING and met.state is not None:
+        _change(transaction, met.holder, job, met.state, is_replaced=asked.mode is DeduplicationMode.REPLACE)
+    return _remember(transaction, digest, AddReceipt(met.holder, OUTCOMES[asked.mode]))
+
+
+def forget_old_adds(transaction: Transaction, count: int) -> None:
+    """Clear away answers that were given long ago, where so many were given now."""
+    if count:
+        old = (transaction.now, _FORGOTTEN_PER_ADD * count)
+        transaction.connection.execute(sql("jobs/save_jobs_forget_adds"), old)
 
 
 def forget_old_keys(transaction: Transaction, jobs: Sequence[NewJob]) -> None:
@@ -84,21 +89,28 @@ def find_by_key(connection: sqlite3.Connection, now: int, *key: str) -> JobData 
     return None if row is None else look_for_job(connection, row[0])
 
 
-def _answer(transaction: Transaction, digest: str) -> AddReceipt | None:
-    asked = (digest, transaction.now)
-    answer = transaction.connection.execute(sql("jobs/save_jobs_answer"), asked).fetchone()
-    return None if answer is None else AddReceipt(answer[0], Added(answer[1]))
+class _Met(NamedTuple):
+    """What an add meets: a job with its id, its own answer of before, a job that holds its key (state None: gone)."""
+
+    is_known: bool
+    answer: AddReceipt | None
+    holder: str | None
+    state: str | None
+
+    @property
+    def is_met(self) -> bool:
+        return self.answer is not None or self.holder is not None
 
 
-def _holder(transaction: Transaction, job: NewJob, asked: Deduplication) -> tuple[str, str | None] | None:
-    """Return the id and the state of the job that holds the key; a job that is gone has no state."""
-    key = (*_named_key(job, asked), transaction.now)
-    taken = transaction.connection.execute(sql("jobs/save_jobs_holder"), key).fetchone()
-    if taken is None:
-        return None
-    job_id, state, has_window = taken
-    is_taken = is_held(asked, None if state is None else JobState(state), has_window=bool(has_window))
-    return (job_id, state) if is_taken else None
+def _look(transaction: Transaction, job: NewJob, asked: Deduplication, digest: str) -> _Met:
+    place = (job.id, digest, *_named_key(job, asked), transaction.now)
+    found = transaction.connection.execute(sql("jobs/save_jobs_met"), place).fetchone()
+    is_known, answered_id, outcome, holder, state, has_window = found
+    answer = None if answered_id is None else AddReceipt(answered_id, Added(outcome))
+    is_taken = holder is not None and is_held(
+        asked, None if state is None else JobState(state), has_window=bool(has_window)
+    )
+    return _Met(bool(is_known), answer, holder if is_taken else None, state)
 
 
 def _take(transaction: Transaction, job: NewJob, asked: Deduplication) -> None:
@@ -127,7 +139,6 @@ def _change(transaction: Transaction, job_id: str, job: NewJob, state: str, *, i
 def _remember(transaction: Transaction, digest: str, receipt: AddReceipt) -> AddReceipt:
     connection, now = transaction.connection, transaction.now
     forget_at = micros_after(now, ANSWERS_REMEMBERED)
-    connection.execute(sql("jobs/save_jobs_forget_adds"), (now, _FORGOTTEN_PER_ADD))
     row = (digest, receipt.job_id, receipt.outcome.value, forget_at)
     connection.execute(sql("jobs/save_jobs_remember"), row)
     return receipt
