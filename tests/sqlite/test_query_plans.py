@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BY_ID = "SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (id=?)"
+# Where all that is looked for may be missing, there is one row to join it to.
+OF_ONE_ROW = {"SCAN CONSTANT ROW", "SCAN one"}
 
 
 @pytest.fixture(params=[0, 1000], ids=["empty", "1000 rows"])
@@ -94,6 +96,7 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
 def test_a_hot_statement_uses_its_index(connection: sqlite3.Connection, name: str, step: str) -> None:
     steps = plan(connection, name)
     assert any(step in found for found in steps), steps
+    steps = [found for found in steps if found not in OF_ONE_ROW]
     assert not any(found.startswith("SCAN") or "TEMP B-TREE" in found for found in steps), steps
 
 
