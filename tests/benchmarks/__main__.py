@@ -32,6 +32,9 @@ CASES: Final = {
     "fires": STORES,
     "batches": STORES,
     "limited": STORES,
+    "watched": STORES,
+    "cancels": STORES,
+    "cancels_across": ("sqlite",),
 }
 FLOORS: Final = ("floor", "best")
 BACKLOGS: Final = ("waiting", "finished", "groups")
@@ -60,6 +63,13 @@ SPANS: Final = (
     "limits_none_us",
     "limits_queue_us",
     "limits_groups_us",
+    "watched_none_us",
+    "watched_us",
+    "events_read_us",
+    "cancel_p50_ms",
+    "cancel_p99_ms",
+    "cancel_across_p50_ms",
+    "cancel_across_p99_ms",
 )
 
 

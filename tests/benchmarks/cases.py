@@ -21,12 +21,14 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from conveyor import Conveyor
 from tests.benchmarks.backlog import measure_finished, measure_grouped, measure_waiting
 from tests.benchmarks.buffered import measure_buffered
+from tests.benchmarks.cancels import measure_cancels, measure_cancels_across
 from tests.benchmarks.deduplicated import measure_deduplicated
 from tests.benchmarks.features import measure_batches, measure_fires, measure_idle_schedules
 from tests.benchmarks.floor_pickup import bare_pickups
 from tests.benchmarks.floors import bare_rows, open_bare
 from tests.benchmarks.flows import measure_flow
 from tests.benchmarks.limited import measure_limited
+from tests.benchmarks.watched import measure_watched
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -163,6 +165,9 @@ CASES: Final[Mapping[str, Callable[[str], Awaitable[Mapping[str, float]]]]] = {
     "deduplicated": measure_deduplicated,
     "buffered": measure_buffered,
     "limited": measure_limited,
+    "watched": measure_watched,
+    "cancels": measure_cancels,
+    "cancels_across": measure_cancels_across,
 }
 
 
