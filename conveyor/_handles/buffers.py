@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from conveyor._handles.job import Job
     from conveyor._services.services import Services
-    from conveyor.model.buffers.job_buffer import JobBuffer
+    from conveyor.contracts.job_buffer import JobBufferLike
 
 __all__ = ["Buffers"]
 
@@ -24,7 +24,7 @@ class Buffers:
         """Bind to an app."""
         self._services = services
 
-    def add_buffer(self, buffer: JobBuffer) -> None:
+    def add_buffer(self, buffer: JobBufferLike) -> None:
         """Register a buffer: jobs added in this program from now on are shown to it, before or after the app opens.
 
         Every program that flushes a buffer registers it; those that only add to it do, too. Jobs of flows and of
@@ -32,10 +32,11 @@ class Buffers:
 
         Raises:
             BufferError: another buffer has its id.
+            ConfigurationError: it has no `id`, `collect` or `reduce`, or something of it is not valid.
         """
         self._services.buffers.add(buffer)
 
-    def remove_buffer(self, buffer: JobBuffer | str) -> None:
+    def remove_buffer(self, buffer: JobBufferLike | str) -> None:
         """Let a buffer collect no more in this program. Jobs that are in it stay there.
 
         Raises:

@@ -10,7 +10,7 @@ from conveyor._services.sealing import sealed_jobs
 from conveyor.codec import decode_json
 from conveyor.contracts.buffer_storage import TransactionalBufferStorage
 from conveyor.errors import BufferError, CapabilityError, ConfigurationError
-from conveyor.model.buffers.job_buffer import JobBuffer
+from conveyor.model.buffers.job_buffer import as_job_buffer
 from conveyor.model.buffers.values import BufferedJob, BufferPlace, BufferSize, kept_from
 from conveyor.model.queries import Added, AddReceipt
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from conveyor._services.services import Services
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.clock import Clock
+    from conveyor.contracts.job_buffer import JobBufferLike
+    from conveyor.model.buffers.job_buffer import JobBuffer
     from conveyor.model.job import NewJob
 
 __all__ = ["Buffers", "add_collected", "buffer_size", "find_places", "get_sizes", "wanted_ids"]
@@ -47,11 +49,10 @@ class Buffers:
         self._transactional: TransactionalBufferStorage | None = None
         self._clock: Clock | None = None
 
-    def add(self, buffer: JobBuffer) -> None:
+    def add(self, given: JobBufferLike) -> None:
         """Register a buffer; the same one again changes nothing."""
-        if not isinstance(buffer, JobBuffer):
-            raise ConfigurationError(f"add_buffer takes a JobBuffer, got {buffer!r}")
-        if self.by_id.setdefault(buffer.id, buffer) is not buffer:
+        buffer = as_job_buffer(given)
+        if self.by_id.setdefault(buffer.id, buffer) != buffer:
             raise BufferError(buffer.id, "another buffer with this id is registered; give each its own")
         self.on_registered()
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.errors import BufferError, ConfigurationError
-from conveyor.model.buffers.job_buffer import JobBuffer, ReduceErrorPolicy, due_at
+from conveyor.model.buffers.job_buffer import JobBuffer, ReduceErrorPolicy, as_job_buffer, due_at
 from conveyor.model.buffers.reducing import check_reduced, chunk, dedupe, last_wins, union
 from conveyor.model.buffers.values import BufferedJob, BufferSize, FlushPlan, kept_from, traces_of
 from conveyor.model.job import NewJob
 from conveyor.model.options import JobOptions
 from conveyor.model.queries import Added, AddReceipt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NOON = datetime(2031, 5, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -162,3 +165,30 @@ def test_options_that_make_no_sense_are_named(wrong: Any, said: str) -> None:
 def test_a_policy_is_given_by_its_word() -> None:
     buffer = JobBuffer("b", collect=bool, reduce=list, on_reduce_error="dead_letter")
     assert buffer.on_reduce_error is ReduceErrorPolicy.DEAD_LETTER
+
+
+class OwnBuffer:
+    """A buffer of a user's own class."""
+
+    id = "own"
+    max_age = "10 seconds"
+
+    def collect(self, job: BufferedJob) -> bool:
+        return job.name == "reindex"
+
+    def reduce(self, jobs: Sequence[BufferedJob]) -> Sequence[BufferedJob]:
+        return jobs[:1]
+
+
+def test_a_class_of_ones_own_is_a_buffer_with_whatever_it_says() -> None:
+    own = OwnBuffer()
+    buffer = as_job_buffer(own)
+    assert (buffer.id, buffer.max_age, buffer.max_jobs) == ("own", timedelta(seconds=10), None)
+    assert (buffer.collect(JOBS[0]), buffer.reduce(JOBS)) == (True, JOBS[:1])
+    assert as_job_buffer(own) == buffer
+    assert as_job_buffer(OwnBuffer()) != buffer
+
+
+def test_what_lacks_a_part_of_a_buffer_is_refused_by_its_name() -> None:
+    with pytest.raises(ConfigurationError, match="has no collect and no reduce"):
+        as_job_buffer(job_of(1))

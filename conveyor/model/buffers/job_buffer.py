@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from conveyor.errors import ConfigurationError
 from conveyor.model.buffers.values import BufferedJob
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Collect: TypeAlias = Callable[[BufferedJob], bool | Awaitable[bool]]
     Reduce: TypeAlias = Callable[[Sequence[BufferedJob]], Sequence[BufferedJob] | Awaitable[Sequence[BufferedJob]]]
 
-__all__ = ["JobBuffer", "ReduceErrorPolicy", "due_at"]
+__all__ = ["JobBuffer", "ReduceErrorPolicy", "as_job_buffer", "due_at"]
 
 CHUNK: Final = 10_000
 
@@ -112,6 +112,20 @@ class JobBuffer:
     def has_triggers(self) -> bool:
         """Whether anything flushes it but a call and the end of the app."""
         return any(one is not None for one in (self.max_jobs, self.max_bytes, self.max_age, self.idle, self.cron))
+
+
+def as_job_buffer(given: object) -> JobBuffer:
+    """Return a buffer as one of ours: of another class, whatever it has of a JobBuffer's attributes counts.
+
+    Raises:
+        ConfigurationError: it lacks `id`, `collect` or `reduce`, or one of its attributes is not valid.
+    """
+    if isinstance(given, JobBuffer):
+        return given
+    said = {it.name: getattr(given, it.name) for it in fields(JobBuffer) if hasattr(given, it.name)}
+    if missing := [name for name in ("id", "collect", "reduce") if name not in said]:
+        raise ConfigurationError(f"add_buffer takes a JobBuffer; {given!r} has no {' and no '.join(missing)}")
+    return JobBuffer(**said)
 
 
 def due_at(buffer: JobBuffer, size: BufferSize) -> datetime | None:
