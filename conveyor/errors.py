@@ -130,13 +130,14 @@ class PluginError(ConfigurationError):
 
 
 class CapabilityError(ConfigurationError):
-    """The store in use declares that it cannot do what was asked."""
+    """The store in use, or the job queue strategy (`kind` says which), declares that it cannot do what was asked."""
 
-    def __init__(self, store: str, capability: str, needed_by: str) -> None:
+    def __init__(self, store: str, capability: str, needed_by: str, *, kind: str = "store") -> None:
         self.store = store
         self.capability = capability
         self.needed_by = needed_by
-        super().__init__(f"{needed_by} needs the capability {capability!r}, which the store {store!r} does not have")
+        self.kind = kind
+        super().__init__(f"{needed_by} needs the capability {capability!r}, which the {kind} {store!r} does not have")
 
 
 class JobError(ConveyorError):

@@ -60,10 +60,12 @@ class StoreJobQueue:
         return JobQueueCapabilities(
             is_durable=self._store.guarantees.add is not Durability.NOTHING,
             is_shared=self._store.capabilities.is_shared,
+            has_unique_ids=True,
             has_delays=True,
             has_retries=True,
             has_priorities=True,
             has_expiry=True,
+            has_schedules=True,
         )
 
     @property

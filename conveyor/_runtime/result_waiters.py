@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from conveyor._runtime.wakeup import Wakeup
-from conveyor.errors import ConfigurationError, JobNotFoundError, StoreError, StoreUnavailableError
+from conveyor.errors import CapabilityError, ConfigurationError, JobNotFoundError, StoreError, StoreUnavailableError
 from conveyor.model.buffers.values import BufferPlace
 from conveyor.model.events import Notification, NotificationKind
 
@@ -34,7 +34,7 @@ class _Waiter:
     def __init__(self) -> None:
         self.event = anyio.Event()
         self.end: JobData | Ending | None = None
-        self.error: StoreError | None = None
+        self.error: StoreError | CapabilityError | None = None
 
 
 class ResultWaiters:
@@ -60,6 +60,7 @@ class ResultWaiters:
         Raises:
             JobNotFoundError: there is no such job, or it was removed meanwhile, by something else than its end.
             StoreError: the store refuses to be read, in a way that does not pass by itself.
+            CapabilityError: the job queue strategy keeps no jobs that could be looked up.
         """
         waiter = _Waiter()
         self._waiters.setdefault(job_id, []).append(waiter)
@@ -112,7 +113,7 @@ class ResultWaiters:
             found = await self._look(list(asking))
         except StoreUnavailableError:
             raise
-        except StoreError as exc:
+        except (StoreError, CapabilityError) as exc:
             # It concerns those who wait, not the app: they may go without, and the app may do something else.
             _tell_all(asking, exc)
             return
@@ -149,7 +150,7 @@ class ResultWaiters:
             self._outage.forget(self)
 
 
-def _tell_all(asking: Mapping[str, Sequence[_Waiter]], error: StoreError) -> None:
+def _tell_all(asking: Mapping[str, Sequence[_Waiter]], error: StoreError | CapabilityError) -> None:
     for waiters in asking.values():
         for waiter in waiters:
             waiter.error = error

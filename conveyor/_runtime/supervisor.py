@@ -5,6 +5,7 @@
     ├─ result waiters       everybody who waits for a job
     ├─ event feeds          a task for each queue whose events somebody watches
     └─ worker (any number)  opened by `async with app.worker():`, drawn in worker.py
+       └─ where a broker gives deliveries: its hints, and a task for each queue that asks for them
 
 Each line is a task, or a task group, inside the one above it; leaving a block ends everything below it first.
 With ``app.open_in(...)`` and ``app.sync_producer()`` one task of the host, or of a thread, has all of it open: see
@@ -16,12 +17,13 @@ from __future__ import annotations
 import logging
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from conveyor._runtime.crew import Equipment
+from conveyor._runtime.deliveries.serving import open_delivery_desk
 from conveyor._runtime.event_bus import EventBus
 from conveyor._runtime.event_feeds import EventFeeds
 from conveyor._runtime.lifecycle import lone_exceptions, open_strategy
@@ -29,22 +31,26 @@ from conveyor._runtime.result_waiters import ResultWaiters
 from conveyor._runtime.transient import Outage
 from conveyor._runtime.worker import Worker
 from conveyor._services.buffers import find_places
+from conveyor._services.elsewhere import ElsewhereStore
+from conveyor._services.heeding import capabilities_of
 from conveyor._services.maintenance.flush import flush_at_shutdown
 from conveyor._services.schedules import find_undeclared, upsert_declared
 from conveyor.contracts.clock import Clock
-from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, JobQueueStrategy
+from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, JobQueueStrategy, StoreBackedJobQueueStrategy
 from conveyor.contracts.runtime import WorkerHost
 from conveyor.contracts.store import Store
 from conveyor.contracts.strategy import InjectableStrategy, LifespanStrategy
-from conveyor.errors import CapabilityError
+from conveyor.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from conveyor._runtime.board import RunListener
+    from conveyor._runtime.deliveries.serving import DeliveryDesk
     from conveyor._services.injector import Registry
     from conveyor._services.services import Services
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
+    from conveyor.contracts.runtime import ProcessJob
     from conveyor.model.retention import Retention
     from conveyor.model.worker_options import WorkerOptions
 
@@ -56,6 +62,18 @@ logger: Final = logging.getLogger("conveyor.buffers")
 STOP_SECONDS: Final = 10.0
 # How long the buffers that want it may take to be flushed when the app closes.
 FLUSH_SECONDS: Final = 10.0
+
+
+class StartsQueues(Protocol):
+    """A job queue strategy, or what stands between it and a worker."""
+
+    async def start(self, queue_name: str, process: ProcessJob, /) -> None:
+        """Begin to process the jobs of a queue."""
+        ...
+
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
+        """Take no further job from the queue."""
+        ...
 
 
 @define
@@ -74,6 +92,8 @@ class Supervisor:
     retention: Retention
     open_state: Callable[[], AbstractAsyncContextManager[object]] | None = None
     event_bus: EventBus | None = None
+    # The queues whose deliveries come to some worker of this app.
+    delivered: set[str] = field(factory=set)
     outage: Outage = field(factory=Outage)
 
     @asynccontextmanager
@@ -92,15 +112,16 @@ class Supervisor:
                 if isinstance(middleware, (InjectableStrategy, LifespanStrategy)):
                     await stack.enter_async_context(open_strategy(middleware, self.registry, "middleware"))
             tasks = await stack.enter_async_context(anyio.create_task_group())
-            self.event_bus = EventBus(store.notifier)
-            waiters = ResultWaiters(store, self.outage, partial(find_places, self.services))
+            kept = _kept_jobs(job_queue)
+            self.event_bus = EventBus(kept.notifier)
+            waiters = ResultWaiters(kept, self.outage, partial(find_places, self.services))
             self.event_bus.add_listener(waiters.notify)
             await tasks.start(self.event_bus.run, name="conveyor event bus")
             tasks.start_soon(waiters.run, name="conveyor result waiters")
-            feeds = EventFeeds(store, self.outage, self.registry.get(Clock))
+            feeds = EventFeeds(kept, self.outage, self.registry.get(Clock))
             self.event_bus.add_listener(feeds.notify)
             await tasks.start(feeds.run, name="conveyor event feeds")
-            self.services.open(store, job_queue, waiters, feeds)
+            self.services.open(kept, job_queue, waiters, feeds)
             self.services.buffers.open(storage, self.registry.get(Clock))
             self._tell_of_loss_window(storage)
             try:
@@ -145,12 +166,45 @@ class Supervisor:
         self, weights: Mapping[str, int], options: WorkerOptions, listener: RunListener | None = None
     ) -> AsyncIterator[Worker]:
         """Run a worker for as long as the context lasts; leaving it in peace stops the worker gracefully."""
+        job_queue = self.services.job_queue
+        queues: StartsQueues = job_queue
+        async with lone_exceptions(), AsyncExitStack() as stack:
+            if isinstance(job_queue, DeliveringJobQueueStrategy):
+                desk = await stack.enter_async_context(self._open_desk(job_queue, weights))
+                options = evolve(options, lock_duration=job_queue.lock_duration)
+                equipment, queues = self._equip(desk.store, desk.event_bus, weights), desk
+            else:
+                equipment = self._equip(self._worked_store(job_queue), self.event_bus or EventBus(None), weights)
+            yield await stack.enter_async_context(
+                self._run_worker(Worker(equipment, weights, options, listener), queues, weights)
+            )
+
+    @asynccontextmanager
+    async def _open_desk(
+        self, job_queue: DeliveringJobQueueStrategy, weights: Mapping[str, int]
+    ) -> AsyncIterator[DeliveryDesk]:
+        """Open what a worker of a delivering strategy works with, for as long as the context lasts.
+
+        Raises:
+            ConfigurationError: another worker of this app serves one of the queues.
+        """
+        for queue_name in weights:
+            if queue_name in self.delivered:
+                raise ConfigurationError(f"queue {queue_name!r} is served by another worker of this app already")
+        self.delivered.update(weights)
+        try:
+            async with open_delivery_desk(job_queue, self.registry, self.outage) as desk:
+                yield desk
+        finally:
+            self.delivered.difference_update(weights)
+
+    def _worked_store(self, job_queue: JobQueueStrategy) -> Store:
+        """Return where a worker fetches: nowhere, where the strategy runs jobs by itself, but schedules fire there."""
+        return job_queue.store if isinstance(job_queue, StoreBackedJobQueueStrategy) else self.registry.get(Store)
+
+    def _equip(self, store: Store, event_bus: EventBus, weights: Mapping[str, int]) -> Equipment:
         services = self.services
-        job_queue, store = services.job_queue, services.store
-        if isinstance(job_queue, DeliveringJobQueueStrategy):
-            raise CapabilityError("conveyor", "deliveries", f"a worker of {type(job_queue).__name__}")
-        event_bus = self.event_bus or EventBus(None)
-        equipment = Equipment(
+        return Equipment(
             store,
             services.handlers,
             services.middleware,
@@ -164,18 +218,29 @@ class Supervisor:
             services.payload_codec,
             services,
         )
-        async with lone_exceptions(), anyio.create_task_group() as tasks:
-            worker = Worker(equipment, weights, options, listener)
+
+    @asynccontextmanager
+    async def _run_worker(
+        self, worker: Worker, queues: StartsQueues, weights: Mapping[str, int]
+    ) -> AsyncIterator[Worker]:
+        async with anyio.create_task_group() as tasks:
             await tasks.start(worker.run, name="conveyor worker")
             # A strategy asks for the host first thing as it starts or stops a queue.
             self.registry.provide(WorkerHost, worker)
             try:
                 for queue_name in weights:
-                    await job_queue.start(queue_name, worker.process)
+                    await queues.start(queue_name, worker.process)
                 yield worker
             finally:
                 self.registry.provide(WorkerHost, worker)
                 with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):
                     for queue_name in weights:
-                        await job_queue.stop(queue_name, worker.process)
+                        await queues.stop(queue_name, worker.process)
             worker.stop()
+
+
+def _kept_jobs(job_queue: JobQueueStrategy) -> Store:
+    """Return where jobs are looked for: in the strategy's store, or in what stands in for one."""
+    if isinstance(job_queue, StoreBackedJobQueueStrategy):
+        return job_queue.store
+    return ElsewhereStore(job_queue, capabilities_of(job_queue))

@@ -105,13 +105,15 @@ async def add(services: Services, job: NewJob, connection: object = None) -> Add
     Raises:
         DuplicateJobError: another job has its id, or its deduplication key and the mode is to reject.
         GroupFullError: its group is full.
-        CapabilityError: it has a deduplication key or a group, and the store, or the job queue strategy, has none.
+        CapabilityError: it has a deduplication key or a group, and the store, or the job queue strategy, has none; or
+            another option that the strategy does not heed.
     """
     is_plain = not services.middleware and services.payload_codec is None and not services.buffers.by_id
     if not is_plain or connection is not None:
         return (await add_many(services, [job], connection))[0]
     if job.deduplication is not None:
         services.check_deduplication()
+    services.check_heeded((job,))
     check_groups(services.store, (job,))
     receipt = await services.job_queue.add(job)
     _check_receipt(job, receipt)
@@ -133,6 +135,7 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
             raise ConfigurationError(f"add_many takes jobs made with new(), got {job!r}")
     if any(job.deduplication is not None for job in jobs):
         services.check_deduplication()
+    services.check_heeded(jobs)
     check_groups(services.store, jobs)
     call: AddJobs = services.job_queue.add_many
     if connection is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from conveyor._services.buffers import Buffers
 from conveyor._services.handlers import HandlerRegistry
+from conveyor._services.heeding import Heeding, capabilities_of
 from conveyor.contracts.job_queue import (
     DeduplicatingJobQueueStrategy,
     FlowJobQueueStrategy,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import FlowStore, InspectionStore, MetricsStore, ScheduleStore, Store
     from conveyor.model.events import EventRecord
-    from conveyor.model.job import Ending, JobData
+    from conveyor.model.job import Ending, JobData, NewJob
     from conveyor.model.retry import Curve
 
 __all__ = ["Services", "WaitForJob", "WatchEvents"]
@@ -76,6 +77,7 @@ class Services:
         self._job_queue: JobQueueStrategy | None = None
         self._waiters: WaitForJob | None = None
         self._feeds: WatchEvents | None = None
+        self._heeding: Heeding | None = None
 
     @property
     def store(self) -> Store:
@@ -125,8 +127,11 @@ class Services:
         """Return the store's schedules facet.
 
         Raises:
-            CapabilityError: the store has none.
+            CapabilityError: the store has none, or its schedules add nothing to the job queue.
         """
+        job_queue = self.job_queue
+        if not capabilities_of(job_queue).has_schedules:
+            raise CapabilityError(type(job_queue).__name__, "has_schedules", needed_by, kind="job queue")
         return self._facet(self.store.schedules, "schedules", needed_by)
 
     def flows(self, needed_by: str) -> FlowStore:
@@ -158,7 +163,7 @@ class Services:
         """
         job_queue = self.job_queue
         if not isinstance(job_queue, FlowJobQueueStrategy):
-            raise CapabilityError(type(job_queue).__name__, "flows", needed_by)
+            raise CapabilityError(type(job_queue).__name__, "flows", needed_by, kind="job queue")
         self.flows(needed_by)
         return job_queue
 
@@ -170,7 +175,7 @@ class Services:
         """
         job_queue = self.job_queue
         if not isinstance(job_queue, TransactionalJobQueueStrategy):
-            raise CapabilityError(type(job_queue).__name__, "transactions", needed_by)
+            raise CapabilityError(type(job_queue).__name__, "transactions", needed_by, kind="job queue")
         if not self.store.capabilities.has_transactions:
             raise CapabilityError(self.store.name, "transactions", needed_by)
         return job_queue
@@ -190,17 +195,22 @@ class Services:
         """Raise CapabilityError where the job queue strategy, or the store, does not deduplicate."""
         job_queue = self.job_queue
         if not isinstance(job_queue, DeduplicatingJobQueueStrategy):
-            raise CapabilityError(type(job_queue).__name__, "deduplication", "deduplication=")
+            raise CapabilityError(type(job_queue).__name__, "deduplication", "deduplication=", kind="job queue")
         if not job_queue.has_deduplication:
             raise CapabilityError(self.store.name, "deduplication", "deduplication=")
 
+    def check_heeded(self, jobs: Sequence[NewJob]) -> None:
+        """Raise CapabilityError where a job has an option that the job queue strategy does not heed."""
+        _opened(self._heeding).check(jobs)
+
     def open(self, store: Store, job_queue: JobQueueStrategy, waiters: WaitForJob, feeds: WatchEvents) -> None:
-        """Note that the app is open."""
+        """Note that the app is open; `store` is where its jobs are, or what stands in for it."""
         self._store, self._job_queue, self._waiters, self._feeds = store, job_queue, waiters, feeds
+        self._heeding = Heeding(job_queue)
 
     def close(self) -> None:
         """Note that the app is closed."""
-        self._store = self._job_queue = self._waiters = self._feeds = None
+        self._store = self._job_queue = self._waiters = self._feeds = self._heeding = None
         self._state = _NO_STATE
         self.buffers.close()
 

@@ -42,18 +42,24 @@ class JobQueueCapabilities:
     Attributes:
         is_durable: a job whose add was acknowledged is there after the process died.
         is_shared: several processes may add to, and process, the same queues.
+        has_unique_ids: another job under the id of one that is kept is DUPLICATE, and the same add again is ADDED.
+        runs_at_once: a job runs while it is being added, with or without a worker.
         has_delays: `delay` and `run_at`; without it, what is retried is retried at once.
         has_retries: `attempts` above 1.
         has_priorities: `priority` and `lifo`.
         has_expiry: `expires`.
+        has_schedules: schedules, which add jobs to the store that keeps the others.
     """
 
     is_durable: bool = False
     is_shared: bool = False
+    has_unique_ids: bool = False
+    runs_at_once: bool = False
     has_delays: bool = False
     has_retries: bool = False
     has_priorities: bool = False
     has_expiry: bool = False
+    has_schedules: bool = False
 
 
 class JobQueueStrategy(Protocol):

@@ -88,6 +88,10 @@ class _InlineQueue:
         await self._store.sessions.close(self._session.id)
 
     @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
     def has_deduplication(self) -> bool:
         return self._store.capabilities.has_deduplication
 

@@ -1,0 +1,218 @@
+"""The deliveries that one worker has, ready or fetched; and the loop that asks the strategy for more."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from attrs import define, evolve
+
+from conveyor._runtime.deliveries.ends import NO_WAIT, apply
+from conveyor._runtime.transient import until_available
+from conveyor._runtime.wakeup import Wakeup
+from conveyor.errors import LockLostError
+from conveyor.model.events import NotificationKind
+from conveyor.model.locks import TRUST_MARGIN, Lock, LockToken
+from conveyor.model.settlement import Refusal, RefusalReason
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from conveyor._builtin.memory.notifier import MemoryNotifier
+    from conveyor._runtime.transient import Outage
+    from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, Delivery, JobQueueCapabilities
+    from conveyor.model.job import JobData
+    from conveyor.model.queries import Want
+    from conveyor.model.settlement import Settlement
+
+__all__ = ["Deliveries"]
+
+logger: Final = logging.getLogger("conveyor.worker")
+
+# A delivery that nobody has fetched by then goes back, so that another worker may run it.
+STALE_SECONDS: Final = 0.1
+
+
+@define(eq=False)
+class _Held:
+    delivery: Delivery
+    job: JobData
+    # When it was last known to be ours, on the loop's clock: what was sent later arrived later still.
+    extended_at: float
+
+
+class Deliveries:
+    """What a worker holds of a delivering strategy: ready ones by queue, fetched ones by lock."""
+
+    def __init__(
+        self,
+        strategy: DeliveringJobQueueStrategy,
+        capabilities: JobQueueCapabilities,
+        notifier: MemoryNotifier,
+        outage: Outage,
+    ) -> None:
+        """Hold none yet."""
+        self._strategy = strategy
+        self._capabilities = capabilities
+        self._notifier = notifier
+        self._outage = outage
+        self._ready: dict[str, deque[_Held]] = {}
+        self._fetched: dict[Lock, _Held] = {}
+        # Settled by a call that then failed for another one, and will be asked again.
+        self._applied: set[Lock] = set()
+        self._wanted: dict[str, int] = {}
+        self._changed: dict[str, Wakeup] = {}
+
+    def add_queue(self, queue_name: str) -> None:
+        """Take wants for a queue from now on."""
+        self._ready[queue_name], self._changed[queue_name] = deque(), Wakeup()
+
+    async def run(self, queue_name: str) -> None:
+        """Fetch from the strategy what a queue's worker wants, until the queue is stopped."""
+        while True:
+            limit = await self._until_wanted(queue_name)
+            fetch = partial(self._strategy.fetch, queue_name, limit)
+            deliveries = await until_available(fetch, "fetch deliveries", self._outage)
+            if not deliveries:
+                return
+            now = anyio.current_time()
+            self._ready[queue_name].extend(_Held(delivery, delivery.job, now) for delivery in deliveries)
+            self._notifier.tell(NotificationKind.ADDED, [queue_name])
+            await self._until_taken(queue_name)
+
+    async def _until_wanted(self, queue_name: str) -> int:
+        while self._wanted.get(queue_name, 0) <= 0:
+            await self._changed[queue_name].wait()
+        return self._wanted[queue_name]
+
+    async def _until_taken(self, queue_name: str) -> None:
+        ready = self._ready[queue_name]
+        with anyio.move_on_after(STALE_SECONDS):
+            while ready:
+                await self._changed[queue_name].wait()
+        # Whoever wanted them has found other work meanwhile.
+        if not ready:
+            return
+        self._wanted[queue_name] = 0
+        while ready:
+            await self._hand_back(ready.popleft())
+        # Let it ask again once it has room.
+        self._notifier.tell(NotificationKind.ADDED, [queue_name])
+
+    def take(self, wants: Sequence[Want], token: LockToken) -> list[JobData]:
+        """Take ready ones for a fetch, and remember what it wants beyond them. Suspects are never among them."""
+        jobs: list[JobData] = []
+        for want in wants:
+            if not want.is_suspect and want.queue_name in self._ready:
+                taken = self._take(self._ready[want.queue_name], want.limit, token)
+                self._wanted[want.queue_name] = want.limit - len(taken)
+                self._changed[want.queue_name].set()
+                jobs += taken
+        return jobs
+
+    def _take(self, ready: deque[_Held], limit: int, token: LockToken) -> list[JobData]:
+        jobs: list[JobData] = []
+        # A job that was delivered twice is two runs, and they need locks of their own: the next fetch has another.
+        while ready and len(jobs) < limit and Lock(ready[0].job.id, token) not in self._fetched:
+            held = ready.popleft()
+            held.job = evolve(held.job, token=token)
+            self._fetched[Lock(held.job.id, token)] = held
+            jobs.append(held.job)
+        return jobs
+
+    async def extend_all(self, lock_seconds: float = 0.0) -> None:
+        """Extend whatever is held and was not extended for a tenth of this time; those that are lost are revoked.
+
+        A worker trusts what it holds after every answer: so no answer may be given while something is older.
+        """
+        oldest = anyio.current_time() - lock_seconds * TRUST_MARGIN
+        for lock, held in list(self._fetched.items()):
+            if held.extended_at <= oldest and not await self._extend(held):
+                self._fetched.pop(lock, None)
+                self._notifier.tell(NotificationKind.REVOKED, [held.job.queue_name], lock.job_id)
+        for ready in self._ready.values():
+            for held in list(ready):
+                if held.extended_at <= oldest and held in ready and not await self._extend(held):
+                    ready.remove(held)
+
+    def lost(self, locks: Sequence[Lock]) -> list[Lock]:
+        """Return those of the locks that are not held any more."""
+        return [lock for lock in locks if lock not in self._fetched and lock not in self._applied]
+
+    async def _extend(self, held: _Held) -> bool:
+        asked_at = anyio.current_time()
+        try:
+            await held.delivery.extend()
+        except LockLostError:
+            return False
+        held.extended_at = asked_at
+        return True
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[Refusal]:
+        """Settle runs, side by side, for as long as it takes; return what was refused."""
+        refused: list[Refusal] = []
+        async with anyio.create_task_group() as tasks:
+            for settlement in settlements:
+                tasks.start_soon(self._settle, settlement, refused)
+        self._applied.clear()
+        return refused
+
+    async def _settle(self, settlement: Settlement, refused: list[Refusal]) -> None:
+        lock = Lock(settlement.job_id, settlement.token)
+        if lock in self._applied:
+            return
+        held = self._fetched.get(lock)
+        if held is not None and await self._end(held, settlement):
+            self._applied.add(lock)
+        else:
+            refused.append(Refusal(settlement.job_id, settlement.token, RefusalReason.LOCK_LOST))
+        self._fetched.pop(lock, None)
+
+    async def _end(self, held: _Held, settlement: Settlement) -> bool:
+        end = partial(apply, held.delivery, held.job, settlement, self._capabilities)
+        try:
+            await until_available(end, "settle a delivery", self._outage)
+        except LockLostError:
+            return False
+        return True
+
+    async def hand_back(self, locks: Collection[Lock]) -> list[Lock]:
+        """Hand fetched ones back, uncounted; return the locks that were lost."""
+        lost: list[Lock] = []
+        for lock in locks:
+            held = self._fetched.get(lock)
+            if held is None or not await self._hand_back(held):
+                lost.append(lock)
+            self._fetched.pop(lock, None)
+        return lost
+
+    async def hand_back_forgotten(self, held: Sequence[Lock], session_id: str, last_number: int) -> list[str]:
+        """Hand those back that a fetch up to this number took and whose worker does not know of them."""
+        known = set(held)
+        forgotten = [
+            lock
+            for lock in self._fetched
+            if lock not in known and lock.token.session_id == session_id and lock.token.fetch_number <= last_number
+        ]
+        await self.hand_back(forgotten)
+        return [lock.job_id for lock in forgotten]
+
+    async def _hand_back(self, held: _Held) -> bool:
+        back = partial(held.delivery.hand_back, NO_WAIT, is_counted=False)
+        try:
+            await until_available(back, "hand a delivery back", self._outage)
+        except LockLostError:
+            return False
+        return True
+
+    async def close(self) -> int:
+        """Hand back all that is left; return how many that were."""
+        count = len(self._fetched)
+        await self.hand_back(list(self._fetched))
+        for ready in self._ready.values():
+            while ready:
+                count += await self._hand_back(ready.popleft())
+        return count

@@ -1,0 +1,123 @@
+"""Elsewhere: what stands in the store's place where a job queue strategy keeps its jobs in no store.
+
+What the strategy can answer, it is asked; everything else is refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from conveyor.contracts.capabilities import Capabilities, Durability, Guarantees
+from conveyor.contracts.job_queue import InspectableJobQueueStrategy
+from conveyor.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conveyor.contracts.job_queue import JobQueueCapabilities, JobQueueStrategy
+    from conveyor.contracts.store import (
+        FlowStore,
+        InspectionStore,
+        JobStore,
+        LimitStore,
+        Notifier,
+        QueueStore,
+        ScheduleStore,
+        SchemaStore,
+        SessionStore,
+        TransactionStore,
+    )
+    from conveyor.model.job import Ending, JobData
+    from conveyor.model.queries import JobFilter, Page
+
+__all__ = ["ElsewhereJobs", "ElsewhereStore", "RefusingFacet"]
+
+
+class RefusingFacet:
+    """A facet that refuses what a strategy does not offer; those that offer something derive from it."""
+
+    def __init__(self, strategy: JobQueueStrategy) -> None:
+        """Refuse on behalf of the strategy."""
+        self._strategy = strategy
+
+    def __getattr__(self, verb: str) -> NoReturn:
+        """Refuse a verb that is not there.
+
+        Raises:
+            CapabilityError: always.
+        """
+        raise CapabilityError(type(self._strategy).__name__, "jobs in a store", verb, kind="job queue")
+
+
+class ElsewhereJobs(RefusingFacet):
+    """What can be asked of jobs that an inspectable strategy keeps."""
+
+    async def find_job(self, job_id: str, /) -> JobData | None:
+        """Ask the strategy."""
+        return await self._inspectable("looking up a job").find_one(job_id)
+
+    async def get_job(self, queue_name: str, job_id: str, /) -> JobData | None:
+        """Ask the strategy."""
+        job = await self.find_job(job_id)
+        return job if job is not None and job.queue_name == queue_name else None
+
+    async def find_jobs(self, job_ids: Sequence[str], /) -> Mapping[str, JobData]:
+        """Ask the strategy."""
+        jobs = await self._inspectable("looking up jobs").find_many_by_id(job_ids)
+        return {job.id: job for job in jobs}
+
+    async def find_endings(self, job_ids: Sequence[str], /) -> Mapping[str, Ending]:  # noqa: ARG002 - of the contract
+        """Return nothing: what the strategy keeps, it keeps as jobs."""
+        return {}
+
+    async def cancel_job(self, job_id: str, reason: str, /) -> JobData:
+        """Ask the strategy."""
+        return await self._inspectable("cancelling a job").cancel_job(job_id, reason)
+
+    def _inspectable(self, needed_by: str) -> InspectableJobQueueStrategy:
+        if not isinstance(self._strategy, InspectableJobQueueStrategy):
+            raise CapabilityError(type(self._strategy).__name__, "inspection", needed_by, kind="job queue")
+        return self._strategy
+
+
+class ElsewhereInspection(RefusingFacet):
+    """What can be searched for among the jobs of an inspectable strategy."""
+
+    _strategy: InspectableJobQueueStrategy
+
+    async def search_jobs(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
+        """Ask the strategy."""
+        return await self._strategy.find_many(wanted, cursor=cursor, limit=limit)
+
+
+class ElsewhereStore:
+    """A `Store` that keeps nothing. Its facets are casts: what they lack they refuse by themselves."""
+
+    def __init__(self, strategy: JobQueueStrategy, capabilities: JobQueueCapabilities) -> None:
+        """Stand in for the store of the strategy's jobs."""
+        durability = Durability.PROCESS_CRASH if capabilities.is_durable else Durability.NOTHING
+        self.name: str = type(strategy).__name__
+        self.capabilities: Capabilities = Capabilities(
+            is_durable=capabilities.is_durable,
+            is_shared=capabilities.is_shared,
+            has_notifications=False,
+            has_inspection=isinstance(strategy, InspectableJobQueueStrategy),
+            has_transactions=False,
+        )
+        self.guarantees: Guarantees = Guarantees(add=durability, settle=durability)
+        self.jobs: JobStore = cast("JobStore", ElsewhereJobs(strategy))
+        self.sessions: SessionStore = cast("SessionStore", RefusingFacet(strategy))
+        self.queues: QueueStore = cast("QueueStore", RefusingFacet(strategy))
+        self.schema: SchemaStore = cast("SchemaStore", RefusingFacet(strategy))
+        self.notifier: Notifier | None = None
+        self.inspection: InspectionStore | None = None
+        if isinstance(strategy, InspectableJobQueueStrategy):
+            self.inspection = cast("InspectionStore", ElsewhereInspection(strategy))
+        self.schedules: ScheduleStore | None = None
+        self.limits: LimitStore | None = None
+        self.transactions: TransactionStore | None = None
+        self.flows: FlowStore | None = None
+
+    def notes(self) -> Sequence[str]:
+        """Return where the jobs are."""
+        return (f"Jobs are kept by the job queue strategy {self.name}, not in a store.",)
