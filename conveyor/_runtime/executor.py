@@ -60,16 +60,17 @@ class Caller(Protocol):
 
 
 class _Stranger:
-    """Whoever fetches and settles by himself: nobody here stops his run."""
+    """Whoever fetches and settles by himself: nobody but he stops his run, by cancelling it."""
 
     def __init__(self) -> None:
         self.job: JobData | None = None
         self.run_number = 0
         self.transaction: RunTransaction | None = None
         self.has_lost_lock = False
+        self.is_over = False
 
     def is_stopped(self, run_number: int) -> bool:  # noqa: ARG002 - there is but one
-        return False
+        return self.is_over
 
 
 @frozen
@@ -144,12 +145,16 @@ class Executor:
 
     async def process(self, job: JobData, /) -> Outcome:
         """Run one job in the caller's task and return what its handler meant; see `ProcessJob`."""
+        stranger = _Stranger()
         try:
-            value = await self.call(job, _Stranger())
+            value = await self.call(job, stranger)
         except Stop as stop:
             return stop.outcome
         except Exception as exc:  # noqa: BLE001 - whatever a handler raises is that job's failure
             return Failed(exc)
+        finally:
+            # A thread that was left behind is told.
+            stranger.is_over = True
         return value if isinstance(value, OUTCOMES) else Completed(value)
 
     async def _call_handler(

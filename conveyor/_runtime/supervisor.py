@@ -28,6 +28,7 @@ from conveyor._runtime.event_bus import EventBus
 from conveyor._runtime.event_feeds import EventFeeds
 from conveyor._runtime.lifecycle import lone_exceptions, open_strategy
 from conveyor._runtime.result_waiters import ResultWaiters
+from conveyor._runtime.runs import Runs
 from conveyor._runtime.transient import Outage
 from conveyor._runtime.worker import Worker
 from conveyor._services.buffers import find_places
@@ -37,7 +38,7 @@ from conveyor._services.maintenance.flush import flush_at_shutdown
 from conveyor._services.schedules import find_undeclared, upsert_declared
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, JobQueueStrategy, StoreBackedJobQueueStrategy
-from conveyor.contracts.runtime import WorkerHost
+from conveyor.contracts.runtime import JobRunner, WorkerHost
 from conveyor.contracts.store import Store
 from conveyor.contracts.strategy import InjectableStrategy, LifespanStrategy
 from conveyor.errors import ConfigurationError
@@ -102,6 +103,9 @@ class Supervisor:
         async with lone_exceptions(), AsyncExitStack() as stack:
             store = await stack.enter_async_context(self.open_store())
             self.registry.provide(Store, store)
+            runs = Runs(self.services)
+            stack.push_async_callback(runs.close)
+            self.registry.provide(JobRunner, runs)
             job_queue = await stack.enter_async_context(open_strategy(self.job_queue, self.registry, "job queue"))
             self.registry.provide(JobQueueStrategy, job_queue)
             storage = await stack.enter_async_context(

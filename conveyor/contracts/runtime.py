@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from attrs import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from conveyor.model.job import JobData
     from conveyor.model.outcomes import Outcome
+    from conveyor.model.settlement import Settlement
 
-__all__ = ["Logger", "ProcessJob", "TaskGroup", "WorkerHost"]
+__all__ = ["JobRunner", "Logger", "ProcessJob", "RunEnd", "TaskGroup", "WorkerHost"]
 
 
 class Logger(Protocol):
@@ -46,6 +49,28 @@ class ProcessJob(Protocol):
 
     async def __call__(self, job: JobData, /) -> Outcome:
         """Run the job to its end. It raises nothing but cancellation."""
+        ...
+
+
+@frozen
+class RunEnd:
+    """How a run ended: what is to become of its job, and the exception that failed it, if any."""
+
+    settlement: Settlement
+    error: BaseException | None = None
+
+
+class JobRunner(Protocol):
+    """Runs jobs without a worker, for strategies that keep none waiting. It is there for as long as the app is open."""
+
+    async def run(self, job: JobData, /) -> RunEnd:
+        """Run a job in the task of the caller, within its timeout, and return how that ended.
+
+        What it logs, and its progress, goes to the logger ``conveyor.jobs``. It raises nothing but cancellation.
+
+        Args:
+            job: active, with a token, which nobody else has.
+        """
         ...
 
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
-from conveyor._runtime.board import Board
-from conveyor._runtime.deadlines import Deadlines
-from conveyor._runtime.endings import Endings
-from conveyor._runtime.executor import Executor, RunMeans
-from conveyor._runtime.handler_threads import HandlerThreads
-from conveyor._runtime.outbox import Outbox
-from conveyor._runtime.wakeup import Wakeup
+from conveyor._runtime.runs import Runs
 from conveyor.contracts.store import Store
-from conveyor.model.outcomes import Failed, Outcome
 from conveyor.model.queries import Added, Want
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import Command
@@ -61,30 +51,20 @@ class _InlineQueue:
     """A job queue strategy that fetches, runs and settles in the task that adds."""
 
     _store: Store
-    _executor: Executor
 
     def __init__(self, services: Services, raise_on_failure: bool) -> None:
         self._services = services
         self._raise_on_failure = raise_on_failure
         self._fetch_number = 0
-        self._session = SessionInfo(secrets.token_hex(16), "inline", 0, "inline")
-        self._outbox = Outbox(Wakeup())
+        self._runs = Runs(services)
+        self._session = SessionInfo(self._runs.session_id, "inline", 0, "inline")
 
     async def init(self, injector: Injector, /) -> None:
         self._store = injector.get(Store)
-        self._executor = Executor(
-            self._services.handlers,
-            self._services.middleware,
-            Endings(self._services.curves, max_stalled=0),  # nobody is there to run a job again that stalled
-            Board(self._session.id, self._outbox),
-            Deadlines(),
-            threads=HandlerThreads(anyio.CapacityLimiter(1000)),
-            means=RunMeans(get_state=lambda: self._services.state, payload_codec=self._services.payload_codec),
-        )
         await self._store.sessions.open(self._session, LOCK_DURATION)
 
     async def destroy(self) -> None:
-        await self._executor.processes.close()
+        await self._runs.close()
         await self._store.sessions.close(self._session.id)
 
     @property
@@ -122,21 +102,12 @@ class _InlineQueue:
             await self._run(jobs[0])
 
     async def _run(self, job: JobData) -> None:
-        outcome = await self._outcome(job)
-        logs, progress = self._outbox.take_reports()
+        end = await self._runs.run_quietly(job)
+        logs, progress = self._runs.outbox.take_reports()
         await self._store.jobs.set_progress(progress)
         await self._store.jobs.append_logs(logs)
-        self._outbox.confirm_reports()
-        settlement = self._executor.settlement(job, outcome)
-        await self._store.jobs.settle_jobs([settlement])
-        has_failed = settlement.command in (Command.FAIL, Command.GIVE_UP)
-        if self._raise_on_failure and has_failed and isinstance(outcome, Failed):
-            raise outcome.error
-
-    async def _outcome(self, job: JobData) -> Outcome:
-        timeout = job.options.timeout
-        try:
-            with anyio.fail_after(None if timeout is None else timeout.total_seconds()):
-                return await self._executor.process(job)
-        except TimeoutError as exc:
-            return Failed(TimeoutError(f"the run took longer than {timeout}").with_traceback(exc.__traceback__))
+        self._runs.outbox.confirm_reports()
+        await self._store.jobs.settle_jobs([end.settlement])
+        has_failed = end.settlement.command in (Command.FAIL, Command.GIVE_UP)
+        if self._raise_on_failure and has_failed and end.error is not None:
+            raise end.error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from conveyor._builtin.memory.notifier import MemoryNotifier
 from conveyor._runtime.deliveries.held import Deliveries
+from conveyor._runtime.runs import log_reports
 from conveyor._services.elsewhere import ElsewhereJobs, ElsewhereStore, RefusingFacet
 from conveyor.model.locks import LockToken
 from conveyor.model.sessions import ReconcileReport
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DeliveryStore"]
 
-logger: Final = logging.getLogger("conveyor.jobs")
-worker_logger: Final = logging.getLogger("conveyor.worker")
+logger: Final = logging.getLogger("conveyor.worker")
 
 
 class DeliveryJobs(ElsewhereJobs):
@@ -83,14 +83,12 @@ class DeliveryJobs(ElsewhereJobs):
 
     async def set_progress(self, reports: Sequence[ProgressReport], /) -> Sequence[Refusal]:
         """Log it."""
-        for report in reports:
-            logger.debug("job %s: %s", report.lock.job_id, report.progress)
+        log_reports((), reports)
         return ()
 
     async def append_logs(self, entries: Sequence[LogEntry], /) -> Sequence[Refusal]:
         """Log them."""
-        for entry in entries:
-            logger.info("job %s: %s", entry.job_id, entry.message)
+        log_reports(entries, ())
         return ()
 
     async def get_suspect_queues(self, queue_names: Sequence[str], /) -> Sequence[str]:  # noqa: ARG002
@@ -153,7 +151,7 @@ class DeliverySessions(RefusingFacet):
         """Hand back all that is left."""
         count = await self._deliveries.close()
         if count:
-            worker_logger.info("%d deliveries were handed back that had not ended", count)
+            logger.info("%d deliveries were handed back that had not ended", count)
         return count
 
     def thread_renewal(self) -> NoThreadRenewal:
