@@ -41,9 +41,11 @@ from conveyor._services.injector import Registry
 from conveyor._services.plugin_rules import read_plugin_rules
 from conveyor._services.services import Services
 from conveyor._services.settings import DEFAULT_STORE, find_masked_fields, find_setting
+from conveyor._services.strategy_options import StrategySettings
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.runtime import Logger
 from conveyor.contracts.store import Store
+from conveyor.contracts.strategy import Settings
 from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.checks import check_name
 from conveyor.model.masking import Masking, parse_masking
@@ -106,7 +108,7 @@ class Conveyor:
         Args:
             store: a URL, or a store that is open already and stays the caller's. None: ``CONVEYOR_STORE``, else
                 ``[tool.conveyor] store`` in pyproject.toml, else ``sqlite:///conveyor.db``.
-            job_queue: the job queue strategy, by name or as an instance.
+            job_queue: the job queue strategy, by name, by URL or as an instance.
             buffer_storage: where buffered jobs wait: "store", "memory", another name, or an instance.
             middleware: wraps adds and runs, the first outermost; by name or as instances.
             lifespan: called with the app, once everything else is open; returns an async context manager, which is
@@ -293,6 +295,7 @@ class Conveyor:
         registry = Registry()
         registry.provide(Clock, self._clock)
         registry.provide(Logger, logger)
+        registry.provide(Settings, StrategySettings())
         self._services.middleware = [make_middleware(self.plugins, one) for one in self._middleware]
         self._services.payload_codec = make_payload_codec(self.plugins, self._payload_codec)
         open_state = None if self._lifespan is None else partial(self._lifespan, self)

@@ -222,4 +222,8 @@ class InlineJobQueue:
 @hookimpl
 def conveyor_job_queues() -> Sequence[JobQueueProvider]:
     """Offer the strategy under the name "inline"."""
-    return (JobQueueProvider(name="inline", create=InlineJobQueue, contract_version=CONTRACT_VERSION),)
+    return (
+        JobQueueProvider(
+            name="inline", create=InlineJobQueue, contract_version=CONTRACT_VERSION, options=InlineOptions
+        ),
+    )

@@ -73,8 +73,11 @@ class Offer(Generic[P_co]):
 
     @property
     def words(self) -> Sequence[str]:
-        """The words that select it: a store's schemes, or the name."""
-        return self.provider.schemes if isinstance(self.provider, StoreProvider) else (self.provider.name,)
+        """The words that select it: a store's schemes, the name, or either of a job queue."""
+        if isinstance(self.provider, StoreProvider):
+            return self.provider.schemes
+        # A job queue is often called like its scheme.
+        return tuple(dict.fromkeys((self.provider.name, *_schemes(self.provider))))
 
     @property
     def misfit(self) -> PluginError | None:
@@ -211,12 +214,18 @@ def _offers(plugin: FoundPlugin, hook_name: str, providers: object) -> list[AnyO
     raise ConfigurationError(f"{hook_name} must return a list or a tuple, and returned {providers!r}")
 
 
+def _schemes(provider: object) -> tuple[str, ...]:
+    return provider.schemes if isinstance(provider, (StoreProvider, JobQueueProvider)) else ()
+
+
 def _check(provider: AnyProvider, hook_name: str) -> None:
-    words = provider.schemes if isinstance(provider, StoreProvider) else ()
+    words = _schemes(provider)
     if not isinstance(words, tuple) or not all(isinstance(word, str) for word in (provider.name, *words)):
         raise ConfigurationError(f"{hook_name}: the name must be a string and the schemes a tuple of strings")
     if isinstance(provider, CommandProvider) and not re.fullmatch(r"[\w.]+:[\w.]+", str(provider.target)):
         raise ConfigurationError(f"{hook_name}: target must be 'module:attr', got {provider.target!r}")
+    if isinstance(provider, JobQueueProvider) and bool(words) is (provider.create_from_url is None):
+        raise ConfigurationError(f"{hook_name}: schemes and create_from_url go together")
     if not isinstance(provider.contract_version, int):
         raise ConfigurationError(f"{hook_name}: contract_version must be a number, got {provider.contract_version!r}")
 

@@ -108,7 +108,7 @@ class Plugins:
         return cast("StoreProvider", _provider(self.choose("store", scheme_of(url))))
 
     def job_queue_provider(self, name: str) -> JobQueueProvider:
-        """Return the provider of a job queue strategy by its name; raises as `store_provider` does."""
+        """Return the provider of a job queue strategy by its name or URL scheme; raises as `store_provider` does."""
         # As above.
         return cast("JobQueueProvider", _provider(self.choose("job queue", name)))
 

@@ -14,7 +14,7 @@ from conveyor.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULT_STORE", "Setting", "find_masked_fields", "find_names", "find_setting"]
+__all__ = ["DEFAULT_STORE", "Setting", "find_masked_fields", "find_names", "find_setting", "find_strategy_table"]
 
 DEFAULT_STORE: Final = "sqlite:///conveyor.db"
 
@@ -75,6 +75,20 @@ def find_masked_fields() -> tuple[object, str] | None:
         return _parted(value), "CONVEYOR_MASKED_FIELDS"
     path, table = _find_table(Path.cwd())
     return (table["masked_fields"], f"masked_fields of {path}") if "masked_fields" in table else None
+
+
+def find_strategy_table(name: str) -> tuple[Mapping[str, object], Path]:
+    """Return ``[tool.conveyor.strategies.NAME]``, empty where there is none, and the file it is in.
+
+    Raises:
+        ConfigurationError: pyproject.toml cannot be read, or has no table there.
+    """
+    path, table = _find_table(Path.cwd())
+    strategies = table.get("strategies", {})
+    found = strategies.get(name, {}) if isinstance(strategies, dict) else strategies
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"[tool.conveyor.strategies.{name}] in {path} must be a table")
+    return found, path
 
 
 def _parted(value: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 
@@ -67,11 +67,23 @@ class StoreProvider:
 
 @frozen
 class JobQueueProvider:
-    """A job queue strategy that a plugin offers under a name."""
+    """A job queue strategy that a plugin offers.
+
+    Attributes:
+        name: what people call it.
+        create: makes one that is not open: of an instance of `options`, where it has some, else of nothing.
+        contract_version: the version of the contracts it was written for.
+        options: an attrs class, which is filled from the settings: see `Settings.read`.
+        schemes: the URL schemes it answers to.
+        create_from_url: makes one of a URL; parses it, and does no I/O. It is there where there are schemes.
+    """
 
     name: str
-    create: Callable[[], JobQueueStrategy]
+    create: Callable[..., JobQueueStrategy]
     contract_version: int
+    options: type[Any] | None = None
+    schemes: tuple[str, ...] = ()
+    create_from_url: Callable[[str], JobQueueStrategy] | None = None
 
 
 @frozen

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-__all__ = ["InjectableStrategy", "Injector", "LifespanStrategy"]
+__all__ = ["InjectableStrategy", "Injector", "LifespanStrategy", "Settings"]
 
 T = TypeVar("T")
 
@@ -27,6 +27,24 @@ class Injector(Protocol):
 
         Raises:
             ConfigurationError: nothing of this type and name has been opened yet, or ever will be.
+        """
+        ...
+
+
+class Settings(Protocol):
+    """Where strategies find their options that were not given in code; the injector has it first of all."""
+
+    def read(self, name: str, options: type[T], /) -> T:
+        """Make options: each field from ``CONVEYOR_STRATEGIES_NAME_FIELD``, else pyproject.toml, else its default.
+
+        In pyproject.toml they stand in ``[tool.conveyor.strategies.name]``.
+
+        Args:
+            name: which strategy's; several instances of one have different names.
+            options: an attrs class; its fields are strings, numbers, booleans, timedeltas or tuples of strings.
+
+        Raises:
+            ConfigurationError: a key is unknown, a value does not fit, or one that is needed is missing.
         """
         ...
 

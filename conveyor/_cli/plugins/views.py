@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from conveyor._cli.failures import CommandError, ExitCode
 from conveyor.contracts.capabilities import CONTRACT_VERSION, OLDEST_CONTRACT_VERSION
-from conveyor.contracts.providers import StoreProvider
+from conveyor.contracts.providers import JobQueueProvider, StoreProvider
 from conveyor.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _fault(loaded: LoadedPlugin) -> tuple[str, str] | None:
 
 def _offer_to_json(offer: AnyOffer) -> dict[str, Any]:
     record: dict[str, Any] = {"kind": offer.kind, "name": offer.provider.name}
-    if isinstance(offer.provider, StoreProvider):
+    if isinstance(offer.provider, (StoreProvider, JobQueueProvider)) and offer.provider.schemes:
         record["schemes"] = list(offer.provider.schemes)
     return record | {"contract_version": offer.provider.contract_version}
 
