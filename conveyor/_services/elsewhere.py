@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.job_queue import JobQueueCapabilities, JobQueueStrategy
     from conveyor.contracts.store import (
+        EventStore,
         FlowStore,
         InspectionStore,
         JobStore,
         LimitStore,
+        MetricsStore,
         Notifier,
         QueueStore,
         ScheduleStore,
@@ -117,6 +119,8 @@ class ElsewhereStore:
         self.limits: LimitStore | None = None
         self.transactions: TransactionStore | None = None
         self.flows: FlowStore | None = None
+        self.metrics: MetricsStore | None = None
+        self.events: EventStore | None = None
 
     def notes(self) -> Sequence[str]:
         """Return where the jobs are."""

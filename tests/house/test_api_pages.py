@@ -18,7 +18,12 @@ WITHIN: Final = re.compile(
     r"conveyor\.(?:codec|testing)\..*|conveyor\.(?:model|model\.buffers|model\.schedules|contracts)"
 )
 # Within testing, what is imported by its own name all the same.
-APART: Final = {"conveyor.testing.pytest_plugin", "conveyor.testing.faults", "conveyor.testing.conformance"}
+APART: Final = {
+    "conveyor.testing.pytest_plugin",
+    "conveyor.testing.faults",
+    "conveyor.testing.conformance",
+    "conveyor.testing.job_queues",
+}
 
 
 def directives(pattern: re.Pattern[str]) -> set[str]:
