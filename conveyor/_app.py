@@ -34,19 +34,26 @@ from conveyor._services.app_arguments import (
     check_middleware,
     check_payload_codec,
 )
-from conveyor._services.app_parts import make_buffer_storage, make_job_queue, make_middleware, make_payload_codec
+from conveyor._services.app_parts import (
+    make_buffer_storage,
+    make_job_queue,
+    make_middleware,
+    make_payload_codec,
+    make_store_opener,
+)
 from conveyor._services.batch_handlers import check_sizes
 from conveyor._services.importing import check_found_again
 from conveyor._services.injector import Registry
 from conveyor._services.plugin_rules import read_plugin_rules
+from conveyor._services.served_queues import check_active, served_weights, statuses
 from conveyor._services.services import Services
-from conveyor._services.settings import DEFAULT_STORE, find_masked_fields, find_setting
+from conveyor._services.settings import find_masked_fields
 from conveyor._services.strategy_options import StrategySettings
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.runtime import Logger
 from conveyor.contracts.store import Store
 from conveyor.contracts.strategy import Settings
-from conveyor.errors import ConfigurationError, did_you_mean
+from conveyor.errors import ConfigurationError
 from conveyor.model.checks import check_name
 from conveyor.model.masking import Masking, parse_masking
 from conveyor.model.options import JobOptions, parse_job_keywords
@@ -70,6 +77,7 @@ if TYPE_CHECKING:
     from conveyor.model.events import EventKind
     from conveyor.model.metrics import Metrics
     from conveyor.model.options import JobKeywords
+    from conveyor.model.queries import QueueStatus
     from conveyor.model.worker_options import WorkerKeywords
 
 __all__ = ["Conveyor", "run", "run_until_signalled"]
@@ -101,6 +109,8 @@ class Conveyor:
         plugins: Plugins | None = None,
         retention: Retention = DEFAULT_RETENTION,
         masked_fields: Sequence[str] = (),
+        prefix: str = "",
+        active_queues: Sequence[str] = (),
         clock: Clock | None = None,
     ) -> None:
         """Describe an app.
@@ -119,6 +129,9 @@ class Conveyor:
             retention: for how long, and how many, settled jobs of the queues that its workers serve are kept; by
                 default for 30 days.
             masked_fields: names of fields that nobody is shown, beside those that sound like a secret; see `masking`.
+            prefix: stands before the name of every queue of the app, so that apps may share a store.
+            active_queues: the queues, without the prefix, that workers of this process may serve. None:
+                ``CONVEYOR_ACTIVE_QUEUES``, else ``[tool.conveyor] active_queues``, else all.
             clock: the wall clock, for tests.
         """
         self.plugins: Plugins = (plugins if plugins is not None else Plugins()).configured_by(read_plugin_rules)
@@ -132,6 +145,8 @@ class Conveyor:
         self._retention = retention
         parse_masking((masked_fields, "masked_fields="))
         self._masked_fields = masked_fields
+        self._prefix = check_name(prefix, "prefix") if prefix else ""
+        self._active_queues = check_active(active_queues)
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._services = Services()
         self._middleware = check_middleware(middleware)
@@ -168,11 +183,15 @@ class Conveyor:
         known = self._queues.get(name)
         if known is not None and not options:
             return known
-        queue = Queue(self._services, name, behaviour, placement)
+        queue = Queue(self._services, self._prefix + name, behaviour, placement)
         if known is not None and not known.has_options_of(queue):
             raise ConfigurationError(f"queue {name!r} was given other options before; give them once")
         self._queues[name] = queue
         return queue
+
+    def queues(self) -> list[QueueStatus]:
+        """Return the queues that this process has named or has handlers for, and whether their jobs run here now."""
+        return statuses(self._services, [queue.name for queue in self._queues.values()])
 
     def register_backoff(self, name: str, curve: Callable[[int], timedelta]) -> None:
         """Register a back-off curve for ``by_name(name)``: failures so far (1 for the first) to the wait.
@@ -220,11 +239,11 @@ class Conveyor:
         """Return a worker to open with ``async with``.
 
         Args:
-            queues: names, or mappings of name to weight; none: every queue that has a handler.
+            queues: names, or mappings of name to weight; none: every active queue that has a handler.
             options: see `WorkerOptions`.
 
         Raises:
-            ConfigurationError: when opened: a queue has no handler, or an option is wrong.
+            ConfigurationError: when opened: a queue has no handler or is not active, or an option is wrong.
         """
         return AppWorker(lambda: self._open_worker(queues, options))
 
@@ -302,21 +321,12 @@ class Conveyor:
         return Supervisor(
             self._services,
             registry,
-            self._store_opener(registry),
+            make_store_opener(self.plugins, self._store, registry),
             make_job_queue(self.plugins, self._job_queue),
             make_buffer_storage(self.plugins, self._buffer_storage),
             self._retention,
             open_state,
         )
-
-    def _store_opener(self, registry: Registry) -> Callable[[], AbstractAsyncContextManager[Store]]:
-        store = self._store
-        if store is not None and not isinstance(store, str):
-            return partial(_borrow, store)
-        setting = find_setting("store", argument=store, default=DEFAULT_STORE)
-        url = DEFAULT_STORE if setting is None else setting.value
-        provider = self.plugins.store_provider(url)
-        return lambda: provider.open(url, registry)
 
     @asynccontextmanager
     async def _open_worker(
@@ -337,16 +347,7 @@ class Conveyor:
             yield worker
 
     def _weights(self, queues: Sequence[str | Mapping[str, int]]) -> Mapping[str, int]:
-        known = self._services.handlers.queue_names()
-        weights = weights_of(queues) or dict.fromkeys(known, 1)
-        if not weights:
-            raise ConfigurationError("no queue of this app has a handler; decorate a function with @queue.job()")
-        for name, weight in weights.items():
-            if name not in known:
-                raise ConfigurationError(f"queue {name!r} has no handler: {did_you_mean(name, known)}")
-            if isinstance(weight, bool) or not isinstance(weight, int) or weight < 1:
-                raise ConfigurationError(f"the weight of queue {name!r} must be a whole number of at least 1")
-        return weights
+        return served_weights(self._services, weights_of(queues), prefix=self._prefix, active=self._active_queues)
 
 
 async def run_until_signalled(
@@ -375,11 +376,6 @@ async def run_until_signalled(
             yield worker
 
     return await foreground.run_until_signalled(open_worker, onlooker, is_burst=is_burst)
-
-
-@asynccontextmanager
-async def _borrow(store: Store) -> AsyncIterator[Store]:
-    yield store
 
 
 def run(

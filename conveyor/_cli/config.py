@@ -34,7 +34,7 @@ def show(*, options: Annotated[StoreOptions, flattened] = _DEFAULTS) -> int:
 
 
 def _settings(options: StoreOptions) -> Iterator[tuple[str, Setting | None]]:
-    from conveyor._services.settings import Setting, find_masked_fields, find_names, find_setting
+    from conveyor._services.settings import Setting, find_active_queues, find_masked_fields, find_names, find_setting
 
     yield "app", find_setting("app", argument=options.app)
     yield "store", _store(options)
@@ -43,6 +43,8 @@ def _settings(options: StoreOptions) -> Iterator[tuple[str, Setting | None]]:
         yield f"plugins.{name}", None if names is None else Setting(_joined(names[0]), names[1])
     fields = find_masked_fields()
     yield "masked_fields", None if fields is None else Setting(_joined(fields[0]), fields[1])
+    active = find_active_queues()
+    yield "active_queues", None if active is None else Setting(_joined(active[0]), active[1])
     traceback = os.environ.get("CONVEYOR_TRACEBACK")
     yield "traceback", Setting(traceback, "CONVEYOR_TRACEBACK") if traceback else Setting("no", "default")
 

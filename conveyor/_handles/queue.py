@@ -11,7 +11,7 @@ from conveyor._handles.handler import JobHandler, plain_handle
 from conveyor._handles.job import Job
 from conveyor._services import events, jobs, limits, queues, schedules
 from conveyor._services.context import JobContext
-from conveyor._services.handlers import make_handler
+from conveyor._services.handlers import make_handler, make_process
 from conveyor._services.importing import runs_in_process
 from conveyor.errors import ConfigurationError, JobNotFoundError
 from conveyor.model.checks import check_name
@@ -148,6 +148,17 @@ class Queue:
             return JobHandler(self._services, handler, function, laid_over, placement)
 
         return cast("JobDecorator", decorate)  # one implementation stands for the overloads of both decorators
+
+    def process(self, function: Callable[..., Any], /) -> Callable[..., Any]:
+        """Let a function run every job of the queue whose name has no handler of its own; return the function.
+
+        It takes the job's data as it is, after a `JobContext` if it wants one: ``context.job.name`` tells which it is.
+
+        Raises:
+            ConfigurationError: it takes something else, or the queue has such a function already.
+        """
+        self._services.handlers.add(make_process(self.name, function, self.options, self.placement))
+        return function
 
     def new(self, name: str, data: object = None, **options: Unpack[JobKeywords]) -> NewJob:
         """Make a job of JSON data without adding it, for `add_many`.

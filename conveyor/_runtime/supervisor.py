@@ -231,11 +231,13 @@ class Supervisor:
             await tasks.start(worker.run, name="conveyor worker")
             # A strategy asks for the host first thing as it starts or stops a queue.
             self.registry.provide(WorkerHost, worker)
+            self.services.serving.update(weights.keys())
             try:
                 for queue_name in weights:
                     await queues.start(queue_name, worker.process)
                 yield worker
             finally:
+                self.services.serving.subtract(weights.keys())
                 self.registry.provide(WorkerHost, worker)
                 with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):
                     for queue_name in weights:

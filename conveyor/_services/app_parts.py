@@ -2,21 +2,62 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
+from conveyor._services.settings import DEFAULT_STORE, find_setting
+from conveyor._services.strategy_options import read_options
+from conveyor.errors import ConfigurationError
+
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     from conveyor._plugins import Plugins
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
+    from conveyor.contracts.store import Store
+    from conveyor.contracts.strategy import Injector
 
-__all__ = ["make_buffer_storage", "make_job_queue", "make_middleware", "make_payload_codec"]
+__all__ = ["make_buffer_storage", "make_job_queue", "make_middleware", "make_payload_codec", "make_store_opener"]
+
+
+def make_store_opener(
+    plugins: Plugins, given: str | Store | None, injector: Injector
+) -> Callable[[], AbstractAsyncContextManager[Store]]:
+    """Return what opens the store of a URL, or of the settings; a store that is open already stays the caller's."""
+    if given is not None and not isinstance(given, str):
+        return partial(_borrow, given)
+    setting = find_setting("store", argument=given, default=DEFAULT_STORE)
+    url = DEFAULT_STORE if setting is None else setting.value
+    provider = plugins.store_provider(url)
+    return lambda: provider.open(url, injector)
+
+
+@asynccontextmanager
+async def _borrow(store: Store) -> AsyncIterator[Store]:
+    yield store
 
 
 def make_job_queue(plugins: Plugins, given: str | JobQueueStrategy) -> JobQueueStrategy:
-    """Return the job queue strategy."""
-    return plugins.job_queue_provider(given).create() if isinstance(given, str) else given
+    """Make the job queue strategy of a name, or of a URL; what is an instance already is returned as it is.
+
+    Raises:
+        ConfigurationError: nothing answers to it, or its options are wrong; see `Plugins.job_queue_provider`.
+    """
+    if not isinstance(given, str):
+        return given
+    scheme, separator, _ = given.partition("://")
+    provider = plugins.job_queue_provider(scheme)
+    if separator:
+        if provider.create_from_url is None or scheme not in provider.schemes:
+            raise ConfigurationError(f"the job queue {provider.name!r} takes no URL: select it by its name")
+        return provider.create_from_url(given)
+    if given != provider.name:
+        raise ConfigurationError(f"{given!r} is a URL scheme of the job queue {provider.name!r}: add :// and the rest")
+    return provider.create() if provider.options is None else provider.create(read_options(given, provider.options))
 
 
 def make_buffer_storage(plugins: Plugins, given: str | JobBufferStorageStrategy) -> JobBufferStorageStrategy:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.job_queue import JobQueueCapabilities, JobQueueStrategy
     from conveyor.contracts.store import (
+        BufferStore,
         EventStore,
         FlowStore,
         InspectionStore,
@@ -121,6 +122,7 @@ class ElsewhereStore:
         self.flows: FlowStore | None = None
         self.metrics: MetricsStore | None = None
         self.events: EventStore | None = None
+        self.buffers: BufferStore | None = None
 
     def notes(self) -> Sequence[str]:
         """Return where the jobs are."""

@@ -24,7 +24,7 @@ from attrs import define
 
 from conveyor._services.batch_handlers import check_batch_options, function_of_one
 from conveyor._services.context import JobContext
-from conveyor.codec import ArgumentsCodec, JsonCodec
+from conveyor.codec import ArgumentsCodec, JsonCodec, WholeDataCodec
 from conveyor.errors import ConfigurationError, UnknownHandlerError
 from conveyor.model.checks import check_name
 from conveyor.model.outcomes import Cancel, Completed, Failed, Retry, Snooze, Stop, WaitForChildren
@@ -37,12 +37,14 @@ if TYPE_CHECKING:
     from conveyor.model.job import JobData
     from conveyor.model.options import JobOptions, Placement
 
-__all__ = ["Handler", "HandlerRegistry", "make_handler", "without_outcomes"]
+__all__ = ["EVERY_NAME", "Handler", "HandlerRegistry", "make_handler", "make_process", "without_outcomes"]
 
 logger: Final = logging.getLogger("conveyor.worker")
 
 # During a deploy, a job that a newer program added waits so long before a worker looks at it again.
 WAIT_FOR_NEWER: Final = timedelta(minutes=1)
+# The name of a handler for every job of its queue that has none of its own.
+EVERY_NAME: Final = "*"
 _NO_RESULT: Final = (Completed, Failed, Retry, Snooze, Cancel, WaitForChildren, Never, NoReturn)
 
 
@@ -133,6 +135,35 @@ def make_handler(
     )
 
 
+def make_process(queue_name: str, function: Callable[..., Any], options: JobOptions, placement: Placement) -> Handler:
+    """Make a handler for every job name of a queue: it takes the job's data as it is, after a context if it wants one.
+
+    Raises:
+        ConfigurationError: it is no function, or takes something else.
+    """
+    if not callable(function):
+        raise ConfigurationError(f"a handler must be a function, got {function!r}")
+    wants_context = _wants_context(function)
+    try:
+        inspect.signature(function).bind(*[None] * (1 + wants_context))
+    except TypeError:
+        raise ConfigurationError(
+            f"process() takes a function of the job's data, after a JobContext if it wants one; {function!r} does not "
+            "take that"
+        ) from None
+    return Handler(
+        queue_name=queue_name,
+        name=EVERY_NAME,
+        function=function,
+        arguments=WholeDataCodec(f"any of queue {queue_name}"),
+        wants_context=wants_context,
+        is_async=inspect.iscoroutinefunction(function),
+        decode_result=_result_decoder(function, EVERY_NAME),
+        options=options,
+        placement=placement,
+    )
+
+
 def _check_upgrade(upgrade: Upgrade | None, options: JobOptions, name: str) -> None:
     if upgrade is None:
         return
@@ -204,7 +235,7 @@ class HandlerRegistry:
 
     def find(self, queue_name: str, name: str) -> Handler | None:
         """Return the handler, or None."""
-        return self._handlers.get((queue_name, name))
+        return self._handlers.get((queue_name, name)) or self._handlers.get((queue_name, EVERY_NAME))
 
     def get(self, job: JobData) -> Handler:
         """Return the handler of a job.
@@ -212,7 +243,7 @@ class HandlerRegistry:
         Raises:
             UnknownHandlerError: this program has none.
         """
-        handler = self._handlers.get((job.queue_name, job.name))
+        handler = self._handlers.get((job.queue_name, job.name)) or self._handlers.get((job.queue_name, EVERY_NAME))
         if handler is None:
             raise UnknownHandlerError(job.name, self.names(job.queue_name), job_id=job.id, queue_name=job.queue_name)
         return handler

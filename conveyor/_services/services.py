@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from conveyor._services.buffers import Buffers
@@ -78,6 +79,8 @@ class Services:
         self._waiters: WaitForJob | None = None
         self._feeds: WatchEvents | None = None
         self._heeding: Heeding | None = None
+        # How many workers of this app serve each queue.
+        self.serving: Counter[str] = Counter()
 
     @property
     def store(self) -> Store:

@@ -12,9 +12,17 @@ from attrs import frozen
 from conveyor.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["DEFAULT_STORE", "Setting", "find_masked_fields", "find_names", "find_setting", "find_strategy_table"]
+__all__ = [
+    "DEFAULT_STORE",
+    "Setting",
+    "find_active_queues",
+    "find_masked_fields",
+    "find_names",
+    "find_setting",
+    "find_strategy_table",
+]
 
 DEFAULT_STORE: Final = "sqlite:///conveyor.db"
 
@@ -75,6 +83,24 @@ def find_masked_fields() -> tuple[object, str] | None:
         return _parted(value), "CONVEYOR_MASKED_FIELDS"
     path, table = _find_table(Path.cwd())
     return (table["masked_fields"], f"masked_fields of {path}") if "masked_fields" in table else None
+
+
+def find_active_queues() -> tuple[Sequence[str], str] | None:
+    """Return the names of the active queues and where they were found: ``CONVEYOR_ACTIVE_QUEUES``, parted by commas,
+    else ``[tool.conveyor] active_queues``.
+
+    Raises:
+        ConfigurationError: pyproject.toml cannot be read, or says something else there.
+    """
+    if value := os.environ.get("CONVEYOR_ACTIVE_QUEUES"):
+        return _parted(value), "CONVEYOR_ACTIVE_QUEUES"
+    path, table = _find_table(Path.cwd())
+    if "active_queues" not in table:
+        return None
+    names = table["active_queues"]
+    if not isinstance(names, list):
+        raise ConfigurationError(f"[tool.conveyor] active_queues in {path} must be a list, got {names!r}")
+    return names, f"active_queues of {path}"
 
 
 def find_strategy_table(name: str) -> tuple[Mapping[str, object], Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -12,11 +12,7 @@ from conveyor._services.settings import find_strategy_table
 from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.durations import parse_duration
 
-if TYPE_CHECKING:
-    from conveyor._plugins import Plugins
-    from conveyor.contracts.job_queue import JobQueueStrategy
-
-__all__ = ["StrategySettings", "make_job_queue", "read_options"]
+__all__ = ["StrategySettings", "read_options"]
 
 T = TypeVar("T")
 
@@ -59,23 +55,6 @@ def _fields(name: str, options: type[Any]) -> dict[str, attrs.Attribute[Any]]:
     if not attrs.has(options):
         raise ConfigurationError(f"options of strategy {name!r} must be an attrs class, got {options!r}")
     return {field.alias or field.name: field for field in attrs.fields(options) if field.init}
-
-
-def make_job_queue(plugins: Plugins, word: str) -> JobQueueStrategy:
-    """Make the job queue strategy of a name, or of a URL.
-
-    Raises:
-        ConfigurationError: nothing answers to it, or its options are wrong; see `Plugins.job_queue_provider`.
-    """
-    scheme, separator, _ = word.partition("://")
-    provider = plugins.job_queue_provider(scheme)
-    if separator:
-        if provider.create_from_url is None or scheme not in provider.schemes:
-            raise ConfigurationError(f"the job queue {provider.name!r} takes no URL: select it by its name")
-        return provider.create_from_url(word)
-    if word != provider.name:
-        raise ConfigurationError(f"{word!r} is a URL scheme of the job queue {provider.name!r}: add :// and the rest")
-    return provider.create() if provider.options is None else provider.create(read_options(word, provider.options))
 
 
 def _gather(name: str, known: tuple[str, ...]) -> tuple[dict[str, object], dict[str, str]]:

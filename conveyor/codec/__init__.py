@@ -17,12 +17,14 @@ from conveyor.codec.records import (
     to_json,
 )
 from conveyor.codec.schedules import decode_rule, decode_state, encode_rule, encode_state, schedule_to_json
+from conveyor.codec.whole_data import WholeDataCodec
 
 __all__ = [
     "AesGcmCodec",
     "ArgumentsCodec",
     "JsonCodec",
     "Upgrade",
+    "WholeDataCodec",
     "decode_deduplication",
     "decode_error",
     "decode_json",

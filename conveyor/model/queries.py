@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
     from conveyor.model.job import JobData
 
-__all__ = ["ALL_NAMES", "AddReceipt", "Added", "JobFilter", "Page", "QueueInfo", "StoreStats", "Want", "matches"]
+__all__ = [
+    "ALL_NAMES",
+    "AddReceipt",
+    "Added",
+    "JobFilter",
+    "Page",
+    "QueueInfo",
+    "QueueStatus",
+    "StoreStats",
+    "Want",
+    "matches",
+]
 
 # The seed's name for "every job name of the queue": pausing it pauses the queue.
 ALL_NAMES: Final = "__all__"
@@ -142,6 +153,21 @@ class QueueInfo:
     def is_paused(self) -> bool:
         """Whether the whole queue is paused."""
         return ALL_NAMES in self.paused_names
+
+
+@frozen
+class QueueStatus:
+    """A queue as one process sees it.
+
+    Attributes:
+        name: its name, the app's prefix included.
+        handlers: the names of the jobs that it has handlers for here; ``*`` is a handler for every other name.
+        is_running: whether jobs of it are run here at the moment.
+    """
+
+    name: str
+    handlers: tuple[str, ...]
+    is_running: bool
 
 
 @frozen

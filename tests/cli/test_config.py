@@ -29,6 +29,7 @@ def test_defaults_are_shown_as_such(conveyor: Callable[..., Ran]) -> None:
         "plugins.allow": (None, "not set"),
         "plugins.block": (None, "not set"),
         "masked_fields": (None, "not set"),
+        "active_queues": (None, "not set"),
         "traceback": ("no", "default"),
     }
 
@@ -40,12 +41,14 @@ def test_each_setting_tells_where_it_comes_from(
         "[tool.conveyor]\napp = 'hello:app'\n[tool.conveyor.plugins]\nblock = ['a', 'b']\n"
     )
     monkeypatch.setenv("CONVEYOR_TRACEBACK", "1")
+    monkeypatch.setenv("CONVEYOR_ACTIVE_QUEUES", "mail,reports")
     found = shown(conveyor)
     assert found["app"] == ("hello:app", str(folder / "pyproject.toml"))
     assert found["store"] == ("sqlite:///jobs.db", "the app")
     value, source = found["plugins.block"]
     assert value == "a, b"
     assert "pyproject.toml" in source
+    assert found["active_queues"] == ("mail, reports", "CONVEYOR_ACTIVE_QUEUES")
     assert found["traceback"] == ("1", "CONVEYOR_TRACEBACK")
     assert shown(conveyor, "--store", "memory://")["store"] == ("memory://", "argument")
     monkeypatch.setenv("CONVEYOR_STORE", "sqlite:///other.db")

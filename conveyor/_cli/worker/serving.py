@@ -101,7 +101,7 @@ def _announcement(app: Conveyor, weights: Mapping[str, int], options: WorkerOpti
     from conveyor._cli.opening import services_of
 
     services = services_of(app)
-    served = weights or dict.fromkeys(services.handlers.queue_names(), 1)
+    served = app._weights([weights])  # noqa: SLF001 - nouns of the front hide it from users, not from the rooms
     queues = [
         f"  queue {name}{f' (weight {weight})' if weight > 1 else ''}: {', '.join(services.handlers.names(name))}"
         for name, weight in served.items()
