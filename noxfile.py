@@ -26,6 +26,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get(
 
 ROOT: Final = Path(__file__).parent
 POSTGRES: Final = "plugins/conveyor-plugin-postgres"
+NATS: Final = "plugins/conveyor-plugin-nats"
 OBSERVABILITY: Final = "plugins/conveyor-plugin-observability"
 PYTHONS: Final = ["3.11", "3.12", "3.13"]
 # Which tests read CONVEYOR_FULL.
@@ -43,6 +44,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types with mypy and basedpyright, that every public name has one, and what users see of them."""
     session.run("mypy")
+    session.run("mypy", f"{NATS}/tests")
     # Every example's file is called main, so each is a check of its own.
     for example in sorted([*ROOT.glob("examples/*/main.py"), *ROOT.glob("plugins/*/examples/*.py")]):
         session.run("mypy", str(example))
@@ -73,6 +75,13 @@ def tests(session: nox.Session) -> None:
 def postgres(session: nox.Session) -> None:
     """Run the PostgreSQL store's tests, on a server of their own; what follows -- goes to pytest."""
     with session.chdir(POSTGRES):
+        session.run("pytest", *session.posargs)
+
+
+@nox.session
+def nats(session: nox.Session) -> None:
+    """Run the NATS job queue's tests, on servers of their own; what follows -- goes to pytest."""
+    with session.chdir(NATS):
         session.run("pytest", *session.posargs)
 
 
@@ -112,6 +121,14 @@ def postgres_pythons(session: nox.Session) -> None:
         "--no-sources", "--editable", ".", "--editable", f"./{POSTGRES}", "--group", "tests", "--group", "postgres"
     )
     with session.chdir(POSTGRES):
+        session.run("pytest", *session.posargs)
+
+
+@nox.session(venv_backend="uv", python=PYTHONS[1:])
+def nats_pythons(session: nox.Session) -> None:
+    """Run the NATS job queue's tests on every other Python we support."""
+    session.install("--no-sources", "--editable", ".", "--editable", f"./{NATS}", "--group", "tests", "--group", "nats")
+    with session.chdir(NATS):
         session.run("pytest", *session.posargs)
 
 
@@ -168,12 +185,13 @@ LANES: Final = (
     Lane("tests", ROOT, ("--ignore", "tests/conformance")),
     Lane("conformance", ROOT, ("tests/conformance",)),
     Lane("postgres", ROOT / POSTGRES),
+    Lane("nats", ROOT / NATS),
     Lane("observability", ROOT / OBSERVABILITY),
 )
 
 
 def all_tests(_: nox.Session) -> None:
-    """Run `tests` in two parts, `postgres` and `observability`, all at the same time; show one after the other."""
+    """Run `tests` in two parts and the plugins, all at the same time; show one after the other."""
     with ExitStack() as stack:
         beside = [start_hidden(stack, lane) for lane in LANES[1:]]
         codes = {LANES[0].name: run_shown(LANES[0])}
@@ -261,6 +279,7 @@ LONG_PARTS: Final = {
     "ci": Part(nested("ci"), budget=15 * 60),
     **{f"pythons-{python}": Part(nested(f"pythons-{python}"), budget=10 * 60) for python in PYTHONS},
     **{f"postgres-{python}": Part(nested(f"postgres_pythons-{python}"), budget=15 * 60) for python in PYTHONS[1:]},
+    **{f"nats-{python}": Part(nested(f"nats_pythons-{python}"), budget=5 * 60) for python in PYTHONS[1:]},
     "plans": Part(plans, budget=10 * 60),
     "pooler": Part(pooler, budget=30 * 60),
     "minimal": Part(nested("minimal"), budget=10 * 60),

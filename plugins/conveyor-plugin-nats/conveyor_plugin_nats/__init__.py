@@ -1,0 +1,1 @@
+"""Conveyor's job queue over NATS JetStream."""

@@ -1,0 +1,186 @@
+"""An app whose jobs are in JetStream: its worker runs them, and tells their ends."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import anyio
+import pytest
+from conveyor_plugin_nats.queue import NatsJobQueue
+
+from conveyor import Conveyor, JobContext, Snooze
+from conveyor.errors import InvalidJobStateError, JobFailedError, JobNotFoundError
+from conveyor.model.queries import JobFilter
+from conveyor.model.retry import fixed
+from conveyor.model.states import JobState
+
+pytestmark = pytest.mark.anyio
+
+SECONDS = 20.0
+
+
+def new_app(url: str) -> Conveyor:
+    return Conveyor("memory://", job_queue=NatsJobQueue(url))
+
+
+async def test_a_job_runs_and_its_result_comes_back(url: str) -> None:
+    app = new_app(url)
+
+    @app.queue("sums").job()
+    async def add(left: int, right: int) -> int:
+        return left + right
+
+    async with app, app.worker():
+        assert await (await add.add(1, 2)).result(timeout=SECONDS) == 3
+
+
+async def test_a_job_that_another_process_adds_runs(url: str) -> None:
+    ours, theirs = new_app(url), new_app(url)
+    ran = anyio.Event()
+
+    @ours.queue("sums").job()
+    async def tell(word: str) -> None:
+        ran.set()
+
+    async with ours, theirs, ours.worker():
+        await theirs.queue("sums").add("tell", {"word": "x"})
+        with anyio.fail_after(SECONDS):
+            await ran.wait()
+
+
+async def test_what_failed_is_retried_by_its_policy_and_then_kept_with_its_reason(url: str) -> None:
+    app = new_app(url)
+    attempts: list[int] = []
+
+    @app.queue("sums").job(attempts=3, backoff=fixed("50ms"))
+    async def divide(context: JobContext, by: int) -> float:
+        attempts.append(context.attempt)
+        return 1 / by
+
+    async with app, app.worker():
+        job = await divide.add(0)
+        with pytest.raises(JobFailedError, match="ZeroDivisionError"):
+            await job.result(timeout=SECONDS)
+        await job.refresh()
+        assert (job.state, attempts) == (JobState.FAILED, [1, 2, 3])
+
+
+async def test_a_snooze_costs_no_attempt(url: str) -> None:
+    app = new_app(url)
+    attempts: list[int] = []
+
+    @app.queue("sums").job()
+    async def wait(context: JobContext) -> str | Snooze:
+        attempts.append(context.attempt)
+        return "done" if len(attempts) == 3 else Snooze("50ms")
+
+    async with app, app.worker():
+        assert await (await wait.add()).result(timeout=SECONDS) == "done"
+    assert attempts == [1, 1, 1]
+
+
+async def test_a_job_that_runs_longer_than_its_lock_stays_with_its_worker(url: str) -> None:
+    app = new_app(f"{url}&lock_duration=600ms")
+    runs: list[str] = []
+
+    @app.queue("sums").job()
+    async def last() -> None:
+        runs.append("began")
+        await anyio.sleep(2)
+
+    async with app, app.worker():
+        await (await last.add()).wait_until_finished(timeout=SECONDS)
+    assert runs == ["began"]
+
+
+async def test_a_worker_that_stops_hands_back_what_it_cannot_finish_and_says_so(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "conveyor")
+    app = new_app(url)
+    began: list[int] = []
+    second = anyio.Event()
+
+    @app.queue("sums").job()
+    async def hang(context: JobContext) -> None:
+        began.append(context.attempt)
+        if len(began) == 2:
+            second.set()
+            return
+        await anyio.sleep_forever()
+
+    async with app:
+        async with app.worker(shutdown_grace="100ms"):
+            job = await hang.add()
+            with anyio.fail_after(SECONDS):
+                while not began:
+                    await anyio.lowlevel.checkpoint()
+        async with app.worker():
+            with anyio.fail_after(SECONDS):
+                await second.wait()
+            await job.wait_until_finished(timeout=SECONDS)
+    assert began == [1, 1]
+    assert "handing them back" in caplog.text
+
+
+async def test_jobs_that_wait_are_told_from_those_that_are_put_off(url: str) -> None:
+    app = new_app(url)
+    queue = app.queue("sums")
+
+    @queue.job()
+    async def add(left: int, right: int) -> int:
+        return left + right
+
+    async with app:
+        waiting = await add.add(1, 2)
+        delayed = await add.options(delay=timedelta(hours=1)).add(3, 4)
+        assert [job.state for job in (await app.jobs.get(waiting.id), await app.jobs.get(delayed.id))] == [
+            JobState.WAITING,
+            JobState.DELAYED,
+        ]
+        assert [job.id for job in (await app.jobs.find(JobFilter(states=(JobState.DELAYED,)))).jobs] == [delayed.id]
+        with pytest.raises(JobNotFoundError):
+            await app.jobs.get("nobody")
+
+
+async def test_a_job_is_cancelled_before_it_runs_or_not_at_all(url: str) -> None:
+    app = new_app(url)
+
+    @app.queue("sums").job()
+    async def add(left: int, right: int) -> int:
+        return left + right
+
+    async with app:
+        doomed = await add.add(1, 2)
+        later = await add.options(delay="1h").add(1, 2)
+        await doomed.cancel()
+        await later.cancel()
+        async with app.worker():
+            assert await (await add.add(5, 6)).result(timeout=SECONDS) == 11
+        for job in (doomed, later):
+            await job.refresh()
+            assert job.state is JobState.CANCELLED
+            with pytest.raises(InvalidJobStateError):
+                await job.cancel()
+
+
+async def test_settled_jobs_are_removed_of_some_queues_or_of_all(url: str) -> None:
+    queue = NatsJobQueue(url)
+    app = Conveyor("memory://", job_queue=queue)
+
+    @app.queue("sums").job()
+    async def divide(by: int) -> float:
+        return 1 / by
+
+    async with app, app.worker():
+        jobs = [await divide.add(by) for by in (0, 1)]
+        for job in jobs:
+            await job.wait_until_finished(timeout=SECONDS)
+        assert await queue.remove_settled_jobs(["others"], timedelta(0)) == 0
+        assert await queue.remove_settled_jobs([], timedelta(days=1)) == 0
+        assert await queue.remove_settled_jobs([], timedelta(microseconds=1)) == 2
+        third = await divide.add(2)
+        await third.wait_until_finished(timeout=SECONDS)
+        assert await queue.remove_settled_jobs([], timedelta(0)) == 1
+        assert await queue.find_many_by_id([job.id for job in jobs]) == []
