@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from attrs import evolve
 from hypothesis.stateful import RuleBasedStateMachine
 
 from conveyor.model.deduplication import ANSWERS_REMEMBERED, DeduplicationMode
 from conveyor.model.states import Command
+from conveyor.testing.conformance.flow_bench import waiting_for_children
 from conveyor.testing.conformance.machine.comparison import Comparison
 from conveyor.testing.conformance.machine.draws import DEDUPLICATIONS, IDS, QUEUES
 from conveyor.testing.conformance.machine.reference import ReferenceStore
@@ -62,8 +64,13 @@ class MachineBench(RuleBasedStateMachine):
 
     def save(self, described: Sequence[Description]) -> None:
         """Add jobs."""
-        jobs = [self.new(*description) for description in described]
+        jobs = [self.new(*description) for description in self.free(described)]
         assert list(self.ask(self.workshop.jobs.save_jobs(jobs))) == self.reference.save(jobs)
+
+    def free(self, described: Sequence[Description]) -> list[Description]:
+        """Leave those out whose ids some parents still know as those of children that are gone."""
+        ghosts = self.reference.ghosts()
+        return [description for description in described if description[0] not in ghosts]
 
     def new(self, id: str, queue: str, name: str, payload: bytes, *placed: int) -> NewJob:
         """Return a job to be added."""
@@ -105,9 +112,14 @@ class MachineBench(RuleBasedStateMachine):
         job = self.reference.find(lock.job_id)
         queue = QUEUES[0] if job is None else job.new.queue_name
         result = b"1" if command is Command.COMPLETE else None
-        made = ending(
-            lock, command, queue=queue, result=result, is_snoozed=bool(is_snoozed), is_removed=bool(is_removed)
-        )
+        flow_id = None if job is None else job.flow_id
+        if command is Command.WAIT_FOR_CHILDREN:
+            made = evolve(waiting_for_children(lock), queue_name=queue, flow_id=flow_id or lock.job_id)
+        else:
+            made = ending(
+                lock, command, queue=queue, result=result, is_snoozed=bool(is_snoozed), is_removed=bool(is_removed)
+            )
+            made = evolve(made, flow_id=flow_id)
         self.settlements.append(made)
         return made
 

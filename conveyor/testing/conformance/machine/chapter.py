@@ -15,6 +15,7 @@ from conveyor.model.queries import Want
 from conveyor.testing.conformance.books import Books
 from conveyor.testing.conformance.kit import StoreKit
 from conveyor.testing.conformance.machine.draws import QUEUES, Description, descriptions
+from conveyor.testing.conformance.machine.growing import FlowRules
 from conveyor.testing.conformance.machine.operating import OperatingRules
 from conveyor.testing.conformance.machine.running import RunningRules
 from conveyor.testing.conformance.machine.transacting import TransactingRules
@@ -28,7 +29,7 @@ __all__ = ["MachineConformance", "StoreMachine"]
 EXAMPLES: Final = "CONVEYOR_MACHINE_EXAMPLES"
 
 
-class StoreMachine(RunningRules, OperatingRules, TransactingRules):
+class StoreMachine(RunningRules, OperatingRules, TransactingRules, FlowRules):
     """Sends each command to both and compares the answers; after each step it compares what can be seen."""
 
     @initialize(described=st.lists(descriptions, min_size=3, max_size=8))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "command_job"]
 
 NOTHING: Final = timedelta(0)
-STATES: Final = [state for state in JobState if state is not JobState.WAITING_CHILDREN]
+STATES: Final = list(JobState)
 
 
 class Comparison:
@@ -54,11 +54,15 @@ class Comparison:
             self._queue_names[self._looks % len(self._queue_names)], STATES[self._looks % len(STATES)]
         )
         await self._compare_history(self._job_ids[self._looks % len(self._job_ids)])
+        await self._compare_family(self._job_ids[self._looks % len(self._job_ids)])
 
     async def look_at_histories(self) -> None:
         """Compare the runs that ended, and the log lines, of every job."""
         for job_id in self._job_ids:
             await self._compare_history(job_id)
+            await self._compare_family(job_id)
+        if self._store.flows is not None:
+            assert await self._store.flows.repair_flows() == 0
 
     async def _compare_list(self, queue: str, state: JobState) -> None:
         listed = await self._store.queues.list_jobs(queue, state)
@@ -70,6 +74,15 @@ class Comparison:
         ended = [job.finished_at for job in listed if job.finished_at]
         assert ended == sorted(ended, reverse=True)
         assert sorted(job.id for job in listed) == sorted(expected)
+
+    async def _compare_family(self, job_id: str) -> None:
+        flows = self._store.flows
+        if flows is None:
+            return
+        known = await flows.get_children(job_id)
+        told = [(one.job_id, one.queue_name, one.name, one.outcome, one.result) for one in known]
+        assert told == self._reference.children(job_id)
+        assert list(await flows.get_parent_ids(job_id)) == self._reference.parent_ids(job_id)
 
     async def _compare_history(self, job_id: str) -> None:
         job = self._reference.find(job_id)

@@ -21,12 +21,15 @@ __all__ = [
     "QUEUES",
     "Description",
     "End",
+    "FlowShape",
     "descriptions",
     "ends",
+    "flow_shapes",
     "hands",
     "ids",
     "names",
     "numbers",
+    "policies",
     "queues",
     "settled_states",
     "wants",
@@ -37,6 +40,9 @@ End: TypeAlias = tuple[Command, bool, bool]
 # Id, queue, name, payload, priority, whether it is lifo, seconds of delay, seconds until it expires (0: never), and the
 # place of its deduplication.
 Description: TypeAlias = tuple[str, str, str, bytes, int, bool, int, int, int]
+
+# Its jobs, the root last, and how they hang together: all below the root, each below the next, or the first below all.
+FlowShape: TypeAlias = tuple[list[Description], str, str]
 
 QUEUES: Final = ("orders", "elsewhere")
 NAMES: Final = ("pack", "ship")
@@ -55,6 +61,7 @@ NEW_DELAY: Final = timedelta(seconds=7)
 FINAL_ENDS: Final = [(command, False, False) for command in (Command.COMPLETE, Command.FAIL, Command.STOP)]
 REMOVALS: Final = [(command, False, True) for command in (Command.COMPLETE, Command.FAIL)]
 NEXT_RUNS: Final = [(command, is_snoozed, False) for command in (Command.RETRY, Command.DELAY) for is_snoozed in (0, 1)]
+WAITS: Final = [(Command.WAIT_FOR_CHILDREN, False, False)]
 STALLS: Final = [(Command.RECLAIM, False, False), (Command.GIVE_UP, False, False), (Command.GIVE_UP, False, True)]
 
 ids: st.SearchStrategy[str] = st.sampled_from(IDS)
@@ -64,7 +71,7 @@ names: st.SearchStrategy[str] = st.sampled_from(NAMES)
 numbers: st.SearchStrategy[int] = st.integers(0, 5)
 hands: st.SearchStrategy[int] = st.integers(0, 1)
 ends: st.SearchStrategy[tuple[Command, bool | int, bool]] = st.sampled_from(
-    [*FINAL_ENDS, *REMOVALS, *NEXT_RUNS, *STALLS]
+    [*FINAL_ENDS, *REMOVALS, *NEXT_RUNS, *STALLS, *WAITS]
 )
 plain_wants: st.SearchStrategy[Want] = st.builds(
     Want, queues, st.sampled_from((0, 1, 2, 9)), st.booleans(), st.sampled_from((None, None, *NAMES))
@@ -85,4 +92,10 @@ descriptions: st.SearchStrategy[tuple[Any, ...]] = st.tuples(
     st.sampled_from((0, 0, 0, 5, 40)),
     st.sampled_from((0, 0, 3, 20)),
     st.sampled_from((*[0] * 30, *range(1, len(DEDUPLICATIONS)))),
+)
+policies: st.SearchStrategy[str] = st.sampled_from(("fail", "fail", "ignore", "remove"))
+flow_shapes: st.SearchStrategy[tuple[list[Any], str, str]] = st.tuples(
+    st.lists(descriptions, min_size=2, max_size=4, unique_by=lambda described: described[0]),
+    st.sampled_from(("flat", "chain", "shared")),
+    policies,
 )

@@ -10,7 +10,7 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.locks import Lock
@@ -23,6 +23,7 @@ from conveyor.testing.conformance.machine.tables import ReferenceJob
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conveyor.model.flows import FlowPlan
     from conveyor.model.job import NewJob
     from conveyor.model.settlement import Settlement
 
@@ -69,7 +70,7 @@ class ReferenceStore(ReferenceKeys):
         if (job.state, command) not in TRANSITIONS:
             return "InvalidJobStateError"
         if command is Command.REMOVE:
-            self.forget([job])
+            self._remove([job])
             return None
         if command is Command.CANCEL:
             self._cancel(job)
@@ -79,6 +80,8 @@ class ReferenceStore(ReferenceKeys):
             self._rerun(job, payload)
         else:
             self._edit(job, command)
+        if command in (Command.CANCEL, Command.MOVE_TO_FAILED):
+            self.tell_of_ends([job])
         return job.state
 
     def promote_due(self, queues: Sequence[str]) -> int:
@@ -93,6 +96,7 @@ class ReferenceStore(ReferenceKeys):
         expired = [job for job in self.jobs if job.state in legal_states(Command.EXPIRE) and job.is_expired(self.now())]
         for job in expired:
             job.state, job.finished_at, job.error = JobState.CANCELLED, self.now(), "expired"
+        self.tell_of_ends(expired)
         return len(expired)
 
     def reclaim(self, max_stalled: int) -> list[str]:
@@ -106,6 +110,7 @@ class ReferenceStore(ReferenceKeys):
                 job.state, job.finished_at, job.error = JobState.FAILED, self.now(), "stalled"
             else:
                 job.state = JobState.WAITING
+        self.tell_of_ends([job for job in stalled if job.state is JobState.FAILED])
         return sorted(job.new.id for job in stalled)
 
     def drain(self, queue: str) -> int:
@@ -124,12 +129,50 @@ class ReferenceStore(ReferenceKeys):
             self._rerun(job, None)
         return len(settled)
 
+    def save_flow(self, plan: FlowPlan) -> list[AddReceipt]:
+        """Add a flow."""
+        root = plan.jobs[-1]
+        known = self.find(root.id)
+        if known is not None and _is_same_add(known, root):
+            return [AddReceipt(job.id) for job in plan.jobs]
+        return self._save_plan(plan, plan.jobs)
+
+    def add_children(self, parent_id: str, plan: FlowPlan, lock: Lock | None) -> list[AddReceipt] | str:
+        """Add children to a job that is there; return the answers, or the name of the error."""
+        parent = self.find(parent_id)
+        if parent is None:
+            return "JobNotFoundError"
+        if lock is not None and self.held(lock) is not parent:
+            return "LockLostError"
+        if (parent.state, Command.ADD_CHILDREN) not in TRANSITIONS:
+            return "InvalidJobStateError"
+        known = {edge.child.id for edge in self.edges if (edge.parent_id, edge.child.id) in plan.edges}
+        receipts = self._save_plan(plan, [job for job in plan.jobs if job.id not in known])
+        if all(receipt.outcome is Added.ADDED for receipt in receipts):
+            self.note_parent(parent.new, None)
+            parent.flow_id = parent.flow_id or parent_id
+        return receipts
+
+    def _save_plan(self, plan: FlowPlan, jobs: Sequence[NewJob]) -> list[AddReceipt]:
+        taken = {job.id for job in jobs if self.find(job.id) is not None}
+        if not taken:
+            self.add_plan(jobs, plan.edges, self._add_in_flow)
+        return [AddReceipt(job.id, Added.DUPLICATE if job.id in taken else Added.ADDED) for job in plan.jobs]
+
+    def _add_in_flow(self, new: NewJob, is_parent: bool) -> AddReceipt:
+        # A parent's own delay begins when it no longer waits for others.
+        receipt = self._save(evolve(new, delay=None) if is_parent else new)
+        job = self.find(new.id)
+        assert job is not None, f"{new.id} was added"
+        job.flow_id = new.options.flow_id
+        if is_parent:
+            job.state = JobState.WAITING_CHILDREN
+        return receipt
+
     def _save(self, new: NewJob) -> AddReceipt:
         known = self.find(new.id)
         if known is not None:
-            old = known.new
-            is_same = (old.queue_name, old.name, old.payload) == (new.queue_name, new.name, new.payload)
-            return AddReceipt(new.id, Added.ADDED if is_same else Added.DUPLICATE)
+            return AddReceipt(new.id, Added.ADDED if _is_same_add(known, new) else Added.DUPLICATE)
         now, delay = self.now(), new.delay or NO_TIME
         asked = new.deduplication
         met = None if asked is None else self.meet_key(new, asked, now + delay)
@@ -164,7 +207,7 @@ class ReferenceStore(ReferenceKeys):
             job.state, job.run_at = JobState.DELAYED, self.now() + NEW_DELAY
 
     def _rerun(self, job: ReferenceJob, payload: bytes | None) -> None:
-        job.place, job.state, job.run_at = self.take_place(), JobState.WAITING, self.now()
+        job.place, job.state, job.run_at = self.take_place(), self.reopen(job), self.now()
         job.attempts_made = job.stalled_count = 0
         job.result = job.error = job.finished_at = job.expires_at = None
         job.is_discarded = False
@@ -172,4 +215,10 @@ class ReferenceStore(ReferenceKeys):
 
     def _remove(self, jobs: Sequence[ReferenceJob]) -> int:
         self.forget(jobs)
+        self.forget_in_flows(jobs)
         return len(jobs)
+
+
+def _is_same_add(known: ReferenceJob, new: NewJob) -> bool:
+    old = known.new
+    return (old.queue_name, old.name, old.payload) == (new.queue_name, new.name, new.payload)

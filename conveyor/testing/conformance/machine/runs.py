@@ -8,7 +8,8 @@ from conveyor.model.job import AttemptOutcome
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.settlement import as_discarded, is_another_attempt, stands_as
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
-from conveyor.testing.conformance.machine.tables import ReferenceSession, ReferenceTables
+from conveyor.testing.conformance.machine.flowing import ReferenceFlows
+from conveyor.testing.conformance.machine.tables import ReferenceSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ReferenceRuns"]
 
 
-class ReferenceRuns(ReferenceTables):
+class ReferenceRuns(ReferenceFlows):
     """The verbs of a worker, answered in the same terms as by the store under test."""
 
     def open(self, session_id: str, lock: timedelta) -> None:
@@ -62,7 +63,10 @@ class ReferenceRuns(ReferenceTables):
 
     def settle(self, settlements: Iterable[Settlement]) -> list[str]:
         """End runs; return the ids refused."""
-        return [one.job_id for one in settlements if not self._settle(one)]
+        ended: list[ReferenceJob] = []
+        refused = [one.job_id for one in settlements if not self._settle(one, ended)]
+        self.tell_of_ends(ended)
+        return refused
 
     def extend(self, locks: Iterable[Lock], lock: timedelta) -> list[Lock]:
         """Keep locks; return those lost."""
@@ -96,7 +100,7 @@ class ReferenceRuns(ReferenceTables):
         assert job.token is not None, f"{job.new.id} ran without a token"
         job.attempts.append((job.attempts_made + 1, job.token, job.started_at, self.now(), outcome))
 
-    def _settle(self, settlement: Settlement) -> bool:
+    def _settle(self, settlement: Settlement, ended: list[ReferenceJob]) -> bool:
         job = self.held(Lock(settlement.job_id, settlement.token))
         if job is None:
             return self._was_applied(settlement)
@@ -112,8 +116,11 @@ class ReferenceRuns(ReferenceTables):
             job.result, job.finished_at = settlement.result, self.now()
         elif settlement.command is not Command.RECLAIM:
             job.run_at = self.now() + settlement.delay
+        if settlement.flow_id is not None and target in {*SETTLED_STATES, JobState.WAITING_CHILDREN}:
+            ended.append(job)
         if settlement.is_removed and target in SETTLED_STATES:
             self.forget([job])
+            self.forget_children([job])
             self.removed.append((settlement.job_id, settlement.token, settlement.outcome))
         return True
 

@@ -46,6 +46,7 @@ class ReferenceJob:
     result: bytes | None = None
     error: str | None = None
     is_discarded: bool = False
+    flow_id: str | None = None
     lines: int = 0
     attempts: list[tuple[int, LockToken, datetime | None, datetime, AttemptOutcome]] = Factory(list)
 

@@ -50,7 +50,7 @@ class TransactingRules(MachineBench):
 
     def transact(self, lock: Lock, described: list[Description], settlement: Settlement | None) -> None:
         """Do so in both, and compare."""
-        written = Written(lock, self.next_row(), [self.new(*description) for description in described])
+        written = Written(lock, self.next_row(), [self.new(*one) for one in self.free(described)])
         is_held = self.reference.held(lock) is not None
         answer = self.ask(self._transact(written, settlement))
         assert answer == (self.reference.transact(written, settlement) if is_held else None)
