@@ -185,7 +185,8 @@ FOUND_BY_MACHINE: Final[Sequence[Fault]] = (
     fetching.RepeatedFetchLocksAnew,
     commands.RepeatedAddIsADuplicate,
     commands.PromotionForgetsTheTime,
-    starts.ExpiredJobsFetched,
+    flows.ParentsRunAtOnce,
+    flows.DelayIgnored,
 )
 
 FOUND_IN_TRANSACTIONS_BY_MACHINE: Final[Sequence[TransactionFault]] = (transactions.RollbackKeepsTheRows,)

@@ -14,7 +14,7 @@ from hypothesis.stateful import initialize, invariant, rule, run_state_machine_a
 from conveyor.model.queries import Want
 from conveyor.testing.conformance.books import Books
 from conveyor.testing.conformance.kit import StoreKit
-from conveyor.testing.conformance.machine.draws import QUEUES, Description, descriptions
+from conveyor.testing.conformance.machine.draws import QUEUES, Description, FlowShape, descriptions, flow_shapes
 from conveyor.testing.conformance.machine.growing import FlowRules
 from conveyor.testing.conformance.machine.operating import OperatingRules
 from conveyor.testing.conformance.machine.running import RunningRules
@@ -32,9 +32,11 @@ EXAMPLES: Final = "CONVEYOR_MACHINE_EXAMPLES"
 class StoreMachine(RunningRules, OperatingRules, TransactingRules, FlowRules):
     """Sends each command to both and compares the answers; after each step it compares what can be seen."""
 
-    @initialize(described=st.lists(descriptions, min_size=3, max_size=8))
-    def begin(self, described: list[Description]) -> None:
+    @initialize(described=st.lists(descriptions, min_size=3, max_size=8), shape=st.none() | flow_shapes)
+    def begin(self, described: list[Description], shape: FlowShape | None) -> None:
         """Begin with jobs of which some run already: most of what can go wrong has to do with runs."""
+        if shape is not None and self.has_flows:
+            self.save_flow(shape)
         self.save(described)
         self.fetch(0, [Want(queue, 2) for queue in QUEUES])
 

@@ -64,6 +64,10 @@ class ReferenceFlows(ReferenceTables):
         """Return who waits, or waited, for a job."""
         return [edge.parent_id for edge in self.edges if edge.child.id == child_id]
 
+    def is_late_child(self, job: ReferenceJob) -> bool:
+        """Whether somebody waits for a job that may not begin any more."""
+        return job.is_expired(self.now()) and any(edge.child.id == job.new.id for edge in self.edges)
+
     def ghosts(self) -> set[str]:
         """Return the ids of children whose records are gone: an id of theirs is free, and what it means is open."""
         return {edge.child.id for edge in self.edges} - {job.new.id for job in self.jobs}

@@ -36,6 +36,10 @@ class FlowRules(MachineBench):
     @precondition(lambda self: self.has_flows)
     @rule(shape=flow_shapes)
     def add_flow(self, shape: FlowShape) -> None:
+        self.save_flow(shape)
+
+    def save_flow(self, shape: FlowShape) -> None:
+        """Add a flow, unless too few of its jobs have ids that are free."""
         described, form, policy = shape
         jobs = [self.new_in_flow(one, policy) for one in self.free(described)]
         if len(jobs) > 1:
@@ -68,8 +72,10 @@ class FlowRules(MachineBench):
         assert answer == self.reference.add_children(parent_id, plan, lock)
 
     def new_in_flow(self, description: Description, policy: str) -> NewJob:
-        """Return a job to be added in a flow, where none has a deduplication key."""
-        job = evolve(self.new(*description), deduplication=None)
+        """Return a job to be added in a flow, where none has a deduplication key, and few expire."""
+        job = self.new(*description)
+        # Before each fetch late children are cancelled, and all other late jobs with them.
+        job = evolve(job, deduplication=None, expires=job.expires if job.options.lifo else None)
         return evolve(job, options=evolve(job.options, on_child_failure=ChildFailurePolicy(policy)))
 
     async def _give_children(self, parent_id: str, plan: FlowPlan, lock: Lock | None) -> list[AddReceipt] | str:

@@ -38,7 +38,10 @@ class RunningRules(MachineBench):
 
     @rule(number=numbers, end=ends, hand=hands, want=wants)
     def settle_and_fetch(self, number: int, end: End, hand: int, want: Want) -> None:
-        if self.locks:
+        job = self.reference.find(self.lock(number).job_id) if self.locks else None
+        # A late child that is to run again would be there in the middle of it.
+        if self.locks and (job is None or not self.reference.is_late_child(job)):
+            self.expire_children()
             self.open(self.hands[hand])
             settlement = self.settlement(self.lock(number), end)
             report = self.ask(self.hands[hand].settle_and_fetch(settlement, want))
