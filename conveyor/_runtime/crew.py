@@ -33,11 +33,12 @@ from conveyor._runtime.watchdog import Watchdog
 from conveyor._services.flows import RunFlows
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from conveyor._runtime.board import RunListener
     from conveyor._runtime.event_bus import EventBus
     from conveyor._runtime.transient import Outage
+    from conveyor._services.flows import ChildJob, FromThread
     from conveyor._services.handlers import HandlerRegistry
     from conveyor._services.services import Services
     from conveyor.contracts.clock import Clock
@@ -146,10 +147,20 @@ class Crew:
                     equipment.handlers,
                     payload_codec=codec,
                     middleware=equipment.middleware,
-                    from_thread=partial(anyio.from_thread.run, token=anyio.lowlevel.current_token()),
+                    from_thread=_from_thread(),
                 ),
                 equipment.get_state,
                 codec,
                 self.renewer.note_life,
             ),
         )
+
+
+def _from_thread() -> FromThread:
+    """Return what a thread of this event loop asks the store by."""
+    token = anyio.lowlevel.current_token()
+
+    def ask(question: Callable[[], Coroutine[Any, Any, Sequence[ChildJob]]]) -> Sequence[ChildJob]:
+        return anyio.from_thread.run(question, token=token)
+
+    return ask

@@ -17,7 +17,7 @@ from conveyor.model.locks import Lock, LockToken
 from conveyor.model.payload import PayloadPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from conveyor._services.handlers import HandlerRegistry
     from conveyor._services.services import Services
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import ErrorInfo, JobData, NewJob
     from conveyor.model.queries import AddReceipt
 
-    FromThread: TypeAlias = Callable[[Callable[[], Awaitable[Sequence["ChildJob"]]]], Sequence["ChildJob"]]
+    FromThread: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, Sequence["ChildJob"]]]], Sequence["ChildJob"]]
     SavePlan: TypeAlias = Callable[[FlowPlan], Awaitable[Sequence[AddReceipt]]]
 
 __all__ = ["ChildJob", "RunFlows", "add", "add_children", "cancel", "get_children", "get_parents"]
