@@ -1,5 +1,7 @@
 """The conformance kit for job queue strategies. Subclass `JobQueueConformance` and give it a way to make one.
 
+Override its fixture::
+
     class TestInline(JobQueueConformance):
         @pytest.fixture
         def make_strategy(self) -> MakeStrategy:
