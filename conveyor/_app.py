@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from conveyor.model.metrics import Metrics
     from conveyor.model.options import JobKeywords
     from conveyor.model.queries import QueueStatus
+    from conveyor.model.sessions import SessionInfo
     from conveyor.model.worker_options import WorkerKeywords
 
 __all__ = ["Conveyor", "run", "run_until_signalled"]
@@ -203,14 +204,9 @@ class Conveyor:
             raise ConfigurationError(f"a back-off curve {name!r} is registered already")
 
     async def metrics(self, *queues: str, window: Duration | None = "1 hour") -> Metrics:
-        """Return how full these queues are (all, where none is named), and what was counted of their runs.
+        """Return how full these queues are (all, where none is named), and what was counted of runs in this window.
 
-        Runs are counted as they are settled, by minutes; after three hours by hours, and after 30 days in one sum: see
-        `Retention`. `Metrics.totals` adds them up by job name.
-
-        Args:
-            queues: names; one that the store does not know is left out.
-            window: how far back; None: to the beginning, so that no number is ever less than it was.
+        With the window None, that is of all time: no number is ever less than it was. See `Retention` for the spans.
 
         Raises:
             ConfigurationError: the window is no duration longer than zero.
@@ -234,6 +230,10 @@ class Conveyor:
         """
         async with events.watch(self._services, kinds=kinds, buffer=buffer) as gathered:
             yield EventStream(gathered, self._services.payload_codec)
+
+    async def workers(self) -> Sequence[SessionInfo]:
+        """Return the workers of every process that shares the store, the oldest first, lost ones included."""
+        return await self._services.store.sessions.list_sessions()
 
     def worker(self, *queues: str | Mapping[str, int], **options: Unpack[WorkerKeywords]) -> AppWorker:
         """Return a worker to open with ``async with``.

@@ -21,6 +21,8 @@ COMMANDS: Final = (
     ("events", "conveyor._cli.events:events", "Watch what happens to jobs and queues, as it happens."),
     ("schedules", "conveyor._cli.schedules:schedules", "Look at schedules; pause, run and remove them."),
     ("buffers", "conveyor._cli.buffers:buffers", "See how full buffers are, and flush them."),
+    ("top", "conveyor._cli.top.command:top", "Watch queues, runs and workers live."),
+    ("workers", "conveyor._cli.workers:workers", "See who works, and on what."),
     ("store", "conveyor._cli.store:store", "Check the store, see what is in it, update its schema."),
     ("plugins", "conveyor._cli.plugins.command:plugins", "Look at plugins, find what is wrong, start your own."),
     ("doctor", "conveyor._cli.doctor:doctor", "Find what would go wrong, before it does."),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from conveyor._cli.output import age, say, show_record, write, write_table
 from conveyor._cli.parameters import StoreOptions, flattened
+from conveyor._cli.workers import TITLES, worker_record, worker_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conveyor._app import Conveyor
     from conveyor.model.queries import QueueInfo
-    from conveyor.model.sessions import SessionInfo
 
 __all__ = ["stats"]
 
@@ -55,7 +55,7 @@ async def _stats(app: Conveyor) -> dict[str, Any]:
         "queues": {queue.name: _by_state(queue) for queue in queues},
         "oldest_waiting_at": None if oldest is None else oldest.isoformat(),
         "settled_last_hour": {state.value: count for state, count in stats.settled.items()},
-        "workers": [_session_to_json(session) for session in sessions],
+        "workers": [worker_record(session) for session in sessions],
     }
 
 
@@ -67,22 +67,6 @@ def _total(queues: Sequence[QueueInfo]) -> dict[str, int]:
     from conveyor.model.states import JobState
 
     return {state.value: sum(queue.counts[state] for queue in queues) for state in JobState}
-
-
-def _session_to_json(session: SessionInfo) -> dict[str, Any]:
-    return {
-        "id": session.id,
-        "hostname": session.hostname,
-        "pid": session.pid,
-        "backend": session.backend,
-        "queue_names": list(session.queue_names),
-        "opened_at": _iso(session.opened_at),
-        "lock_until": _iso(session.expires_at),
-    }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
 
 
 def _write(record: Mapping[str, Any]) -> None:
@@ -104,21 +88,7 @@ def _write(record: Mapping[str, Any]) -> None:
     write_table(("queue", *record["counts"]), [*rows, ("all", *record["counts"].values())])
     if record["workers"]:
         write("")
-        titles = ("worker", "process", "loop", "queues", "age", "lock")
-        write_table(titles, [_worker_row(worker) for worker in record["workers"]])
-
-
-def _worker_row(worker: Mapping[str, Any]) -> Sequence[object]:
-    until = worker["lock_until"]
-    is_over = until is not None and datetime.fromisoformat(until) < datetime.now(UTC)
-    return (
-        worker["id"][:8],
-        f"{worker['pid']} on {worker['hostname']}",
-        worker["backend"],
-        ", ".join(worker["queue_names"]),
-        age(worker["opened_at"]),
-        f"over for {age(until)}" if is_over else "held",
-    )
+        write_table(TITLES, [worker_row(worker) for worker in record["workers"]])
 
 
 def _in_bytes(size: float) -> str:

@@ -89,7 +89,7 @@ class Crew:
         store, outage = equipment.store, equipment.outage
         settler_wakeup = Wakeup()
         trust = Trust(options.lock_duration)
-        self.session = Session(store, describe_session(weights), options.lock_duration, outage)
+        self.session = Session(store, describe_session(weights, options), options.lock_duration, outage)
         self.board = Board(
             self.session.info.id, Outbox(settler_wakeup), most_starts=options.max_jobs, listener=listener
         )

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import socket
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 import sniffio
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from conveyor._runtime.transient import Outage
     from conveyor.contracts.store import Store
+    from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["Session", "describe_session"]
 
@@ -64,7 +66,7 @@ class Session:
         await until_available(lambda: self._store.sessions.close(self.info.id), "close the session", self._outage)
 
 
-def describe_session(queue_names: Iterable[str]) -> SessionInfo:
+def describe_session(queue_names: Iterable[str], options: WorkerOptions) -> SessionInfo:
     """Return a new session of this process."""
     return SessionInfo(
         id=secrets.token_hex(16),
@@ -72,4 +74,7 @@ def describe_session(queue_names: Iterable[str]) -> SessionInfo:
         pid=os.getpid(),
         backend=sniffio.current_async_library(),
         queue_names=tuple(queue_names),
+        concurrency=options.concurrency,
+        version=version("conveyor"),
+        lock_duration=options.lock_duration,
     )

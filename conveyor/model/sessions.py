@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -20,6 +20,12 @@ class SessionInfo:
     """A worker that is, or was, at work.
 
     `id` is 128 random bits in hex. The two times are the store's, and None before it has opened.
+
+    Attributes:
+        concurrency: how many jobs it runs at once.
+        version: of conveyor.
+        lock_duration: for how long it renews its lock; None: it does not say.
+        running_count: how many jobs it held when it was listed, those fetched ahead included.
     """
 
     id: str
@@ -29,6 +35,21 @@ class SessionInfo:
     queue_names: tuple[str, ...] = ()
     opened_at: datetime | None = None
     expires_at: datetime | None = None
+    concurrency: int = 0
+    version: str = ""
+    lock_duration: timedelta | None = None
+    running_count: int = 0
+
+    @property
+    def last_seen_at(self) -> datetime | None:
+        """When it renewed its lock last, by the store's clock; None: it does not say."""
+        if self.expires_at is None or self.lock_duration is None:
+            return None
+        return self.expires_at - self.lock_duration
+
+    def is_lost(self, now: datetime) -> bool:
+        """Return whether its lock is over at this time of the store: it died, or cannot reach the store."""
+        return self.expires_at is not None and self.expires_at <= now
 
 
 @frozen

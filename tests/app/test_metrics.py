@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from conveyor import Conveyor, Retention, Snooze, fixed
+from conveyor import Conveyor, Retention, Snooze, __version__, fixed
 from conveyor.errors import CapabilityError, ConfigurationError
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.states import JobState
@@ -125,3 +125,28 @@ async def test_a_worker_adds_old_metrics_up() -> None:
         async with app.worker(retention_interval="10ms"):
             await eventually(is_one_sum)
         assert (await app.metrics(window=None)).total().outcomes == {AttemptOutcome.COMPLETED: 2}
+
+
+async def test_workers_tell_who_they_are_and_what_they_have_in_hand() -> None:
+    app = Conveyor("memory://")
+    began, may_end = anyio.Event(), anyio.Event()
+
+    @app.queue("work").job()
+    async def wait() -> None:
+        began.set()
+        await may_end.wait()
+
+    async with app:
+        assert list(await app.workers()) == []
+        async with app.worker(concurrency=3, lock_duration="20s"):
+            await wait.add()
+            await began.wait()
+            (worker,) = await app.workers()
+            may_end.set()
+        assert list(await app.workers()) == []
+    assert (worker.queue_names, worker.concurrency, worker.running_count) == (("work",), 3, 1)
+    assert worker.version == __version__
+    assert worker.opened_at is not None
+    assert worker.last_seen_at is not None
+    assert worker.last_seen_at >= worker.opened_at
+    assert not worker.is_lost(worker.last_seen_at)

@@ -51,6 +51,7 @@ def ran(conveyor: Callable[..., Ran], add: Callable[..., str], work: Callable[[]
         ("queues drain", ("mails",)),
         ("store check", ()),
         ("store sql", ()),
+        ("top", ()),
         ("store stats", ()),
         ("config show", ()),
     ],

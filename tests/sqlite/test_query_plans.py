@@ -65,6 +65,8 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("jobs/settle_jobs_standing", "SEARCH flow_parents USING PRIMARY KEY (job_id=?)"),
         ("jobs/settle_jobs_parent", "SEARCH flow_parents USING PRIMARY KEY (job_id=?)"),
         ("jobs/settle_jobs_kept", BY_ID),
+        ("metrics/roll_up", "SEARCH run_counts USING PRIMARY KEY (span=? AND start<?)"),
+        ("metrics/roll_up_forget", "SEARCH run_counts USING PRIMARY KEY (span=? AND start=? AND queue=? AND name=?)"),
         ("jobs/settle_jobs_again", BY_ID),
         ("jobs/settle_jobs_stalled", BY_ID),
         ("jobs/settle_jobs_attempt", BY_ID),
@@ -138,7 +140,14 @@ def test_a_statement_of_limits_uses_its_index(connection: sqlite3.Connection, na
 
 
 @pytest.mark.parametrize(
-    "name", ["jobs/settle_jobs", "jobs/settle_jobs_history", "jobs/settle_jobs_results", "jobs/save_jobs_alike_live"]
+    "name",
+    [
+        "jobs/settle_jobs",
+        "jobs/settle_jobs_history",
+        "jobs/settle_jobs_results",
+        "jobs/settle_jobs_held",
+        "jobs/save_jobs_alike_live",
+    ],
 )
 def test_a_statement_for_many_jobs_walks_over_those_alone(connection: sqlite3.Connection, name: str) -> None:
     steps = plan(connection, name)

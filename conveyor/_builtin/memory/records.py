@@ -147,7 +147,7 @@ class SessionRecord:
 
     def snapshot(self) -> SessionInfo:
         """Return the session as a value, with its times."""
-        return evolve(self.info, expires_at=self.expires_at)
+        return evolve(self.info, expires_at=self.expires_at, running_count=len(self.held))
 
 
 def microseconds(at: datetime) -> int:

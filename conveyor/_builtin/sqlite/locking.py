@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conveyor._builtin.sqlite.metrics import count_runs
 from conveyor._builtin.sqlite.reading import find_job
 from conveyor._builtin.sqlite.removing import delete_settled
 from conveyor._builtin.sqlite.rows import error_column, job_from_row, micros_after, span_micros
@@ -13,6 +14,7 @@ from conveyor.model.events import NotificationKind
 from conveyor.model.flows import ChildOutcome
 from conveyor.model.job import ErrorInfo
 from conveyor.model.locks import Lock, LockToken
+from conveyor.model.metrics import stalls
 from conveyor.model.retention import kept_for
 from conveyor.model.states import JobState
 
@@ -64,6 +66,7 @@ def reclaim_stalled_jobs(transaction: Transaction, max_stalled: int, limit: int)
     stalled = connection.execute(sql("jobs/reclaim_stalled_jobs_expired"), (now, max(limit, 0))).fetchall()
     jobs = [_reclaim(transaction, job_from_row(row), max_stalled) for row in stalled]
     connection.execute(sql("jobs/reclaim_stalled_jobs_sessions"), (now,))
+    count_runs(transaction, stalls((job.queue_name, job.name) for job in jobs))
     return jobs
 
 

@@ -35,6 +35,7 @@ _OF_QUEUE: Final = (
     "queues/obliterate_guards",
     "queues/obliterate_groups",
     "queues/obliterate_rates",
+    "queues/obliterate_counts",
     "queues/obliterate_starts",
 )
 

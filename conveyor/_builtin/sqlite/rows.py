@@ -167,7 +167,7 @@ def log_from_row(row: JobRow) -> LogEntry:
 
 
 def session_from_row(row: JobRow, queue_names: tuple[str, ...]) -> SessionInfo:
-    """Return a session from id, hostname, pid, backend, opened_at, expires_at."""
+    """Return a session from the columns of list_sessions."""
     return SessionInfo(
         id=row[0],
         hostname=row[1],
@@ -176,4 +176,8 @@ def session_from_row(row: JobRow, queue_names: tuple[str, ...]) -> SessionInfo:
         queue_names=queue_names,
         opened_at=from_micros(row[4]),
         expires_at=from_micros(row[5]),
+        concurrency=row[7],
+        version=row[8],
+        lock_duration=None if row[9] is None else timedelta(microseconds=row[9]),
+        running_count=row[10],
     )

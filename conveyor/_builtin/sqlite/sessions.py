@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.sqlite.locking import release_locks
-from conveyor._builtin.sqlite.rows import micros_after, session_from_row
+from conveyor._builtin.sqlite.rows import micros_after, session_from_row, span_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
 from conveyor.model.locks import Lock, LockToken
@@ -68,6 +68,9 @@ def _open(transaction: Transaction, session: SessionInfo, lock_duration: timedel
         json.dumps(list(session.queue_names)),
         transaction.now,
         micros_after(transaction.now, lock_duration),
+        session.concurrency,
+        session.version,
+        None if session.lock_duration is None else span_micros(session.lock_duration),
     )
     transaction.connection.execute(sql("sessions/open"), row)
 

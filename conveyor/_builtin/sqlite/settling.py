@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from conveyor._builtin.sqlite.metrics import count_runs
 from conveyor._builtin.sqlite.packing import as_json, lay_out
 from conveyor._builtin.sqlite.reading import find_job
 from conveyor._builtin.sqlite.removing import delete_jobs, forget_removed
@@ -14,6 +15,7 @@ from conveyor._builtin.sqlite.statements import sql
 from conveyor._builtin.sqlite.telling import tell_of_runs
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome
+from conveyor.model.metrics import tally
 from conveyor.model.retention import ATTEMPTS_KEPT, TRIM_EVERY
 from conveyor.model.settlement import (
     Refusal,
@@ -62,12 +64,14 @@ def settle_and_fetch(
 def settle_jobs(transaction: Transaction, settlements: Sequence[Settlement]) -> SettleReport:
     """Apply the settlements whose token holds the job."""
     refused: list[Refusal] = []
+    applied: list[Settlement] = []
     # Runs of the common kind, in their order among the others, go to SQLite as a few statements for all.
     for is_recorded, part in groupby(settlements, _is_recorded):
         if is_recorded:
-            refused += _record(transaction, list(part))
+            refused += _record(transaction, list(part), applied)
         else:
-            refused += [lost for settlement in part if (lost := _apply(transaction, settlement)) is not None]
+            refused += [lost for settlement in part if (lost := _apply(transaction, settlement, applied)) is not None]
+    count_runs(transaction, tally(applied))
     for queue_name, target in {(settlement.queue_name, _TARGETS[settlement.command]) for settlement in settlements}:
         if target is not JobState.WAITING_CHILDREN:
             transaction.hint(_HINTS.get(target, NotificationKind.FINISHED), queue_name)
@@ -87,23 +91,26 @@ def _is_recorded(settlement: Settlement) -> bool:
     return not settlement.is_removed and _TARGETS[settlement.command] in SETTLED_STATES
 
 
-def _record(transaction: Transaction, settlements: Sequence[Settlement]) -> Iterable[Refusal]:
-    """Move settled jobs into history."""
+def _record(
+    transaction: Transaction, settlements: Sequence[Settlement], applied: list[Settlement]
+) -> Iterable[Refusal]:
+    """Move settled jobs into history, and note whose."""
     alike: defaultdict[_Ending, list[Settlement]] = defaultdict(list)
     for settlement in settlements:
         is_told = settlement.result is not None or settlement.error is not None
         ending = (settlement.token, settlement.command, settlement.outcome, settlement.is_counted, is_told)
         alike[ending].append(settlement)
-    recorded = sum([_record_alike(transaction, ending, part) for ending, part in alike.items()])
+    recorded = [one for ending, part in alike.items() for one in _record_alike(transaction, ending, part)]
     if recorded:
         _keep(transaction, settlements)
-    if recorded == len(settlements):
+        applied += recorded
+    if len(recorded) == len(settlements):
         return ()
     return [lost for settlement in settlements if (lost := _refused(transaction, settlement)) is not None]
 
 
-def _record_alike(transaction: Transaction, ending: _Ending, settlements: Sequence[Settlement]) -> int:
-    """Move jobs into history whose runs, all of one fetch, ended alike; return how many."""
+def _record_alike(transaction: Transaction, ending: _Ending, settlements: Sequence[Settlement]) -> Iterable[Settlement]:
+    """Move jobs into history whose runs, all of one fetch, ended alike; return those that were."""
     connection = transaction.connection
     (session_id, fetch_number), command, outcome, is_counted, is_told = ending
     ids = as_json([settlement.job_id for settlement in settlements])
@@ -113,9 +120,14 @@ def _record_alike(transaction: Transaction, ending: _Ending, settlements: Sequen
         recorded = connection.execute(sql("jobs/settle_jobs_results"), (rows, *how, told)).rowcount
     else:
         recorded = connection.execute(sql("jobs/settle_jobs_history"), (ids, *how)).rowcount
-    if recorded:
-        connection.execute(sql("jobs/settle_jobs"), (ids, session_id, fetch_number))
-    return recorded
+    if not recorded:
+        return ()
+    applied: Iterable[Settlement] = settlements
+    if recorded < len(settlements):
+        held = {job_id for (job_id,) in connection.execute(sql("jobs/settle_jobs_held"), (ids, *ending[0]))}
+        applied = {one.job_id: one for one in settlements if one.job_id in held}.values()
+    connection.execute(sql("jobs/settle_jobs"), (ids, session_id, fetch_number))
+    return applied
 
 
 def _told(settlements: Sequence[Settlement]) -> tuple[str, bytes]:
@@ -139,12 +151,15 @@ def _keep(transaction: Transaction, settlements: Sequence[Settlement]) -> None:
         transaction.connection.executemany(sql("jobs/settle_jobs_kept"), kept)
 
 
-def _apply(transaction: Transaction, settlement: Settlement) -> Refusal | None:
+def _apply(transaction: Transaction, settlement: Settlement, applied: list[Settlement]) -> Refusal | None:
     if is_another_attempt(settlement) and _is_discarded(transaction, settlement):
         job = find_job(transaction.connection, settlement.job_id)
         return next(iter(settle_jobs(transaction, [as_discarded(settlement, job.options)]).refused), None)
     is_applied = _remove(transaction, settlement) if settlement.is_removed else _again(transaction, settlement)
-    return None if is_applied else _refused(transaction, settlement)
+    if not is_applied:
+        return _refused(transaction, settlement)
+    applied.append(settlement)
+    return None
 
 
 def _is_discarded(transaction: Transaction, settlement: Settlement) -> bool:

@@ -16,6 +16,7 @@ from conveyor._builtin.sqlite.inspection import SqliteInspection
 from conveyor._builtin.sqlite.jobs import SqliteJobs
 from conveyor._builtin.sqlite.limits import SqliteLimits
 from conveyor._builtin.sqlite.loop import EventLoop
+from conveyor._builtin.sqlite.metrics import SqliteMetrics
 from conveyor._builtin.sqlite.notifier import SqliteNotifier
 from conveyor._builtin.sqlite.options import Synchronous, parse_url
 from conveyor._builtin.sqlite.peers import Peers
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from conveyor._builtin.sqlite.options import SqliteOptions
-    from conveyor.contracts.store import MetricsStore
     from conveyor.contracts.strategy import Injector
 
 __all__ = ["SQLiteStore", "library_notes", "open_sqlite"]
@@ -53,6 +53,7 @@ _CAPABILITIES: Final = Capabilities(
     has_deduplication=True,
     has_flows=True,
     has_limits=True,
+    has_metrics=True,
     has_events=True,
     has_buffers=True,
 )
@@ -95,7 +96,7 @@ class SQLiteStore:
         self.buffers = SqliteBuffers(self._writer, self._readers, self.transactions)
         self.inspection = SqliteInspection(self._writer, self._readers, clock)
         self.limits = SqliteLimits(self._writer, self._readers, clock)
-        self.metrics: MetricsStore | None = None
+        self.metrics = SqliteMetrics(self._writer, self._readers, clock)
         self.events = SqliteEvents(self._writer, self._readers)
 
     def notes(self) -> Sequence[str]:

@@ -58,5 +58,8 @@ class SessionStore(Protocol):
         ...
 
     async def list_sessions(self) -> Sequence[SessionInfo]:
-        """Return the sessions that are open, also those whose lock is over and that were not cleaned up yet."""
+        """Return the sessions that are open, the oldest first, each with how many jobs it holds.
+
+        Those are among them whose lock is over and that were not cleaned up yet.
+        """
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import Command, JobState
 from conveyor.testing.conformance.kit import StoreKit
@@ -14,11 +16,32 @@ class SessionsConformance(StoreKit):
     """Opened, renewed, reconciled, closed."""
 
     async def test_an_open_session_is_listed_as_it_was_opened(self, workshop: Workshop) -> None:
-        info = SessionInfo("ab" * 16, "host-ü", 4711, "trio", ("orders", "emails"))
+        queues = ("orders", "emails")
+        info = SessionInfo("ab" * 16, "host-ü", 4711, "trio", queues, concurrency=9, version="1.2", lock_duration=LOCK)
         now = workshop.clock.now()
         await workshop.sessions.open(info, LOCK)
         (listed,) = await workshop.sessions.list_sessions()
-        assert listed == SessionInfo("ab" * 16, "host-ü", 4711, "trio", ("orders", "emails"), now, now + LOCK)
+        assert listed == evolve(info, opened_at=now, expires_at=now + LOCK)
+
+    async def test_a_session_is_listed_with_how_many_jobs_it_holds(self, workshop: Workshop) -> None:
+        await workshop.add("a", "b", "c")
+        first, second = await workshop.hand(), await workshop.hand()
+        jobs = await first.fetch(2)
+        held = {session.id: session.running_count for session in await workshop.sessions.list_sessions()}
+        assert held == {first.id: 2, second.id: 0}
+        await workshop.finish(jobs[0])
+        assert {session.running_count for session in await workshop.sessions.list_sessions()} == {1, 0}
+
+    async def test_a_session_tells_when_its_lock_was_renewed_last(self, workshop: Workshop) -> None:
+        opened_at = workshop.clock.now()
+        await workshop.sessions.open(SessionInfo("ab" * 16, "here", 1, "trio", lock_duration=LOCK), LOCK)
+        workshop.clock.advance(5)
+        (listed,) = await workshop.sessions.list_sessions()
+        assert (listed.last_seen_at, listed.is_lost(workshop.clock.now())) == (opened_at, False)
+        assert await workshop.sessions.renew(listed.id, LOCK)
+        (listed,) = await workshop.sessions.list_sessions()
+        assert (listed.last_seen_at, listed.opened_at) == (workshop.clock.now(), opened_at)
+        assert listed.is_lost(workshop.clock.advance(LOCK))
 
     async def test_a_closed_session_is_not_listed(self, workshop: Workshop) -> None:
         hand, other = await workshop.hand(), await workshop.hand()

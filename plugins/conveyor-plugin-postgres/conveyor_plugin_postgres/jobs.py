@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from conveyor.errors import StoreError
 from conveyor.model.settlement import SettleReport
 from conveyor_plugin_postgres import adding, changes, editing, fetching, journal, locking, reading, retaining, settling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from conveyor.model.job import Attempt, Ending, JobData, LogEntry, NewJob, ProgressReport
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from conveyor_plugin_postgres.transactions import PostgresTransactions
 
 __all__ = ["PostgresJobs"]
+
+T = TypeVar("T")
 
 
 class PostgresJobs:
@@ -100,14 +103,30 @@ class PostgresJobs:
         fetch_number: int = 0,
     ) -> SettleReport:
         """Record how runs ended, and optionally fetch the next jobs."""
-        # Settlements of one job twice take a statement each, which all belong to one transaction.
-        run = self._database.write_one if settling.is_one_round(settlements) else self._database.write
         if not wants or lock_duration is None:
-            return await run(settling.settle_jobs, settlements)
+            return await self._settled(settlements, settling.settle_jobs, settling.settle_apart)
         start = self._low_water.begin(wants)
         fetch = fetching.fetch_columns(wants, start, worker_id, lock_duration, fetch_number)
-        refused, rows = await run(settling.settle_and_fetch, settlements, fetch)
+        refused, rows = await self._settled(
+            settlements, settling.settle_and_fetch, settling.settle_apart_and_fetch, fetch
+        )
         return SettleReport(refused, self._fetched(wants, start, rows))
+
+    async def _settled(
+        self,
+        settlements: Sequence[Settlement],
+        at_once: Callable[..., Coroutine[Any, Any, T]],
+        apart: Callable[..., Coroutine[Any, Any, T]],
+        *more: object,
+    ) -> T:
+        # Settlements of one job twice take a statement each, which all belong to one transaction.
+        run = self._database.write_one if settling.is_one_round(settlements) else self._database.write
+        try:
+            return await run(at_once, settlements, *more)
+        except StoreError as exc:
+            if not settling.is_half_applied(exc):
+                raise
+            return await self._database.write(apart, settlements, *more)
 
     def _fetched(self, wants: Sequence[Want], start: Start, rows: list[Row]) -> Sequence[JobData]:
         self._low_water.learn(wants, start, rows)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import ErrorInfo
 from conveyor.model.locks import Lock, LockToken
+from conveyor.model.metrics import stalls
 from conveyor.model.retention import kept_for
 from conveyor.model.states import JobState
+from conveyor_plugin_postgres.metrics import count_runs
 from conveyor_plugin_postgres.reading import find_job
 from conveyor_plugin_postgres.removing import delete_settled
 from conveyor_plugin_postgres.rows import error_column, interval, job_from_row, jobs_from_rows
@@ -72,6 +74,7 @@ async def reclaim_stalled_jobs(part: Part, max_stalled: int, limit: int) -> Sequ
     rows = await part.fetch("jobs/reclaim_stalled_jobs_held", expired, max(limit, 0))
     jobs = [await _reclaim(part, job_from_row(row), max_stalled, now) for row in rows]
     await part.execute("jobs/reclaim_stalled_jobs_forget", expired)
+    await count_runs(part, stalls((job.queue_name, job.name) for job in jobs), now)
     return jobs
 
 

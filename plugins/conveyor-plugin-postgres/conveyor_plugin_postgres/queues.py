@@ -32,6 +32,7 @@ _OF_QUEUE: Final = (
     "queues/obliterate_guards",
     "queues/obliterate_queue_groups",
     "queues/obliterate_rates",
+    "queues/obliterate_counts",
     "queues/obliterate_starts",
 )
 

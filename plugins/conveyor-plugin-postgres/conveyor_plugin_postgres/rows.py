@@ -136,7 +136,7 @@ def log_from_row(row: Row) -> LogEntry:
 
 
 def session_from_row(row: Row) -> SessionInfo:
-    """Return a session from id, hostname, pid, backend, queue_names, opened_at, expires_at."""
-    session_id, hostname, pid, backend, queue_names, opened_at, expires_at = row
+    """Return a session from the columns of list_sessions."""
+    session_id, hostname, pid, backend, queue_names, opened_at, expires_at, *about = row
     names: Sequence[str] = queue_names
-    return SessionInfo(session_id, hostname, pid, backend, tuple(names), opened_at, expires_at)
+    return SessionInfo(session_id, hostname, pid, backend, tuple(names), opened_at, expires_at, *about)

@@ -31,6 +31,21 @@ CREATE TYPE conveyor.fetched_job AS (
 	reason text
 );
 
+CREATE FUNCTION conveyor.add_counts(known jsonb, added jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select jsonb_object_agg(summed.word, summed.number)
+  from (
+    select both_of.word, sum(both_of.number::bigint) as number
+    from (
+      select * from jsonb_each_text(known)
+      union all
+      select * from jsonb_each_text(added)
+    ) as both_of(word, number)
+    group by both_of.word
+  ) as summed
+$$;
+
 CREATE FUNCTION conveyor.add_deduplicated_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, keys text[], ttls interval[], modes text[], held_ins text[], digests bytea[], OUT woken text[], OUT delayed text[], OUT duplicates bigint[], OUT met bigint[], OUT met_ids text[], OUT met_outcomes text[]) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -664,6 +679,17 @@ begin
     where live.queue = of_queue and live.group_id = of_group and live.state = 'waiting' and live.stalled_count > 0
   );
 end
+$$;
+
+CREATE FUNCTION conveyor.count_runs(tallies jsonb, session text, now_at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    AS $$
+  insert into conveyor.run_counts as known (span, start, queue, name, session_id, counts)
+  select 60, date_trunc('minute', now_at, 'UTC'), tally ->> 0, tally ->> 1, session, tally -> 2
+  from jsonb_array_elements(tallies) as tally
+  order by (tally ->> 0) collate "C", (tally ->> 1) collate "C"
+  on conflict (span, start, queue, name, session_id) do update
+  set counts = conveyor.add_counts(known.counts, excluded.counts)
 $$;
 
 CREATE FUNCTION conveyor.drop_partition(queue_names text[], max_age interval, now_at timestamp with time zone) RETURNS bigint
@@ -2619,7 +2645,7 @@ begin
 end
 $$;
 
-CREATE FUNCTION conveyor.settle_and_fetch(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[], errors bytea[], delays interval[], uncounted boolean[], removals boolean[], keeps interval[], moment timestamp with time zone, session text, number bigint, lock_for interval, queues text[], limits bigint[], lifos boolean[], job_names text[], suspects boolean[], from_priorities integer[] DEFAULT NULL::integer[], from_ats bigint[] DEFAULT NULL::bigint[], from_seqs bigint[] DEFAULT NULL::bigint[], flows text[] DEFAULT NULL::text[], exclusions text DEFAULT NULL::text) RETURNS SETOF conveyor.fetched_job
+CREATE FUNCTION conveyor.settle_and_fetch(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[], errors bytea[], delays interval[], uncounted boolean[], removals boolean[], keeps interval[], moment timestamp with time zone, session text, number bigint, lock_for interval, queues text[], limits bigint[], lifos boolean[], job_names text[], suspects boolean[], from_priorities integer[] DEFAULT NULL::integer[], from_ats bigint[] DEFAULT NULL::bigint[], from_seqs bigint[] DEFAULT NULL::bigint[], flows text[] DEFAULT NULL::text[], exclusions text DEFAULT NULL::text, tallies text DEFAULT NULL::text) RETURNS SETOF conveyor.fetched_job
     LANGUAGE plpgsql
     AS $$
 declare
@@ -2634,7 +2660,7 @@ begin
     select *
     from conveyor.settle_jobs(
       ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, now_at,
-      settle_and_fetch.flows
+      settle_and_fetch.flows, settle_and_fetch.tallies
     )
   loop
     answer := null;
@@ -2651,7 +2677,7 @@ begin
 end
 $$;
 
-CREATE FUNCTION conveyor.settle_jobs(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[] DEFAULT NULL::bytea[], errors bytea[] DEFAULT NULL::bytea[], delays interval[] DEFAULT NULL::interval[], uncounted boolean[] DEFAULT NULL::boolean[], removals boolean[] DEFAULT NULL::boolean[], keeps interval[] DEFAULT NULL::interval[], moment timestamp with time zone DEFAULT NULL::timestamp with time zone, flows text[] DEFAULT NULL::text[]) RETURNS TABLE(refused bigint, reason text)
+CREATE FUNCTION conveyor.settle_jobs(ids text[], session_ids text[], numbers bigint[], outcomes text[], states text[], results bytea[] DEFAULT NULL::bytea[], errors bytea[] DEFAULT NULL::bytea[], delays interval[] DEFAULT NULL::interval[], uncounted boolean[] DEFAULT NULL::boolean[], removals boolean[] DEFAULT NULL::boolean[], keeps interval[] DEFAULT NULL::interval[], moment timestamp with time zone DEFAULT NULL::timestamp with time zone, flows text[] DEFAULT NULL::text[], tallies text DEFAULT NULL::text) RETURNS TABLE(refused bigint, reason text)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
@@ -2671,6 +2697,10 @@ begin
     applied := applied + conveyor.put_off_jobs(
       ids, session_ids, numbers, outcomes, states, errors, delays, uncounted, now_at
     );
+  end if;
+
+  if applied > 0 and applied < cardinality(settle_jobs.ids) and settle_jobs.tallies is not null then
+    raise exception 'only some of these runs hold their jobs' using errcode = 'CV002';
   end if;
 
   if applied < cardinality(settle_jobs.ids) then
@@ -2721,6 +2751,11 @@ begin
       from conveyor.tell_of_runs(
         ids, session_ids, numbers, outcomes, states, results, errors, settle_jobs.flows, now_at
       ) as told;
+  end if;
+
+  -- Last of all: whoever waits for the row of a session's minute then holds no job that is waited for.
+  if applied > 0 and settle_jobs.tallies is not null then
+    perform conveyor.count_runs(settle_jobs.tallies::jsonb, settle_jobs.session_ids[1], now_at);
   end if;
 end
 $$;
@@ -3305,6 +3340,16 @@ ALTER TABLE conveyor.removed ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE conveyor.run_counts (
+    span integer NOT NULL,
+    start timestamp with time zone NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    counts jsonb NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
+
 CREATE TABLE conveyor.schedules (
     id text NOT NULL COLLATE pg_catalog."C",
     queue text NOT NULL COLLATE pg_catalog."C",
@@ -3325,6 +3370,9 @@ CREATE TABLE conveyor.sessions (
     queue_names text[] NOT NULL,
     opened_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
+    concurrency integer NOT NULL,
+    version text NOT NULL,
+    lock_duration interval,
     highest_fetch bigint DEFAULT 0 NOT NULL,
     missed_fetches bigint[] DEFAULT '{}'::bigint[] NOT NULL
 )
@@ -3409,6 +3457,9 @@ ALTER TABLE ONLY conveyor.rates
 
 ALTER TABLE ONLY conveyor.removed
     ADD CONSTRAINT removed_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY conveyor.run_counts
+    ADD CONSTRAINT run_counts_pkey PRIMARY KEY (span, start, queue, name, session_id);
 
 ALTER TABLE ONLY conveyor.schedules
     ADD CONSTRAINT schedules_pkey PRIMARY KEY (id);
@@ -3509,6 +3560,6 @@ CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH 
 CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '0a811ad59f805f581ba93d0b247887af581714b935a9f17fdc1a5d46afe96a8d', clock_timestamp());
+  (1, 'initial', 'c56f2d41e241b9e08b3bdc38a6c22d13feb5b0849b1098644abed90e32d64449', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -57,7 +57,8 @@ class PostgresSessions:
 async def _open(part: Part, session: SessionInfo, lock_duration: timedelta) -> None:
     names = list(session.queue_names)
     about = (session.id, session.hostname, session.pid, session.backend, names)
-    await part.execute("sessions/open", *about, interval(lock_duration), part.moment)
+    more = (session.concurrency, session.version, session.lock_duration)
+    await part.execute("sessions/open", *about, interval(lock_duration), part.moment, *more)
 
 
 async def renew(part: Part, session_id: str, lock_duration: timedelta) -> bool:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from conveyor.errors import StoreError
 from conveyor.model.events import NotificationKind
+from conveyor.model.locks import Lock
+from conveyor.model.metrics import tally
 from conveyor.model.options import JobOptions
 from conveyor.model.settlement import Refusal, RefusalReason, SettleReport, as_discarded, is_another_attempt
 from conveyor.model.states import TRANSITIONS, JobState
+from conveyor_plugin_postgres.fetching import fetch_jobs
+from conveyor_plugin_postgres.locking import held_locks
+from conveyor_plugin_postgres.metrics import as_column, count_runs
 from conveyor_plugin_postgres.reading import look_for_job
 from conveyor_plugin_postgres.rows import error_column, interval
 from conveyor_plugin_postgres.telling import hint_of_parents
@@ -18,9 +24,18 @@ if TYPE_CHECKING:
     from conveyor.model.settlement import Settlement
     from conveyor_plugin_postgres.part import Part, Row
 
-__all__ = ["is_one_round", "settle_and_fetch", "settle_jobs"]
+__all__ = [
+    "is_half_applied",
+    "is_one_round",
+    "settle_and_fetch",
+    "settle_apart",
+    "settle_apart_and_fetch",
+    "settle_jobs",
+]
 
 _REFUSED, _REASON = 21, 22
+# What the schema's function settle_jobs raises where it does not know what to count.
+_HALF_APPLIED: Final = "CV002"
 _TARGETS: Final = {
     command: target
     for (state, command), target in TRANSITIONS.items()
@@ -38,7 +53,8 @@ async def settle_jobs(part: Part, settlements: Sequence[Settlement]) -> SettleRe
     """Apply the settlements whose token holds the job."""
     refused: list[Refusal] = []
     for once in _each_job_once(settlements):
-        rows = await part.fetch("jobs/settle_jobs", *_columns(once), part.moment, _flows(once))
+        tallies = as_column(tally(once))
+        rows = await part.fetch("jobs/settle_jobs", *_columns(once), part.moment, _flows(once), tallies)
         refused += await _unless_discarded(part, _lost(part, once, [(place, reason) for place, reason in rows]))
     _hint(part, settlements)
     return SettleReport(refused)
@@ -59,12 +75,45 @@ async def settle_and_fetch(
     for once in first:
         refused += (await settle_jobs(part, once)).refused
     *columns, exclusions = fetch
-    asked = (*_columns(last), part.moment, *columns, _flows(last), exclusions)
+    asked = (*_columns(last), part.moment, *columns, _flows(last), exclusions, as_column(tally(last)))
     rows = await part.fetch("jobs/settle_and_fetch", *asked)
     told = [(row[_REFUSED], row[_REASON]) for row in rows if row[_REFUSED] is not None]
     refused += await _unless_discarded(part, _lost(part, last, told))
     _hint(part, last)
     return refused, rows[len(told) :]
+
+
+def is_half_applied(error: StoreError) -> bool:
+    """Return whether nothing was settled because only some of the runs hold their jobs: `settle_apart` knows which."""
+    return getattr(error.__cause__, "sqlstate", None) == _HALF_APPLIED
+
+
+async def settle_apart(part: Part, settlements: Sequence[Settlement]) -> SettleReport:
+    """Do what `settle_jobs` does, in a transaction of several statements: look who holds what, settle, and count."""
+    refused: list[Refusal] = []
+    for once in _each_job_once(settlements):
+        now = await part.now()
+        held = set(await held_locks(part, sorted({settlement.token.session_id for settlement in once})))
+        rows = await part.fetch("jobs/settle_jobs", *_columns(once), now, _flows(once), None)
+        lost = _lost(part, once, [(place, reason) for place, reason in rows])
+        refused += await _unless_discarded(part, lost)
+        left = {settlement.job_id for settlement, _ in lost}
+        applied = [
+            settlement
+            for settlement in once
+            if Lock(settlement.job_id, settlement.token) in held and settlement.job_id not in left
+        ]
+        await count_runs(part, tally(applied), now, once[0].token.session_id)
+    _hint(part, settlements)
+    return SettleReport(refused)
+
+
+async def settle_apart_and_fetch(
+    part: Part, settlements: Sequence[Settlement], fetch: tuple[Any, ...]
+) -> tuple[Sequence[Refusal], list[Row]]:
+    """Do what `settle_and_fetch` does, in a transaction of several statements."""
+    refused = (await settle_apart(part, settlements)).refused
+    return refused, await fetch_jobs(part, fetch)
 
 
 def _lost(

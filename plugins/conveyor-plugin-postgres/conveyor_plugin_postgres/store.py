@@ -21,6 +21,7 @@ from conveyor_plugin_postgres.flows import PostgresFlows
 from conveyor_plugin_postgres.inspection import PostgresInspection
 from conveyor_plugin_postgres.jobs import PostgresJobs
 from conveyor_plugin_postgres.low_water import LowWater
+from conveyor_plugin_postgres.metrics import PostgresMetrics
 from conveyor_plugin_postgres.notifier import PostgresNotifier
 from conveyor_plugin_postgres.options import parse_url
 from conveyor_plugin_postgres.queue_limits import PostgresLimits
@@ -35,7 +36,6 @@ from conveyor_plugin_postgres.transactions import PostgresTransactions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from conveyor.contracts.store import MetricsStore
     from conveyor.contracts.strategy import Injector
     from conveyor_plugin_postgres.bridge import Bridge
     from conveyor_plugin_postgres.options import PostgresOptions
@@ -52,6 +52,7 @@ _CAPABILITIES: Final = Capabilities(
     has_deduplication=True,
     has_flows=True,
     has_limits=True,
+    has_metrics=True,
     has_events=True,
     has_buffers=True,
 )
@@ -82,7 +83,7 @@ class PostgresStore:
         self.flows = PostgresFlows(database, self.transactions)
         self.inspection = PostgresInspection(database)
         self.limits = PostgresLimits(database)
-        self.metrics: MetricsStore | None = None
+        self.metrics = PostgresMetrics(database)
         self.events = PostgresEvents(database)
         self.buffers = PostgresBuffers(database, self.transactions)
 

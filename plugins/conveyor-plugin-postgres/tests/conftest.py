@@ -44,6 +44,7 @@ TABLES = (
     "buffered",
     "buffer_takes",
     "buffer_merges",
+    "run_counts",
 )
 # Deleting a few rows takes a millisecond, where making empty files of all tables and indexes takes fifty.
 DELETE = "; ".join(f"delete from conveyor.{table}" for table in TABLES)

@@ -169,7 +169,8 @@ class HotPath:
             lambda job: Settlement(job, QUEUE, stale, Command.COMPLETE, AttemptOutcome.COMPLETED),
         )
         settlements = [ways[number % len(ways)](job) for number, job in enumerate(ids)]
-        refused = (await settling.settle_jobs(self._part, settlements)).refused
+        assert not (await settling.settle_jobs(self._part, [one for one in settlements if one.token == token])).refused
+        refused = (await settling.settle_apart(self._part, settlements)).refused
         assert len(refused) == len(ids[3::4])
         self._number += 1
         fetch = fetching.fetch_columns([Want(QUEUE, 10)], start, SESSION, LOCK, self._number)

@@ -27,10 +27,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "muted", "open_broken", "with_its_own_token", "with_their_own_tokens"]
 
-Fault: TypeAlias = (
-    "type[MemoryBuffers | MemoryEvents | MemoryFlows | MemoryInspection | MemoryJobs | MemoryLimits | MemoryMetrics"
-    " | MemoryQueues | MemorySchedules | MemorySessions]"
-)
+Fault: TypeAlias = type[
+    MemoryBuffers
+    | MemoryEvents
+    | MemoryFlows
+    | MemoryInspection
+    | MemoryJobs
+    | MemoryLimits
+    | MemoryMetrics
+    | MemoryQueues
+    | MemorySchedules
+    | MemorySessions
+]
 
 _FACETS: Final = {
     "buffers": MemoryBuffers,

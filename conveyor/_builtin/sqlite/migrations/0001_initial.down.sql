@@ -5,6 +5,8 @@ drop table buffer_takes;
 
 drop table buffered;
 
+drop table run_counts;
+
 drop table schedules;
 
 drop table event_marks;

@@ -223,8 +223,22 @@ create table sessions (
   queue_names text not null,
   opened_at integer not null,
   expires_at integer not null,
+  concurrency integer not null,
+  version text not null,
+  lock_duration integer,
   highest_fetch integer not null default 0,
   recent_fetches blob not null default x''
+) without rowid;
+
+-- What was counted of runs that ended, for each minute (span 60, in seconds), each hour (3600) and all that was before
+-- (0, with start 0). counts is a JSON object of numbers that add up; conveyor.model.metrics says what they are.
+create table run_counts (
+  span integer not null,
+  start integer not null,
+  queue text not null,
+  name text not null,
+  counts text not null,
+  primary key (span, start, queue, name)
 ) without rowid;
 
 -- Every queue that a job was added to or that was paused: it outlives its jobs.

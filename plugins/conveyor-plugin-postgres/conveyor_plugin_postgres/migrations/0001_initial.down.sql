@@ -94,6 +94,10 @@ drop function conveyor.put_off_jobs;
 
 drop function conveyor.end_jobs;
 
+drop function conveyor.count_runs;
+
+drop function conveyor.add_counts;
+
 drop function conveyor.fetch_jobs;
 
 drop function conveyor.note_fetch;
@@ -156,7 +160,7 @@ drop function conveyor.find_jobs;
 
 drop view conveyor.job_records;
 
-drop table conveyor.buffer_merges, conveyor.buffer_takes, conveyor.buffered, conveyor.starts, conveyor.rates, conveyor.queue_groups, conveyor.guards, conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
+drop table conveyor.run_counts, conveyor.buffer_merges, conveyor.buffer_takes, conveyor.buffered, conveyor.starts, conveyor.rates, conveyor.queue_groups, conveyor.guards, conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
 
 drop sequence conveyor.job_seq;
 

@@ -312,8 +312,24 @@ create table conveyor.sessions (
   queue_names text[] not null,
   opened_at timestamptz not null,
   expires_at timestamptz not null,
+  concurrency integer not null,
+  version text not null,
+  lock_duration interval,
   highest_fetch bigint not null default 0,
   missed_fetches bigint[] not null default '{}'
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- What was counted of runs that ended, for each minute (span 60, in seconds), each hour (3600) and all that was before
+-- (0, with the start 1970). counts has numbers that add up; conveyor.model.metrics says what they are. Each session
+-- counts the minute in rows of its own, so that none waits for another; they become one, with no session, soon after.
+create table conveyor.run_counts (
+  span integer not null,
+  start timestamptz not null,
+  queue text collate "C" not null,
+  name text collate "C" not null,
+  session_id text collate "C" not null,
+  counts jsonb not null,
+  primary key (span, start, queue, name, session_id)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
 -- Every queue that a job was added to or that was paused: it outlives its jobs.
@@ -3005,6 +3021,35 @@ begin
 end
 $$;
 
+-- The sums of two objects of numbers.
+create function conveyor.add_counts(known jsonb, added jsonb) returns jsonb
+language sql
+immutable
+as $$
+  select jsonb_object_agg(summed.word, summed.number)
+  from (
+    select both_of.word, sum(both_of.number::bigint) as number
+    from (
+      select * from jsonb_each_text(known)
+      union all
+      select * from jsonb_each_text(added)
+    ) as both_of(word, number)
+    group by both_of.word
+  ) as summed
+$$;
+
+-- Counts runs that ended now, under a session: tallies is an array of [queue, name, an object of numbers].
+create function conveyor.count_runs(tallies jsonb, session text, now_at timestamptz) returns void
+language sql
+as $$
+  insert into conveyor.run_counts as known (span, start, queue, name, session_id, counts)
+  select 60, date_trunc('minute', now_at, 'UTC'), tally ->> 0, tally ->> 1, session, tally -> 2
+  from jsonb_array_elements(tallies) as tally
+  order by (tally ->> 0) collate "C", (tally ->> 1) collate "C"
+  on conflict (span, start, queue, name, session_id) do update
+  set counts = conveyor.add_counts(known.counts, excluded.counts)
+$$;
+
 -- The first half of settle_jobs: moves jobs whose runs ended them to history, or removes them; returns how many.
 -- The state is compared in a way that no partial index serves: what is left is to look up each id.
 create function conveyor.end_jobs(
@@ -3231,6 +3276,8 @@ $$;
 -- Records how runs ended, each given by its place in the arrays, where its token holds the job. No job is given twice.
 -- Returns those that were refused: the same settlement again, after it was applied, is not. Where flows has the flows that
 -- jobs belong to, it also returns the hints for queues of parents that went on, as words, at the place 0.
+-- tallies is what all of them together add to the metrics. Where only some were applied, so that others have to count,
+-- nothing is, and the SQLSTATE is CV002.
 create function conveyor.settle_jobs(
   ids text[],
   session_ids text[],
@@ -3244,7 +3291,8 @@ create function conveyor.settle_jobs(
   removals boolean[] default null,
   keeps interval[] default null,
   moment timestamptz default null,
-  flows text[] default null
+  flows text[] default null,
+  tallies text default null
 )
 returns table (refused bigint, reason text)
 language plpgsql
@@ -3266,6 +3314,10 @@ begin
     applied := applied + conveyor.put_off_jobs(
       ids, session_ids, numbers, outcomes, states, errors, delays, uncounted, now_at
     );
+  end if;
+
+  if applied > 0 and applied < cardinality(settle_jobs.ids) and settle_jobs.tallies is not null then
+    raise exception 'only some of these runs hold their jobs' using errcode = 'CV002';
   end if;
 
   if applied < cardinality(settle_jobs.ids) then
@@ -3317,6 +3369,11 @@ begin
         ids, session_ids, numbers, outcomes, states, results, errors, settle_jobs.flows, now_at
       ) as told;
   end if;
+
+  -- Last of all: whoever waits for the row of a session's minute then holds no job that is waited for.
+  if applied > 0 and settle_jobs.tallies is not null then
+    perform conveyor.count_runs(settle_jobs.tallies::jsonb, settle_jobs.session_ids[1], now_at);
+  end if;
 end
 $$;
 
@@ -3346,7 +3403,8 @@ create function conveyor.settle_and_fetch(
   from_ats bigint[] default null,
   from_seqs bigint[] default null,
   flows text[] default null,
-  exclusions text default null
+  exclusions text default null,
+  tallies text default null
 )
 returns setof conveyor.fetched_job
 language plpgsql as $$
@@ -3362,7 +3420,7 @@ begin
     select *
     from conveyor.settle_jobs(
       ids, session_ids, numbers, outcomes, states, results, errors, delays, uncounted, removals, keeps, now_at,
-      settle_and_fetch.flows
+      settle_and_fetch.flows, settle_and_fetch.tallies
     )
   loop
     answer := null;

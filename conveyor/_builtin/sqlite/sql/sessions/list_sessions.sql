@@ -1,6 +1,7 @@
--- Every session, in the order in which they were opened.
+-- Every session, in the order in which they were opened, with how many jobs it holds.
 -- parameters: none
--- index: none: it reads the whole table
-select id, hostname, pid, backend, opened_at, expires_at, queue_names
+-- index: live_active; it reads the whole table of sessions
+select id, hostname, pid, backend, opened_at, expires_at, queue_names, concurrency, version, lock_duration,
+       (select count(*) from live where live.session_id = sessions.id and live.state = 'active')
 from sessions
 order by opened_at, id

@@ -1,9 +1,13 @@
 -- Makes a session known, or renews it.
--- parameters: 1 id, 2 hostname, 3 pid, 4 backend, 5 queues, 6 lock duration, 7 now or null
+-- parameters: 1 id, 2 hostname, 3 pid, 4 backend, 5 queues, 6 lock duration, 7 now or null, 8 concurrency, 9 version,
+--   10 for how long it renews its lock, or null
 -- index: primary key of sessions
-insert into conveyor.sessions (id, hostname, pid, backend, queue_names, opened_at, expires_at)
-select $1, $2, $3, $4, $5, now_at, now_at + $6::interval
+insert into conveyor.sessions (
+  id, hostname, pid, backend, queue_names, opened_at, expires_at, concurrency, version, lock_duration
+)
+select $1, $2, $3, $4, $5, now_at, now_at + $6::interval, $8, $9, $10
 from (select coalesce($7::timestamptz, clock_timestamp()) as now_at) as clock
 on conflict (id) do update
 set hostname = excluded.hostname, pid = excluded.pid, backend = excluded.backend,
-    queue_names = excluded.queue_names, expires_at = excluded.expires_at
+    queue_names = excluded.queue_names, expires_at = excluded.expires_at, concurrency = excluded.concurrency,
+    version = excluded.version, lock_duration = excluded.lock_duration

@@ -1,0 +1,1 @@
+"""``conveyor top``: what a store's queues and workers do, live."""

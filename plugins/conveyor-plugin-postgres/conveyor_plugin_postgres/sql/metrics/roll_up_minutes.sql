@@ -1,0 +1,33 @@
+-- Adds minutes up to hours that ended by a time; returns how many rows that were.
+-- parameters: 1 time, 2 how many at most
+-- index: primary key of run_counts
+with old as (
+  delete from conveyor.run_counts
+  where (span, start, queue, name, session_id) in (
+    select span, start, queue, name, session_id
+    from conveyor.run_counts
+    where span = 60
+      and start < date_trunc('hour', $1::timestamptz, 'UTC')
+    order by span, start, queue, name, session_id
+    limit $2
+    for update skip locked
+  )
+  returning start, queue, name, counts
+),
+cells as (
+  select date_trunc('hour', old.start, 'UTC') as start, old.queue, old.name, counted.word,
+         sum(counted.number::bigint) as number
+  from old
+  cross join lateral jsonb_each_text(old.counts) as counted(word, number)
+  group by 1, 2, 3, 4
+),
+added as (
+  insert into conveyor.run_counts as known (span, start, queue, name, session_id, counts)
+  select 3600, start, queue, name, '', jsonb_object_agg(word, number)
+  from cells
+  group by start, queue, name
+  order by start, queue, name
+  on conflict (span, start, queue, name, session_id) do update
+  set counts = conveyor.add_counts(known.counts, excluded.counts)
+)
+select count(*) from old

@@ -1,0 +1,30 @@
+-- Makes one row of those that sessions have for a minute that ended before a time.
+-- parameters: 1 time, 2 how many at most
+-- index: primary key of run_counts
+with old as (
+  delete from conveyor.run_counts
+  where (span, start, queue, name, session_id) in (
+    select span, start, queue, name, session_id
+    from conveyor.run_counts
+    where span = 60
+      and start <= $1::timestamptz - interval '1 minute'
+      and session_id <> ''
+    order by span, start, queue, name, session_id
+    limit $2
+    for update skip locked
+  )
+  returning start, queue, name, counts
+),
+cells as (
+  select old.start, old.queue, old.name, counted.word, sum(counted.number::bigint) as number
+  from old
+  cross join lateral jsonb_each_text(old.counts) as counted(word, number)
+  group by old.start, old.queue, old.name, counted.word
+)
+insert into conveyor.run_counts as known (span, start, queue, name, session_id, counts)
+select 60, start, queue, name, '', jsonb_object_agg(word, number)
+from cells
+group by start, queue, name
+order by start, queue, name
+on conflict (span, start, queue, name, session_id) do update
+set counts = conveyor.add_counts(known.counts, excluded.counts)
