@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from conveyor import Conveyor
     from conveyor.model.metrics import Histogram, Metrics, RollUp
+    from conveyor.model.sessions import SessionInfo
 
 __all__ = ["Page", "metrics_page", "metrics_text", "render"]
 
@@ -48,26 +50,29 @@ async def metrics_page(app: Conveyor, accept: str = "") -> Page:
     Raises:
         CapabilityError, StoreError: as `metrics_text` does.
     """
-    return render(await app.metrics(window=None), accept)
+    # With no window, so that no counter is ever less than it was.
+    return render(await app.metrics(window=None), await app.workers(), accept)
 
 
-def render(metrics: Metrics, accept: str = "") -> Page:
-    """Write what was read: with no window, so that no counter is ever less than it was."""
+def render(metrics: Metrics, workers: Sequence[SessionInfo] = (), accept: str = "") -> Page:
+    """Write what was read."""
     encode, content_type = choose_encoder(accept)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Read(metrics))
+    registry.register(_Read(metrics, workers))
     return Page(encode(registry), content_type)
 
 
 class _Read(Collector):
     """Hands out what was read before: the library asks without awaiting."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, workers: Sequence[SessionInfo]) -> None:
         self._metrics = metrics
+        self._workers = workers
 
     def collect(self) -> Iterable[Metric]:
         totals = self._metrics.totals()
         yield from _depths(self._metrics)
+        yield from _crew(self._workers, self._metrics)
         yield _runs(totals)
         yield _times("conveyor_wait_seconds", "From when jobs were due to when they were fetched.", totals, _waits)
         yield _times("conveyor_run_seconds", "From the start of handlers to their end.", totals, _run_times)
@@ -88,6 +93,20 @@ def _depths(metrics: Metrics) -> Iterator[Metric]:
         oldest.add_metric((depth.queue_name,), 0 if since is None else max(0, (metrics.at - since).total_seconds()))
     yield jobs
     yield oldest
+
+
+def _crew(workers: Sequence[SessionInfo], metrics: Metrics) -> Iterator[Metric]:
+    lost = [worker for worker in workers if worker.is_lost(metrics.at)]
+    alive = [worker for worker in workers if worker not in lost]
+    serving = Counter(queue_name for worker in alive for queue_name in worker.queue_names)
+    family = GaugeMetricFamily("conveyor_workers", "Workers that serve a queue.", labels=("queue",))
+    # Also 0, for those that nobody serves: it is what one wants to be told.
+    for queue_name in sorted({depth.queue_name for depth in metrics.depths} | set(serving)):
+        family.add_metric((queue_name,), serving[queue_name])
+    yield family
+    yield GaugeMetricFamily("conveyor_lost_workers", "Workers that died or cannot reach the store.", len(lost))
+    slots = sum(worker.concurrency for worker in alive)
+    yield GaugeMetricFamily("conveyor_slots", "Jobs that all workers together may run at once.", slots)
 
 
 def _runs(totals: Sequence[RollUp]) -> Metric:

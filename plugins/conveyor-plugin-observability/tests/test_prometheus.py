@@ -26,6 +26,7 @@ from conveyor.__main__ import main
 from conveyor.errors import CapabilityError, ConfigurationError, StoreUnavailableError
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.metrics import Histogram, Metrics, QueueDepth, RollUp, bucket_of
+from conveyor.model.sessions import SessionInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 LABELS = ("queue", "name", "outcome", "state", "le")
+OLDEST = "conveyor_oldest_waiting_seconds"
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -45,9 +47,15 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
     }
 
 
-def counted(depths: Any = (), roll_ups: Any = ()) -> str:
+def counted(depths: Any = (), roll_ups: Any = (), workers: Any = ()) -> str:
     """Return the text of some metrics."""
-    return render(Metrics(NOW, None, depths, roll_ups)).body.decode()
+    return render(Metrics(NOW, None, depths, roll_ups), workers).body.decode()
+
+
+def worker(name: str, *queue_names: str, seconds_left: float = 10, concurrency: int = 4) -> SessionInfo:
+    """Return a worker whose lock lasts for so long."""
+    expires_at = NOW + timedelta(seconds=seconds_left)
+    return SessionInfo(name, "host", 1, "trio", queue_names, NOW, expires_at, concurrency=concurrency)
 
 
 def test_depths_and_the_age_of_the_oldest_are_told_of_each_queue() -> None:
@@ -59,12 +67,25 @@ def test_depths_and_the_age_of_the_oldest_are_told_of_each_queue() -> None:
             ]
         )
     )
-    assert found == {
+    assert {key: value for key, value in found.items() if key[0] in {"conveyor_jobs", OLDEST}} == {
         ("conveyor_jobs", "mails", "waiting"): 3,
         ("conveyor_jobs", "mails", "active"): 1,
         ("conveyor_jobs", 'a "b"\\\n', "waiting"): 0,
-        ("conveyor_oldest_waiting_seconds", "mails"): 90,
-        ("conveyor_oldest_waiting_seconds", 'a "b"\\\n'): 0,
+        (OLDEST, "mails"): 90,
+        (OLDEST, 'a "b"\\\n'): 0,
+    }
+
+
+def test_workers_are_told_of_each_queue_also_of_one_that_nobody_serves() -> None:
+    crew = [worker("1", "mails", "reports"), worker("2", "mails"), worker("3", "mails", seconds_left=-1)]
+    found = samples(counted([QueueDepth("forgotten", {})], workers=crew))
+    assert found == {
+        ("conveyor_workers", "forgotten"): 0,
+        ("conveyor_workers", "mails"): 2,
+        ("conveyor_workers", "reports"): 1,
+        ("conveyor_lost_workers",): 1,
+        ("conveyor_slots",): 8,
+        (OLDEST, "forgotten"): 0,
     }
 
 
@@ -101,11 +122,14 @@ async def test_the_numbers_of_a_store_are_read_and_only_grow() -> None:
     async with app:
         await work.add("run", {"is_good": True}, delay="1 hour")
         before = samples(await metrics_text(app))
-        async with app.worker():
+        async with app.worker(concurrency=3):
             for job in await run.add_many([run.new(True), run.new(False)]):
                 await job.wait_until_finished(timeout="20s")
+            during = samples(await metrics_text(app))
         after = samples(await metrics_text(app))
     assert before["conveyor_jobs", "work", "delayed"] == 1
+    assert (before["conveyor_workers", "work"], during["conveyor_workers", "work"]) == (0, 1)
+    assert during["conveyor_slots",] == 3
     assert ("conveyor_runs_total", "work", "run", "completed") not in before
     assert after["conveyor_runs_total", "work", "run", "completed"] == 1
     assert after["conveyor_runs_total", "work", "run", "retried"] == 1
