@@ -54,7 +54,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Verdicts:
     ]
     options = ["-p", "no:cacheprovider", "-q", "--tb=no", "--no-header", "-r", "N", f"--junit-xml={report}"]
     command = [sys.executable, "-m", "pytest", *options, *asked]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
     found: dict[tuple[str, str], set[str]] = {}
     for case in ET.parse(report).iter("testcase"):
@@ -63,7 +63,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Verdicts:
     return found
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(270)
 @pytest.mark.parametrize("fault", NAMED_BY)
 def test_the_kit_catches_the_fault(verdicts: Verdicts, fault: str) -> None:
     found = verdicts[fault, NAMED_BY[fault]]
@@ -71,13 +71,13 @@ def test_the_kit_catches_the_fault(verdicts: Verdicts, fault: str) -> None:
     assert "error" not in found
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(270)
 @pytest.mark.parametrize("fault", FOUND)
 def test_the_state_machine_finds_the_fault(verdicts: Verdicts, fault: str) -> None:
     assert verdicts[fault, MACHINE] == {"failure"}
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(270)
 @pytest.mark.parametrize("name", WHOLE)
 def test_the_kit_passes_a_store_without_a_fault(verdicts: Verdicts, name: str) -> None:
     whole = {test: found for (fault, test), found in verdicts.items() if fault == name}

@@ -227,7 +227,8 @@ class EventsConformance(StoreKit):
         await workshop.add("a", "b", "c")
         await workshop.add("d")
         found: list[str] = []
-        while page := await reading.page(limit=1):
+        # Pages that go back would have no end.
+        while len(found) <= 4 and (page := await reading.page(limit=1)):
             found += [event.job_id for event in page]
         assert found == ["a", "b", "c", "d"]
         await workshop.add("e")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import anyio
 import pytest
@@ -11,6 +11,7 @@ from conveyor import Conveyor, JobContext
 from conveyor._services.heeding import capabilities_of
 
 if TYPE_CHECKING:
+    from conveyor._handles.handler import JobHandler
     from conveyor._handles.job import Job
     from conveyor.contracts.job_queue import JobQueueCapabilities, JobQueueStrategy
 
@@ -77,7 +78,7 @@ class Program:
         self.go_on: anyio.Event | None = None
         self.app: Conveyor = Conveyor(store_url, job_queue=strategy)
         self._patience_seconds = patience_seconds
-        self.note = self.app.queue(QUEUE).job(name="note")(self._note)
+        self.note: JobHandler[..., Any, [int], int] = self.app.queue(QUEUE).job(name="note")(self._note)
 
     @property
     def capabilities(self) -> JobQueueCapabilities:
