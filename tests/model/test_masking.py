@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from conveyor.errors import ConfigurationError
@@ -107,6 +107,7 @@ def test_a_job_is_masked_where_people_wrote_and_nowhere_else() -> None:
 
 @given(JSON, st.sampled_from(DEFAULT_MASKED_FIELDS), st.text("abcdefXYZ0123456789_", min_size=12))
 def test_no_secret_is_left_wherever_it_lies(value: Any, name: str, secret: str) -> None:
+    assume(secret not in repr(value))  # a long number may have it, which is nobody's secret
     masked = MASKING.value({"a": [value, {name: [value, {"b": secret}]}], "c": f"{name}={secret}"})
     assert secret not in repr(masked)
 
