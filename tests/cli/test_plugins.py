@@ -98,7 +98,10 @@ def test_a_list_that_loads_says_what_each_offers_and_which_are_broken(
 def test_what_is_in_the_box_is_listed_like_the_others(conveyor: Callable[..., Ran], strangers: Strangers) -> None:
     found = {plugin["name"]: plugin for plugin in conveyor("plugins", "list", "--load", "-o", "json").json}
     assert found["sqlite"]["distribution"] == "conveyor"
-    assert found["store"]["offers"] == [{"kind": "job queue", "name": "store", "contract_version": 1}]
+    assert {(offer["kind"], offer["name"]) for offer in found["store"]["offers"]} == {
+        ("job queue", "store"),
+        ("buffer storage", "store"),
+    }
 
 
 def test_a_blocked_plugin_is_listed_with_the_rule_and_not_imported(
@@ -209,22 +212,24 @@ def test_the_doctor_sees_a_distribution_installed_twice(
 
 
 @pytest.mark.parametrize(
-    ("word", "plugin", "rule"),
+    ("word", "plugin", "kinds"),
     [
-        ("acme", "acme", "the plugin of this name comes first"),
-        ("acme://host/jobs", "acme", "the plugin of this name comes first"),
-        ("memory", "memory", "the plugin of this name comes first"),
-        ("one", "twin", "it alone offers it"),
-        ("store", "store", "the plugin of this name comes first"),
+        ("acme", "acme", ["store"]),
+        ("acme://host/jobs", "acme", ["store"]),
+        ("memory", "memory", ["store", "buffer storage"]),
+        ("one", "twin", ["job queue"]),
+        ("store", "store", ["job queue", "buffer storage"]),
     ],
 )
 def test_it_is_told_why_a_plugin_is_chosen(
-    conveyor: Callable[..., Ran], crowd: Strangers, word: str, plugin: str, rule: str
+    conveyor: Callable[..., Ran], crowd: Strangers, word: str, plugin: str, kinds: list[str]
 ) -> None:
     ran = conveyor("plugins", "why", word, "-o", "json")
     assert ran.code == 0
-    (told,) = ran.json
-    assert (told["plugin"], told["rule"], told["error"]) == (plugin, rule, None)
+    rule = "it alone offers it" if plugin == "twin" else "the plugin of this name comes first"
+    assert [(told["kind"], told["plugin"], told["rule"], told["error"]) for told in ran.json] == [
+        (kind, plugin, rule, None) for kind in kinds
+    ]
     assert f"plugin {plugin!r} of" in conveyor("plugins", "why", word).out
 
 
