@@ -83,7 +83,7 @@ class Bare:
     async def open_session(self) -> None:
         """Open a session in the schema that is there."""
         about = (self.session, "here", 1, "none", ["floor"])
-        await self.connection.execute(self.statements["sessions/open"], *about, LOCK, None)
+        await self.connection.execute(self.statements["sessions/open"], *about, LOCK, None, 1, "", None)
 
     async def add(self, jobs: Sequence[NewJob]) -> None:
         """Add jobs in one statement."""

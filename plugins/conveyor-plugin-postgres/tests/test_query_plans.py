@@ -91,7 +91,7 @@ class HotPath:
     async def open(self) -> None:
         """Have a session."""
         about = (SESSION, "here", 1, "none", [QUEUE])
-        await self._part.execute("sessions/open", *about, LOCK, None)
+        await self._part.execute("sessions/open", *about, LOCK, None, 1, "", None)
         rate = RateLimit(10**6, "1s")
         for queue, limits in (
             (LIMITED, QueueLimits(10**6, rate)),
