@@ -46,6 +46,7 @@ class Line:
         self.notifier = _Ear(self, store.notifier)
         self.inspection = store.inspection
         self.capabilities = store.capabilities
+        self.guarantees = store.guarantees
         # Optional facets that no client here uses: a worker goes on without them.
         self.schedules = self.flows = self.limits = self.metrics = self.events = self.buffers = None
         self._facets = {facet: _Facet(self, inner) for facet, inner in facets.items()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from conveyor import Conveyor, JobState
+from conveyor import Conveyor, JobContext, JobState
 from conveyor.errors import ConfigurationError
 from tests.eventually import eventually
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from conveyor import Job
 
 
-async def is_active(job: Job[object]) -> bool:
-    """Look whether a job runs."""
-    return (await job.refresh()).state is JobState.ACTIVE
+async def is_running(job: Job[object]) -> bool:
+    """Look whether a job's handler has begun: it is active a moment before."""
+    return (await job.refresh()).progress is not None
 
 
 def make_app(folder: Path) -> tuple[Conveyor, Callable[[], int]]:
@@ -36,7 +36,8 @@ def make_app(folder: Path) -> tuple[Conveyor, Callable[[], int]]:
         return number * 2
 
     @app.queue("work").job()
-    async def hang() -> None:
+    async def hang(ctx: JobContext) -> None:
+        ctx.progress(1)
         try:
             await trio.sleep_forever()
         except trio.Cancelled:
@@ -69,7 +70,7 @@ async def test_the_hosts_cancel_scope_reaches_a_handler_and_its_job_waits_again(
         with trio.CancelScope() as scope:
             async with app.worker("work"):
                 job = await app.queue("work").add("hang")
-                await eventually(partial(is_active, job))
+                await eventually(partial(is_running, job))
                 scope.cancel()
         assert scope.cancelled_caught
         assert stopped() == 1
@@ -86,7 +87,7 @@ async def test_a_crash_in_the_hosts_nursery_closes_the_app_in_order(tmp_path: Pa
     with pytest.RaisesGroup(pytest.RaisesExc(LookupError, match="elsewhere")):
         async with trio.open_nursery() as nursery, app, app.worker("work"):
             job = await app.queue("work").add("hang")
-            await eventually(partial(is_active, job))
+            await eventually(partial(is_running, job))
             nursery.start_soon(crash)
             await trio.sleep_forever()
     assert stopped() == 1
@@ -138,7 +139,7 @@ async def test_a_nursery_that_is_cancelled_hands_the_jobs_of_an_app_opened_in_it
     async with trio.open_nursery() as nursery:
         await app.open_in(nursery, app.worker("work"))
         job = await app.queue("work").add("hang")
-        await eventually(partial(is_active, job))
+        await eventually(partial(is_running, job))
         nursery.cancel_scope.cancel()
     assert stopped() == 1
     async with app:

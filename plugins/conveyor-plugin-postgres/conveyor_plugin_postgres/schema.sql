@@ -100,12 +100,11 @@ begin
   -- The place after the last stands for the end.
   foreach i in array rest || (number + 1) loop
     -- What is to be added before this one may be what holds its key, or has its id.
-    if i > number or has_repeats or exists (
-      select
+    if i > number or has_repeats or (
+      select known.job_id
       from conveyor.deduplication_keys as known
       where known.queue = queues[i] and known.name = names[i] and known.key = keys[i]
-        and known.job_id = any(ids[first_place : i - 1])
-    ) then
+    ) = any(ids[first_place : i - 1]) then
       added := conveyor.add_some_jobs(
         ids, queues, names, payloads, options, priorities, lifos, delays, run_ats, expire_ins, expire_ats, since, moment,
         notifies, is_added, first_place, i - 1
@@ -3560,6 +3559,6 @@ CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH 
 CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', 'c56f2d41e241b9e08b3bdc38a6c22d13feb5b0849b1098644abed90e32d64449', clock_timestamp());
+  (1, 'initial', 'b0ccfa79cfec9b56ac9d673670ea2c6c2caac7ee0626ff2380bef443b1dbb934', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -1276,12 +1276,11 @@ begin
   -- The place after the last stands for the end.
   foreach i in array rest || (number + 1) loop
     -- What is to be added before this one may be what holds its key, or has its id.
-    if i > number or has_repeats or exists (
-      select
+    if i > number or has_repeats or (
+      select known.job_id
       from conveyor.deduplication_keys as known
       where known.queue = queues[i] and known.name = names[i] and known.key = keys[i]
-        and known.job_id = any(ids[first_place : i - 1])
-    ) then
+    ) = any(ids[first_place : i - 1]) then
       added := conveyor.add_some_jobs(
         ids, queues, names, payloads, options, priorities, lifos, delays, run_ats, expire_ins, expire_ats, since, moment,
         notifies, is_added, first_place, i - 1
