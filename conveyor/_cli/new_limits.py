@@ -151,7 +151,7 @@ def _rate(
     most, _, per = value.partition("/")
     if not most.strip().isdecimal() or not per.strip():
         raise ConfigurationError(f'{name} must be starts per time, such as "100/1 minute", or none, got {value!r}')
-    return (RateLimit(int(most), per.strip(), key, burst),)  # type: ignore[arg-type]
+    return (RateLimit(int(most), per.strip(), key, burst),)  # type: ignore[arg-type] # it says itself what it takes
 
 
 def _weights(given: Sequence[str], name: str) -> dict[str, int | None]:

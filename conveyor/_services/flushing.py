@@ -185,11 +185,22 @@ async def _flush_cleared(services: Services, storage: JobBufferStorageStrategy, 
             services.buffers.note_merged(traces_of(plan, receipts))
             added += _went(plan, receipts)
     except BaseException:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(HAND_BACK_SECONDS):
-            for job in left:
-                await storage.add(buffer.id, job)
+        await _put_back(storage, buffer.id, left)
         raise
     return added
+
+
+async def _put_back(storage: JobBufferStorageStrategy, buffer_id: str, left: Sequence[NewJob]) -> None:
+    """Add jobs to their buffer again; where that fails or takes too long, say which are lost."""
+    lost = [job.id for job in left]
+    try:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(HAND_BACK_SECONDS):
+            for job in left:
+                await storage.add(buffer_id, job)
+                lost.pop(0)
+    finally:
+        if lost:
+            logger.error("buffer %s: %d jobs could not be put back and are lost: %s", buffer_id, len(lost), lost)
 
 
 async def _add_plan(services: Services, plan: FlushPlan) -> Sequence[AddReceipt]:

@@ -1,6 +1,7 @@
 """The delivery store: a delivering strategy as that part of a store that a worker works with.
 
 So slots, timeouts, batches, middleware and shutdown are the same for jobs that come from a broker.
+Arguments that nothing here uses (noqa: ARG002) are those of the contract.
 """
 
 from __future__ import annotations
