@@ -291,8 +291,10 @@ LONG_PARTS: Final = {
 
 @nox.session
 def full(session: nox.Session) -> None:
-    """Run everything a release must pass."""
-    run_parts(session, LONG_PARTS)
+    """Run everything a release must pass; what follows -- names the parts to run, to go on where a run ended."""
+    if unknown := [name for name in session.posargs if name not in LONG_PARTS]:
+        session.error(f"no such part: {', '.join(unknown)}; there are {', '.join(LONG_PARTS)}")
+    run_parts(session, {name: LONG_PARTS[name] for name in session.posargs or LONG_PARTS})
 
 
 @nox.session
