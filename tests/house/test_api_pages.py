@@ -12,10 +12,10 @@ from tests.house.tree import PACKAGE, ROOT, imported_name
 PAGES: Final = ROOT / "docs" / "reference" / "api"
 MODULE: Final = re.compile(r"^\.\. automodule:: (\S+)$", re.MULTILINE)
 OBJECT: Final = re.compile(r"^\.\. auto(?:class|function):: conveyor\.(\w+)(?:\(\))?$", re.MULTILINE)
-ROOMS: Final = ("errors.py", "hookspecs.py", "codec", "model", "contracts", "testing")
+ROOMS: Final = ("errors", "hookspecs.py", "codec", "model", "contracts", "testing")
 # Parts of a package whose names are all offered by the package itself, and packages that offer none.
 WITHIN: Final = re.compile(
-    r"conveyor\.(?:codec|testing)\..*|conveyor\.(?:model|model\.buffers|model\.schedules|contracts)"
+    r"conveyor\.(?:codec|errors|testing)\..*|conveyor\.(?:model|model\.batches|model\.buffers|model\.schedules|contracts)"
 )
 # Within testing, what is imported by its own name all the same.
 APART: Final = {

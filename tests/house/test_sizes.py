@@ -22,6 +22,7 @@ LONGER_MODULES: Final[dict[str, str]] = {}
 LONGER_FUNCTIONS: Final[dict[str, str]] = {}
 RICHER_CLASSES: Final[dict[str, str]] = {
     "JobStore": "a facet of the contract: one method for each thing done to jobs",
+    "AbstractBatchJobStrategy": "every hook of a batch job's life, so that a strategy overrides what it needs",
 }
 # One delegating line for each verb, and a promise is as rich as it has to be: see house.md, "Sizes".
 RICH_ROOMS: Final = ("conveyor/_handles/", "conveyor/_builtin/", "conveyor/testing/conformance/")

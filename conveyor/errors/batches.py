@@ -1,0 +1,81 @@
+"""What is wrong about a batch job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conveyor.errors.configuration import ConveyorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "BatchJobError",
+    "BatchJobNotFoundError",
+    "BatchRunLostError",
+    "BatchStoppedError",
+    "DuplicateBatchJobError",
+    "InvalidBatchStatusError",
+]
+
+
+class BatchJobError(ConveyorError):
+    """Something about one batch job: what it was given, or what was asked of it."""
+
+    def __init__(self, message: str, *, batch_id: str = "", batch_type: str = "") -> None:
+        self.batch_id = batch_id
+        self.batch_type = batch_type
+        super().__init__(message)
+
+
+class BatchJobNotFoundError(BatchJobError):
+    """There is no batch job of this id."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"there is no batch job {batch_id!r}", batch_id=batch_id)
+
+
+class InvalidBatchStatusError(BatchJobError):
+    """The command is not legal in the status the batch job is in."""
+
+    def __init__(self, batch_id: str, status: str, command: str, allowed: Iterable[str]) -> None:
+        self.status = status
+        self.command = command
+        self.allowed: tuple[str, ...] = tuple(sorted(allowed))
+        legal = ", ".join(self.allowed) or "nothing"
+        super().__init__(
+            f"batch job {batch_id!r} is {status}, so '{command}' is not allowed; allowed now: {legal}",
+            batch_id=batch_id,
+        )
+
+
+class DuplicateBatchJobError(BatchJobError):
+    """Another batch job has this id, or the same type and identity and neither failed nor was cancelled."""
+
+    def __init__(self, existing_id: str, batch_type: str, *, is_identity: bool = True) -> None:
+        self.existing_id = existing_id
+        super().__init__(
+            f"batch job {existing_id!r} of type {batch_type!r} is the same: look at it, or force this one"
+            if is_identity
+            else f"another batch job already has the id {existing_id!r}",
+            batch_id=existing_id,
+            batch_type=batch_type,
+        )
+
+
+class BatchStoppedError(BatchJobError):
+    """The run is to stop: the batch job was paused or cancelled, or its worker stops. Strategies let it pass."""
+
+    def __init__(self, batch_id: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the run of batch job {batch_id!r} stops: {reason}", batch_id=batch_id)
+
+
+class BatchRunLostError(BatchJobError):
+    """Another run processes the batch job by now: nothing of this step was kept."""
+
+    def __init__(self, batch_id: str, run: str) -> None:
+        self.run = run
+        super().__init__(
+            f"another run processes batch job {batch_id!r} by now: {run!r} may write nothing of it", batch_id=batch_id
+        )
