@@ -1,4 +1,6 @@
-"""The statuses of a batch job, and the one table of what each command does to them::
+"""The statuses of a batch job, and the one table of what each command does to them.
+
+Its way::
 
     created ─▶ pre_processed ─▶ confirmed ─▶ processing ─▶ completed, completed_with_errors, failed
                                     ▲         │  ▲  │
@@ -6,8 +8,8 @@
                                     └─ failed │  │  └─▶ cancelling ─▶ cancelled
                                               └─▶ interrupted
 
-A run stops within a chunk of rows after it was asked to, and the status is one between meanwhile. Every status change is a
-compare-and-set in the store on the rows of `TRANSITIONS`.
+A run stops within a chunk of rows after it was asked to, and the status is one between meanwhile. Every change of
+status is a compare-and-set in the store on the rows of `TRANSITIONS`.
 """
 
 from __future__ import annotations
