@@ -152,6 +152,14 @@ class BatchJobService(Protocol):
         """
         ...
 
+    async def get_errors(self, batch_job_id: str, /, *, after: int = 0, limit: int = 1000) -> Sequence[RowError]:
+        """Return its bad rows with numbers above `after`, by number; at most so many.
+
+        Raises:
+            BatchJobNotFoundError
+        """
+        ...
+
     def run(self, batch_job_id: str, /) -> BatchRun:
         """Return the run of a batch job that goes on in this process, while it is pre-processed or processed.
 
@@ -191,6 +199,11 @@ class BatchRun(Protocol):
     @property
     def cursor(self) -> Any:
         """What was last saved as such, as JSON-like values; None: this run is at the beginning."""
+        ...
+
+    @property
+    def result(self) -> Mapping[str, Any] | None:
+        """What came of it so far, as this run or one before set it, pre-processing too; None: nothing was set."""
         ...
 
     @property

@@ -26,7 +26,8 @@ ConveyorError
 │  ├─ InvalidBatchStatusError    the command is not legal in this status
 │  ├─ DuplicateBatchJobError     the same is there already
 │  ├─ BatchStoppedError          its run is to stop: strategies let it pass
-│  └─ BatchRunLostError          another run processes it by now
+│  ├─ BatchRunLostError          another run processes it by now
+│  └─ BadRowError                one of its rows is wrong
 ├─ StoreError                    the driver's error is always ``__cause__``
 │  ├─ StoreUnavailableError      transient: core retries
 │  ├─ SessionLostError           the store knows no such worker session: core opens it again
@@ -37,6 +38,7 @@ ConveyorError
 from __future__ import annotations
 
 from conveyor.errors.batches import (
+    BadRowError,
     BatchJobError,
     BatchJobNotFoundError,
     BatchRunLostError,
@@ -70,6 +72,7 @@ from conveyor.errors.nouns import BufferError, BufferTakeLostError, FlowError, S
 from conveyor.errors.stores import SchemaError, SessionLostError, StoreError, StoreUnavailableError
 
 __all__ = [
+    "BadRowError",
     "BatchJobError",
     "BatchJobNotFoundError",
     "BatchRunLostError",

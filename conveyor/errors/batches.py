@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "BadRowError",
     "BatchJobError",
     "BatchJobNotFoundError",
     "BatchRunLostError",
@@ -79,3 +80,19 @@ class BatchRunLostError(BatchJobError):
         super().__init__(
             f"another run processes batch job {batch_id!r} by now: {run!r} may write nothing of it", batch_id=batch_id
         )
+
+
+class BadRowError(BatchJobError):
+    """A row of a batch job is wrong: raised by what reads or checks it, and kept as a `RowError`, not raised further.
+
+    Attributes:
+        code: for machines, such as "invalid_value".
+        message: for people.
+        column: which column; None: the row as a whole.
+    """
+
+    def __init__(self, code: str, message: str, column: str | None = None) -> None:
+        self.code = code
+        self.message = message
+        self.column = column
+        super().__init__(f"{code}: {message}" if column is None else f"{code} in column {column!r}: {message}")
