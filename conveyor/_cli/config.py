@@ -56,7 +56,7 @@ def _store(options: StoreOptions) -> Setting | None:
 
     if options.store is not None:
         return Setting(options.store, "argument")
-    given = find_operated_app(options)._store  # noqa: SLF001 - what the code says is nobody's else
+    given = find_operated_app(options)._given.store  # noqa: SLF001 - what the code says is nobody's else
     if given is None:
         return find_setting("store", default=DEFAULT_STORE)
     return Setting(given if isinstance(given, str) else given.name, "the app")

@@ -127,7 +127,7 @@ def _apps_in(module: ModuleType, apps: list[str]) -> str:
 
 def _over(app: Conveyor, store: str | None) -> Conveyor:
     if store is not None:
-        app._store = store  # noqa: SLF001 - what the person typed now comes before what the code says
+        app._given.store = store  # noqa: SLF001 - what the person typed now comes before what the code says
     return app
 
 

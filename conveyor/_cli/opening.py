@@ -35,7 +35,7 @@ def url_of(app: Conveyor) -> str:
     """
     from conveyor._services.settings import DEFAULT_STORE, find_setting
 
-    store = app._store  # noqa: SLF001 - as above
+    store = app._given.store  # noqa: SLF001 - as above
     if store is not None and not isinstance(store, str):
         raise ConfigurationError(f"the app was given the open store {store.name!r}, which has no URL; use --store URL")
     setting = find_setting("store", argument=store, default=DEFAULT_STORE)
@@ -56,8 +56,8 @@ def without_migrating(url: str) -> str:
 def looking_only(app: Conveyor) -> Conveyor:
     """Return the app, set to leave its store as it is: an operator's look makes, migrates and declares nothing."""
     services_of(app).is_declaring = False
-    if app._store is None or isinstance(app._store, str):  # noqa: SLF001 - as above
-        app._store = without_migrating(url_of(app))  # noqa: SLF001 - as above
+    if app._given.store is None or isinstance(app._given.store, str):  # noqa: SLF001 - as above
+        app._given.store = without_migrating(url_of(app))  # noqa: SLF001 - as above
     return app
 
 

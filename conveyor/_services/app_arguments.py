@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from conveyor.errors import ConfigurationError
+from conveyor.model.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,10 +13,32 @@ if TYPE_CHECKING:
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
+    from conveyor.contracts.store import Store
 
-__all__ = ["check_buffer_storage", "check_lifespan", "check_middleware", "check_payload_codec"]
+__all__ = [
+    "check_buffer_storage",
+    "check_lifespan",
+    "check_middleware",
+    "check_payload_codec",
+    "check_retention",
+    "check_store",
+]
 
 T = TypeVar("T")
+
+
+def check_store(given: str | Store | None) -> str | Store | None:
+    """Return the store, or its URL, or None for that of the settings; raises ConfigurationError for anything else."""
+    if not (given is None or isinstance(given, str) or hasattr(given, "jobs")):
+        raise ConfigurationError(f"store must be a URL or an open store, got {given!r}")
+    return given
+
+
+def check_retention(given: Retention) -> Retention:
+    """Return the retention; raises ConfigurationError for what is none."""
+    if not isinstance(given, Retention):
+        raise ConfigurationError(f"retention must be a Retention, got {given!r}")
+    return given
 
 
 def check_middleware(given: Sequence[str | Middleware]) -> Sequence[str | Middleware]:

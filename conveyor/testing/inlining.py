@@ -38,13 +38,13 @@ async def inline(app: Conveyor, *, store: str = "memory://", raise_on_failure: b
         store: the store to use in its place, empty unless its URL says otherwise.
         raise_on_failure: let what a handler raises come out of ``add``; the attempt is kept all the same.
     """
-    before = app._store, app._job_queue  # noqa: SLF001 - what the app was made with; it is put back below
-    app._store, app._job_queue = store, _InlineQueue(app._services, raise_on_failure)  # noqa: SLF001 - as above
+    before = app._given.store, app._given.job_queue  # noqa: SLF001 - what the app was made with; it is put back below
+    app._given.store, app._given.job_queue = store, _InlineQueue(app._services, raise_on_failure)  # noqa: SLF001 - as above
     try:
         async with app:
             yield app
     finally:
-        app._store, app._job_queue = before  # noqa: SLF001 - as above
+        app._given.store, app._given.job_queue = before  # noqa: SLF001 - as above
 
 
 class _InlineQueue:

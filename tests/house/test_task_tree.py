@@ -64,7 +64,7 @@ async def test_the_tree_that_is_drawn_is_the_tree_that_runs() -> None:
 def test_every_task_and_thread_with_a_name_is_on_the_page() -> None:
     """Those of the command line are its own; no program that embeds conveyor meets them."""
     page = PAGE.read_text(encoding="utf-8")
-    rooms = [PACKAGE / room for room in ("_app.py", "_handles", "_runtime", "_services", "_builtin")]
+    rooms = [PACKAGE / room for room in ("_app", "_handles", "_runtime", "_services", "_builtin")]
     modules = [path for room in rooms for path in (room.rglob("*.py") if room.is_dir() else [room])]
     named = {name.strip() for path in modules for name in NAMED.findall(path.read_text(encoding="utf-8"))} - {
         "conveyor"

@@ -61,7 +61,7 @@ def _check(reference: str | None, asked: WorkerCommand, count: int) -> None:
 async def _sharing(app: Conveyor) -> tuple[str, bool]:
     from conveyor._cli.opening import open_store, url_of
 
-    store = app._store  # noqa: SLF001 - as above
+    store = app._given.store  # noqa: SLF001 - as above
     if store is not None and not isinstance(store, str):
         return store.name, store.capabilities.is_shared
     async with open_store(app, url_of(app)) as opened:

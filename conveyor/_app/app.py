@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, Unpack
 
-import anyio
-
+from conveyor._app.given import Given
+from conveyor._app.running import run_in_foreground
 from conveyor._builtin.system_clock import SystemClock
 from conveyor._handles.buffers import Buffers
 from conveyor._handles.events import EventStream
@@ -21,38 +20,18 @@ from conveyor._handles.schedules import Schedules
 from conveyor._handles.sync_producer import SyncProducer
 from conveyor._handles.worker import AppWorker
 from conveyor._plugins import Plugins
-from conveyor._runtime import foreground
 from conveyor._runtime.hosting import open_blocks_in
-from conveyor._runtime.onlookers import LoggingOnlooker
 from conveyor._runtime.processes.nesting import refuse_in_handler_process
 from conveyor._runtime.shares import weights_of
 from conveyor._runtime.supervisor import Supervisor
 from conveyor._services import events, metrics
-from conveyor._services.app_arguments import (
-    check_buffer_storage,
-    check_lifespan,
-    check_middleware,
-    check_payload_codec,
-)
-from conveyor._services.app_parts import (
-    make_buffer_storage,
-    make_job_queue,
-    make_middleware,
-    make_payload_codec,
-    make_store_opener,
-)
+from conveyor._services.app_arguments import check_lifespan
 from conveyor._services.batch_handlers import check_sizes
 from conveyor._services.importing import check_found_again
-from conveyor._services.injector import Registry
 from conveyor._services.plugin_rules import read_plugin_rules
 from conveyor._services.served_queues import check_active, served_weights, statuses
 from conveyor._services.services import Services
 from conveyor._services.settings import find_masked_fields
-from conveyor._services.strategy_options import StrategySettings
-from conveyor.contracts.clock import Clock
-from conveyor.contracts.runtime import Logger
-from conveyor.contracts.store import Store
-from conveyor.contracts.strategy import Settings
 from conveyor.errors import ConfigurationError
 from conveyor.model.checks import check_name
 from conveyor.model.masking import Masking, parse_masking
@@ -67,12 +46,13 @@ if TYPE_CHECKING:
 
     from conveyor._runtime.board import RunListener
     from conveyor._runtime.hosting import HostGroup, HostLoop
-    from conveyor._runtime.onlookers import Onlooker
     from conveyor._runtime.worker import Worker
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
+    from conveyor.contracts.clock import Clock
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
+    from conveyor.contracts.store import Store
     from conveyor.model.durations import Duration
     from conveyor.model.events import EventKind
     from conveyor.model.metrics import Metrics
@@ -81,9 +61,7 @@ if TYPE_CHECKING:
     from conveyor.model.sessions import SessionInfo
     from conveyor.model.worker_options import WorkerKeywords
 
-__all__ = ["Conveyor", "run", "run_until_signalled"]
-
-logger: Final = logging.getLogger("conveyor.app")
+__all__ = ["Conveyor"]
 
 # What a lifespan is: it gives the app's state for as long as the app is open.
 Lifespan: TypeAlias = "Callable[[Conveyor], AbstractAsyncContextManager[object]]"
@@ -136,23 +114,22 @@ class Conveyor:
             clock: the wall clock, for tests.
         """
         self.plugins: Plugins = (plugins if plugins is not None else Plugins()).configured_by(read_plugin_rules)
-        if not (store is None or isinstance(store, str) or hasattr(store, "jobs")):
-            raise ConfigurationError(f"store must be a URL or an open store, got {store!r}")
-        if not isinstance(retention, Retention):
-            raise ConfigurationError(f"retention must be a Retention, got {retention!r}")
-        self._store = store
-        self._job_queue = job_queue
-        self._buffer_storage = check_buffer_storage(buffer_storage)
-        self._retention = retention
+        self._given = Given(
+            self.plugins,
+            store,
+            job_queue,
+            buffer_storage,
+            middleware,
+            payload_codec,
+            retention,
+            clock if clock is not None else SystemClock(),
+        )
         parse_masking((masked_fields, "masked_fields="))
         self._masked_fields = masked_fields
         self._prefix = check_name(prefix, "prefix") if prefix else ""
         self._active_queues = check_active(active_queues)
-        self._clock: Clock = clock if clock is not None else SystemClock()
         self._services = Services()
-        self._middleware = check_middleware(middleware)
         self._lifespan = check_lifespan(lifespan)
-        self._payload_codec = check_payload_codec(payload_codec)
         self._queues: dict[str, Queue] = {}
         self._task = SameTask("the app")
         self._supervisor: Supervisor | None = None
@@ -253,7 +230,7 @@ class Conveyor:
         The first signal lets running jobs end, the second cancels them and hands them back, the third exits.
         SIGUSR1 shows the running jobs and their stacks on stderr, unless the program has its own use for it.
         """
-        await run_until_signalled(self, queues, options, LoggingOnlooker())
+        await run_in_foreground(self, queues, options)
 
     async def open_in(self, task_group: HostGroup | HostLoop, *workers: AppWorker) -> OpenApp:
         """Open the app in a task of the host's, for hosts that start and stop by callbacks; return once it is open.
@@ -294,7 +271,8 @@ class Conveyor:
         """Open the store and every strategy."""
         self._task.enter()
         try:
-            self._supervisor = self._make_supervisor()
+            open_state = None if self._lifespan is None else partial(self._lifespan, self)
+            self._supervisor = self._given.make_supervisor(self._services, open_state)
             self._opened = self._supervisor.open()
             await self._opened.__aenter__()
         except BaseException:
@@ -309,24 +287,6 @@ class Conveyor:
         self._task.leave()
         opened, self._opened = self._opened, None
         return None if opened is None else await opened.__aexit__(exc_type, exc, traceback)
-
-    def _make_supervisor(self) -> Supervisor:
-        registry = Registry()
-        registry.provide(Clock, self._clock)
-        registry.provide(Logger, logger)
-        registry.provide(Settings, StrategySettings())
-        self._services.middleware = [make_middleware(self.plugins, one) for one in self._middleware]
-        self._services.payload_codec = make_payload_codec(self.plugins, self._payload_codec)
-        open_state = None if self._lifespan is None else partial(self._lifespan, self)
-        return Supervisor(
-            self._services,
-            registry,
-            make_store_opener(self.plugins, self._store, registry),
-            make_job_queue(self.plugins, self._job_queue),
-            make_buffer_storage(self.plugins, self._buffer_storage),
-            self._retention,
-            open_state,
-        )
 
     @asynccontextmanager
     async def _open_worker(
@@ -348,48 +308,3 @@ class Conveyor:
 
     def _weights(self, queues: Sequence[str | Mapping[str, int]]) -> Mapping[str, int]:
         return served_weights(self._services, weights_of(queues), prefix=self._prefix, active=self._active_queues)
-
-
-async def run_until_signalled(
-    app: Conveyor,
-    queues: Sequence[str | Mapping[str, int]],
-    options: WorkerKeywords,
-    onlooker: Onlooker,
-    *,
-    listener: RunListener | None = None,
-    is_burst: bool = False,
-) -> bool:
-    """Do what `Conveyor.run` does, and return whether running jobs were allowed to end.
-
-    Args:
-        app: the app.
-        queues: as for ``app.worker``.
-        options: as for ``app.worker``.
-        onlooker: told how the worker comes up and goes down.
-        listener: told of every run.
-        is_burst: return as soon as nothing waits.
-    """
-
-    @asynccontextmanager
-    async def open_worker() -> AsyncIterator[Worker]:
-        async with app, app._open_worker(queues, options, listener) as worker:  # noqa: SLF001 - of this module
-            yield worker
-
-    return await foreground.run_until_signalled(open_worker, onlooker, is_burst=is_burst)
-
-
-def run(
-    app: Conveyor,
-    *queues: str | Mapping[str, int],
-    backend: Literal["asyncio", "trio"] = "asyncio",
-    **options: Unpack[WorkerKeywords],
-) -> None:
-    """Run an app's worker until a signal stops it: the blocking edge, for ``if __name__ == "__main__":``.
-
-    Args:
-        app: the app.
-        queues: as for ``app.worker``.
-        backend: the event loop to run it on.
-        options: as for ``app.worker``.
-    """
-    anyio.run(partial(app.run, *queues, **options), backend=backend)

@@ -1,0 +1,88 @@
+"""What an app was made with: names that are looked up once it opens, and instances."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from conveyor._runtime.supervisor import Supervisor
+from conveyor._services.app_arguments import (
+    check_buffer_storage,
+    check_middleware,
+    check_payload_codec,
+    check_retention,
+    check_store,
+)
+from conveyor._services.app_parts import (
+    make_buffer_storage,
+    make_job_queue,
+    make_middleware,
+    make_payload_codec,
+    make_store_opener,
+)
+from conveyor._services.injector import Registry
+from conveyor._services.strategy_options import StrategySettings
+from conveyor.contracts.clock import Clock
+from conveyor.contracts.runtime import Logger
+from conveyor.contracts.strategy import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from conveyor._plugins import Plugins
+    from conveyor._services.services import Services
+    from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
+    from conveyor.contracts.job_queue import JobQueueStrategy
+    from conveyor.contracts.middleware import Middleware
+    from conveyor.contracts.payload import PayloadCodec
+    from conveyor.contracts.store import Store
+    from conveyor.model.retention import Retention
+
+__all__ = ["Given"]
+
+logger: Final = logging.getLogger("conveyor.app")
+
+
+@define
+class Given:
+    """The strategies of an app, by name or as instances; what is neither is refused with ConfigurationError.
+
+    The command line and tests put others in their place before the app opens.
+    """
+
+    plugins: Plugins
+    store: str | Store | None = field(converter=check_store)
+    job_queue: str | JobQueueStrategy
+    buffer_storage: str | JobBufferStorageStrategy = field(converter=check_buffer_storage)
+    middleware: Sequence[str | Middleware] = field(converter=check_middleware)
+    payload_codec: str | PayloadCodec | None = field(converter=check_payload_codec)
+    retention: Retention = field(converter=check_retention)
+    clock: Clock
+
+    def make_supervisor(
+        self, services: Services, open_state: Callable[[], AbstractAsyncContextManager[object]] | None
+    ) -> Supervisor:
+        """Look up what was given by name, and return what opens it all.
+
+        Args:
+            services: the app's; they get what has no opening of its own.
+            open_state: opens the app's lifespan, if it has one.
+        """
+        registry = Registry()
+        registry.provide(Clock, self.clock)
+        registry.provide(Logger, logger)
+        registry.provide(Settings, StrategySettings())
+        services.middleware = [make_middleware(self.plugins, one) for one in self.middleware]
+        services.payload_codec = make_payload_codec(self.plugins, self.payload_codec)
+        return Supervisor(
+            services,
+            registry,
+            make_store_opener(self.plugins, self.store, registry),
+            make_job_queue(self.plugins, self.job_queue),
+            make_buffer_storage(self.plugins, self.buffer_storage),
+            self.retention,
+            open_state,
+        )

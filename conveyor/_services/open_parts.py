@@ -1,0 +1,137 @@
+"""Open parts: the app's store and job queue, and what each must be able to do where it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from conveyor._services.heeding import capabilities_of
+from conveyor.contracts.job_queue import (
+    DeduplicatingJobQueueStrategy,
+    FlowJobQueueStrategy,
+    TransactionalFlowJobQueueStrategy,
+    TransactionalJobQueueStrategy,
+)
+from conveyor.errors import CapabilityError, ConfigurationError
+
+if TYPE_CHECKING:
+    from conveyor.contracts.job_queue import JobQueueStrategy
+    from conveyor.contracts.store import FlowStore, InspectionStore, MetricsStore, ScheduleStore, Store
+
+__all__ = ["OpenParts", "required"]
+
+T = TypeVar("T")
+
+
+class OpenParts:
+    """The store and the job queue of an app that is open, and their facets: a missing one is a CapabilityError."""
+
+    def __init__(self) -> None:
+        """Start closed."""
+        self._store: Store | None = None
+        self._job_queue: JobQueueStrategy | None = None
+
+    @property
+    def store(self) -> Store:
+        """The open store."""
+        return required(self._store)
+
+    @property
+    def job_queue(self) -> JobQueueStrategy:
+        """The open job queue strategy."""
+        return required(self._job_queue)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the app is open."""
+        return self._store is not None
+
+    def inspection(self, needed_by: str) -> InspectionStore:
+        """Return the store's inspection facet.
+
+        Raises:
+            CapabilityError: the store has none.
+        """
+        return self._facet(self.store.inspection, "inspection", needed_by)
+
+    def schedules(self, needed_by: str) -> ScheduleStore:
+        """Return the store's schedules facet.
+
+        Raises:
+            CapabilityError: the store has none, or its schedules add nothing to the job queue.
+        """
+        job_queue = self.job_queue
+        if not capabilities_of(job_queue).has_schedules:
+            raise CapabilityError(type(job_queue).__name__, "has_schedules", needed_by, kind="job queue")
+        return self._facet(self.store.schedules, "schedules", needed_by)
+
+    def flows(self, needed_by: str) -> FlowStore:
+        """Return the store's flows facet.
+
+        Raises:
+            CapabilityError: the store has none.
+        """
+        return self._facet(self.store.flows, "flows", needed_by)
+
+    def metrics(self, needed_by: str) -> MetricsStore:
+        """Return the store's metrics facet.
+
+        Raises:
+            CapabilityError: the store has none.
+        """
+        return self._facet(self.store.metrics, "metrics", needed_by)
+
+    def _facet(self, facet: T | None, name: str, needed_by: str) -> T:
+        if facet is None:
+            raise CapabilityError(self.store.name, name, needed_by)
+        return facet
+
+    def flow_queue(self, needed_by: str) -> FlowJobQueueStrategy:
+        """Return the job queue strategy as one that keeps flows.
+
+        Raises:
+            CapabilityError: it does not, or the store has no flows.
+        """
+        job_queue = self.job_queue
+        if not isinstance(job_queue, FlowJobQueueStrategy):
+            raise CapabilityError(type(job_queue).__name__, "flows", needed_by, kind="job queue")
+        self.flows(needed_by)
+        return job_queue
+
+    def transactional_queue(self, needed_by: str) -> TransactionalJobQueueStrategy:
+        """Return the job queue strategy as one that adds inside its callers' transactions.
+
+        Raises:
+            CapabilityError: it does not, or the store has no transactions.
+        """
+        job_queue = self.job_queue
+        if not isinstance(job_queue, TransactionalJobQueueStrategy):
+            raise CapabilityError(type(job_queue).__name__, "transactions", needed_by, kind="job queue")
+        if not self.store.capabilities.has_transactions:
+            raise CapabilityError(self.store.name, "transactions", needed_by)
+        return job_queue
+
+    def transactional_flow_queue(self, needed_by: str) -> TransactionalFlowJobQueueStrategy:
+        """Return the job queue strategy as one that adds flows inside its callers' transactions.
+
+        Raises:
+            CapabilityError: it does not, or the store has no transactions.
+        """
+        job_queue = self.transactional_queue(needed_by)
+        if not isinstance(job_queue, TransactionalFlowJobQueueStrategy):
+            raise CapabilityError(type(job_queue).__name__, "flows in transactions", needed_by)
+        return job_queue
+
+    def check_deduplication(self) -> None:
+        """Raise CapabilityError where the job queue strategy, or the store, does not deduplicate."""
+        job_queue = self.job_queue
+        if not isinstance(job_queue, DeduplicatingJobQueueStrategy):
+            raise CapabilityError(type(job_queue).__name__, "deduplication", "deduplication=", kind="job queue")
+        if not job_queue.has_deduplication:
+            raise CapabilityError(self.store.name, "deduplication", "deduplication=")
+
+
+def required(part: T | None) -> T:
+    """Return a part of the app; raises ConfigurationError where the app is not open, and there is none."""
+    if part is None:
+        raise ConfigurationError("the app is not open: use it inside `async with app:`")
+    return part
