@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.job_queue import JobQueueCapabilities, JobQueueStrategy
     from conveyor.contracts.store import (
+        BatchStore,
         BufferStore,
         EventStore,
         FlowStore,
@@ -123,6 +124,7 @@ class ElsewhereStore:
         self.metrics: MetricsStore | None = None
         self.events: EventStore | None = None
         self.buffers: BufferStore | None = None
+        self.batches: BatchStore | None = None
 
     def notes(self) -> Sequence[str]:
         """Return where the jobs are."""

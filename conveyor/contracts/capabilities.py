@@ -48,6 +48,7 @@ class Capabilities:
         has_metrics: `metrics` is there, and settling counts.
         has_events: `events` is there.
         has_buffers: `buffers` is there.
+        has_batches: `batches` is there.
     """
 
     is_durable: bool
@@ -62,3 +63,4 @@ class Capabilities:
     has_metrics: bool = False
     has_events: bool = False
     has_buffers: bool = False
+    has_batches: bool = False

@@ -48,7 +48,8 @@ class Line:
         self.capabilities = store.capabilities
         self.guarantees = store.guarantees
         # Optional facets that no client here uses: a worker goes on without them.
-        self.schedules = self.flows = self.limits = self.metrics = self.events = self.buffers = None
+        self.schedules = self.flows = self.limits = self.metrics = self.events = None
+        self.buffers = self.batches = None
         self._facets = {facet: _Facet(self, inner) for facet, inner in facets.items()}
 
     def __getattr__(self, name: str) -> Any:

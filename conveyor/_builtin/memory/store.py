@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from conveyor._builtin.memory.batches import MemoryBatches
 from conveyor._builtin.memory.buffers import MemoryBuffers
 from conveyor._builtin.memory.events import MemoryEvents
 from conveyor._builtin.memory.flows import MemoryFlows
@@ -45,6 +46,7 @@ CAPABILITIES: Final = Capabilities(
     has_metrics=True,
     has_events=True,
     has_buffers=True,
+    has_batches=True,
 )
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
 
@@ -74,6 +76,7 @@ class MemoryStore:
         self.metrics = MemoryMetrics(tables)
         self.events = MemoryEvents(tables)
         self.buffers = MemoryBuffers(tables)
+        self.batches = MemoryBatches(tables)
 
     def notes(self) -> Sequence[str]:
         """Return that jobs end with the process."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from conveyor._builtin.sqlite.options import SqliteOptions
+    from conveyor.contracts.store import BatchStore
     from conveyor.contracts.strategy import Injector
 
 __all__ = ["SQLiteStore", "library_notes", "open_sqlite"]
@@ -94,6 +95,7 @@ class SQLiteStore:
         self.notifier = SqliteNotifier(self._writer, peers)
         self.flows = SqliteFlows(self._writer, self._readers, self.transactions)
         self.buffers = SqliteBuffers(self._writer, self._readers, self.transactions)
+        self.batches: BatchStore | None = None
         self.inspection = SqliteInspection(self._writer, self._readers, clock)
         self.limits = SqliteLimits(self._writer, self._readers, clock)
         self.metrics = SqliteMetrics(self._writer, self._readers, clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from conveyor.contracts.store.batches import BatchStore
 from conveyor.contracts.store.buffers import BufferStore
 from conveyor.contracts.store.events import EventStore
 from conveyor.contracts.store.flows import FlowStore
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.capabilities import Capabilities, Guarantees
 
 __all__ = [
+    "BatchStore",
     "BufferStore",
     "EventStore",
     "FlowStore",
@@ -140,4 +142,9 @@ class Store(Protocol):
     @property
     def buffers(self) -> BufferStore | None:
         """Jobs that wait to be reduced; None: the default buffer storage is refused."""
+        ...
+
+    @property
+    def batches(self) -> BatchStore | None:
+        """Batch jobs; None: they are refused."""
         ...

@@ -63,7 +63,7 @@ class BatchStore(Protocol):
         Raises:
             BatchJobNotFoundError
             InvalidBatchStatusError: the command is not legal in its status.
-            BatchRunLostError: a run asks, and another began since.
+            BatchRunLostError: a run asks, and another began since; or another job works for it than the one named.
             DuplicateBatchJobError: it failed, is to be tried again, and another has its identity by now.
             DuplicateJobError: another job has the id of the job.
             In all these cases nothing was done.

@@ -181,7 +181,9 @@ class BatchChange:
         command: see `conveyor.model.batches.status.TRANSITIONS`.
         by, reason: see `StatusChange`.
         run: for START the new run's token; for what else a run asks, its own; None: people ask.
-        job: a job that is added with it, and works for the batch job from now on.
+        if_job_id: the job that must work for the batch job for this to be done; None: whichever does.
+        job: a job that is added with it, and works for the batch job from now on; where the run that is asked to resume
+            goes on, it is not added. CREATED and CONFIRMED are entered with one.
         context, result: take the place of what is there; None: they stay.
         total: how many rows there are; None: it stays.
         error: why it failed.
@@ -193,6 +195,7 @@ class BatchChange:
     by: str | None = None
     reason: str | None = None
     run: str | None = None
+    if_job_id: str | None = None
     job: NewJob | None = None
     context: bytes | None = None
     result: bytes | None = None

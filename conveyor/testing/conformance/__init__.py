@@ -18,6 +18,9 @@ for _theme in iter_modules(__path__, f"{__name__}."):
     pytest.register_assert_rewrite(_theme.name)
 
 from conveyor.testing.conformance.adding import AddingConformance  # noqa: E402
+from conveyor.testing.conformance.batch_changes import BatchChangesConformance  # noqa: E402
+from conveyor.testing.conformance.batch_steps import BatchStepsConformance  # noqa: E402
+from conveyor.testing.conformance.batches import BatchesConformance  # noqa: E402
 from conveyor.testing.conformance.buffers import BuffersConformance  # noqa: E402
 from conveyor.testing.conformance.bulk_changes import BulkChangesConformance  # noqa: E402
 from conveyor.testing.conformance.concurrency import ConcurrencyConformance  # noqa: E402
@@ -104,5 +107,8 @@ class StoreConformance(
     TransactionFaultsConformance,
     SchedulesConformance,
     BuffersConformance,
+    BatchesConformance,
+    BatchChangesConformance,
+    BatchStepsConformance,
 ):
     """Everything a store promises, by theme. Subclass it with a name that begins with ``Test``."""

@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from conveyor.errors import CapabilityError, ConfigurationError
+from conveyor.model.batches.status import BatchCommand, legal_commands
+from conveyor.model.batches.values import BatchChange, BatchFilter
 from conveyor.model.buffers.values import FlushPlan
 
 if TYPE_CHECKING:
-    from conveyor.contracts.store import InspectionStore, Store
+    from conveyor.contracts.store import BatchStore, InspectionStore, Store
 
 __all__ = ["check_empty", "empty"]
 
@@ -20,7 +22,7 @@ async def check_empty(store: Store) -> None:
     """Make sure that the kit may use this store, for it removes all that it finds.
 
     Raises:
-        ConfigurationError: there are queues, schedules or sessions in it.
+        ConfigurationError: there are queues, schedules, batch jobs or sessions in it.
         CapabilityError: it cannot tell.
     """
     found = [queue.name for queue in await _inspection(store).list_queues()]
@@ -29,16 +31,18 @@ async def check_empty(store: Store) -> None:
         found += [schedule.id for schedule in await store.schedules.list_schedules(limit=10)]
     if store.buffers is not None:
         found += await store.buffers.get_sizes()
+    if store.batches is not None:
+        found += [batch.id for batch in (await store.batches.find_batches(BatchFilter(), limit=10)).batches]
     if found or sessions:
         raise ConfigurationError(
-            f"{store.name} is in use (queues, schedules, buffers: {', '.join(found) or 'none'}; "
+            f"{store.name} is in use (queues, schedules, buffers, batch jobs: {', '.join(found) or 'none'}; "
             f"sessions: {len(sessions)}): "
             "the conformance kit removes whatever it finds, so give it an empty store of its own"
         )
 
 
 async def empty(store: Store) -> None:
-    """Remove every schedule, every buffer, every queue and every session. What a flush has taken is not to be had."""
+    """Remove every schedule, buffer, batch job, queue and session. What a flush has taken is not to be had."""
     while store.schedules is not None and (found := await store.schedules.list_schedules()):
         for schedule in found:
             await store.schedules.remove_schedule(schedule.id)
@@ -48,10 +52,21 @@ async def empty(store: Store) -> None:
             await store.buffers.commit(_EMPTYING, FlushPlan([one.job.id for one in kept], (), {}))
     while store.buffers is not None and await store.buffers.forget_merged(timedelta(0)):
         continue
+    await _remove_batches(store.batches)
     for queue in await _inspection(store).list_queues():
         await store.queues.obliterate(queue.name, force=True)
     for session in await store.sessions.list_sessions():
         await store.sessions.close(session.id)
+
+
+async def _remove_batches(batches: BatchStore | None) -> None:
+    while batches is not None and (found := (await batches.find_batches(BatchFilter())).batches):
+        for batch in found:
+            status = batch.status
+            for command in (BatchCommand.CANCEL, BatchCommand.FAIL):
+                if command in legal_commands(status):
+                    status = (await batches.change_batch(batch.id, BatchChange(f"emptying-{command}", command))).status
+            await batches.remove_batch(batch.id)
 
 
 def _inspection(store: Store) -> InspectionStore:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.capabilities import Capabilities, Guarantees
     from conveyor.contracts.store import (
+        BatchStore,
         BufferStore,
         EventStore,
         FlowStore,
@@ -64,6 +65,7 @@ class FaultyStore:
         )
         self.flows: FlowStore | None = cast("FlowStore | None", _optional(line, "flows", store.flows))
         self.buffers: BufferStore | None = cast("BufferStore | None", _optional(line, "buffers", store.buffers))
+        self.batches: BatchStore | None = cast("BatchStore | None", _optional(line, "batches", store.batches))
         self.limits: LimitStore | None = cast("LimitStore | None", _optional(line, "limits", store.limits))
         self.metrics: MetricsStore | None = cast("MetricsStore | None", _optional(line, "metrics", store.metrics))
         self.events: EventStore | None = cast("EventStore | None", _optional(line, "events", store.events))

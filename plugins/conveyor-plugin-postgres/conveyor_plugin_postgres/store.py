@@ -36,6 +36,7 @@ from conveyor_plugin_postgres.transactions import PostgresTransactions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from conveyor.contracts.store import BatchStore
     from conveyor.contracts.strategy import Injector
     from conveyor_plugin_postgres.bridge import Bridge
     from conveyor_plugin_postgres.options import PostgresOptions
@@ -86,6 +87,7 @@ class PostgresStore:
         self.metrics = PostgresMetrics(database)
         self.events = PostgresEvents(database)
         self.buffers = PostgresBuffers(database, self.transactions)
+        self.batches: BatchStore | None = None
 
     def notes(self) -> Sequence[str]:
         """Return what to know of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from conveyor._builtin.memory.batches import MemoryBatches
 from conveyor._builtin.memory.buffers import MemoryBuffers
 from conveyor._builtin.memory.events import MemoryEvents
 from conveyor._builtin.memory.flows import MemoryFlows
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "muted", "open_broken", "with_its_own_token", "with_their_own_tokens"]
 
 Fault: TypeAlias = type[
-    MemoryBuffers
+    MemoryBatches
+    | MemoryBuffers
     | MemoryEvents
     | MemoryFlows
     | MemoryInspection
@@ -41,6 +43,7 @@ Fault: TypeAlias = type[
 ]
 
 _FACETS: Final = {
+    "batches": MemoryBatches,
     "buffers": MemoryBuffers,
     "events": MemoryEvents,
     "flows": MemoryFlows,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tests.conformance.broken import (
+    batches,
     buffers,
     commands,
     deduplication,
@@ -141,6 +142,15 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     flows.RerunNotWaitedFor: "test_a_rerun_child_is_waited_for_again",
     flows.CancelledParentsRevived: "test_a_cancelled_parent_is_not_revived",
     flows.DrainTellsNobody: "test_a_child_that_did_not_complete_fails_its_parent",
+    batches.RunsNotCompared: "test_a_zombie_saves_nothing",
+    batches.ChangesOfZombies: "test_a_zombie_changes_nothing",
+    batches.JobAddedBefore: "test_one_that_failed_is_tried_again_unless_another_has_its_identity",
+    batches.JobsAddedApart: "test_a_change_whose_job_is_another_is_not_made",
+    batches.ChangesForgotten: "test_the_same_change_again_changes_nothing_more",
+    batches.StepsSavedAgain: "test_a_step_that_was_saved_changes_nothing",
+    batches.ErrorsOfZombies: "test_a_zombie_saves_nothing",
+    batches.IdentityCheckedBefore: "test_of_many_that_are_the_same_one_is_created",
+    batches.SettledJobsNotSeen: "test_one_whose_job_ended_is_stranded_and_told_how",
     buffers.ClearedWhenTaken: "test_a_flush_that_dies_with_its_jobs_is_done_by_another",
     buffers.WholeBufferRemoved: "test_what_comes_while_a_buffer_is_taken_stays_there",
     buffers.TakenByAll: "test_nobody_else_takes_from_a_buffer_that_is_taken",

@@ -1,0 +1,179 @@
+"""The batches facet of the memory store."""
+
+from __future__ import annotations
+
+from heapq import nsmallest
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from attrs import Factory, define
+
+from conveyor._builtin.memory.adding import add_jobs
+from conveyor._builtin.memory.records import microseconds
+from conveyor.errors import BatchJobNotFoundError, DuplicateBatchJobError
+from conveyor.model.batches.changing import (
+    FREEING_STATUSES,
+    added_job,
+    batch_matches,
+    changed,
+    check_removable,
+    created,
+    creation_digest,
+    last_errors,
+    stepped,
+)
+from conveyor.model.batches.paging import page_end, parse_page_end
+from conveyor.model.batches.status import ENDED_STATUSES, WORKED_STATUSES, BatchStatus
+from conveyor.model.batches.values import BatchPage, StrandedBatch
+from conveyor.model.queries import Added
+from conveyor.model.schedules.firing import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import timedelta
+
+    from conveyor._builtin.memory.tables import Tables
+    from conveyor.model.batches.values import (
+        BatchChange,
+        BatchFilter,
+        BatchJobData,
+        BatchStep,
+        NewBatchJob,
+        RowError,
+    )
+    from conveyor.model.job import NewJob
+
+__all__ = ["MemoryBatches"]
+
+
+@define(eq=False)
+class _Record:
+    """A batch job, what it was created as, the changes it has seen, and its bad rows by number."""
+
+    batch: BatchJobData
+    digest: bytes
+    change_ids: set[str] = Factory(set)
+    errors: dict[int, RowError] = Factory(dict)
+
+
+class MemoryBatches:
+    """Batch jobs. See `conveyor.contracts.store.batches`."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._records: dict[str, _Record] = {}
+
+    async def create_batch(self, batch: NewBatchJob, job: NewJob, /) -> BatchJobData:
+        """Keep a batch job, and add the job that pre-processes it."""
+        digest = creation_digest(batch)
+        known = self._records.get(batch.id)
+        if known is not None:
+            if known.digest != digest:
+                raise DuplicateBatchJobError(batch.id, batch.batch_type, is_identity=False)
+            return known.batch
+        made = created(batch, job, self._tables.now())
+        self._check_identity(made)
+        self._add(job)
+        self._records[batch.id] = _Record(made, digest)
+        return made
+
+    async def get_batch(self, batch_id: str, /) -> BatchJobData | None:
+        """Return a batch job, or None."""
+        record = self._records.get(batch_id)
+        return None if record is None else record.batch
+
+    async def find_batches(self, wanted: BatchFilter, /, *, cursor: str | None = None, limit: int = 100) -> BatchPage:
+        """Return batch jobs that match, the newest first."""
+        end = None if cursor is None else parse_page_end(cursor)
+        matching = (one for one in self._batches() if batch_matches(one, wanted))
+        if end is not None:
+            at, batch_id = end
+            last = (-microseconds(at), batch_id)
+            matching = (one for one in matching if _place(one) > last)
+        # One more than asked for tells whether there is another page.
+        found = nsmallest(limit + 1, matching, key=_place)
+        page = tuple(found[: max(limit, 0)])
+        return BatchPage(page, page_end(page) if page and len(found) > limit else None)
+
+    async def change_batch(self, batch_id: str, change: BatchChange, /) -> BatchJobData:
+        """Change the status, write what the change holds, add its job."""
+        record = self._record(batch_id)
+        if change.id in record.change_ids:
+            return record.batch
+        after = changed(record.batch, change, self._tables.now())
+        if record.batch.status in FREEING_STATUSES:
+            self._check_identity(after)
+        if (job := added_job(after, change)) is not None:
+            self._add(job)
+        record.batch = after
+        record.change_ids.add(change.id)
+        return after
+
+    async def save_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
+        """Keep how far a run is."""
+        record = self._record(batch_id)
+        before = record.batch
+        record.batch = stepped(before, run, step, self._tables.now())
+        if record.batch is not before:
+            record.errors.update(last_errors(step))
+        return record.batch.status
+
+    async def get_errors(self, batch_id: str, /, *, after: int = 0, limit: int = 1000) -> Sequence[RowError]:
+        """Return its bad rows by number."""
+        record = self._records.get(batch_id)
+        if record is None:
+            return ()
+        numbers = sorted(number for number in record.errors if number > after)
+        return [record.errors[number] for number in numbers[: max(limit, 0)]]
+
+    async def find_stranded(self, *, limit: int = 100) -> Sequence[StrandedBatch]:
+        """Return batch jobs for which no job waits or runs."""
+        return list(islice(self._stranded(), max(limit, 0)))
+
+    async def remove_batch(self, batch_id: str, /) -> None:
+        """Delete a batch job that has ended."""
+        check_removable(self._record(batch_id).batch)
+        del self._records[batch_id]
+
+    async def remove_ended(self, age: timedelta, /, *, limit: int = 100) -> Sequence[BatchJobData]:
+        """Delete batch jobs that ended long ago, the oldest end first."""
+        until = self._tables.now() - age
+        old = (one for one in self._batches() if one.status in ENDED_STATUSES and one.updated_at <= until)
+        removed = nsmallest(max(limit, 0), old, key=lambda one: (one.updated_at, one.id))
+        for batch in removed:
+            del self._records[batch.id]
+        return removed
+
+    def _batches(self) -> Iterator[BatchJobData]:
+        return (record.batch for record in self._records.values())
+
+    def _record(self, batch_id: str) -> _Record:
+        record = self._records.get(batch_id)
+        if record is None:
+            raise BatchJobNotFoundError(batch_id)
+        return record
+
+    def _check_identity(self, batch: BatchJobData) -> None:
+        for other in self._batches():
+            if other.id == batch.id or other.status in FREEING_STATUSES or other.batch_type != batch.batch_type:
+                continue
+            if batch.identity is not None and other.identity == batch.identity:
+                raise DuplicateBatchJobError(other.id, batch.batch_type)
+
+    def _add(self, job: NewJob) -> None:
+        (receipt,) = add_jobs(self._tables, [job])
+        if receipt.outcome is not Added.ADDED:
+            raise refusal(job, receipt.outcome)
+
+    def _stranded(self) -> Iterator[StrandedBatch]:
+        worked = (one for one in self._batches() if one.status in WORKED_STATUSES)
+        for batch in sorted(worked, key=lambda one: (one.created_at, one.id)):
+            job = None if batch.job_id is None else self._tables.jobs.get(batch.job_id)
+            if job is None:
+                yield StrandedBatch(batch, None)
+            elif job.state.is_settled:
+                yield StrandedBatch(batch, job.snapshot())
+
+
+def _place(batch: BatchJobData) -> tuple[int, str]:
+    return (-microseconds(batch.created_at), batch.id)
