@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -442,13 +443,21 @@ async def test_a_connection_that_cannot_be_joined_is_refused_by_name(
 ) -> None:
     queue = shop.queue("till")
     async with shop:
-        elsewhere = sqlite3.connect(tmp_path / "other.db")
-        with pytest.raises(ConfigurationError, match=r"other\.db"):
+        with (
+            closing(sqlite3.connect(tmp_path / "other.db")) as elsewhere,
+            pytest.raises(ConfigurationError, match=r"other\.db"),
+        ):
             await queue.add("sell", connection=elsewhere)
-        with pytest.raises(ConfigurationError, match="in memory"):
-            await queue.add("sell", connection=sqlite3.connect(":memory:"))
-        with pytest.raises(ConfigurationError, match="begin immediate"):
-            await queue.add("sell", connection=sqlite3.connect(file, isolation_level=None))
+        with (
+            closing(sqlite3.connect(":memory:")) as in_memory,
+            pytest.raises(ConfigurationError, match="in memory"),
+        ):
+            await queue.add("sell", connection=in_memory)
+        with (
+            closing(sqlite3.connect(file, isolation_level=None)) as outside,
+            pytest.raises(ConfigurationError, match="begin immediate"),
+        ):
+            await queue.add("sell", connection=outside)
         with pytest.raises(ConfigurationError, match=r"sqlite3\.Connection"):
             await queue.add("sell", connection="jobs.db")
         closed = sqlite3.connect(file)

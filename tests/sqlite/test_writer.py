@@ -51,7 +51,7 @@ async def test_concurrent_adds_share_a_commit(file: Path) -> None:
 async def test_callers_that_come_one_after_the_other_share_commits_before_long(file: Path) -> None:
     clock = CountingClock()
     gate = threading.Event()
-    turns = 20
+    turns = 100
     async with open_store(f"sqlite:///{file}", clock=clock) as store:
         assert isinstance(store, SQLiteStore)
         writer = store._writer

@@ -52,7 +52,7 @@ async def test_days_of_an_app_pass_in_no_time() -> None:
         await note.options(delay="3 days").add()
         await anyio.sleep(3 * DAY + 1)
     assert timedelta(days=3) <= ran_at[0] - added_at < timedelta(days=3, seconds=1)
-    assert time.perf_counter() - real < 5
+    assert time.perf_counter() - real < 60
 
 
 async def test_timers_fire_in_order_and_at_their_time() -> None:

@@ -53,6 +53,11 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._release)
         return future
 
+    async def shutdown_default_executor(self, *timeout: float | None) -> None:
+        """Wait for the threads of the executor; since Python 3.12 for so many real seconds at most."""
+        with hold():
+            await super().shutdown_default_executor(*timeout)
+
     def _release(self, future: asyncio.Future[Any]) -> None:
         self.holds -= 1
 

@@ -222,5 +222,6 @@ class Connection:
         for step in (partial(self.client.flush, timeout=CLOSE_SECONDS), self.client.close):
             try:
                 await step()
-            except (nats.errors.Error, OSError, TimeoutError) as exc:
+            except (nats.errors.Error, OSError, TimeoutError, TypeError) as exc:
+                # A TypeError is what asyncio of Python 3.13 answers whoever writes to a connection that was lost.
                 self._logger.debug("NATS at %s: closing: %s", self.options.shown, exc)
