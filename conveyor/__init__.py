@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from conveyor.model.buffers.reducing import last_wins as last_wins
     from conveyor.model.buffers.reducing import union as union
     from conveyor.model.deduplication import Deduplication as Deduplication
+    from conveyor.model.error_groups import ErrorGroupFilter as ErrorGroupFilter
     from conveyor.model.events import EventKind as EventKind
     from conveyor.model.flows import Flow as Flow
     from conveyor.model.groups import Group as Group
@@ -68,6 +69,7 @@ _HOMES: Final = {
     "Conveyor": "conveyor._app",
     "ConveyorError": "conveyor.errors",
     "Deduplication": "conveyor.model.deduplication",
+    "ErrorGroupFilter": "conveyor.model.error_groups",
     "Event": "conveyor._handles.events",
     "EventKind": "conveyor.model.events",
     "EventStream": "conveyor._handles.events",
@@ -118,6 +120,7 @@ __all__ = [
     "Conveyor",
     "ConveyorError",
     "Deduplication",
+    "ErrorGroupFilter",
     "Event",
     "EventKind",
     "EventStream",

@@ -18,6 +18,7 @@ COMMANDS: Final = (
     ("dev", "conveyor._cli.worker.dev:dev", "Run them while you write the app: starts again after changes."),
     ("jobs", "conveyor._cli.jobs.command:jobs", "Find jobs; show, change and export them."),
     ("queues", "conveyor._cli.queues:queues", "Look at queues; pause, drain and clean them."),
+    ("errors", "conveyor._cli.errors:errors", "See failed jobs in groups of those that failed alike."),
     ("events", "conveyor._cli.events:events", "Watch what happens to jobs and queues, as it happens."),
     ("schedules", "conveyor._cli.schedules:schedules", "Look at schedules; pause, run and remove them."),
     ("buffers", "conveyor._cli.buffers:buffers", "See how full buffers are, and flush them."),

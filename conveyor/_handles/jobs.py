@@ -9,6 +9,7 @@ from attrs import frozen
 from conveyor._handles.handler import plain_handle
 from conveyor._services import jobs
 from conveyor._services.bulk import change_matching
+from conveyor.model.error_groups import ErrorGroupFilter
 from conveyor.model.queries import JobFilter
 from conveyor.model.states import Command
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from conveyor._handles.job import Job
     from conveyor._services.services import Services
     from conveyor.model.bulk import BulkReport
+    from conveyor.model.error_groups import ErrorGroupPage
 
 __all__ = ["FoundJobs", "Jobs"]
 
@@ -55,6 +57,16 @@ class Jobs:
     async def count(self, wanted: JobFilter | None = None) -> int:
         """Return how many jobs match, at most 100 000."""
         return await jobs.count(self._services, wanted or JobFilter())
+
+    async def error_groups(
+        self, wanted: ErrorGroupFilter | None = None, *, cursor: str | None = None, limit: int = 100
+    ) -> ErrorGroupPage:
+        """Return the failed jobs in groups of those that failed alike, those that failed last first, a page at a time.
+
+        The `id` of a group is what a `JobFilter` takes as `error_group`, to find its jobs or to rerun them.
+        """
+        groups = self._services.inspection("app.jobs.error_groups", is_grouping=True)
+        return await groups.list_error_groups(wanted or ErrorGroupFilter(), cursor=cursor, limit=limit)
 
     async def cancel(
         self,

@@ -38,7 +38,7 @@ async def change_matching(
     Raises:
         CapabilityError: the store cannot look around.
     """
-    inspection = services.inspection(f"{command.value} of many jobs")
+    inspection = services.inspection(f"{command.value} of many jobs", is_grouping=bool(wanted.error_group))
     wanted, tally, cursor, is_first = narrowed(wanted, command), BulkTally(command), None, True
     while is_first or cursor is not None:
         page = await inspection.search_jobs(wanted, cursor=cursor, limit=CHUNK)

@@ -75,12 +75,14 @@ async def _find_buffered(services: Services, job_id: str) -> JobData | None:
 
 async def find(services: Services, wanted: JobFilter, cursor: str | None, limit: int) -> Page:
     """Return the jobs that match, newest first, a page at a time."""
-    return await services.inspection("finding jobs").search_jobs(wanted, cursor=cursor, limit=limit)
+    return await services.inspection("finding jobs", is_grouping=bool(wanted.error_group)).search_jobs(
+        wanted, cursor=cursor, limit=limit
+    )
 
 
 async def count(services: Services, wanted: JobFilter) -> int:
     """Return how many jobs match."""
-    return await services.inspection("counting jobs").count_matching(wanted)
+    return await services.inspection("counting jobs", is_grouping=bool(wanted.error_group)).count_matching(wanted)
 
 
 async def wait(services: Services, known: JobData) -> JobData:

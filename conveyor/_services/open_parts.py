@@ -45,12 +45,14 @@ class OpenParts:
         """Whether the app is open."""
         return self._store is not None
 
-    def inspection(self, needed_by: str) -> InspectionStore:
-        """Return the store's inspection facet.
+    def inspection(self, needed_by: str, *, is_grouping: bool = False) -> InspectionStore:
+        """Return the store's inspection facet, as one that groups failed jobs where that is needed.
 
         Raises:
-            CapabilityError: the store has none.
+            CapabilityError: the store has none, or does not group them.
         """
+        if is_grouping and not self.store.capabilities.has_error_groups:
+            raise CapabilityError(self.store.name, "error groups", needed_by)
         return self._facet(self.store.inspection, "inspection", needed_by)
 
     def schedules(self, needed_by: str) -> ScheduleStore:

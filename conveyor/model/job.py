@@ -38,11 +38,15 @@ LONGEST_TRACEBACK: Final = 16_000
 
 @frozen
 class ErrorInfo:
-    """A failure as text: the exception's type, its message, and its traceback."""
+    """A failure as text: the exception's type, its message, and its traceback.
+
+    By its fingerprint, which one that a job failed by has, it is grouped with others; see `model.error_groups`.
+    """
 
     type: str
     message: str
     traceback: str = ""
+    fingerprint: str = ""
 
     def __str__(self) -> str:
         """Return it in one line, as a log would."""

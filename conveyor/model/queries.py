@@ -81,7 +81,8 @@ class JobFilter:
     """Which jobs are meant. Every field given must match; an empty filter means all jobs.
 
     `text` is looked for in the job's name, ids and payload, upper and lower case alike; `error` in the type and the
-    message of its error. Times from are inclusive, times to exclusive; one that has not ended was finished never.
+    message of its error; `error_group` is the id of a group of failed jobs. Times from are inclusive, times to
+    exclusive; one that has not ended was finished never.
     """
 
     queue_names: tuple[str, ...] = ()
@@ -95,6 +96,7 @@ class JobFilter:
     finished_to: datetime | None = None
     error: str = ""
     min_attempts: int = 0
+    error_group: str = ""
 
 
 def matches(job: JobData, wanted: JobFilter) -> bool:
@@ -109,7 +111,12 @@ def matches(job: JobData, wanted: JobFilter) -> bool:
         and job.attempts_made >= wanted.min_attempts
         and (not wanted.text or _has_text(wanted.text, job.id, job.name, job.payload.decode("utf-8")))
         and (not wanted.error or (job.error is not None and _has_text(wanted.error, job.error.type, job.error.message)))
+        and (not wanted.error_group or _is_in_group(job, wanted.error_group))
     )
+
+
+def _is_in_group(job: JobData, error_group: str) -> bool:
+    return job.state is JobState.FAILED and job.error is not None and job.error.fingerprint == error_group
 
 
 def _is_between(moment: datetime | None, start: datetime | None, end: datetime | None) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from attrs import define, evolve, frozen
 
 from conveyor.errors import ConveyorInternalError
+from conveyor.model.error_groups import fingerprinted
 from conveyor.model.job import AttemptOutcome, ErrorInfo, JobData, error_info
 from conveyor.model.outcomes import Cancel, Completed, Failed, Outcome, Retry, Snooze, WaitForChildren
 from conveyor.model.retention import kept_for
@@ -174,7 +175,7 @@ def settle_stalled(job: JobData, error: BaseException, max_stalled: int) -> Sett
     reason = f"{info.message} ({stalls} times, more often than max_stalled={max_stalled})"
     removal = job.options.remove_on_fail
     return evolve(
-        _stalled(job, Command.GIVE_UP, evolve(info, message=reason)),
+        _stalled(job, Command.GIVE_UP, fingerprinted(evolve(info, message=reason), job.queue_name, job.name)),
         is_removed=removal is True,
         kept_for=kept_for(removal),
     )
@@ -182,10 +183,12 @@ def settle_stalled(job: JobData, error: BaseException, max_stalled: int) -> Sett
 
 def as_discarded(settlement: Settlement, options: JobOptions) -> Settlement:
     """Return how a run ends that asked for another attempt of a job which is to have none: the job fails."""
+    error = settlement.error
     return evolve(
         settlement,
         command=Command.FAIL,
         outcome=AttemptOutcome.FAILED,
+        error=error if error is None else fingerprinted(error, settlement.queue_name, settlement.name),
         delay=NO_WAIT,
         flow_id=options.flow_id,
         is_removed=options.remove_on_fail is True,
@@ -268,7 +271,7 @@ def _fail(job: JobData, error: ErrorInfo) -> Settlement:
         _token(job),
         Command.FAIL,
         AttemptOutcome.FAILED,
-        error=error,
+        error=fingerprinted(error, job.queue_name, job.name),
         is_removed=removal is True,
         kept_for=kept_for(removal),
         flow_id=job.options.flow_id,

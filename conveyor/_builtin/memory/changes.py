@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from conveyor._builtin.memory.retaining import keep_for
 from conveyor._builtin.memory.telling import ended, remove_jobs, reopen, tell_parents
+from conveyor.model.error_groups import fingerprinted
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome, ErrorInfo, moved_to_failed
 from conveyor.model.retention import kept_for
@@ -45,7 +46,8 @@ def fail(tables: Tables, job_id: str, reason: str) -> JobData:
     """End a live job as failed, and return it; it goes, or is kept, as its options say."""
     record = tables.job(job_id)
     transition(record.id, record.state, Command.MOVE_TO_FAILED)
-    _end(tables, record, JobState.FAILED, AttemptOutcome.FAILED, moved_to_failed(reason))
+    error = fingerprinted(moved_to_failed(reason), record.queue.name, record.name)
+    _end(tables, record, JobState.FAILED, AttemptOutcome.FAILED, error)
     job = record.snapshot()
     removal = record.options.remove_on_fail
     if removal is True:

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.memory.changes import change
+from conveyor._builtin.memory.error_groups import list_error_groups
 from conveyor.errors import InvalidJobStateError
 from conveyor.model.bulk import ChangeOutcome, ChangeReceipt
 from conveyor.model.queries import Page, QueueInfo, StoreStats, matches
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from conveyor._builtin.memory.tables import QueueTable, Tables
+    from conveyor.model.error_groups import ErrorGroupFilter, ErrorGroupPage
     from conveyor.model.job import JobData
     from conveyor.model.queries import JobFilter
     from conveyor.model.states import Command
@@ -55,6 +57,12 @@ class MemoryInspection:
     async def count_matching(self, wanted: JobFilter, /, *, cap: int = 100_000) -> int:
         """Return how many jobs match, at most `cap`."""
         return sum(1 for _ in islice(self._matching(wanted, None), max(cap, 0)))
+
+    async def list_error_groups(
+        self, wanted: ErrorGroupFilter, /, *, cursor: str | None = None, limit: int = 100
+    ) -> ErrorGroupPage:
+        """Return the groups of the jobs that are failed now."""
+        return list_error_groups(self._tables, wanted, cursor, limit)
 
     async def change_jobs(
         self, command: Command, job_ids: Sequence[str], wanted: JobFilter, /, *, reason: str = ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from conveyor._builtin.memory.records import later
 from conveyor._builtin.memory.retaining import keep_for
 from conveyor._builtin.memory.telling import ended, tell_parents
+from conveyor.model.error_groups import fingerprinted
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome, ErrorInfo
 from conveyor.model.locks import is_expired
@@ -120,6 +121,7 @@ def _reclaim(record: JobRecord, max_stalled: int, now: datetime) -> None:
         return
     times = f"{record.stalled_count} times, more often than max_stalled={max_stalled}"
     error = ErrorInfo("Stalled", f"its worker died or lost touch {times}")
+    error = fingerprinted(error, record.queue.name, record.name)
     record.end_run(now, AttemptOutcome.STALLED, error)
     record.error = error
     record.finished_at = now

@@ -47,6 +47,7 @@ CAPABILITIES: Final = Capabilities(
     has_events=True,
     has_buffers=True,
     has_batches=True,
+    has_error_groups=True,
 )
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
 

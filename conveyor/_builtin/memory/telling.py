@@ -9,6 +9,7 @@ from attrs import evolve
 from conveyor._builtin.memory.flow_tables import End
 from conveyor._builtin.memory.records import later
 from conveyor._builtin.memory.retaining import keep_for
+from conveyor.model.error_groups import fingerprinted
 from conveyor.model.events import NotificationKind
 from conveyor.model.flows import ChildOutcome, Step, child_failed, next_step, on_children_settled
 from conveyor.model.job import AttemptOutcome
@@ -97,7 +98,11 @@ def _run(tables: Tables, record: JobRecord, parent: Parent | None, now: datetime
 def _fail(tables: Tables, record: JobRecord, parent: Parent, now: datetime) -> End:
     failure = parent.failure
     record.queue.leave(record)
-    record.error = None if failure is None else child_failed(failure.job_id, failure.outcome)
+    if failure is None:
+        record.error = None
+    else:
+        error = child_failed(failure.job_id, failure.outcome)
+        record.error = fingerprinted(error, record.queue.name, record.name)
     record.finished_at = now
     record.queue.enter(record, JobState.FAILED)
     tables.notifier.tell(NotificationKind.FINISHED, (record.queue.name,))

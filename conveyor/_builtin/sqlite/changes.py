@@ -11,6 +11,7 @@ from conveyor._builtin.sqlite.statements import sql
 from conveyor._builtin.sqlite.telling import OUTCOMES, End, forget_parents, remove_jobs, reopen, tell_parents
 from conveyor.errors import InvalidJobStateError
 from conveyor.model.bulk import ChangeOutcome, ChangeReceipt
+from conveyor.model.error_groups import fingerprinted
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import ErrorInfo, moved_to_failed
 from conveyor.model.queries import matches
@@ -51,7 +52,8 @@ def move_to_failed(transaction: Transaction, job_id: str, reason: str) -> JobDat
     job = find_job(connection, job_id)
     transition(job_id, job.state, Command.MOVE_TO_FAILED)
     removal = job.options.remove_on_fail
-    _end(transaction, job, JobState.FAILED, moved_to_failed(reason), kept_for(removal))
+    error = fingerprinted(moved_to_failed(reason), job.queue_name, job.name)
+    _end(transaction, job, JobState.FAILED, error, kept_for(removal))
     job = find_job(connection, job_id)
     if removal is True:
         delete_settled(transaction, job_id)

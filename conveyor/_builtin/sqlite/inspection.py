@@ -7,8 +7,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
 from conveyor._builtin.sqlite.changes import change_jobs
-from conveyor._builtin.sqlite.rows import from_micros, job_from_row, to_micros
+from conveyor._builtin.sqlite.rows import error_group_from_row, from_micros, job_from_row, to_micros
 from conveyor._builtin.sqlite.statements import sql
+from conveyor.model.error_groups import ErrorGroupPage, cursor_after, parse_cursor
 from conveyor.model.queries import Page, QueueInfo, StoreStats
 from conveyor.model.states import JobState, check_operated
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from conveyor._builtin.sqlite.writer import Writer
     from conveyor.contracts.clock import Clock
     from conveyor.model.bulk import ChangeReceipt
+    from conveyor.model.error_groups import ErrorGroupFilter
     from conveyor.model.job import JobData
     from conveyor.model.queries import JobFilter
     from conveyor.model.states import Command
@@ -55,6 +57,13 @@ class SqliteInspection:
     async def count_matching(self, wanted: JobFilter, /, *, cap: int = 100_000) -> int:
         """Return how many jobs match, at most `cap`."""
         return await self._read(_count_matching, wanted, max(cap, 0))
+
+    async def list_error_groups(
+        self, wanted: ErrorGroupFilter, /, *, cursor: str | None = None, limit: int = 100
+    ) -> ErrorGroupPage:
+        """Return the groups of the jobs that are failed now."""
+        before = None if cursor is None else parse_cursor(cursor)
+        return await self._read(_list_error_groups, wanted, before, max(limit, 0))
 
     async def change_jobs(
         self, command: Command, job_ids: Sequence[str], wanted: JobFilter, /, *, reason: str = ""
@@ -106,6 +115,16 @@ def _count_matching(connection: sqlite3.Connection, wanted: JobFilter, cap: int)
     return count
 
 
+def _list_error_groups(
+    connection: sqlite3.Connection, wanted: ErrorGroupFilter, before: tuple[datetime, str] | None, limit: int
+) -> ErrorGroupPage:
+    place = (None, None) if before is None else (to_micros(before[0]), before[1])
+    asked = (_array(wanted.queue_names), _array(wanted.names), _array(wanted.ids), *place, limit + 1)
+    rows = connection.execute(sql("inspection/list_error_groups"), asked).fetchall()
+    groups = [error_group_from_row(row) for row in rows[:limit]]
+    return ErrorGroupPage(groups, cursor_after(groups[-1]) if groups and len(rows) > limit else None)
+
+
 def _filter_row(wanted: JobFilter) -> _FilterRow:
     return (
         _array(wanted.queue_names),
@@ -119,6 +138,7 @@ def _filter_row(wanted: JobFilter) -> _FilterRow:
         _micros(wanted.finished_to),
         _needle(wanted.error),
         wanted.min_attempts,
+        wanted.error_group or None,
     )
 
 

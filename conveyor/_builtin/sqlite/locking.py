@@ -10,6 +10,7 @@ from conveyor._builtin.sqlite.removing import delete_settled
 from conveyor._builtin.sqlite.rows import error_column, job_from_row, micros_after, span_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor._builtin.sqlite.telling import End, forget_parents, tell_parents
+from conveyor.model.error_groups import fingerprinted
 from conveyor.model.events import NotificationKind
 from conveyor.model.flows import ChildOutcome
 from conveyor.model.job import ErrorInfo
@@ -85,7 +86,8 @@ def _reclaim(transaction: Transaction, job: JobData, max_stalled: int) -> JobDat
 def _give_up(transaction: Transaction, job: JobData, max_stalled: int) -> JobData:
     connection = transaction.connection
     times = f"{job.stalled_count + 1} times, more often than max_stalled={max_stalled}"
-    error = error_column(ErrorInfo("Stalled", f"its worker died or lost touch {times}"))
+    stalled = ErrorInfo("Stalled", f"its worker died or lost touch {times}")
+    error = error_column(fingerprinted(stalled, job.queue_name, job.name))
     kept = kept_for(job.options.remove_on_fail)
     remove_at = None if kept is None else micros_after(transaction.now, kept)
     connection.execute(sql("jobs/reclaim_stalled_jobs_failed"), (job.id, transaction.now, error, remove_at))

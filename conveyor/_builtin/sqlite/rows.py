@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from conveyor.codec import decode_error, decode_options, decode_progress, encode_error
+from conveyor.model.error_groups import ErrorGroup
 from conveyor.model.job import Attempt, AttemptOutcome, Ending, ErrorInfo, JobData, LogEntry
 from conveyor.model.locks import LockToken
 from conveyor.model.sessions import SessionInfo
@@ -23,6 +24,7 @@ __all__ = [
     "due_micros",
     "ending_from_row",
     "error_column",
+    "error_group_from_row",
     "expiry_micros",
     "from_micros",
     "job_from_row",
@@ -159,6 +161,23 @@ def ending_from_row(row: Sequence[Any]) -> Ending:
     """Return how a job ended from state, finished_at, result, error."""
     state, finished_at, result, error = row
     return Ending(_STATES[state], from_micros(finished_at), result, None if error is None else decode_error(error))
+
+
+def error_group_from_row(row: JobRow) -> ErrorGroup:
+    """Return a group from the columns of list_error_groups."""
+    id, queue_name, name, text, count, first_at, last_at, example_id = row
+    error = decode_error(text)
+    return ErrorGroup(
+        id,
+        queue_name,
+        name,
+        error.type,
+        error.message,
+        count,
+        from_micros(first_at),
+        from_micros(last_at),
+        example_id,
+    )
 
 
 def log_from_row(row: JobRow) -> LogEntry:

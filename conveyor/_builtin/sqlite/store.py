@@ -57,6 +57,7 @@ _CAPABILITIES: Final = Capabilities(
     has_metrics=True,
     has_events=True,
     has_buffers=True,
+    has_error_groups=True,
 )
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
 

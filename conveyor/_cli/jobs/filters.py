@@ -39,6 +39,7 @@ class FilterOptions:
     tag: Annotated[list[str] | None, _several("Only with all of these tags.")] = None
     text: Annotated[str, _flag("Only with this in the id, the name or the payload.")] = ""
     error: Annotated[str, _flag("Only with this in the type or the message of the last error.")] = ""
+    error_group: Annotated[str, _flag("Only failed ones of this group, as conveyor errors list shows it.")] = ""
     min_attempts: Annotated[
         int, Parameter(show_default=False, help="Only after so many attempts.", validator=validators.Number(gte=0))
     ] = 0
@@ -74,6 +75,7 @@ def parse_filter(options: FilterOptions) -> JobFilter:
         finished_to=_parse_moment(options.finished_before, "--finished-before"),
         error=options.error,
         min_attempts=options.min_attempts,
+        error_group=options.error_group,
     )
 
 
@@ -86,6 +88,7 @@ def in_words(wanted: JobFilter) -> str:
         " and ".join(f"tagged {tag}" for tag in wanted.tags),
         f"with {wanted.text!r} in them" if wanted.text else "",
         f"with {wanted.error!r} in the error" if wanted.error else "",
+        f"in error group {wanted.error_group}" if wanted.error_group else "",
         f"after {wanted.min_attempts} attempts" if wanted.min_attempts else "",
         _between("added", wanted.created_from, wanted.created_to),
         _between("ended", wanted.finished_from, wanted.finished_to),

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conveyor.model.bulk import ChangeReceipt
+    from conveyor.model.error_groups import ErrorGroupFilter, ErrorGroupPage
     from conveyor.model.queries import JobFilter, Page, QueueInfo, StoreStats
     from conveyor.model.states import Command
 
@@ -38,6 +39,22 @@ class InspectionStore(Protocol):
 
     async def count_matching(self, wanted: JobFilter, /, *, cap: int = 100_000) -> int:
         """Return how many jobs match, at most `cap`."""
+        ...
+
+    async def list_error_groups(
+        self, wanted: ErrorGroupFilter, /, *, cursor: str | None = None, limit: int = 100
+    ) -> ErrorGroupPage:
+        """Return the groups of the jobs that are failed now, by the fingerprint of their error.
+
+        Those with the latest failure come first; of several at one time, the higher id, by code point. A fingerprint
+        is of one queue and one name. A failed job whose error has none is in no group; whatever the store itself
+        fails (what stalled too often, what was moved to failed, what waited for a child that failed) has one.
+        `cursor` is of `model.error_groups.cursor_after`; a group that fails again meanwhile moves to the front.
+
+        Raises:
+            ConfigurationError: the cursor is none.
+            CapabilityError: the store has no `has_error_groups`.
+        """
         ...
 
     async def change_jobs(

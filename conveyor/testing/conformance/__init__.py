@@ -29,6 +29,7 @@ from conveyor.testing.conformance.deduplication_races import DeduplicationRacesC
 from conveyor.testing.conformance.delays import DelaysConformance  # noqa: E402
 from conveyor.testing.conformance.durability import DurabilityConformance, SharingConformance  # noqa: E402
 from conveyor.testing.conformance.editing import EditingConformance  # noqa: E402
+from conveyor.testing.conformance.error_groups import ErrorGroupsConformance  # noqa: E402
 from conveyor.testing.conformance.events import EventsConformance  # noqa: E402
 from conveyor.testing.conformance.expiry import ExpiryConformance  # noqa: E402
 from conveyor.testing.conformance.faults_run import FaultsConformance  # noqa: E402
@@ -96,6 +97,7 @@ class StoreConformance(
     InspectionConformance,
     MetricsConformance,
     BulkChangesConformance,
+    ErrorGroupsConformance,
     SchemaConformance,
     DurabilityConformance,
     SharingConformance,

@@ -55,6 +55,7 @@ FILTERS: Final = {
     "an-error-with-a-percent": JobFilter(error="%"),
     "one-attempt": JobFilter(min_attempts=1),
     "two-attempts": JobFilter(min_attempts=2),
+    "an-error-group-that-is-none": JobFilter(error_group="none"),
     "an-error-in-a-state": JobFilter(states=(JobState.FAILED,), error="ValueError", min_attempts=1),
     "all-at-once": JobFilter(("orders",), ("pack",), (JobState.WAITING,), ("red",), "job", DEFAULT_START, LATER),
 }

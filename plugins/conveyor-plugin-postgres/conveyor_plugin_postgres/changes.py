@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from conveyor.errors import InvalidJobStateError, JobNotFoundError
 from conveyor.model.bulk import ChangeOutcome, ChangeReceipt
+from conveyor.model.error_groups import fingerprinted
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import ErrorInfo, moved_to_failed
 from conveyor.model.queries import matches
@@ -52,7 +53,8 @@ async def move_to_failed(part: Part, job_id: str, reason: str) -> JobData:
     job = await lock_job(part, job_id)
     transition(job_id, job.state, Command.MOVE_TO_FAILED)
     removal = job.options.remove_on_fail
-    await _end(part, job, JobState.FAILED, moved_to_failed(reason), kept_for(removal))
+    error = fingerprinted(moved_to_failed(reason), job.queue_name, job.name)
+    await _end(part, job, JobState.FAILED, error, kept_for(removal))
     job = await find_job(part, job_id)
     if removal is True:
         await delete_settled(part, job)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from conveyor.model.error_groups import ErrorGroupPage, cursor_after, parse_cursor
 from conveyor.model.queries import Page, QueueInfo, StoreStats
 from conveyor.model.states import JobState, check_operated
 from conveyor_plugin_postgres.changes import change_jobs
-from conveyor_plugin_postgres.rows import interval, jobs_from_rows
+from conveyor_plugin_postgres.rows import error_group_from_row, interval, jobs_from_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
     from conveyor.model.bulk import ChangeReceipt
+    from conveyor.model.error_groups import ErrorGroupFilter
     from conveyor.model.queries import JobFilter
     from conveyor.model.states import Command
     from conveyor_plugin_postgres.database import Database
@@ -44,6 +46,13 @@ class PostgresInspection:
     async def count_matching(self, wanted: JobFilter, /, *, cap: int = 100_000) -> int:
         """Return how many jobs match, at most `cap`."""
         return await self._database.read(_count_matching, wanted, max(cap, 0))
+
+    async def list_error_groups(
+        self, wanted: ErrorGroupFilter, /, *, cursor: str | None = None, limit: int = 100
+    ) -> ErrorGroupPage:
+        """Return the groups of the jobs that are failed now."""
+        before = None if cursor is None else parse_cursor(cursor)
+        return await self._database.read(_list_error_groups, wanted, before, max(limit, 0))
 
     async def change_jobs(
         self, command: Command, job_ids: Sequence[str], wanted: JobFilter, /, *, reason: str = ""
@@ -89,6 +98,15 @@ async def _count_matching(part: Part, wanted: JobFilter, cap: int) -> int:
     return count
 
 
+async def _list_error_groups(
+    part: Part, wanted: ErrorGroupFilter, before: tuple[datetime, str] | None, limit: int
+) -> ErrorGroupPage:
+    asked = [list(names) or None for names in (wanted.queue_names, wanted.names, wanted.ids)]
+    rows = await part.fetch("inspection/list_error_groups", *asked, *(before or (None, None)), limit + 1)
+    groups = [error_group_from_row(row) for row in rows[:limit]]
+    return ErrorGroupPage(groups, cursor_after(groups[-1]) if groups and len(rows) > limit else None)
+
+
 def _filter_row(wanted: JobFilter) -> tuple[Any, ...]:
     return (
         list(wanted.queue_names) or None,
@@ -102,6 +120,7 @@ def _filter_row(wanted: JobFilter) -> tuple[Any, ...]:
         wanted.finished_to,
         _needle(wanted.error),
         wanted.min_attempts,
+        wanted.error_group or None,
     )
 
 

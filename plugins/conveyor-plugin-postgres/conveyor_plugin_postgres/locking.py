@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conveyor.model.error_groups import fingerprinted
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import ErrorInfo
 from conveyor.model.locks import Lock, LockToken
@@ -91,7 +92,8 @@ async def _reclaim(part: Part, job: JobData, max_stalled: int, now: datetime) ->
 
 async def _give_up(part: Part, job: JobData, max_stalled: int, now: datetime) -> JobData:
     times = f"{job.stalled_count + 1} times, more often than max_stalled={max_stalled}"
-    error = error_column(ErrorInfo("Stalled", f"its worker died or lost touch {times}"))
+    stalled = ErrorInfo("Stalled", f"its worker died or lost touch {times}")
+    error = error_column(fingerprinted(stalled, job.queue_name, job.name))
     kept = interval(kept_for(job.options.remove_on_fail))
     await part.execute("jobs/reclaim_stalled_jobs_failed", job.id, now, error, kept)
     failed = await find_job(part, job.id)

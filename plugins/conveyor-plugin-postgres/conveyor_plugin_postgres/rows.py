@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from conveyor.codec import decode_error, decode_options, decode_progress, encode_error
+from conveyor.model.error_groups import ErrorGroup
 from conveyor.model.job import Attempt, AttemptOutcome, Ending, ErrorInfo, JobData, LogEntry
 from conveyor.model.locks import LockToken
 from conveyor.model.sessions import SessionInfo
@@ -20,6 +21,7 @@ __all__ = [
     "attempt_from_row",
     "ending_from_row",
     "error_column",
+    "error_group_from_row",
     "interval",
     "job_from_row",
     "jobs_from_rows",
@@ -127,6 +129,13 @@ def ending_from_row(row: Row) -> tuple[str, Ending]:
     """Return whose ending it is, and the ending, from job_id, state, finished_at, result, error."""
     job_id, state, finished_at, result, error = row
     return job_id, Ending(_STATES[state], finished_at, result, None if error is None else decode_error(error))
+
+
+def error_group_from_row(row: Row) -> ErrorGroup:
+    """Return a group from the columns of list_error_groups."""
+    id, queue_name, name, text, count, first_at, last_at, example_id = row
+    error = decode_error(text)
+    return ErrorGroup(id, queue_name, name, error.type, error.message, count, first_at, last_at, example_id)
 
 
 def log_from_row(row: Row) -> LogEntry:

@@ -1159,6 +1159,12 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.fingerprint_of(error bytea) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select nullif(convert_from(error, 'UTF8')::json ->> 'fingerprint', '')
+$$;
+
 CREATE TABLE conveyor.history (
     id text NOT NULL COLLATE pg_catalog."C",
     seq bigint NOT NULL,
@@ -1183,7 +1189,12 @@ CREATE TABLE conveyor.history (
     result bytea,
     error bytea,
     attempt integer,
-    outcome text COLLATE pg_catalog."C"
+    outcome text COLLATE pg_catalog."C",
+    error_group text GENERATED ALWAYS AS (
+CASE
+    WHEN ((state = 'failed'::text) AND (error IS NOT NULL)) THEN conveyor.fingerprint_of(error)
+    ELSE NULL::text
+END) STORED COLLATE pg_catalog."C"
 )
 PARTITION BY RANGE (finished_at);
 
@@ -1393,7 +1404,13 @@ begin
         'message',
         'its child ' || failed_child || ' '
           || case failed_outcome when 'removed' then 'was removed before it ended' else failed_outcome end,
-        'traceback', ''
+        'traceback', '',
+        'fingerprint',
+        (
+          select left(md5(concat_ws(chr(10), live.queue, live.name, 'ChildFailed', failed_outcome)), 16)
+          from conveyor.live
+          where live.id = parent
+        )
       )::text,
       'UTF8'
     );
@@ -1890,7 +1907,7 @@ begin
 end
 $$;
 
-CREATE FUNCTION conveyor.matching_jobs(queues text[], names text[], states text[], tags text[], created_from timestamp with time zone, created_to timestamp with time zone, words text, finished_from timestamp with time zone, finished_to timestamp with time zone, error_words text, least_attempts bigint) RETURNS SETOF conveyor.job_records
+CREATE FUNCTION conveyor.matching_jobs(queues text[], names text[], states text[], tags text[], created_from timestamp with time zone, created_to timestamp with time zone, words text, finished_from timestamp with time zone, finished_to timestamp with time zone, error_words text, least_attempts bigint, wanted_group text) RETURNS SETOF conveyor.job_records
     LANGUAGE sql STABLE
     AS $$
   select *
@@ -1922,6 +1939,10 @@ CREATE FUNCTION conveyor.matching_jobs(queues text[], names text[], states text[
       ) > 0
     )
     and job.attempts_made >= matching_jobs.least_attempts
+    and (
+      matching_jobs.wanted_group is null
+      or (job.state = 'failed' and conveyor.fingerprint_of(job.error) = matching_jobs.wanted_group)
+    )
 $$;
 
 CREATE FUNCTION conveyor.meet_held_keys(ids text[], queues text[], names text[], keys text[], modes text[], held_ins text[], digests bytea[], is_added boolean[], since timestamp with time zone, now_at timestamp with time zone, OUT met bigint[], OUT met_ids text[], OUT met_outcomes text[]) RETURNS record
@@ -3246,7 +3267,12 @@ CREATE TABLE conveyor.history_other (
     result bytea,
     error bytea,
     attempt integer,
-    outcome text COLLATE pg_catalog."C"
+    outcome text COLLATE pg_catalog."C",
+    error_group text GENERATED ALWAYS AS (
+CASE
+    WHEN ((state = 'failed'::text) AND (error IS NOT NULL)) THEN conveyor.fingerprint_of(error)
+    ELSE NULL::text
+END) STORED COLLATE pg_catalog."C"
 );
 
 CREATE SEQUENCE conveyor.job_seq
@@ -3490,11 +3516,15 @@ CREATE INDEX flow_edges_child ON conveyor.flow_edges USING btree (child_id);
 
 CREATE INDEX flow_edges_open ON conveyor.flow_edges USING btree (child_id) WHERE (outcome IS NULL);
 
+CREATE INDEX history_error_groups ON ONLY conveyor.history USING btree (error_group, queue, finished_at, seq) WHERE (error_group IS NOT NULL);
+
 CREATE INDEX history_finished ON ONLY conveyor.history USING btree (queue, state, finished_at, seq);
 
 CREATE INDEX history_id ON ONLY conveyor.history USING btree (id);
 
 CREATE INDEX history_kept ON ONLY conveyor.history USING btree (kept_until) WHERE (kept_until IS NOT NULL);
+
+CREATE INDEX history_other_error_group_queue_finished_at_seq_idx ON conveyor.history_other USING btree (error_group, queue, finished_at, seq) WHERE (error_group IS NOT NULL);
 
 CREATE INDEX history_other_id_idx ON conveyor.history_other USING btree (id);
 
@@ -3534,6 +3564,8 @@ CREATE INDEX removed_job ON conveyor.removed USING btree (job_id);
 
 CREATE INDEX schedules_due ON conveyor.schedules USING btree (due_at) WHERE (due_at IS NOT NULL);
 
+ALTER INDEX conveyor.history_error_groups ATTACH PARTITION conveyor.history_other_error_group_queue_finished_at_seq_idx;
+
 ALTER INDEX conveyor.history_id ATTACH PARTITION conveyor.history_other_id_idx;
 
 ALTER INDEX conveyor.history_kept ATTACH PARTITION conveyor.history_other_kept_until_idx;
@@ -3559,6 +3591,6 @@ CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH 
 CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', 'b0ccfa79cfec9b56ac9d673670ea2c6c2caac7ee0626ff2380bef443b1dbb934', clock_timestamp());
+  (1, 'initial', '844b3138fbe5a2bf23bce806c11d128dc09b42d12e610153cc50ff9db26ba46d', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -56,6 +56,7 @@ _CAPABILITIES: Final = Capabilities(
     has_metrics=True,
     has_events=True,
     has_buffers=True,
+    has_error_groups=True,
 )
 _CLOSE_SECONDS: Final = 2.0
 

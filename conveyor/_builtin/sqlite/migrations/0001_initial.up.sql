@@ -64,6 +64,7 @@ create index live_waiting_children on live (queue) where state = 'waiting_childr
 -- Jobs that are settled.
 -- attempt and outcome tell of the run that settled the job; null where no run did.
 -- remove_at is when the job goes by its own option; null where that names no duration.
+-- error_group is the fingerprint of the error by which a job failed.
 create table history (
   seq integer primary key,
   queue text not null,
@@ -81,8 +82,13 @@ create table history (
   error blob,
   attempt integer,
   outcome text,
-  remove_at integer
+  remove_at integer,
+  error_group text generated always as (
+    case when state = 'failed' then nullif(json_extract(cast(error as text), '$.fingerprint'), '') end
+  ) virtual
 );
+
+create index history_error_groups on history (error_group, queue, finished_at) where error_group is not null;
 
 create index history_finished on history (queue, state, finished_at);
 

@@ -162,6 +162,8 @@ drop view conveyor.job_records;
 
 drop table conveyor.run_counts, conveyor.buffer_merges, conveyor.buffer_takes, conveyor.buffered, conveyor.starts, conveyor.rates, conveyor.queue_groups, conveyor.guards, conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
 
+drop function conveyor.fingerprint_of;
+
 drop sequence conveyor.job_seq;
 
 drop sequence conveyor.buffered_seq;

@@ -64,8 +64,17 @@ create index live_waiting_children on conveyor.live (queue, seq) where state = '
 
 create index live_expiring on conveyor.live (queue, expires_at) where expires_at is not null and state <> 'active';
 
+-- The fingerprint of an error; null: it has none. It is the same whatever the settings, though converting bytes need not be.
+create function conveyor.fingerprint_of(error bytea) returns text
+language sql
+immutable
+as $$
+  select nullif(convert_from(error, 'UTF8')::json ->> 'fingerprint', '')
+$$;
+
 -- Jobs that are settled. attempt and outcome tell of the run that settled the job; null where no run did.
 -- kept_until is when the job asked to be removed; null: it has not.
+-- error_group is the fingerprint of the error by which a job failed.
 create table conveyor.history (
   id text collate "C" not null,
   seq bigint not null,
@@ -90,12 +99,18 @@ create table conveyor.history (
   result bytea,
   error bytea,
   attempt integer,
-  outcome text collate "C"
+  outcome text collate "C",
+  error_group text collate "C" generated always as (
+    case when state = 'failed' and error is not null then conveyor.fingerprint_of(error) end
+  ) stored
 ) partition by range (finished_at);
 
 create index history_id on conveyor.history (id);
 
 create index history_finished on conveyor.history (queue, state, finished_at, seq);
+
+create index history_error_groups on conveyor.history (error_group, queue, finished_at, seq)
+where error_group is not null;
 
 create index history_kept on conveyor.history (kept_until) where kept_until is not null;
 
@@ -167,7 +182,8 @@ create function conveyor.matching_jobs(
   finished_from timestamptz,
   finished_to timestamptz,
   error_words text,
-  least_attempts bigint
+  least_attempts bigint,
+  wanted_group text
 )
 returns setof conveyor.job_records
 language sql
@@ -202,6 +218,10 @@ as $$
       ) > 0
     )
     and job.attempts_made >= matching_jobs.least_attempts
+    and (
+      matching_jobs.wanted_group is null
+      or (job.state = 'failed' and conveyor.fingerprint_of(job.error) = matching_jobs.wanted_group)
+    )
 $$;
 
 -- Runs that ended, except the one that settled its job: that one stands in history.
@@ -1589,7 +1609,13 @@ begin
         'message',
         'its child ' || failed_child || ' '
           || case failed_outcome when 'removed' then 'was removed before it ended' else failed_outcome end,
-        'traceback', ''
+        'traceback', '',
+        'fingerprint',
+        (
+          select left(md5(concat_ws(chr(10), live.queue, live.name, 'ChildFailed', failed_outcome)), 16)
+          from conveyor.live
+          where live.id = parent
+        )
       )::text,
       'UTF8'
     );

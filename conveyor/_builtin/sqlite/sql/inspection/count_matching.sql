@@ -1,7 +1,7 @@
 -- How many jobs match, up to a limit.
 -- parameters: 1 queues, 2 names, 3 states (each a JSON array or null), 4 tags (a JSON array), 5 created from or null,
 --   6 created to or null, 7 text in lower case or null, 8 finished from or null, 9 finished to or null,
---   10 error in lower case or null, 11 how many attempts at least, 12 the limit
+--   10 error in lower case or null, 11 how many attempts at least, 12 error group or null, 13 the limit
 -- index: none: it reads until the limit is reached
 select count(*)
 from (
@@ -31,5 +31,6 @@ from (
       or instr(lower(json_extract(cast(error as text), '$.message')), ?10)
     )
     and attempts_made >= ?11
-  limit ?12
+    and (?12 is null or (state = 'failed' and json_extract(cast(error as text), '$.fingerprint') = ?12))
+  limit ?13
 )

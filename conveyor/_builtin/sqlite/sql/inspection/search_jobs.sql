@@ -1,7 +1,8 @@
 -- Jobs that match, by id from the highest down.
 -- parameters: 1 queues, 2 names, 3 states (each a JSON array or null), 4 tags (a JSON array), 5 created from or null,
 --   6 created to or null, 7 text in lower case or null, 8 finished from or null, 9 finished to or null,
---   10 error in lower case or null, 11 how many attempts at least, 12 the id to go on after or null, 13 how many
+--   10 error in lower case or null, 11 how many attempts at least, 12 error group or null,
+--   13 the id to go on after or null, 14 how many
 -- index: unique (id) of jobs, backwards
 select id, queue, name, payload, options, state, priority, attempts_made, stalled_count, created_at, run_at,
        started_at, finished_at, session_id, fetch_number, progress, result, error, expires_at
@@ -30,7 +31,8 @@ where (?1 is null or queue in (select value from json_each(?1)))
     or instr(lower(json_extract(cast(error as text), '$.message')), ?10)
   )
   and attempts_made >= ?11
+  and (?12 is null or (state = 'failed' and json_extract(cast(error as text), '$.fingerprint') = ?12))
   -- Every blob is greater than every text, so without a cursor this is all of them, by the same index.
-  and id < coalesce(?12, x'')
+  and id < coalesce(?13, x'')
 order by id desc
-limit ?13
+limit ?14

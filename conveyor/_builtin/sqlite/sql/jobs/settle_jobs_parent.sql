@@ -1,7 +1,8 @@
 -- A job that waits for its children, and how these stand.
 -- parameters: 1 job id
 -- index: unique (id) of jobs, primary key of flow_parents
-select live.queue, live.run_at, policy, coalesce(open_count, 0), coalesce(failed_count, 0), delay, is_removed, kept_for
+select live.queue, live.run_at, policy, coalesce(open_count, 0), coalesce(failed_count, 0), delay, is_removed, kept_for,
+       jobs.name
 from jobs
 join live on live.seq = jobs.seq
 left join flow_parents on flow_parents.job_id = jobs.id
