@@ -83,9 +83,7 @@ create table history (
   attempt integer,
   outcome text,
   remove_at integer,
-  error_group text generated always as (
-    case when state = 'failed' then nullif(json_extract(cast(error as text), '$.fingerprint'), '') end
-  ) virtual
+  error_group text
 );
 
 create index history_error_groups on history (error_group, queue, finished_at) where error_group is not null;

@@ -4,12 +4,17 @@
 --   8 all results and errors, one after another; neither is ever empty, so a length of 0 stands for null
 -- index: unique (id) of jobs
 insert into history (seq, queue, state, priority, attempts_made, stalled_count, run_at, started_at, finished_at,
-                     session_id, fetch_number, progress, result, error, attempt, outcome)
+                     session_id, fetch_number, progress, result, error, attempt, outcome, error_group)
 select live.seq, live.queue, ?4, priority, attempts_made + ?7, stalled_count + (?6 = 'stalled'), run_at, started_at, ?5,
        session_id, fetch_number, progress,
        nullif(substr(?8, json_extract(ended.value, '$[1]'), json_extract(ended.value, '$[2]')), x''),
        nullif(substr(?8, json_extract(ended.value, '$[3]'), json_extract(ended.value, '$[4]')), x''),
-       attempts_made + 1, ?6
+       attempts_made + 1, ?6,
+       case
+         when ?4 = 'failed' and json_extract(ended.value, '$[4]') then nullif(json_extract(cast(
+           substr(?8, json_extract(ended.value, '$[3]'), json_extract(ended.value, '$[4]')) as text
+         ), '$.fingerprint'), '')
+       end
 from json_each(?1) as ended
 cross join jobs on jobs.id = json_extract(ended.value, '$[0]')
 cross join live on live.seq = jobs.seq
