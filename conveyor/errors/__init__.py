@@ -27,7 +27,8 @@ ConveyorError
 │  ├─ DuplicateBatchJobError     the same is there already
 │  ├─ BatchStoppedError          its run is to stop: strategies let it pass
 │  ├─ BatchRunLostError          another run processes it by now
-│  └─ BadRowError                one of its rows is wrong
+│  ├─ BadRowError                one of its rows is wrong
+│  └─ TooManyBadRowsError        more than its strategy allows
 ├─ StoreError                    the driver's error is always ``__cause__``
 │  ├─ StoreUnavailableError      transient: core retries
 │  ├─ SessionLostError           the store knows no such worker session: core opens it again
@@ -45,6 +46,7 @@ from conveyor.errors.batches import (
     BatchStoppedError,
     DuplicateBatchJobError,
     InvalidBatchStatusError,
+    TooManyBadRowsError,
 )
 from conveyor.errors.configuration import (
     CapabilityError,
@@ -103,6 +105,7 @@ __all__ = [
     "SessionLostError",
     "StoreError",
     "StoreUnavailableError",
+    "TooManyBadRowsError",
     "UnknownHandlerError",
     "UnknownStrategyError",
     "did_you_mean",

@@ -17,6 +17,7 @@ __all__ = [
     "BatchStoppedError",
     "DuplicateBatchJobError",
     "InvalidBatchStatusError",
+    "TooManyBadRowsError",
 ]
 
 
@@ -96,3 +97,22 @@ class BadRowError(BatchJobError):
         self.message = message
         self.column = column
         super().__init__(f"{code}: {message}" if column is None else f"{code} in column {column!r}: {message}")
+
+
+class TooManyBadRowsError(BatchJobError):
+    """A batch job has more bad rows than its strategy allows. The rows before the last of them are done, or kept apart.
+
+    Attributes:
+        row_number: the row that was one too many; None: the share of them all is too high.
+        failed: how many there are.
+    """
+
+    def __init__(self, batch_id: str, allowed: str, failed: int, row_number: int | None = None, why: str = "") -> None:
+        self.row_number = row_number
+        self.failed = failed
+        which = "" if row_number is None else f"; the last is row {row_number}: {why}"
+        super().__init__(
+            f"batch job {batch_id!r} has {failed} bad {'row' if failed == 1 else 'rows'}, "
+            f"and may have {allowed} at most{which}",
+            batch_id=batch_id,
+        )

@@ -19,6 +19,7 @@ WITHIN: Final = re.compile(
 )
 # Within testing, what is imported by its own name all the same.
 APART: Final = {
+    "conveyor.testing.batches",
     "conveyor.testing.pytest_plugin",
     "conveyor.testing.faults",
     "conveyor.testing.conformance",

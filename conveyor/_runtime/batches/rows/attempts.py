@@ -1,0 +1,249 @@
+"""One try of a chunk: its rows are processed together, and where that fails, in ever smaller pieces."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+
+import anyio
+from attrs import define, field, frozen
+
+from conveyor._runtime.batches.rows.faults import UNBLAMED, bad_row
+from conveyor.contracts.row_batches import RowBatchStrategy
+from conveyor.errors import BadRowError, BatchJobError, TooManyBadRowsError
+from conveyor.model.batches.chunks import Pieces
+from conveyor.model.batches.values import RowError, RowOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor._runtime.batches.rows.contexts import RunRowContext
+    from conveyor.contracts.store.transactions import TransactionConnection
+    from conveyor.model.batches.policy import ErrorPolicy
+    from conveyor.model.batches.rows import SourceRow
+
+__all__ = ["Attempt", "Outcome", "RowAgainError", "Standing"]
+
+RowT = TypeVar("RowT")
+# What became of a row; None: nothing yet.
+Outcome: TypeAlias = RowOutcome | RowError | None
+
+SAVEPOINT: Final = "conveyor_rows"
+
+
+@frozen
+class Standing:
+    """How the batch job stands before the try.
+
+    Attributes:
+        done: how many rows are through.
+        failed: how many of them are bad.
+        total: how many rows there are, where that is known.
+        tries_left: how often the first row of the chunk may still be tried again.
+    """
+
+    done: int
+    failed: int
+    total: int | None
+    tries_left: int
+
+
+class RowAgainError(Exception):
+    """The first row of the chunk failed alone, and is to be tried again after a while."""
+
+
+class _UndoneError(Exception):
+    """What a piece wrote is to be undone."""
+
+
+class _PieceError(_UndoneError):
+    """A row of the piece failed.
+
+    Attributes:
+        error: what was raised.
+        at: which row it was, counted from the piece's first, where that is known.
+        outcomes: what became of the rows before that one, where they stay done.
+    """
+
+    def __init__(self, error: Exception, at: int | None = None, outcomes: Sequence[Outcome] = ()) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.at = at
+        self.outcomes = outcomes
+
+
+class _TooLongError(_UndoneError):
+    """The piece holds rows after one that is one bad row too many: those must not be done.
+
+    Attributes:
+        limit: how many rows of the chunk may be settled now.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(str(limit))
+        self.limit = limit
+
+
+@define
+class Attempt(Generic[RowT]):
+    """A try of some rows, in order.
+
+    Attributes:
+        ends_at: after this time no further row is begun, where rows are processed one by one.
+        outcomes: of each row; those that did not pass their check have theirs from the beginning.
+        connection: what rows are written with; None: there is no transaction.
+    """
+
+    strategy: RowBatchStrategy[RowT, Any]
+    context: RunRowContext[Any]
+    policy: ErrorPolicy
+    standing: Standing
+    ends_at: float
+    rows: Sequence[SourceRow[RowT]] = ()
+    outcomes: list[Outcome] = field(factory=list)
+    connection: TransactionConnection | None = None
+    _good: list[int] = field(init=False, factory=list)
+
+    async def run(self) -> int:
+        """Process the rows; return how many, from the first on, are settled. Those may be saved, the others go back.
+
+        Raises:
+            RowAgainError: none is, and the first is to be tried again.
+            TooManyBadRowsError: none is: the first row is one bad row too many.
+        """
+        limit = self._limit(None)
+        self._good = [index for index in range(limit) if self.outcomes[index] is None]
+        pieces = Pieces(len(self._good))
+        while (piece := pieces.take()) is not None:
+            try:
+                handled = await self._try(piece)
+            except _PieceError as failure:
+                limit = min(limit, self._divide(piece, failure, pieces))
+                pieces.cut(self._count_good(limit))
+            except _TooLongError as failure:
+                limit = failure.limit
+                pieces.put_back(piece)
+                pieces.cut(self._count_good(limit))
+            else:
+                if handled < len(piece):
+                    return self._good[piece.start + handled]
+        return limit
+
+    def _divide(self, piece: range, failure: _PieceError, pieces: Pieces) -> int:
+        """Put back the parts of a piece that failed; return how many rows of the chunk may be settled now."""
+        for index, outcome in zip(piece, failure.outcomes, strict=False):
+            self.outcomes[self._good[index]] = outcome
+        left = range(piece.start + len(failure.outcomes), piece.stop)
+        at = None if failure.at is None else piece.start + failure.at
+        if len(left) > 1 and at != left.start:
+            pieces.divide(left, at)
+            return len(self.rows)
+        pieces.put_back(range(left.start + 1, left.stop))
+        return self._blame(self._good[left.start], failure.error)
+
+    def _count_good(self, limit: int) -> int:
+        return bisect_left(self._good, limit)
+
+    def _blame(self, index: int, error: Exception) -> int:
+        """Take note that a row failed alone, and return how many rows may be settled now."""
+        if self.policy.retries and not isinstance(error, BadRowError):
+            if index > 0:
+                return index  # it is the first of another chunk then, and its waits hold up no other row
+            if self.standing.tries_left:
+                raise RowAgainError from error
+        self.outcomes[index] = bad_row(self.rows[index], error)
+        return self._limit(error)
+
+    def _limit(self, cause: Exception | None) -> int:
+        """Return which row is the first that is one bad row too many; all: there is none such."""
+        failed = self.standing.failed
+        for index, outcome in enumerate(self.outcomes):
+            if not isinstance(outcome, RowError):
+                continue
+            failed += 1
+            if self.policy.is_exceeded(failed, self.standing.done + index + 1, self.standing.total):
+                if index == 0:
+                    raise self._too_many(outcome, failed) from cause
+                return index
+        return len(self.rows)
+
+    def _too_many(self, error: RowError, failed: int) -> TooManyBadRowsError:
+        where = "" if error.column is None else f"column {error.column!r}: "
+        batch_id = self.context.run.batch_job.id
+        return TooManyBadRowsError(
+            batch_id, self.policy.describe(), failed, error.row_number, f"{where}{error.message}"
+        )
+
+    async def _try(self, piece: range) -> int:
+        """Process a piece, in a savepoint where there is a transaction; return how many of its rows were handled."""
+        if self.connection is None:
+            return await self._handle(piece)
+        await self.connection.execute(f"SAVEPOINT {SAVEPOINT}")
+        try:
+            handled = await self._handle(piece)
+        except _UndoneError as failure:
+            await self.connection.execute(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+            await self.connection.execute(f"RELEASE SAVEPOINT {SAVEPOINT}")
+            if isinstance(failure, _PieceError):
+                failure.outcomes = ()  # they were undone with the rest
+            raise
+        await self.connection.execute(f"RELEASE SAVEPOINT {SAVEPOINT}")
+        return handled
+
+    async def _handle(self, piece: range) -> int:
+        if type(self.strategy).process is RowBatchStrategy.process:
+            return await self._handle_each(piece)
+        rows = [self.rows[self._good[index]] for index in piece]
+        self.context.mean([row.number for row in rows])
+        try:
+            answers = await self.strategy.process([row.row for row in rows], self.context)  # type: ignore[misc]
+        except UNBLAMED:
+            raise
+        except Exception as exc:  # whatever a user's function may raise: which row it is, is found out
+            raise _PieceError(exc) from exc
+        self._take(piece, [None] * len(rows) if answers is None else answers)
+        return len(piece)
+
+    def _take(self, piece: range, answers: Sequence[RowOutcome | BadRowError | None]) -> None:
+        """Keep what `process` says of a piece."""
+        if len(answers) != len(piece):
+            raise self._wrong(f"process returned {len(answers)} outcomes for {len(piece)} rows")
+        for index, answer in zip(piece, answers, strict=True):
+            self.outcomes[self._good[index]] = self._outcome(self._good[index], answer)
+        if not any(isinstance(answer, BadRowError) for answer in answers):
+            return
+        limit = self._limit(None)
+        if limit <= self._good[piece.stop - 1]:
+            for index in piece:
+                self.outcomes[self._good[index]] = None
+            raise _TooLongError(limit)
+
+    async def _handle_each(self, piece: range) -> int:
+        settled: list[Outcome] = []
+        for index in piece:
+            if settled and anyio.current_time() >= self.ends_at:
+                break
+            row = self.rows[self._good[index]]
+            self.context.mean((row.number,))
+            try:
+                answer = await self.strategy.process_one(row.row, self.context)  # type: ignore[arg-type]
+            except UNBLAMED:
+                raise
+            except Exception as exc:
+                raise _PieceError(exc, len(settled), settled) from exc
+            settled.append(self._outcome(self._good[index], answer))
+        for index, outcome in zip(piece, settled, strict=False):
+            self.outcomes[self._good[index]] = outcome
+        return len(settled)
+
+    def _outcome(self, index: int, answer: object) -> RowOutcome | RowError:
+        if answer is None:
+            return RowOutcome.DONE
+        if isinstance(answer, RowOutcome):
+            return answer
+        if isinstance(answer, BadRowError):
+            return bad_row(self.rows[index], answer)
+        raise self._wrong(f"an outcome must be a RowOutcome, a BadRowError or None, got {answer!r}")
+
+    def _wrong(self, what: str) -> BatchJobError:
+        return BatchJobError(f"{type(self.strategy).__name__}: {what}", batch_id=self.context.run.batch_job.id)

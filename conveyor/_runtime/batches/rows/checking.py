@@ -1,0 +1,55 @@
+"""What becomes of a row before anything is written: it is read, and checked by its strategy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from conveyor._runtime.batches.rows.faults import TRANSIENT, bad_row
+from conveyor.contracts.row_batches import RowBatchStrategy
+from conveyor.errors import BadRowError, BatchJobError
+from conveyor.model.batches.rows import RowPreview
+from conveyor.model.batches.values import RowOutcome
+
+if TYPE_CHECKING:
+    from conveyor._runtime.batches.rows.contexts import RunRowContext
+    from conveyor._runtime.batches.rows.patience import Patience
+    from conveyor.model.batches.rows import SourceRow
+    from conveyor.model.batches.values import RowError
+
+__all__ = ["check_row"]
+
+RowT = TypeVar("RowT")
+
+_PASSED: Final = RowPreview()
+
+
+async def check_row(
+    strategy: RowBatchStrategy[RowT, Any], context: RunRowContext[Any], patience: Patience, row: SourceRow[RowT]
+) -> RowPreview | RowError:
+    """Return what would become of a row, or why it is bad."""
+    if row.error is not None:
+        return row.error
+    if row.row is None or type(strategy).check is RowBatchStrategy.check:
+        return _PASSED
+    while True:
+        context.mean((row.number,))
+        try:
+            verdict = await strategy.check(row.row, context)
+        except (ValueError, BadRowError) as exc:
+            return bad_row(row, exc)
+        except TRANSIENT as exc:
+            await patience.forgive(exc)
+        else:
+            return _preview(verdict, context)
+
+
+def _preview(verdict: object, context: RunRowContext[Any]) -> RowPreview:
+    if verdict is None:
+        return _PASSED
+    if isinstance(verdict, RowPreview):
+        return verdict
+    if isinstance(verdict, RowOutcome):
+        return RowPreview(verdict)
+    raise BatchJobError(
+        f"check must return a RowPreview, a RowOutcome or None, got {verdict!r}", batch_id=context.run.batch_job.id
+    )

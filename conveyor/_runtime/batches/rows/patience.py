@@ -1,0 +1,56 @@
+"""Waiting within a run: it still stops soon after it is asked to, and does not try for ever."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from attrs import define, field
+
+if TYPE_CHECKING:
+    from conveyor.contracts.batch_job import BatchRun
+
+__all__ = ["Patience"]
+
+logger: Final = logging.getLogger("conveyor.batches")
+
+# How often in a row something is tried again that failed through no row's fault; the waits before.
+MOST_TRIES: Final = 8
+FIRST_WAIT_SECONDS: Final = 0.1
+LONGEST_WAIT_SECONDS: Final = 10.0
+# Where a run waits, it looks so often whether it is to stop.
+LOOK_SECONDS: Final = 1.0
+
+
+@define
+class Patience:
+    """How much of it a run has left."""
+
+    run: BatchRun
+    _tries: int = field(init=False, default=0)
+    _seconds: float = field(init=False, default=FIRST_WAIT_SECONDS)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            BatchStoppedError: the run is to stop.
+        """
+        ends_at = anyio.current_time() + seconds
+        while (left := ends_at - anyio.current_time()) > 0:
+            await anyio.sleep(min(left, LOOK_SECONDS))
+            await self.run.check_stopped()
+
+    async def forgive(self, error: Exception) -> None:
+        """Wait before something that failed is tried again; raise what it failed with where it failed too often."""
+        self._tries += 1
+        if self._tries > MOST_TRIES:
+            raise error
+        logger.warning("batch job %s tries again what failed: %s", self.run.batch_job.id, error)
+        await self.wait(self._seconds)
+        self._seconds = min(2 * self._seconds, LONGEST_WAIT_SECONDS)
+
+    def renew(self) -> None:
+        """Begin anew: something worked."""
+        self._tries, self._seconds = 0, FIRST_WAIT_SECONDS

@@ -1,0 +1,186 @@
+"""The loop that processes the rows which are left, in chunks, each saved as a step of the run."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+import anyio
+from attrs import define, field, frozen
+
+from conveyor._runtime.batches.rows.attempts import Attempt, RowAgainError, Standing
+from conveyor._runtime.batches.rows.checking import check_row
+from conveyor._runtime.batches.rows.faults import TRANSIENT
+from conveyor._runtime.batches.rows.patience import Patience
+from conveyor.errors import TooManyBadRowsError
+from conveyor.model.batches.chunks import FIRST_CHUNK_SIZE, next_chunk_size
+from conveyor.model.batches.policy import ErrorPolicy
+from conveyor.model.batches.values import RowError, RowOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from conveyor._runtime.batches.rows.attempts import Outcome
+    from conveyor._runtime.batches.rows.contexts import RunRowContext
+    from conveyor.contracts.batch_job import BatchRun
+    from conveyor.contracts.row_batches import RowBatchStrategy
+    from conveyor.model.batches.rows import SourceRow
+
+__all__ = ["Processing"]
+
+RowT = TypeVar("RowT")
+
+# Rows, each with what its check says: None where it is to be processed.
+_Chunk: TypeAlias = "Sequence[tuple[SourceRow[RowT], Outcome]]"
+
+
+@frozen
+class _Step:
+    """What is saved with a chunk; see `BatchRun.save`."""
+
+    cursor: Any
+    done: int
+    counts: Counter[RowOutcome]
+    errors: Sequence[RowError]
+
+
+@define
+class Processing(Generic[RowT]):
+    """The processing of one run's rows.
+
+    Attributes:
+        writes: whether rows are processed; otherwise they are only checked.
+        processed: how many rows this run brought through, and
+        seconds: how long that took.
+    """
+
+    strategy: RowBatchStrategy[RowT, Any]
+    context: RunRowContext[Any]
+    rows: AsyncIterator[SourceRow[RowT]]
+    writes: bool
+    processed: int = field(init=False, default=0)
+    seconds: float = field(init=False, default=0.0)
+    _run: BatchRun = field(init=False)
+    _policy: ErrorPolicy = field(init=False)
+    _patience: Patience = field(init=False)
+    _done: int = field(init=False)
+    _counts: Counter[RowOutcome] = field(init=False)
+    _size: int = field(init=False)
+    _tries_left: int = field(init=False)
+    _is_saving: bool = field(init=False, default=False)
+    _waiting: deque[tuple[SourceRow[RowT], Outcome]] = field(init=False, factory=deque)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin where the batch job stands."""
+        self._run = self.context.run
+        # A dry run is to show all that is wrong.
+        self._policy = ErrorPolicy.skip() if self._run.is_dry_run else self.strategy.errors
+        self._patience = Patience(self._run)
+        self._done = self._run.batch_job.done
+        self._counts = Counter(self._run.batch_job.counts)
+        self._size = min(FIRST_CHUNK_SIZE, self.strategy.chunk_size)
+        self._tries_left = self._policy.retries
+
+    async def process_rows(self) -> None:
+        """Process all rows that are left."""
+        while True:
+            while seconds := await self.strategy.throttle(self._run):
+                await self._patience.wait(seconds)
+            chunk = await self._next_chunk()
+            if not chunk:
+                break
+            handled = await self._settle(chunk)
+            self._waiting.extendleft(reversed(chunk[handled:]))
+        failed = self._counts[RowOutcome.FAILED]
+        if self._policy.is_exceeded(failed, self._done, self._done):
+            raise TooManyBadRowsError(self._run.batch_job.id, self._policy.describe(), failed)
+
+    async def _next_chunk(self) -> _Chunk[RowT]:
+        """Return rows that were put back, or else as many of the source as fit, with what their checks say."""
+        if self._waiting:
+            return [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+        chunk: list[tuple[SourceRow[RowT], Outcome]] = []
+        ends_at = anyio.current_time() + self.strategy.chunk_seconds
+        async for row in self.rows:
+            checked = await check_row(self.strategy, self.context, self._patience, row)
+            if isinstance(checked, RowError):
+                chunk.append((row, checked))
+            else:
+                chunk.append((row, None if self.writes else checked.outcome))
+            if len(chunk) >= self._size or anyio.current_time() >= ends_at:
+                break
+        return chunk
+
+    async def _settle(self, chunk: _Chunk[RowT]) -> int:
+        """Process a chunk, in as many tries as it takes; return how many of its rows are settled and saved."""
+        while True:
+            try:
+                handled = await self._try(chunk)
+            except RowAgainError as again:
+                # Alone, so that the others are neither held up nor done over and over.
+                chunk = chunk[:1]
+                self._tries_left -= 1
+                self._run.log(f"row {chunk[0][0].number} is tried again after {again.__cause__!r}")
+                await self._patience.wait(self._policy.wait.total_seconds())
+            except TRANSIENT as exc:
+                if self._is_saving:
+                    raise  # whether it took effect nobody knows but the store: the next run begins where that says
+                if isinstance(exc, TimeoutError):
+                    self._size = max(1, len(chunk) // 2)
+                    chunk = chunk[: self._size]
+                await self._patience.forgive(exc)
+            else:
+                self._patience.renew()
+                self._tries_left = self._policy.retries
+                return handled
+
+    async def _try(self, chunk: _Chunk[RowT]) -> int:
+        self._is_saving = False
+        began_at = anyio.current_time()
+        standing = Standing(self._done, self._counts[RowOutcome.FAILED], self._run.batch_job.total, self._tries_left)
+        attempt = Attempt(self.strategy, self.context, self._policy, standing, began_at + self.strategy.chunk_seconds)
+        attempt.rows = [row for row, _ in chunk]
+        attempt.outcomes = [outcome for _, outcome in chunk]
+        if None in attempt.outcomes and self._run.has_transactions:
+            step = await self._try_in_transaction(attempt)
+        else:
+            step = self._step(attempt, await attempt.run())
+            self._is_saving = True
+            await self._run.save(cursor=step.cursor, done=step.done, counts=step.counts, errors=step.errors)
+        handled = step.done - self._done
+        self._done, self._counts = step.done, step.counts
+        self._adapt(handled, anyio.current_time() - began_at)
+        return handled
+
+    async def _try_in_transaction(self, attempt: Attempt[RowT]) -> _Step:
+        try:
+            async with self._run.transaction() as transaction:
+                self.context.connect(transaction.connection)
+                attempt.connection = transaction.connection
+                step = self._step(attempt, await attempt.run())
+                transaction.save(cursor=step.cursor, done=step.done, counts=step.counts, errors=step.errors)
+                self._is_saving = True
+        except TimeoutError:
+            self._is_saving = False  # it was rolled back
+            raise
+        finally:
+            self.context.connect(None)
+        return step
+
+    def _step(self, attempt: Attempt[RowT], handled: int) -> _Step:
+        outcomes = attempt.outcomes[:handled]
+        errors = [outcome for outcome in outcomes if isinstance(outcome, RowError)]
+        counts = self._counts + Counter(outcome for outcome in outcomes if isinstance(outcome, RowOutcome))
+        counts[RowOutcome.FAILED] += len(errors)
+        return _Step(attempt.rows[handled - 1].cursor, self._done + handled, counts, errors)
+
+    def _adapt(self, handled: int, seconds: float) -> None:
+        self.processed += handled
+        self.seconds += seconds
+        self._size = next_chunk_size(
+            handled,
+            seconds,
+            size=self._size,
+            most=self.strategy.chunk_size,
+            wanted_seconds=self.strategy.chunk_seconds,
+        )

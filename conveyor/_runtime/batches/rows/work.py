@@ -1,0 +1,99 @@
+"""What core does for a strategy that works on rows: the injector has it as `RowWork`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import fields, has
+
+from conveyor._runtime.batches.rows.contexts import RunRowContext
+from conveyor._runtime.batches.rows.previewing import preview_rows
+from conveyor._runtime.batches.rows.processing import Processing
+from conveyor._runtime.batches.rows.sources import open_rows
+from conveyor.codec import JsonCodec, encode_json
+from conveyor.contracts.row_batches import RowBatchStrategy
+from conveyor.errors import BatchJobError, ConfigurationError, PayloadError, did_you_mean
+from conveyor.model.batches.policy import ErrorPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from conveyor.contracts.batch_job import BatchRun
+
+__all__ = ["RowsOfStrategies"]
+
+ParamsT = TypeVar("ParamsT")
+
+
+class RowsOfStrategies:
+    """A `RowWork`."""
+
+    def __init__(self) -> None:
+        """Know of no strategy yet."""
+        self._params_readers: dict[type[Any], Callable[[bytes], Any]] = {}
+
+    def declare(self, strategy: RowBatchStrategy[Any, Any], /) -> None:
+        """Refuse a strategy that cannot work; see `RowWork.declare`."""
+        kind = type(strategy)
+        for name in ("row", "params"):
+            given = getattr(strategy, name, None)
+            if not (isinstance(given, type) and has(given)):
+                raise ConfigurationError(f"{kind.__name__}.{name} must be an attrs class, got {given!r}")
+        if kind.process is RowBatchStrategy.process and kind.process_one is RowBatchStrategy.process_one:
+            raise ConfigurationError(f"{kind.__name__} has neither process nor process_one: write one of them")
+        _refuse_numbers(strategy)
+        if not isinstance(strategy.errors, ErrorPolicy):
+            raise ConfigurationError(f"{kind.__name__}.errors must be an ErrorPolicy, got {strategy.errors!r}")
+        self._params_readers[kind] = JsonCodec().decoder(strategy.params)
+
+    def read_params(self, strategy: RowBatchStrategy[Any, ParamsT], context: Mapping[str, Any], /) -> ParamsT:
+        """Return the context as the strategy's `params`; see `RowWork.read_params`."""
+        known = [attribute.name for attribute in fields(strategy.params)]  # type: ignore[arg-type]
+        for name in context:
+            if name not in known:
+                raise _refused(strategy, f"{name}: there is no such field; {did_you_mean(name, known)}")
+        try:
+            params: ParamsT = self._params_readers[type(strategy)](encode_json(dict(context)))
+        except PayloadError as exc:
+            raise _refused(strategy, f"{exc.path.removeprefix('$.')}: {exc.reason}") from exc
+        return params
+
+    async def pre_process(self, strategy: RowBatchStrategy[Any, Any], run: BatchRun, /) -> None:
+        """Read and check every row; see `RowWork.pre_process`."""
+        context = RunRowContext(run, self.read_params(strategy, run.context))
+        async with open_rows(strategy, run, None) as rows:
+            await preview_rows(strategy, context, rows)
+
+    async def process(self, strategy: RowBatchStrategy[Any, Any], run: BatchRun, /) -> None:
+        """Process the rows that are left; see `RowWork.process`."""
+        context = RunRowContext(run, self.read_params(strategy, run.context))
+        writes = not run.is_dry_run or (run.has_transactions and strategy.rollback_safe)
+        async with open_rows(strategy, run, run.cursor) as rows:
+            processing = Processing(strategy, context, rows, writes)
+            await processing.process_rows()
+        if run.is_dry_run:
+            run.set_result({**(run.result or {}), "dry_run": _dry_run(processing, run)})
+
+
+def _dry_run(processing: Processing[Any], run: BatchRun) -> dict[str, Any]:
+    """Return what a dry run did, and how long the real one will take if it is as fast."""
+    if not processing.writes:
+        return {"rows_were": "checked"}
+    total = run.batch_job.total or processing.processed
+    per_row = processing.seconds / processing.processed if processing.processed else 0.0
+    return {"rows_were": "rolled_back", "estimate_seconds": round(per_row * total, 3)}
+
+
+def _refuse_numbers(strategy: RowBatchStrategy[Any, Any]) -> None:
+    size, seconds = strategy.chunk_size, strategy.chunk_seconds
+    name = type(strategy).__name__
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise ConfigurationError(f"{name}.chunk_size must be a whole number of at least 1, got {size!r}")
+    if not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ConfigurationError(f"{name}.chunk_seconds must be a number above 0, got {seconds!r}")
+
+
+def _refused(strategy: RowBatchStrategy[Any, Any], why: str) -> BatchJobError:
+    return BatchJobError(
+        f"the context does not fit batch jobs of type {strategy.batch_type!r}: {why}", batch_type=strategy.batch_type
+    )
