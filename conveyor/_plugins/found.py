@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
@@ -51,7 +51,10 @@ class FoundPlugin:
 
 def scan(given: Iterable[EntryPoint] | None = None) -> Sequence[FoundPlugin]:
     """Return the plugins of this environment, or those of the given entry points, by name and distribution."""
-    found = [_describe(entry_point) for entry_point in (_entry_points() if given is None else given)]
+    if given is not None:
+        found = [plugin for entry_point in given for plugin in _described(entry_point.dist, [entry_point])]
+    else:
+        found = [plugin for distribution in _with_plugins() for plugin in _described(distribution, _read(distribution))]
     return tuple(sorted(found, key=lambda plugin: (plugin.name, plugin.distribution)))
 
 
@@ -70,38 +73,54 @@ def copies() -> Mapping[str, Sequence[str]]:
     """
     places: dict[str, list[str]] = {}
     for distribution in distributions():
-        if _read(distribution, {}):
+        if _read(distribution):
             places.setdefault(_normalized(distribution.name), []).append(str(distribution.locate_file("")))
     return {name: found for name, found in places.items() if len(set(found)) > 1}
 
 
-def _entry_points() -> Iterable[EntryPoint]:
+def _with_plugins() -> Iterable[Distribution]:
+    """Return the distributions that may have plugins: of several of one name the first on the path, as Python does.
+
+    Every start of a process waits for this, so only what declares the group is read any further.
+    """
+    named: dict[str, Distribution] = {}
+    for distribution in distributions():
+        if _declares_plugins(distribution):
+            name = distribution.name or UNKNOWN
+            named.setdefault(_normalized(name), _first_of_name(name) or distribution)
+    return named.values()
+
+
+def _declares_plugins(distribution: Distribution) -> bool:
     try:
-        return entry_points(group=PROJECT)
-    except Exception:  # noqa: BLE001 - one distribution's file is unreadable: read the others one by one
-        faults: dict[str, Exception] = {}
-        by_distribution: dict[str, Iterable[EntryPoint]] = {}
-        for distribution in distributions():
-            # The first on the path counts, as with importlib.
-            by_distribution.setdefault(
-                _normalized(distribution.name or str(id(distribution))), _read(distribution, faults)
-            )
-        return [entry_point for found in by_distribution.values() for entry_point in found]
+        text = distribution.read_text("entry_points.txt")
+    except Exception:  # noqa: BLE001 - a stranger's metadata; `plugins doctor` tells of it
+        return False
+    return text is not None and f"[{PROJECT}]" in text
 
 
-def _read(distribution: Distribution, faults: dict[str, Exception]) -> Sequence[EntryPoint]:
+def _first_of_name(name: str) -> Distribution | None:
+    try:
+        return Distribution.from_name(name)
+    except PackageNotFoundError:  # the folder of its metadata has another name
+        return None
+
+
+def _read(distribution: Distribution, faults: dict[str, Exception] | None = None) -> Sequence[EntryPoint]:
     try:
         return tuple(distribution.entry_points.select(group=PROJECT))
     except Exception as exc:  # noqa: BLE001 - a stranger's metadata; `plugins doctor` tells of it
-        faults[str(getattr(distribution, "_path", distribution.locate_file("")))] = exc
+        if faults is not None:
+            faults[str(getattr(distribution, "_path", distribution.locate_file("")))] = exc
         return ()
 
 
-def _describe(entry_point: EntryPoint) -> FoundPlugin:
-    distribution = entry_point.dist
-    name = (distribution.name if distribution is not None else None) or UNKNOWN
-    version = (distribution.version if distribution is not None else None) or UNKNOWN
-    return FoundPlugin(entry_point.name, name, version, entry_point.value, entry_point)
+def _described(distribution: Distribution | None, entry_points: Iterable[EntryPoint]) -> Sequence[FoundPlugin]:
+    """Read the metadata of a distribution, once, for all of its plugins."""
+    about = None if distribution is None else distribution.metadata
+    name = (about and about["Name"]) or UNKNOWN
+    version = (about and about["Version"]) or UNKNOWN
+    return [FoundPlugin(each.name, name, version, each.value, each) for each in entry_points]
 
 
 def _normalized(name: str) -> str:

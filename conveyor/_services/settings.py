@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tomllib
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
@@ -132,10 +134,16 @@ def _find_table(folder: Path) -> tuple[Path, Mapping[str, object]]:
 
 def _read_table(path: Path) -> Mapping[str, object]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = _parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise ConfigurationError(f"{path} cannot be read: {exc}") from exc
     table = document.get("tool", {}).get("conveyor", {})
     if not isinstance(table, dict):
         raise ConfigurationError(f"[tool.conveyor] in {path} must be a table")
-    return table
+    return deepcopy(table)  # not that of the cache: whom it is given to may change it
+
+
+@lru_cache(maxsize=1)
+def _parse(text: str) -> Mapping[str, Any]:
+    """Parse a file; it is asked for one setting after another, and parsing costs a hundred times what reading does."""
+    return tomllib.loads(text)

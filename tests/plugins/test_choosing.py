@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +12,10 @@ from conveyor import Conveyor, hookspecs
 from conveyor._plugins import Plugins
 from conveyor._plugins.loading import HOOKS
 from conveyor.errors import ConfigurationError, PluginError, UnknownStrategyError
-from tests.plugins.strangers import STORE, queue_module, store_module
+from tests.plugins.strangers import STORE, Strangers, queue_module, store_module
 
 if TYPE_CHECKING:
-    from tests.plugins.strangers import Strangers
+    from pathlib import Path
 
 BROKEN = "import no_such_module\n"
 
@@ -27,6 +28,25 @@ def test_finding_plugins_imports_none(strangers: Strangers) -> None:
     strangers.install("acme", store_module("acme"))
     assert "acme" in [plugin.name for plugin in Plugins().found]
     assert strangers.imported == []
+
+
+def test_a_distribution_hides_those_of_its_name_further_down_the_path(
+    strangers: Strangers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strangers.install("acme", store_module("acme"), version="1.0")
+    nearer = Strangers(tmp_path / "nearer")
+    nearer.describe("Acme", "[console_scripts]\nacme = acme:main\n", version="2.0")
+    assert "acme" in [plugin.name for plugin in Plugins().found]
+    monkeypatch.setattr(sys, "path", [str(nearer.folder), *sys.path])
+    assert "acme" not in [plugin.name for plugin in Plugins().found]
+
+
+def test_a_distribution_is_called_what_its_metadata_says_and_not_what_its_folder(strangers: Strangers) -> None:
+    strangers.install("acme", store_module("acme"))
+    (information,) = strangers.folder.glob("*.dist-info")
+    information.rename(information.with_name("emca-1.0.dist-info"))
+    (found,) = [plugin for plugin in Plugins().found if plugin.name == "acme"]
+    assert (found.distribution, found.version) == ("acme", "1.0")
 
 
 def test_a_plugin_called_like_the_scheme_is_imported_alone_and_its_backend_is_not(strangers: Strangers) -> None:

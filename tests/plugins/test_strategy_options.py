@@ -12,6 +12,7 @@ from attrs import field, frozen
 from conveyor import Conveyor
 from conveyor._builtin.inline_queue import InlineJobQueue
 from conveyor._builtin.store_queue import StoreJobQueue
+from conveyor._services.settings import find_strategy_table
 from conveyor._services.strategy_options import read_options
 from conveyor.contracts.strategy import Settings
 from conveyor.errors import ConfigurationError, JobFailedError, PluginError, UnknownStrategyError
@@ -225,3 +226,13 @@ async def test_schemes_and_what_takes_urls_go_together(strangers: Strangers, mod
     with pytest.raises(PluginError, match="schemes and create_from_url go together"):
         async with Conveyor("memory://", job_queue="post"):
             pytest.fail("it should have been refused")
+
+
+def test_a_setting_is_what_the_file_says_now_whatever_was_done_with_what_it_said(project: Path) -> None:
+    write(project, 'servers = ["a"]')
+    servers = find_strategy_table("mail")[0]["servers"]
+    assert isinstance(servers, list)
+    servers.append("b")
+    assert read_options("mail", Options).servers == ("a",)
+    write(project, 'servers = ["b"]')
+    assert read_options("mail", Options).servers == ("b",)
