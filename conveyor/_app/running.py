@@ -10,6 +10,8 @@ import anyio
 
 from conveyor._runtime import foreground
 from conveyor._runtime.onlookers import LoggingOnlooker
+from conveyor.contracts.job_queue import DeliveringJobQueueStrategy
+from conveyor.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -46,14 +48,30 @@ async def run_until_signalled(
         onlooker: told how the worker comes up and goes down.
         listener: told of every run.
         is_burst: return as soon as nothing waits.
+
+    Raises:
+        ConfigurationError: a burst is asked for, and the job queue cannot tell when nothing waits.
     """
 
     @asynccontextmanager
     async def open_worker() -> AsyncIterator[Worker]:
-        async with app, app._open_worker(queues, options, listener) as worker:  # noqa: SLF001 - of this package
-            yield worker
+        async with app:
+            if is_burst:
+                _check_burst(app)
+            async with app._open_worker(queues, options, listener) as worker:  # noqa: SLF001 - of this package
+                yield worker
 
     return await foreground.run_until_signalled(open_worker, onlooker, is_burst=is_burst)
+
+
+def _check_burst(app: Conveyor) -> None:
+    job_queue = app._services.job_queue  # noqa: SLF001 - of this package
+    if isinstance(job_queue, DeliveringJobQueueStrategy):
+        raise ConfigurationError(
+            f"a burst ends when nothing waits, which {type(job_queue).__name__} cannot tell: a broker gives what it "
+            "has, and does not say that it has no more. End the worker after a number of runs (--max-jobs), or by a "
+            "signal"
+        )
 
 
 def run(

@@ -59,7 +59,7 @@ async def _check(app: Conveyor) -> dict[str, Any]:
     except SchemaError as exc:
         if exc.is_unrecorded:
             raise
-        migrations = app.plugins.store_provider(url).migrations()
+        migrations = app.plugins.store_provider(url).migrations(url)
         pending = [_title(migration) for migration in _pending(migrations, exc.found)]
         name = app.plugins.store_provider(url).name
         return _schema_to_json(name, exc.found, exc.wanted, pending)
@@ -125,7 +125,7 @@ async def _migrate(app: Conveyor) -> Sequence[Migration]:
         pass  # maybe there is nothing yet; opening it to migrate says what else is wrong
     async with open_store(app, url.replace("auto_migrate=false", "auto_migrate=true")) as opened:
         await opened.schema.migrate()
-    return _pending(app.plugins.store_provider(url).migrations(), found)
+    return _pending(app.plugins.store_provider(url).migrations(url), found)
 
 
 @store.command(help_epilogue="Example:\n  conveyor store sql --store sqlite:///jobs.db > schema.sql")
@@ -144,7 +144,8 @@ def sql(
     from conveyor._cli.opening import url_of
 
     app = find_operated_app(options)
-    migrations = list(app.plugins.store_provider(url_of(app)).migrations())
+    url = url_of(app)
+    migrations = list(app.plugins.store_provider(url).migrations(url))
     if options.output != "table":
         show_records([_migration_to_json(migration) for migration in migrations], options.output, (), lambda _: ())
         return 0

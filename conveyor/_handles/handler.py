@@ -80,7 +80,7 @@ class JobHandler(Generic[CallP, CallR, P, R_co]):
     ) -> JobHandler[CallP, CallR, P, R_co]:
         """Return a copy whose jobs have other options: ``await send.options(priority=-1).add(...)``.
 
-        With a `connection`, the copy adds inside that connection's transaction: see `add_many`.
+        With a `connection`, the copy's `add` and `add_many` join that connection's transaction; it has no `new`.
 
         Raises:
             ConfigurationError: an option is wrong, or is `version`, which belongs to the function.
@@ -95,11 +95,20 @@ class JobHandler(Generic[CallP, CallR, P, R_co]):
         return copy
 
     def new(self, *args: P.args, **kwargs: P.kwargs) -> NewJob:
-        """Make a job without adding it, for `add_many`.
+        """Make a job without adding it, for `add_many`, flows and children.
 
         Raises:
             PayloadError: the arguments do not fit the function.
+            ConfigurationError: `options` was given a connection, which a job that is not added cannot join.
         """
+        if self._connection is not None:
+            raise ConfigurationError(
+                f"a job of {self.name!r} made by new() is not added yet, so it cannot join the transaction of the "
+                "connection that options() was given: give connection= to add_many() or app.flows.add(), which add it"
+            )
+        return self._make(*args, **kwargs)
+
+    def _make(self, *args: P.args, **kwargs: P.kwargs) -> NewJob:
         handler = self._handler
         payload = handler.arguments.encode(args, kwargs)
         return queues.new_job(handler.queue_name, handler.name, payload, self._options, self._placement)
@@ -111,7 +120,7 @@ class JobHandler(Generic[CallP, CallR, P, R_co]):
             PayloadError: the arguments do not fit the function.
             DuplicateJobError: ``job_id`` is taken by another job, or its deduplication key in mode ``reject``.
         """
-        return self._handle(await queues.add(self._services, self.new(*args, **kwargs), self._connection))
+        return self._handle(await queues.add(self._services, self._make(*args, **kwargs), self._connection))
 
     async def add_many(self, jobs: Sequence[NewJob], *, connection: object = None) -> list[Job[R_co]]:
         """Add jobs made with `new`, all in one transaction, and return them in the same order.

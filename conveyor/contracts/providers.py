@@ -54,14 +54,14 @@ class StoreProvider:
         name: what people call it, such as "sqlite".
         schemes: the URL schemes it answers to.
         open: opens it; imports its modules no sooner.
-        migrations: its schema, step by step, without a connection.
+        migrations: its schema, step by step, as it is for this URL, without a connection.
         contract_version: the version of the contracts it was written for.
     """
 
     name: str
     schemes: tuple[str, ...]
     open: OpenStore
-    migrations: Callable[[], Sequence[Migration]]
+    migrations: Callable[[str], Sequence[Migration]]
     contract_version: int
 
 

@@ -27,6 +27,7 @@ class Migration:
         prepare: SQL, for other tools, that comes before `up` where the store takes the step by itself; harmless again.
         record: SQL, for other tools, that notes the step as taken, so that the store knows of it.
         forget: SQL, for other tools, that removes the note.
+        written: `up` as it was written, where it was made to fit one URL since; else empty.
     """
 
     version: int
@@ -36,11 +37,12 @@ class Migration:
     prepare: str = ""
     record: str = ""
     forget: str = ""
+    written: str = ""
 
     @property
     def checksum(self) -> str:
-        """The SHA-256 of the step, so that an edited one is noticed."""
-        return hashlib.sha256(self.up.encode()).hexdigest()
+        """The SHA-256 of the step as it was written, so that an edited one is noticed."""
+        return hashlib.sha256((self.written or self.up).encode()).hexdigest()
 
 
 @frozen

@@ -11,9 +11,11 @@ import pytest
 from conveyor import Conveyor, Retry, Snooze
 from conveyor._app import run_until_signalled
 from conveyor._runtime.onlookers import LoggingOnlooker
+from conveyor.errors import ConfigurationError
 from conveyor.model.queries import Want
 from conveyor.model.sessions import SessionInfo
 from conveyor.testing import open_store
+from tests.post_office import Office, PostQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,6 +36,22 @@ async def burst(app: Conveyor) -> bool:
     """Run one; it must end by itself."""
     with anyio.fail_after(20):
         return await run_until_signalled(app, [], {"concurrency": 3}, LoggingOnlooker(), is_burst=True)
+
+
+async def test_a_burst_over_a_broker_is_refused_before_anything_runs() -> None:
+    office = Office()
+    app = Conveyor("memory://", job_queue=PostQueue(office))
+    runs: list[int] = []
+
+    @app.queue("work").job()
+    async def note(number: int) -> None:
+        runs.append(number)
+
+    async with app:
+        await note.add(1)
+    with pytest.raises(ConfigurationError, match=r"PostQueue cannot tell.*--max-jobs"):
+        await burst(app)
+    assert (runs, office.handed_back) == ([], [])
 
 
 async def counts(app: Conveyor, name: str = "work") -> dict[str, int]:

@@ -479,3 +479,22 @@ async def test_a_duplicate_leaves_the_callers_transaction_to_the_caller(
         books.commit()
         assert titles(books) == ["Emma"]
         assert await queue.count("waiting") == 1
+
+
+async def test_a_job_made_with_a_connection_is_refused_where_that_would_be_dropped(
+    shop: Conveyor, books: sqlite3.Connection
+) -> None:
+    @shop.queue("orders").job()
+    async def pack(title: str) -> None: ...
+
+    joined = pack.options(connection=books)
+    async with shop:
+        with pytest.raises(ConfigurationError, match=r"'pack' made by new\(\).*add_many\(\) or app.flows.add\(\)"):
+            joined.new("Emma")
+        with pytest.raises(ConfigurationError, match="connection"):
+            joined.options(priority=1).new("Emma")
+        books.execute("begin immediate")
+        await joined.add("Emma")
+        await joined.add_many([pack.new("Persuasion")])
+        books.rollback()
+        assert await shop.jobs.count() == 0

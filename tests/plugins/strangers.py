@@ -32,7 +32,7 @@ def store_module(*schemes: str, version: int = 1) -> str:
     return f"""{STORE}
 @hookimpl
 def conveyor_stores():
-    return [StoreProvider("stranger", {schemes!r}, open_store, lambda: (), {version})]
+    return [StoreProvider("stranger", {schemes!r}, open_store, lambda url: (), {version})]
 """
 
 

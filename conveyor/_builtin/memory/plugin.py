@@ -52,5 +52,5 @@ def _open(url: str, injector: Injector, /) -> AbstractAsyncContextManager[Store]
     return open_memory(url, injector)
 
 
-def _no_migrations() -> Sequence[Migration]:
+def _no_migrations(_url: str) -> Sequence[Migration]:
     return ()

@@ -41,7 +41,7 @@ async def _open(url: str, injector: Injector, /) -> AsyncIterator[Store]:
         yield store
 
 
-def _migrations() -> Sequence[Migration]:
+def _migrations(_url: str) -> Sequence[Migration]:
     from conveyor._builtin.sqlite.statements import load_migrations
 
     return load_migrations()

@@ -41,7 +41,9 @@ async def _open(url: str, injector: Injector, /) -> AsyncIterator[Store]:
         yield store
 
 
-def _migrations() -> Sequence[Migration]:
-    from conveyor_plugin_postgres.statements import load_migrations
+def _migrations(url: str) -> Sequence[Migration]:
+    from conveyor_plugin_postgres.options import parse_url
+    from conveyor_plugin_postgres.statements import Statements, load_migrations
 
-    return load_migrations()
+    statements = Statements(parse_url(url).schema)
+    return tuple(statements.migration(migration) for migration in load_migrations())

@@ -40,6 +40,18 @@ class Statements:
         """Return SQL that was written for the default schema as it is for this one."""
         return text if self.schema == DEFAULT_SCHEMA else _SCHEMA.sub(self.schema, text)
 
+    def migration(self, step: Migration) -> Migration:
+        """Return a migration as other tools take it in this schema."""
+        return evolve(
+            step,
+            up=self.of_schema(step.up),
+            down=self.of_schema(step.down),
+            prepare=self.of_schema(step.prepare),
+            record=self.of_schema(step.record),
+            forget=self.of_schema(step.forget),
+            written=step.up,
+        )
+
 
 @cache
 def _load_statements() -> dict[str, str]:

@@ -186,6 +186,22 @@ def test_the_migrations_are_printed_without_a_connection_and_make_the_schema(emp
         connection.execute("drop database printed with (force)")
 
 
+async def test_the_migrations_are_printed_for_the_schema_of_the_url(other_schema: str) -> None:
+    url, _, name = other_schema.partition("?schema=")
+    printed = conveyor("store", "sql", "--store", other_schema)
+    assert "conveyor." not in printed
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(printed.encode())
+    async with open_store(f"{other_schema}&auto_migrate=false") as store:
+        status = await store.schema.get_status()
+    assert (status.found, status.pending) == (status.wanted, ())
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(conveyor("store", "sql", "--down", "--store", other_schema).encode())
+        assert connection.execute(TABLES, (name,)).fetchall() == [("migrations",)]
+
+
+TABLES: Final = "select relname from pg_class where relnamespace = %s::regnamespace and relkind in ('r', 'p')"
+
 OBJECTS: Final = """
 select array_agg(what order by what) from (
   select format('%s.%s %s', attrelid::regclass, attname, format_type(atttypid, atttypmod)) as what

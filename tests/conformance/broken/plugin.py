@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @hookimpl
 def conveyor_stores() -> Sequence[StoreProvider]:
     """Offer the store behind ``broken://``."""
-    return [StoreProvider("broken", ("broken",), _open, lambda: (), CONTRACT_VERSION)]
+    return [StoreProvider("broken", ("broken",), _open, lambda url: (), CONTRACT_VERSION)]
 
 
 @asynccontextmanager
