@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from conveyor._app import run as run
     from conveyor._builtin.memory_buffer import InMemoryJobBufferStorageStrategy as InMemoryJobBufferStorageStrategy
     from conveyor._cli.discovery import operated_app as operated_app
+    from conveyor._handles.batch_job import BatchEvent as BatchEvent
+    from conveyor._handles.batch_job import BatchEventKind as BatchEventKind
+    from conveyor._handles.batch_job import BatchJob as BatchJob
     from conveyor._handles.events import Event as Event
     from conveyor._handles.events import EventStream as EventStream
     from conveyor._handles.handler import JobHandler as JobHandler
@@ -23,10 +26,16 @@ if TYPE_CHECKING:
     from conveyor._plugins import Plugins as Plugins
     from conveyor._services.context import JobContext as JobContext
     from conveyor.codec.encryption import AesGcmCodec as AesGcmCodec
+    from conveyor.contracts.batch_job import AbstractBatchJobStrategy as AbstractBatchJobStrategy
+    from conveyor.contracts.batch_job import BatchJobService as BatchJobService
     from conveyor.contracts.middleware import Middleware as Middleware
     from conveyor.errors import ConveyorError as ConveyorError
     from conveyor.hookspecs import hookimpl as hookimpl
     from conveyor.model.batch_options import BatchOptions as BatchOptions
+    from conveyor.model.batches.status import BatchStatus as BatchStatus
+    from conveyor.model.batches.values import Confirmation as Confirmation
+    from conveyor.model.batches.values import RowError as RowError
+    from conveyor.model.batches.values import RowOutcome as RowOutcome
     from conveyor.model.buffers.job_buffer import JobBuffer as JobBuffer
     from conveyor.model.buffers.reducing import chunk as chunk
     from conveyor.model.buffers.reducing import dedupe as dedupe
@@ -61,11 +70,18 @@ if TYPE_CHECKING:
 __version__: Final = "0.1.0.dev0"
 
 _HOMES: Final = {
+    "AbstractBatchJobStrategy": "conveyor.contracts.batch_job",
     "AesGcmCodec": "conveyor.codec.encryption",
     "Backoff": "conveyor.model.retry",
+    "BatchEvent": "conveyor._handles.batch_job",
+    "BatchEventKind": "conveyor._handles.batch_job",
+    "BatchJob": "conveyor._handles.batch_job",
+    "BatchJobService": "conveyor.contracts.batch_job",
     "BatchOptions": "conveyor.model.batch_options",
+    "BatchStatus": "conveyor.model.batches.status",
     "Cancel": "conveyor.model.outcomes",
     "Completed": "conveyor.model.outcomes",
+    "Confirmation": "conveyor.model.batches.values",
     "Conveyor": "conveyor._app",
     "ConveyorError": "conveyor.errors",
     "Deduplication": "conveyor.model.deduplication",
@@ -95,6 +111,8 @@ _HOMES: Final = {
     "RateLimit": "conveyor.model.limits",
     "Retention": "conveyor.model.retention",
     "Retry": "conveyor.model.outcomes",
+    "RowError": "conveyor.model.batches.values",
+    "RowOutcome": "conveyor.model.batches.values",
     "Snooze": "conveyor.model.outcomes",
     "Stop": "conveyor.model.outcomes",
     "SyncProducer": "conveyor._handles.sync_producer",
@@ -112,11 +130,18 @@ _HOMES: Final = {
 }
 
 __all__ = [
+    "AbstractBatchJobStrategy",
     "AesGcmCodec",
     "Backoff",
+    "BatchEvent",
+    "BatchEventKind",
+    "BatchJob",
+    "BatchJobService",
     "BatchOptions",
+    "BatchStatus",
     "Cancel",
     "Completed",
+    "Confirmation",
     "Conveyor",
     "ConveyorError",
     "Deduplication",
@@ -146,6 +171,8 @@ __all__ = [
     "RateLimit",
     "Retention",
     "Retry",
+    "RowError",
+    "RowOutcome",
     "Snooze",
     "Stop",
     "SyncProducer",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conveyor.contracts.providers import (
+        BatchStrategyProvider,
         BufferStorageProvider,
         CommandProvider,
         JobQueueProvider,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROJECT",
+    "conveyor_batch_strategies",
     "conveyor_buffer_storages",
     "conveyor_cli_commands",
     "conveyor_job_queues",
@@ -54,6 +56,12 @@ def conveyor_job_queues() -> Sequence[JobQueueProvider]:
 @hookspec
 def conveyor_buffer_storages() -> Sequence[BufferStorageProvider]:
     """Return the buffer storage strategies this plugin offers. Import their modules in ``create``, not here."""
+    return ()
+
+
+@hookspec
+def conveyor_batch_strategies() -> Sequence[BatchStrategyProvider]:
+    """Return the batch strategies this plugin offers. None of them is used unless an app names it."""
     return ()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, Unpack
 from conveyor._app.given import Given
 from conveyor._app.running import run_in_foreground
 from conveyor._builtin.system_clock import SystemClock
+from conveyor._handles.batches import Batches
 from conveyor._handles.buffers import Buffers
 from conveyor._handles.events import EventStream
 from conveyor._handles.flows import Flows
@@ -20,13 +21,15 @@ from conveyor._handles.schedules import Schedules
 from conveyor._handles.sync_producer import SyncProducer
 from conveyor._handles.worker import AppWorker
 from conveyor._plugins import Plugins
+from conveyor._runtime.batches.service import BatchRuns
 from conveyor._runtime.hosting import open_blocks_in
 from conveyor._runtime.processes.nesting import refuse_in_handler_process
 from conveyor._runtime.shares import weights_of
 from conveyor._runtime.supervisor import Supervisor
 from conveyor._services import events, metrics
-from conveyor._services.app_arguments import check_lifespan
+from conveyor._services.app_arguments import check_batch_strategies, check_lifespan
 from conveyor._services.batch_handlers import check_sizes
+from conveyor._services.batches.strategies import QUEUE
 from conveyor._services.importing import check_found_again
 from conveyor._services.plugin_rules import read_plugin_rules
 from conveyor._services.served_queues import check_active, served_weights, statuses
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.board import RunListener
     from conveyor._runtime.hosting import HostGroup, HostLoop
     from conveyor._runtime.worker import Worker
+    from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.job_queue import JobQueueStrategy
@@ -82,6 +86,7 @@ class Conveyor:
         *,
         job_queue: str | JobQueueStrategy = "store",
         buffer_storage: str | JobBufferStorageStrategy = "store",
+        batch_strategies: Sequence[str | type[BatchJobStrategy] | BatchJobStrategy] = (),
         middleware: Sequence[str | Middleware] = (),
         lifespan: Lifespan | None = None,
         payload_codec: str | PayloadCodec | None = None,
@@ -99,6 +104,7 @@ class Conveyor:
                 ``[tool.conveyor] store`` in pyproject.toml, else ``sqlite:///conveyor.db``.
             job_queue: the job queue strategy, by name, by URL or as an instance.
             buffer_storage: where buffered jobs wait: "store", "memory", another name, or an instance.
+            batch_strategies: what batch jobs do, one for each type: by name, as classes or as instances.
             middleware: wraps adds and runs, the first outermost; by name or as instances.
             lifespan: called with the app, once everything else is open; returns an async context manager, which is
                 open for as long as the app is. What it gives is every handler's ``ctx.state``.
@@ -114,11 +120,13 @@ class Conveyor:
             clock: the wall clock, for tests.
         """
         self.plugins: Plugins = (plugins if plugins is not None else Plugins()).configured_by(read_plugin_rules)
+        strategies = check_batch_strategies(batch_strategies)
         self._given = Given(
             self.plugins,
             store,
             job_queue,
             buffer_storage,
+            [strategy for strategy in strategies if isinstance(strategy, str)],
             middleware,
             payload_codec,
             retention,
@@ -129,6 +137,8 @@ class Conveyor:
         self._prefix = check_name(prefix, "prefix") if prefix else ""
         self._active_queues = check_active(active_queues)
         self._services = Services()
+        self._services.batches.queue_name = self._prefix + QUEUE
+        self._batch_runs = BatchRuns(self._services)
         self._lifespan = check_lifespan(lifespan)
         self._queues: dict[str, Queue] = {}
         self._task = SameTask("the app")
@@ -138,6 +148,10 @@ class Conveyor:
         self.schedules: Schedules = Schedules(self._services)
         self.flows: Flows = Flows(self._services)
         self.buffers: Buffers = Buffers(self._services)
+        self.batches: Batches = Batches(self._batch_runs)
+        for strategy in strategies:
+            if not isinstance(strategy, str):
+                self.batches.register(strategy)
 
     @property
     def masking(self) -> Masking:
@@ -272,7 +286,7 @@ class Conveyor:
         self._task.enter()
         try:
             open_state = None if self._lifespan is None else partial(self._lifespan, self)
-            self._supervisor = self._given.make_supervisor(self._services, open_state)
+            self._supervisor = self._given.make_supervisor(self._batch_runs, open_state)
             self._opened = self._supervisor.open()
             await self._opened.__aenter__()
         except BaseException:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
+from conveyor._runtime.batches.registering import register
 from conveyor._runtime.supervisor import Supervisor
 from conveyor._services.app_arguments import (
     check_buffer_storage,
@@ -16,6 +17,7 @@ from conveyor._services.app_arguments import (
     check_store,
 )
 from conveyor._services.app_parts import (
+    make_batch_strategy,
     make_buffer_storage,
     make_job_queue,
     make_middleware,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from conveyor._plugins import Plugins
-    from conveyor._services.services import Services
+    from conveyor._runtime.batches.service import BatchRuns
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
@@ -57,26 +59,30 @@ class Given:
     store: str | Store | None = field(converter=check_store)
     job_queue: str | JobQueueStrategy
     buffer_storage: str | JobBufferStorageStrategy = field(converter=check_buffer_storage)
+    # Those by name alone: instances were registered when the app was made.
+    batch_strategies: Sequence[str]
     middleware: Sequence[str | Middleware] = field(converter=check_middleware)
     payload_codec: str | PayloadCodec | None = field(converter=check_payload_codec)
     retention: Retention = field(converter=check_retention)
     clock: Clock
 
     def make_supervisor(
-        self, services: Services, open_state: Callable[[], AbstractAsyncContextManager[object]] | None
+        self, batch_runs: BatchRuns, open_state: Callable[[], AbstractAsyncContextManager[object]] | None
     ) -> Supervisor:
         """Look up what was given by name, and return what opens it all.
 
         Args:
-            services: the app's; they get what has no opening of its own.
+            batch_runs: the app's; its services get what has no opening of its own.
             open_state: opens the app's lifespan, if it has one.
         """
+        services = batch_runs.services
         registry = Registry()
         registry.provide(Clock, self.clock)
         registry.provide(Logger, logger)
         registry.provide(Settings, StrategySettings())
         services.middleware = [make_middleware(self.plugins, one) for one in self.middleware]
         services.payload_codec = make_payload_codec(self.plugins, self.payload_codec)
+        self._register_named(batch_runs)
         return Supervisor(
             services,
             registry,
@@ -84,5 +90,12 @@ class Given:
             make_job_queue(self.plugins, self.job_queue),
             make_buffer_storage(self.plugins, self.buffer_storage),
             self.retention,
+            batch_runs,
             open_state,
         )
+
+    def _register_named(self, batch_runs: BatchRuns) -> None:
+        # An app may be opened again, and its strategies with it.
+        while self.batch_strategies:
+            name, *self.batch_strategies = self.batch_strategies
+            register(batch_runs, make_batch_strategy(self.plugins, name))

@@ -15,6 +15,7 @@ from attrs import frozen
 from conveyor import hookspecs
 from conveyor.contracts.capabilities import CONTRACT_VERSION, OLDEST_CONTRACT_VERSION
 from conveyor.contracts.providers import (
+    BatchStrategyProvider,
     BufferStorageProvider,
     CommandProvider,
     JobQueueProvider,
@@ -47,6 +48,7 @@ AnyProvider: TypeAlias = (
     StoreProvider
     | JobQueueProvider
     | BufferStorageProvider
+    | BatchStrategyProvider
     | MiddlewareProvider
     | PayloadCodecProvider
     | CommandProvider
@@ -57,6 +59,7 @@ HOOKS: Final[Mapping[str, tuple[str, type[AnyProvider]]]] = {
     "conveyor_stores": ("store", StoreProvider),
     "conveyor_job_queues": ("job queue", JobQueueProvider),
     "conveyor_buffer_storages": ("buffer storage", BufferStorageProvider),
+    "conveyor_batch_strategies": ("batch strategy", BatchStrategyProvider),
     "conveyor_middleware": ("middleware", MiddlewareProvider),
     "conveyor_payload_codecs": ("payload codec", PayloadCodecProvider),
     "conveyor_cli_commands": ("command", CommandProvider),
@@ -95,6 +98,7 @@ AnyOffer: TypeAlias = (
     Offer[StoreProvider]
     | Offer[JobQueueProvider]
     | Offer[BufferStorageProvider]
+    | Offer[BatchStrategyProvider]
     | Offer[MiddlewareProvider]
     | Offer[PayloadCodecProvider]
     | Offer[CommandProvider]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from conveyor.contracts.providers import (
+        BatchStrategyProvider,
         BufferStorageProvider,
         JobQueueProvider,
         MiddlewareProvider,
@@ -115,6 +116,10 @@ class Plugins:
     def buffer_storage_provider(self, name: str) -> BufferStorageProvider:
         """Return the provider of a buffer storage strategy by its name; raises as `store_provider` does."""
         return cast("BufferStorageProvider", _provider(self.choose("buffer storage", name)))
+
+    def batch_strategy_provider(self, name: str) -> BatchStrategyProvider:
+        """Return the provider of a batch strategy by its name; raises as `store_provider` does."""
+        return cast("BatchStrategyProvider", _provider(self.choose("batch strategy", name)))
 
     def middleware_provider(self, name: str) -> MiddlewareProvider:
         """Return the provider of a middleware by its name; raises as `store_provider` does."""

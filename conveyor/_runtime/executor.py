@@ -181,6 +181,7 @@ class Executor:
             flows=means.flows,
             get_state=means.get_state,
             beat=partial(self._beat, caller, caller.run_number),
+            is_stopping=lambda: self.board.is_closing,
         )
 
     def _beat(self, caller: Caller, run_number: int) -> bool:

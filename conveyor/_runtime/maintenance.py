@@ -16,6 +16,7 @@ import anyio
 
 from conveyor._runtime.transient import until_available
 from conveyor._runtime.wakeup import Wakeup
+from conveyor._services.maintenance.batches import end_stranded, remove_old
 from conveyor._services.maintenance.expire import expire_jobs
 from conveyor._services.maintenance.promote import promote_due_jobs
 from conveyor._services.maintenance.prune import prune_events
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from conveyor._runtime.transient import Outage
+    from conveyor._services.services import Services
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.store import Store
     from conveyor.model.retention import Retention
@@ -87,8 +89,9 @@ class Promoter:
 class StallDetector:
     """Finds the jobs of workers that died, and those that had not started in time."""
 
-    def __init__(self, store: Store, options: WorkerOptions, *, outage: Outage) -> None:
-        """Bind to a store."""
+    def __init__(self, store: Store, services: Services, options: WorkerOptions, *, outage: Outage) -> None:
+        """Bind to a store, and to the app whose strategies are told of batch jobs that fail."""
+        self._services = services
         self._outage = outage
         self._store = store
         self._options = options
@@ -103,6 +106,8 @@ class StallDetector:
         await reclaim_stalled_jobs(self._store, self._options.max_stalled)
         # After it: a job that a dead worker held may have expired meanwhile.
         await expire_jobs(self._store)
+        # After both: what a batch job waited for may have ended by them.
+        await end_stranded(self._services, self._store)
 
 
 class Retainer:
@@ -134,6 +139,9 @@ class Retainer:
                 lambda: remove_outdated_jobs(self._store, self._queue_names, self._retention),
                 "remove outdated jobs",
                 self._outage,
+            )
+            await until_available(
+                lambda: remove_old(self._store, self._retention), "remove old batch jobs", self._outage
             )
             await until_available(lambda: roll_up_metrics(self._store, self._retention), "add metrics up", self._outage)
             await until_available(lambda: prune_events(self._store), "forget old events", self._outage)

@@ -31,11 +31,13 @@ from conveyor._runtime.result_waiters import ResultWaiters
 from conveyor._runtime.runs import Runs
 from conveyor._runtime.transient import Outage
 from conveyor._runtime.worker import Worker
+from conveyor._services.batches.limiting import declare_most_running
 from conveyor._services.buffers import find_places
 from conveyor._services.elsewhere import ElsewhereStore
 from conveyor._services.heeding import capabilities_of
 from conveyor._services.maintenance.flush import flush_at_shutdown
 from conveyor._services.schedules import find_undeclared, upsert_declared
+from conveyor.contracts.batch_job import BatchJobService
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, JobQueueStrategy, StoreBackedJobQueueStrategy
 from conveyor.contracts.runtime import JobRunner, WorkerHost
@@ -46,6 +48,7 @@ from conveyor.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from conveyor._runtime.batches.service import BatchRuns
     from conveyor._runtime.board import RunListener
     from conveyor._runtime.deliveries.serving import DeliveryDesk
     from conveyor._services.injector import Registry
@@ -91,6 +94,7 @@ class Supervisor:
     job_queue: JobQueueStrategy
     buffer_storage: JobBufferStorageStrategy
     retention: Retention
+    batch_runs: BatchRuns
     open_state: Callable[[], AbstractAsyncContextManager[object]] | None = None
     event_bus: EventBus | None = None
     # The queues whose deliveries come to some worker of this app.
@@ -111,10 +115,7 @@ class Supervisor:
             storage = await stack.enter_async_context(
                 open_strategy(self.buffer_storage, self.registry, "buffer storage")
             )
-            for middleware in self.services.middleware:
-                # Most are plain objects with nothing to open.
-                if isinstance(middleware, (InjectableStrategy, LifespanStrategy)):
-                    await stack.enter_async_context(open_strategy(middleware, self.registry, "middleware"))
+            await self._open_plain(stack)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             kept = _kept_jobs(job_queue)
             self.event_bus = EventBus(kept.notifier)
@@ -139,6 +140,20 @@ class Supervisor:
                 waiters.close()
                 await feeds.close()
             tasks.cancel_scope.cancel()
+
+    async def _open_plain(self, stack: AsyncExitStack) -> None:
+        """Open middleware and batch strategies, most of which are plain objects with nothing to open."""
+        for middleware in self.services.middleware:
+            if isinstance(middleware, (InjectableStrategy, LifespanStrategy)):
+                await stack.enter_async_context(open_strategy(middleware, self.registry, "middleware"))
+        self.batch_runs.outage = self.outage
+        self.registry.provide(BatchJobService, self.batch_runs)
+        for strategy in self.services.batches.all:
+            given = strategy.given
+            # One that has but half of it is refused.
+            if any(hasattr(given, name) for name in ("init", "destroy", "lifespan")):
+                await stack.enter_async_context(open_strategy(given, self.registry, "batch"))
+                self.registry.provide(type(given), given)
 
     def _tell_of_loss_window(self, storage: JobBufferStorageStrategy) -> None:
         if self.services.buffers.by_id and self.services.buffers.transactional is None:
@@ -179,6 +194,8 @@ class Supervisor:
                 equipment, queues = self._equip(desk.store, desk.event_bus, weights), desk
             else:
                 equipment = self._equip(self._worked_store(job_queue), self.event_bus or EventBus(None), weights)
+            if self.services.batches.queue_name in weights:
+                await declare_most_running(self.services, equipment.store)
             yield await stack.enter_async_context(
                 self._run_worker(Worker(equipment, weights, options, listener), queues, weights)
             )

@@ -121,6 +121,15 @@ class RunTransaction:
 
     def open(self) -> AbstractAsyncContextManager[TransactionConnection]:
         """Return the block; see `JobContext.transaction`."""
+        self._check_closed()
+        return self._opened()
+
+    def open_step(self) -> AbstractAsyncContextManager[OpenTransaction]:
+        """Return the block of a transaction that does not end the run; see `JobTransaction.open_step`."""
+        self._check_closed()
+        return self._opened_step()
+
+    def _check_closed(self) -> None:
         if self._state is _State.COMMITTED:
             raise ConfigurationError("this run's transaction is committed, and its job completed: a run has only one")
         if self._state is not _State.CLOSED:
@@ -128,7 +137,6 @@ class RunTransaction:
         store = self._opener.store
         if not store.capabilities.has_transactions:
             raise CapabilityError(store.name, "transactions", "ctx.transaction()")
-        return self._opened()
 
     def tell_ignored(self, outcome: object) -> None:
         """Say what the run meant after its commit, where that is something else."""
@@ -167,6 +175,21 @@ class RunTransaction:
                 if limit.cancelled_caught:
                     raise TimeoutError(f"the transaction took longer than {self._opener.longest} and was rolled back")
                 await self._commit(transaction)
+            finally:
+                await self._roll_back(transaction)
+        finally:
+            self._close()
+
+    @asynccontextmanager
+    async def _opened_step(self) -> AsyncIterator[OpenTransaction]:
+        self._state = _State.OPEN
+        try:
+            transaction = await self._begin()
+            try:
+                with anyio.move_on_after(self._opener.longest.total_seconds()) as limit:
+                    yield transaction
+                if limit.cancelled_caught:
+                    raise TimeoutError(f"the transaction took longer than {self._opener.longest} and was rolled back")
             finally:
                 await self._roll_back(transaction)
         finally:

@@ -10,12 +10,14 @@ from conveyor.model.retention import Retention
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import Store
 
 __all__ = [
+    "check_batch_strategies",
     "check_buffer_storage",
     "check_lifespan",
     "check_middleware",
@@ -53,6 +55,19 @@ def check_middleware(given: Sequence[str | Middleware]) -> Sequence[str | Middle
         if not isinstance(one, str) and not (hasattr(one, "around_add") and hasattr(one, "around_run")):
             raise ConfigurationError(f"middleware must have around_add and around_run, got {one!r}")
     return tuple(given)
+
+
+def check_batch_strategies(
+    given: Sequence[str | type[BatchJobStrategy] | BatchJobStrategy],
+) -> Sequence[str | BatchJobStrategy]:
+    """Return the batch strategies, names and instances; of a class an instance is made.
+
+    Raises:
+        ConfigurationError: it is no list of these.
+    """
+    if isinstance(given, str) or not isinstance(given, (list, tuple)):
+        raise ConfigurationError(f"batch_strategies must be a list, of names, classes or instances, got {given!r}")
+    return tuple(one() if isinstance(one, type) else one for one in given)
 
 
 def check_buffer_storage(given: str | JobBufferStorageStrategy) -> str | JobBufferStorageStrategy:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from conveyor._plugins import Plugins
+    from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from conveyor.contracts.store import Store
     from conveyor.contracts.strategy import Injector
 
-__all__ = ["make_buffer_storage", "make_job_queue", "make_middleware", "make_payload_codec", "make_store_opener"]
+__all__ = [
+    "make_batch_strategy",
+    "make_buffer_storage",
+    "make_job_queue",
+    "make_middleware",
+    "make_payload_codec",
+    "make_store_opener",
+]
 
 
 def make_store_opener(
@@ -63,6 +71,11 @@ def make_job_queue(plugins: Plugins, given: str | JobQueueStrategy) -> JobQueueS
 def make_buffer_storage(plugins: Plugins, given: str | JobBufferStorageStrategy) -> JobBufferStorageStrategy:
     """Return the buffer storage."""
     return plugins.buffer_storage_provider(given).create() if isinstance(given, str) else given
+
+
+def make_batch_strategy(plugins: Plugins, name: str) -> BatchJobStrategy:
+    """Return one batch strategy."""
+    return plugins.batch_strategy_provider(name).create()
 
 
 def make_middleware(plugins: Plugins, given: str | Middleware) -> Middleware:

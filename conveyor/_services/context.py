@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from conveyor._services.flows import ChildJob
-    from conveyor.contracts.store import TransactionConnection
+    from conveyor.contracts.store import OpenTransaction, TransactionConnection
     from conveyor.model.flows import Flow
     from conveyor.model.job import NewJob
 
-__all__ = ["JobContext", "JobFlows", "JobTransaction", "Reports"]
+__all__ = ["JobContext", "JobFlows", "JobTransaction", "Reports", "open_step"]
 
 _NEEDS_WORKER: Final = (
     "ctx.children(), ctx.sync_children() and ctx.add_children() need a worker: nobody else knows a job's children"
@@ -43,6 +43,10 @@ class JobTransaction(Protocol):
 
     def open(self) -> AbstractAsyncContextManager[TransactionConnection]:
         """Return the block."""
+        ...
+
+    def open_step(self) -> AbstractAsyncContextManager[OpenTransaction]:
+        """Return the block of a transaction that does not end the run; its body commits, else it is rolled back."""
         ...
 
     def set_result(self, value: object, /) -> None:
@@ -85,6 +89,7 @@ class JobContext:
         flows: Callable[[JobData], JobFlows] | None = None,
         get_state: Callable[[], Any] | None = None,
         beat: Callable[[], bool] | None = None,
+        is_stopping: Callable[[], bool] | None = None,
     ) -> None:
         """Bind a context to one run; core makes these, tests may.
 
@@ -97,6 +102,7 @@ class JobContext:
             transaction: what `transaction` opens; None: this run has none.
             flows: makes the way to the job's children; None: this run has none.
             get_state: returns the app's state; None: there is no app.
+            is_stopping: tells whether the worker is about to stop; None: it never is.
             beat: notes a heartbeat, and tells whether the run must end by itself; None: `is_cancelled` tells that.
         """
         self._job = job
@@ -108,6 +114,7 @@ class JobContext:
         self._flows = flows
         self._get_state = get_state
         self._beat = is_cancelled if beat is None else beat
+        self._is_stopping = is_stopping
         self._lock = Lock(job.id, job.token or LockToken("", 0))
 
     @property
@@ -135,6 +142,14 @@ class JobContext:
     def cancelled(self) -> bool:
         """Whether the run was asked to stop. Async handlers are cancelled for real; a sync one should look."""
         return self._is_cancelled()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker is about to stop; the run may still end, for as long as ``shutdown_grace`` lasts.
+
+        A long run that can go on later where it is may end now: ``return Snooze(0)``, and another worker takes it up.
+        """
+        return self._is_stopping is not None and self._is_stopping()
 
     def heartbeat(self) -> None:
         """Say, between two steps of a long computation, that the run goes on; and end it where it must not.
@@ -250,3 +265,8 @@ class JobContext:
             report()
         else:
             self._on_loop(report)
+
+
+def open_step(context: JobContext) -> AbstractAsyncContextManager[OpenTransaction]:
+    """Open a transaction of a run that goes on after it: see `JobTransaction.open_step`."""
+    return context._own_transaction().open_step()  # noqa: SLF001 - of this module, and not for handlers

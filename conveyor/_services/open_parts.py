@@ -15,7 +15,7 @@ from conveyor.errors import CapabilityError, ConfigurationError
 
 if TYPE_CHECKING:
     from conveyor.contracts.job_queue import JobQueueStrategy
-    from conveyor.contracts.store import FlowStore, InspectionStore, MetricsStore, ScheduleStore, Store
+    from conveyor.contracts.store import BatchStore, FlowStore, InspectionStore, MetricsStore, ScheduleStore, Store
 
 __all__ = ["OpenParts", "required"]
 
@@ -73,6 +73,14 @@ class OpenParts:
             CapabilityError: the store has none.
         """
         return self._facet(self.store.flows, "flows", needed_by)
+
+    def batch_store(self, needed_by: str) -> BatchStore:
+        """Return the store's batches facet.
+
+        Raises:
+            CapabilityError: the store has none.
+        """
+        return self._facet(self.store.batches, "batches", needed_by)
 
     def metrics(self, needed_by: str) -> MetricsStore:
         """Return the store's metrics facet.

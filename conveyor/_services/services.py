@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from conveyor._services.batches.strategies import BatchStrategies
 from conveyor._services.buffers import Buffers
 from conveyor._services.handlers import HandlerRegistry
 from conveyor._services.heeding import Heeding
@@ -64,6 +65,7 @@ class Services(OpenParts):
         self.middleware: Sequence[Middleware] = ()
         self.declarations: dict[str, Declaration] = {}
         self.buffers: Buffers = Buffers()
+        self.batches: BatchStrategies = BatchStrategies()
         # False where somebody only looks: what the code declares is then left as the store has it.
         self.is_declaring = True
         self.payload_codec: PayloadCodec | None = None

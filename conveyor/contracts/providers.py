@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from conveyor.model.migrations import Migration
 
 __all__ = [
+    "BatchStrategyProvider",
     "BufferStorageProvider",
     "CommandProvider",
     "JobQueueProvider",
@@ -92,6 +94,15 @@ class BufferStorageProvider:
 
     name: str
     create: Callable[[], JobBufferStorageStrategy]
+    contract_version: int
+
+
+@frozen
+class BatchStrategyProvider:
+    """A batch strategy that a plugin offers under a name: that of its `identifier` says most."""
+
+    name: str
+    create: Callable[[], BatchJobStrategy]
     contract_version: int
 
 

@@ -10,14 +10,17 @@ from attrs import frozen
 if TYPE_CHECKING:
     from conveyor.model.job import JobData, NewJob
 
-__all__ = ["PayloadPlace", "arguments_of", "result_of", "schedule_place"]
+__all__ = ["PayloadPlace", "arguments_of", "batch_place", "result_of", "schedule_place"]
 
 
 @frozen
 class PayloadPlace:
-    """One job's arguments or result, or what a schedule gives its jobs as arguments: `job_id` is the schedule's."""
+    """One job's arguments or result, or what a schedule gives its jobs as arguments: `job_id` is the schedule's.
 
-    direction: Literal["arguments", "result", "schedule"]
+    Or a batch job's context or result: `job_id` is the batch job's, `name` its type, and it is in no queue.
+    """
+
+    direction: Literal["arguments", "result", "schedule", "batch context", "batch result"]
     job_id: str
     queue_name: str
     name: str
@@ -40,3 +43,8 @@ def result_of(job: JobData) -> PayloadPlace:
 def schedule_place(schedule_id: str, queue_name: str, name: str) -> PayloadPlace:
     """Return the place of what a schedule gives its jobs."""
     return PayloadPlace("schedule", schedule_id, queue_name, name)
+
+
+def batch_place(direction: Literal["batch context", "batch result"], batch_id: str, batch_type: str) -> PayloadPlace:
+    """Return the place of a batch job's context or result."""
+    return PayloadPlace(direction, batch_id, "", batch_type)

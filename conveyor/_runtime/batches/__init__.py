@@ -1,1 +1,1 @@
-"""Runs of batch jobs."""
+"""Batch jobs at work: the handlers of their jobs, and what a run lends to its strategy."""

@@ -1,0 +1,232 @@
+"""One run of a batch job: what its strategy saves by, under the run's token."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from attrs import evolve
+
+from conveyor._runtime.transient import until_available
+from conveyor._services.batches.sealing import opened_context, opened_result, sealed_result
+from conveyor.codec import decode_json, encode_json
+from conveyor.errors import BatchJobError, BatchRunLostError, BatchStoppedError, CapabilityError
+from conveyor.model.batches.changing import stepped
+from conveyor.model.batches.status import STOPPING_STATUSES, BatchStatus
+from conveyor.model.batches.values import BatchStep, RowError, RowOutcome
+from conveyor.model.text import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from conveyor._runtime.transient import Outage
+    from conveyor._services.context import JobContext
+    from conveyor._services.services import Services
+    from conveyor.contracts.batch_job import BatchTransaction
+    from conveyor.model.batches.values import BatchJobData
+
+__all__ = ["Run"]
+
+
+class Run:
+    """A `BatchRun`; see there.
+
+    Attributes:
+        token: compared by the store with every write; empty while the batch job is only looked at.
+        is_told: whether the strategy was told to stop.
+    """
+
+    def __init__(
+        self, services: Services, batch: BatchJobData, context: JobContext, *, token: str, outage: Outage
+    ) -> None:
+        """Bind to a batch job that was started with the token, and to the job that works for it."""
+        self.token = token
+        self.is_told = False
+        self._services = services
+        self._batch = batch
+        self._job = context
+        self._outage = outage
+        # None: nothing that this run said itself.
+        self._new_result: Mapping[str, Any] | None = None
+        self._has_new_result = False
+        self._total = batch.total
+        # One step at a time, or two of them would have one number.
+        self._saving = anyio.Lock()
+
+    @property
+    def batch_job(self) -> BatchJobData:
+        """The batch job as the store last answered."""
+        return self._batch
+
+    @property
+    def job(self) -> JobContext:
+        """The run of the job that works for it."""
+        return self._job
+
+    @cached_property
+    def context(self) -> Mapping[str, Any]:
+        """What it is to do."""
+        return opened_context(self._services, self._batch)
+
+    @property
+    def is_pre_processing(self) -> bool:
+        """Whether it is only looked at yet."""
+        return not self.token
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it tries everything and keeps nothing."""
+        return self._batch.dry_run
+
+    @property
+    def cursor(self) -> Any:
+        """What was last saved as such."""
+        cursor = self._batch.cursor
+        return None if cursor is None or self.is_pre_processing else decode_json(cursor)
+
+    @property
+    def result(self) -> Mapping[str, Any] | None:
+        """What came of it so far."""
+        return opened_result(self._services, self._batch) if self._new_result is None else self._new_result
+
+    @property
+    def total(self) -> int | None:
+        """How many rows there are, where it is known."""
+        return self._total
+
+    @property
+    def state(self) -> Any:
+        """What the app's lifespan gave."""
+        return self._services.state
+
+    @property
+    def has_transactions(self) -> bool:
+        """Whether `transaction` works."""
+        return not self.is_pre_processing and self._services.store.capabilities.has_transactions
+
+    async def save(
+        self,
+        *,
+        cursor: Any,
+        done: int,
+        total: int | None = None,
+        counts: Mapping[RowOutcome, int] | None = None,
+        errors: Sequence[RowError] = (),
+        message: str | None = None,
+    ) -> None:
+        """Keep how far the run is; see `BatchRun.save`."""
+        async with self._saving:
+            step = self.step(cursor, done, total, counts=counts, errors=errors, message=message)
+            if not self.is_pre_processing:
+                await self._save(step)
+        if self.is_pre_processing:
+            self._tell_progress(step)
+            await self.check_stopped()
+        self._raise_if_stopping()
+
+    async def check_stopped(self) -> None:
+        """Raise BatchStoppedError where the run is to stop."""
+        store = self._services.batch_store("a batch job's run")
+        found = await until_available(lambda: store.get_batch(self._batch.id), "look at a batch job", self._outage)
+        if found is not None and self.token and found.run != self.token:
+            raise BatchRunLostError(found.id, self.token)
+        status = BatchStatus.CANCELLED if found is None else found.status
+        self._batch = evolve(self._batch, status=status)
+        self._raise_if_stopping()
+
+    def transaction(self) -> AbstractAsyncContextManager[BatchTransaction]:
+        """Refuse: no store has both yet, batch jobs and transactions."""
+        raise CapabilityError(self._services.store.name, "transactions", "the transaction of a batch job's run")
+
+    def set_result(self, result: Mapping[str, Any], /) -> None:
+        """Say what came of it."""
+        # What cannot be kept is refused here, where it was said.
+        sealed_result(self._services, self._batch, result)
+        self._new_result = dict(result)
+        self._has_new_result = True
+
+    def set_total(self, total: int, /) -> None:
+        """Say how many rows there are."""
+        self._total = _whole(self._batch.id, "total", total)
+
+    def log(self, message: str, /) -> None:
+        """Keep a line with the job that works for the batch job."""
+        self._job.log(message)
+
+    def new_result(self) -> bytes | None:
+        """Return what the strategy said came of it, as it is kept; None: nothing since it was last kept."""
+        if not self._has_new_result or self._new_result is None:
+            return None
+        return sealed_result(self._services, self._batch, self._new_result)
+
+    def step(
+        self,
+        cursor: Any,
+        done: int,
+        total: int | None,
+        *,
+        counts: Mapping[RowOutcome, int] | None,
+        errors: Sequence[RowError],
+        message: str | None,
+    ) -> BatchStep:
+        """Return the next step.
+
+        Raises:
+            BatchJobError: a number is none, or less than nothing.
+            PayloadError: the cursor has no JSON form.
+        """
+        batch_id = self._batch.id
+        if total is not None:
+            self.set_total(total)
+        return BatchStep(
+            self._batch.steps + 1,
+            None if cursor is None else encode_json(cursor),
+            _whole(batch_id, "done", done),
+            self._total,
+            {RowOutcome(name): _whole(batch_id, "counts", count) for name, count in (counts or {}).items()},
+            tuple(_clean(error) for error in errors),
+            None if message is None else clean_text(message),
+            self.new_result(),
+        )
+
+    async def _save(self, step: BatchStep) -> None:
+        store = self._services.batch_store("a batch job's run")
+        status = await until_available(
+            lambda: store.save_step(self._batch.id, self.token, step), "save how far a batch job is", self._outage
+        )
+        self.saved(step, status)
+
+    def saved(self, step: BatchStep, status: BatchStatus) -> None:
+        """Note that a step was kept, and the status that the store answered with."""
+        # The store's own clock is not asked for: its next answer brings the time.
+        self._batch = evolve(stepped(self._batch, self.token, step, self._batch.updated_at), status=status)
+        self._has_new_result = False
+        self._tell_progress(step)
+
+    def _tell_progress(self, step: BatchStep) -> None:
+        self._job.progress(step.done, step.total, step.message)
+
+    def _raise_if_stopping(self) -> None:
+        status = self._batch.status
+        if status in STOPPING_STATUSES or status.is_ended:
+            reason = f"it is {status}"
+        elif self._job.stopping:
+            reason = "its worker stops"
+        else:
+            return
+        self.is_told = True
+        raise BatchStoppedError(self._batch.id, reason)
+
+
+def _whole(batch_id: str, name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise BatchJobError(f"{name} of batch job {batch_id!r} must be whole numbers from 0, got {value!r}")
+    return value
+
+
+def _clean(error: RowError) -> RowError:
+    """Return a bad row as every store can keep it, whatever was in the file."""
+    column = None if error.column is None else clean_text(error.column)
+    return RowError(error.row_number, clean_text(error.code), clean_text(error.message), column, clean_text(error.raw))

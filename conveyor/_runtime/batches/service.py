@@ -1,0 +1,66 @@
+"""The runs of batch jobs that go on in this program, and what strategies may ask: a `BatchJobService`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
+
+from conveyor._runtime.transient import Outage
+from conveyor._services.batches import changing
+from conveyor.errors import BatchJobError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from conveyor._runtime.batches.run import Run
+    from conveyor._services.services import Services
+    from conveyor.contracts.batch_job import BatchRun
+    from conveyor.model.batches.values import BatchJobData, RowError
+
+__all__ = ["BatchRuns"]
+
+# A run that has lost its batch job must not find the one that took it over.
+_current: ContextVar[Run | None] = ContextVar("_current", default=None)
+
+
+class BatchRuns:
+    """The batch jobs of one app, as strategies see them."""
+
+    def __init__(self, services: Services) -> None:
+        """Bind to an app, which need not be open yet."""
+        self.services: Final = services
+        self.outage: Outage = Outage()
+        self._running: dict[str, Run] = {}
+
+    async def get(self, batch_job_id: str, /) -> BatchJobData:
+        """Return a batch job."""
+        return await changing.get(self.services, batch_job_id)
+
+    async def get_errors(self, batch_job_id: str, /, *, after: int = 0, limit: int = 1000) -> Sequence[RowError]:
+        """Return bad rows of it."""
+        await changing.get(self.services, batch_job_id)
+        store = self.services.batch_store("the bad rows of a batch job")
+        return await store.get_errors(batch_job_id, after=after, limit=limit)
+
+    def run(self, batch_job_id: str, /) -> BatchRun:
+        """Return the run that goes on here."""
+        run = _current.get()
+        if run is None or run.batch_job.id != batch_job_id:
+            run = self._running.get(batch_job_id)
+        if run is None:
+            raise BatchJobError(f"batch job {batch_job_id!r} is not run in this program now", batch_id=batch_job_id)
+        return run
+
+    @contextmanager
+    def entered(self, run: Run) -> Iterator[None]:
+        """Let a run be found for as long as the context lasts."""
+        batch_id = run.batch_job.id
+        self._running[batch_id] = run
+        token = _current.set(run)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+            if self._running.get(batch_id) is run:
+                del self._running[batch_id]

@@ -1,0 +1,1 @@
+"""Batch jobs: their strategies, and everything that is done with one in a single call."""

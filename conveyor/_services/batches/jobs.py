@@ -1,0 +1,62 @@
+"""The jobs that work for batch jobs: their names, their ids, and what they carry."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import uuid_utils
+
+from conveyor._services.sealing import sealed_jobs
+from conveyor.codec import encode_json
+from conveyor.errors import ConfigurationError
+from conveyor.model.checks import check_job_id
+from conveyor.model.job import NewJob
+from conveyor.model.options import JobOptions
+
+if TYPE_CHECKING:
+    from conveyor._services.services import Services
+
+__all__ = ["check_batch_id", "created_by_job", "is_job_of", "new_work", "pre_process_name"]
+
+# The ids of its jobs begin with that of the batch job, and are no longer than those of other jobs.
+LONGEST_BATCH_ID: Final = 200
+
+
+def check_batch_id(value: str) -> str:
+    """Return the id if it can name a batch job; raises ConfigurationError where it cannot."""
+    if len(check_job_id(value)) > LONGEST_BATCH_ID:
+        raise ConfigurationError(f"the id of a batch job has at most {LONGEST_BATCH_ID} characters, got {value!r}")
+    return value
+
+
+def created_by_job(job_id: str) -> str:
+    """Return the id of the batch job that a job creates: always the same, so that a rerun creates no other."""
+    return job_id if len(job_id) <= LONGEST_BATCH_ID else hashlib.sha256(job_id.encode()).hexdigest()
+
+
+def pre_process_name(batch_type: str) -> str:
+    """Return the name of the jobs that pre-process batch jobs of a type; those that process them are called as it.
+
+    >>> pre_process_name("product-import")
+    'product-import:pre_process'
+    """
+    return f"{batch_type}:pre_process"
+
+
+def new_work(services: Services, batch_id: str, job_name: str) -> NewJob:
+    """Make a job that works for a batch job, as the store gets it. Each is another one."""
+    job = NewJob(
+        f"{batch_id}:{uuid_utils.uuid7()}",
+        services.batches.queue_name,
+        job_name,
+        encode_json({"batch_id": batch_id}),
+        JobOptions(),
+    )
+    codec = services.payload_codec
+    return job if codec is None else sealed_jobs(codec, [job])[0]
+
+
+def is_job_of(batch_id: str, job_id: str) -> bool:
+    """Return whether a job works, or worked, for a batch job."""
+    return job_id.startswith(f"{batch_id}:")

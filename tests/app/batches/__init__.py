@@ -1,0 +1,1 @@
+"""Batch jobs through an app: created, processed, stopped, resumed, lost."""
