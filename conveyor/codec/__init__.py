@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conveyor.codec.arguments import ArgumentsCodec, Upgrade
+from conveyor.codec.batch_records import decode_counts, decode_row_error, encode_counts, encode_row_error
 from conveyor.codec.buffers import decode_deduplication, encode_deduplication
 from conveyor.codec.encryption import AesGcmCodec
 from conveyor.codec.json_values import JsonCodec, decode_json, encode_json
@@ -25,20 +26,24 @@ __all__ = [
     "JsonCodec",
     "Upgrade",
     "WholeDataCodec",
+    "decode_counts",
     "decode_deduplication",
     "decode_error",
     "decode_json",
     "decode_limits",
     "decode_options",
     "decode_progress",
+    "decode_row_error",
     "decode_rule",
     "decode_state",
+    "encode_counts",
     "encode_deduplication",
     "encode_error",
     "encode_json",
     "encode_limits",
     "encode_options",
     "encode_progress",
+    "encode_row_error",
     "encode_rule",
     "encode_state",
     "schedule_to_json",

@@ -19,6 +19,8 @@ from typing import Any
 import anyio
 from attrs import evolve
 
+from conveyor.model.batches.status import BatchCommand
+from conveyor.model.batches.values import BatchJobData, RowError
 from conveyor.model.buffers.values import FlushPlan
 from conveyor.model.job import LogEntry, Progress, ProgressReport
 from conveyor.model.queries import Want
@@ -26,6 +28,7 @@ from conveyor.model.retention import Retention
 from conveyor.model.settlement import Settlement
 from conveyor.model.states import Command, JobState
 from conveyor.testing.clocks import ManualClock
+from conveyor.testing.conformance.batch_bench import RUN, bench_of
 from conveyor.testing.conformance.books import Books
 from conveyor.testing.conformance.schedules import spec_of
 from conveyor.testing.conformance.workshop import LOCK, QUEUE, Hand, Workshop, ending, lock_of
@@ -68,6 +71,7 @@ class Session:
         await self.outdate_some()
         await self.tick_some()
         await self.flush_some()
+        await self.import_some()
         await self.remove_some()
 
     async def add(self, *job_ids: str, queue: str = QUEUE, priority: int = 0, delay: float = 0) -> None:
@@ -157,6 +161,34 @@ class Session:
         await buffers.take("b", "second", LOCK, limit=3)
         await buffers.commit("second", FlushPlan(["b3", "b4"], [jobs["b3"]], {"b4": "b3"}, failure="enough"))
         self.witness.tell(added=["b0", "b2", "b3"])
+
+    async def import_some(self) -> None:
+        """Process a batch job in two steps, one of them with what it writes; pause it between; one is removed."""
+        bench = bench_of(self.workshop, queue="batched")
+        for name in ("one", "two"):
+            self.tell_batch(await bench.create(name, identity=name))
+            self.tell_batch(await bench.ask(BatchCommand.PRE_PROCESS, name, context=b"2"))
+        self.tell_batch(await bench.ask(BatchCommand.CONFIRM, "one"))
+        hand = Hand(self.workshop.store)
+        await hand.open()
+        lock = [lock_of(job) for job in await hand.fetch(queue="batched")][-1]
+        self.tell_batch(await bench.ask(BatchCommand.START, "one"))
+        await bench.save(bench.step(1, errors=(RowError(3, "bad", "too bad"),)), "one")
+        self.tell_batch(await bench.get("one"))
+        books = Books(self.workshop)
+        async with books.begun(lock) as transaction:
+            await transaction.connection.execute("create table rows_of_one (number integer)")
+            await transaction.connection.execute("insert into rows_of_one values (11)")
+            await transaction.commit_step("one", RUN, bench.step(2))
+        for command in (BatchCommand.PAUSE, BatchCommand.STOP, BatchCommand.RESUME, BatchCommand.CANCEL):
+            self.tell_batch(await bench.ask(command, "one"))
+        self.tell_batch(await bench.ask(BatchCommand.CANCEL, "two"))
+        self.witness.tell(removing=["two"])
+        await bench.facet.remove_batch("two")
+        await self.workshop.sessions.close(hand.id)
+
+    def tell_batch(self, batch: BatchJobData) -> None:
+        self.witness.tell(batch=[batch.id, batch.revision])
 
     async def expire_some(self) -> None:
         await self.workshop.add("late", "too-late", expires=10)

@@ -38,6 +38,20 @@ FAULTS: Final = {
     "there is history of no job": "select count(*) from attempts where job_id not in (select id from jobs)",
     "a job is in a buffer and in a queue": "select count(*) from buffered join jobs using (id)",
     "a job is in a buffer and went on": "select count(*) from buffered join buffer_merges on job_id = id",
+    "a batch job waits for a job that nobody added": """
+        select count(*) from batches
+        where status in ('created', 'confirmed', 'processing', 'pausing') and job_id not in (select id from jobs)
+    """,
+    "a batch job stands where its history does not": """
+        select count(*) from batches
+        where status <> (select after from batch_changes where batch_id = id order by number desc limit 1)
+    """,
+    "there is history of no batch job": """
+        select count(*) from batch_changes where batch_id not in (select id from batches)
+    """,
+    "there are bad rows of no step": """
+        select count(*) from batch_errors left join batches on id = batch_id where coalesce(steps, 0) = 0
+    """,
     "there are log lines of no job": "select count(*) from logs where job_id not in (select id from jobs)",
 }
 
@@ -120,6 +134,20 @@ async def check_buffers(store: Store, facts: list[dict[str, Any]]) -> None:
             assert await store.jobs.find_job(went) is not None, f"{job_id} is lost"
 
 
+async def check_batches(store: Store, path: Path, facts: list[dict[str, Any]]) -> None:
+    """Assert that batch jobs are as far as they were said to be, and that rows are there with their step alone."""
+    assert store.batches is not None
+    removed = {batch_id for fact in facts for batch_id in fact.get("removing", ())}
+    for batch_id, revision in (fact["batch"] for fact in facts if "batch" in fact):
+        batch = await store.batches.get_batch(batch_id)
+        assert batch_id in removed or (batch is not None and batch.revision >= revision), f"{batch_id} went back"
+    one = await store.batches.get_batch("one")
+    connection = sqlite3.connect(path)
+    (rows,) = connection.execute("select count(*) from sqlite_master where name = 'rows_of_one'").fetchone()
+    connection.close()
+    assert rows == (one is not None and one.steps == 2)
+
+
 async def check_use(store: Store) -> None:
     """Assert that jobs can be added and fetched as if nothing had been."""
     await store.jobs.save_job(NewJob("new", QUEUE, "pack", b"{}", JobOptions(priority=-100)))
@@ -147,6 +175,7 @@ async def test_a_kill_at_any_statement_loses_nothing(lives: tuple[Path, list[int
             await check_sales(store, path, told(folder, statement))
             await check_ticks(store)
             await check_buffers(store, told(folder, statement))
+            await check_batches(store, path, told(folder, statement))
             await check_use(store)
         check_file(path)
 

@@ -89,6 +89,13 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("jobs/remove_job_key", "SEARCH deduplication_keys USING INDEX deduplication_keys_job (job_id=?)"),
         ("schedules/fire_schedules", "SEARCH schedules USING INDEX schedules_due (due_at<?)"),
         ("schedules/fire_schedules_next", "SEARCH schedules USING COVERING INDEX schedules_due"),
+        ("batches/save_step", "SEARCH batches USING INDEX sqlite_autoindex_batches_1 (id=?)"),
+        ("batches/save_step_status", "SEARCH batches USING INDEX sqlite_autoindex_batches_1 (id=?)"),
+        ("batches/change_batch", "SEARCH batches USING INDEX sqlite_autoindex_batches_1 (id=?)"),
+        ("batches/change_batch_holder", "batches_identity (batch_type=? AND identity=?)"),
+        ("batches/change_batch_same", "batch_changes_same (batch_id=? AND change_id=?)"),
+        ("batches/get_errors", "SEARCH batch_errors USING PRIMARY KEY (batch_id=? AND row_number>?)"),
+        ("batches/remove_ended", "SEARCH batches USING INDEX batches_ended (updated_at<?)"),
         ("buffers/take_jobs", "SEARCH buffered USING INDEX buffered_order (buffer=?)"),
         ("buffers/forget_merged", "SEARCH buffer_merges USING PRIMARY KEY (job_id=?)"),
         ("schedules/get_schedule", "SEARCH schedules USING PRIMARY KEY (id=?)"),
@@ -197,6 +204,13 @@ def test_error_groups_are_counted_on_their_index_alone(connection: sqlite3.Conne
     steps = plan(connection, "inspection/list_error_groups")
     assert any("USING COVERING INDEX history_error_groups" in found for found in steps), steps
     assert not any(found.startswith(("SCAN jobs", "SCAN last", "SCAN history")) for found in steps), steps
+
+
+@pytest.mark.parametrize(("name", "index"), [("find_batches", "batches_newest"), ("find_stranded", "batches_worked")])
+def test_batch_jobs_are_found_by_an_index_in_its_order(connection: sqlite3.Connection, name: str, index: str) -> None:
+    steps = plan(connection, f"batches/{name}")
+    assert index in steps[0], steps
+    assert not any("TEMP B-TREE" in found or "SCAN live" in found or "SCAN jobs" in found for found in steps), steps
 
 
 def test_a_search_walks_the_ids_and_sorts_nothing(connection: sqlite3.Connection) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from conveyor._builtin.sqlite.batches import SqliteBatches
 from conveyor._builtin.sqlite.buffers import SqliteBuffers
 from conveyor._builtin.sqlite.checkpoints import Checkpointer
 from conveyor._builtin.sqlite.connections import connect_reader, connect_writer
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from conveyor._builtin.sqlite.options import SqliteOptions
-    from conveyor.contracts.store import BatchStore
     from conveyor.contracts.strategy import Injector
 
 __all__ = ["SQLiteStore", "library_notes", "open_sqlite"]
@@ -57,6 +57,7 @@ _CAPABILITIES: Final = Capabilities(
     has_metrics=True,
     has_events=True,
     has_buffers=True,
+    has_batches=True,
     has_error_groups=True,
 )
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
@@ -96,7 +97,7 @@ class SQLiteStore:
         self.notifier = SqliteNotifier(self._writer, peers)
         self.flows = SqliteFlows(self._writer, self._readers, self.transactions)
         self.buffers = SqliteBuffers(self._writer, self._readers, self.transactions)
-        self.batches: BatchStore | None = None
+        self.batches = SqliteBatches(self._writer, self._readers)
         self.inspection = SqliteInspection(self._writer, self._readers, clock)
         self.limits = SqliteLimits(self._writer, self._readers, clock)
         self.metrics = SqliteMetrics(self._writer, self._readers, clock)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 
 from conveyor._builtin.sqlite.adding import save_jobs
+from conveyor._builtin.sqlite.batch_steps import keep_step
 from conveyor._builtin.sqlite.joining import add_in_savepoint, join
 from conveyor._builtin.sqlite.journal import append_logs, set_progress
 from conveyor._builtin.sqlite.rows import to_micros
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from conveyor._builtin.sqlite.writer import Writer
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.store.transactions import Row
+    from conveyor.model.batches.status import BatchStatus
+    from conveyor.model.batches.values import BatchStep
     from conveyor.model.events import Notification
     from conveyor.model.job import LogEntry, NewJob, ProgressReport
     from conveyor.model.locks import Lock
@@ -171,7 +174,6 @@ class SqliteOpenTransaction:
         self, settlement: Settlement, /, logs: Sequence[LogEntry] = (), progress: Sequence[ProgressReport] = ()
     ) -> None:
         """Write the reports, settle, and commit all."""
-        hints: Sequence[Notification] = ()
 
         def work(connection: sqlite3.Connection) -> None:
             part = self.connection.part(connection)
@@ -183,12 +185,31 @@ class SqliteOpenTransaction:
             connection.execute("commit")
             self._check_file()
 
+        await self._end(work)
+
+    async def commit_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
+        """Save the step, and commit all."""
+
+        def work(connection: sqlite3.Connection) -> BatchStatus:
+            status, is_new = keep_step(self.connection.part(connection), batch_id, run, step)
+            if is_new:
+                release_guards(connection)
+                connection.execute("commit")
+                self._check_file()
+            return status
+
+        return await self._end(work)
+
+    async def _end(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the last thing; what was to be told is told unless that fails."""
+        hints: Sequence[Notification] = ()
         self._is_ended = True
         try:
-            await self._thread.end(work)
+            answer = await self._thread.end(work)
             hints = tuple(self.connection.hints)
         finally:
             self._on_end(hints)
+        return answer
 
     async def roll_back(self) -> None:
         """Undo everything."""

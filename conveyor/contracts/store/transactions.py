@@ -1,4 +1,4 @@
-"""The transactions facet: business writes, and the end of the run that makes them, in one transaction."""
+"""The transactions facet: business writes, and what the run that makes them has reached by that, in one transaction."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import timedelta
 
+    from conveyor.model.batches.status import BatchStatus
+    from conveyor.model.batches.values import BatchStep
     from conveyor.model.job import LogEntry, ProgressReport
     from conveyor.model.locks import Lock
     from conveyor.model.settlement import Settlement
@@ -48,7 +50,7 @@ class TransactionConnection(Protocol):
 
 
 class OpenTransaction(Protocol):
-    """A transaction of one run. Who began it must end it, by `commit` or by `roll_back`, in the same task."""
+    """A transaction of one run. Who began it must end it, by a commit or by `roll_back`, in the same task."""
 
     @property
     def connection(self) -> TransactionConnection:
@@ -70,8 +72,24 @@ class OpenTransaction(Protocol):
         """
         ...
 
+    async def commit_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
+        """Save a step of a batch job's run as `save_step` does, commit it with what was written, return the status.
+
+        The job goes on, and its run may begin another transaction. A step whose number was saved before was committed
+        with its rows: everything is rolled back, and the status returned.
+        When this raises anything but StoreUnavailableError, everything is rolled back; after that one, all of it
+        took effect or nothing: `BatchJobData.steps` tells.
+
+        Raises:
+            BatchJobNotFoundError
+            BatchRunLostError: another run of the batch job began since, or this one has ended.
+            CapabilityError: the store has no batch jobs.
+            TimeoutError, StoreError: as `commit`.
+        """
+        ...
+
     async def roll_back(self) -> None:
-        """Undo everything. After `commit`, and a second time, it does nothing.
+        """Undo everything. After a commit, and a second time, it does nothing.
 
         Raises:
             StoreUnavailableError: the database could not be told; it undoes by itself what nobody can end any more.

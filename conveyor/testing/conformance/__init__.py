@@ -20,6 +20,7 @@ for _theme in iter_modules(__path__, f"{__name__}."):
 from conveyor.testing.conformance.adding import AddingConformance  # noqa: E402
 from conveyor.testing.conformance.batch_changes import BatchChangesConformance  # noqa: E402
 from conveyor.testing.conformance.batch_steps import BatchStepsConformance  # noqa: E402
+from conveyor.testing.conformance.batch_transactions import BatchTransactionsConformance  # noqa: E402
 from conveyor.testing.conformance.batches import BatchesConformance  # noqa: E402
 from conveyor.testing.conformance.buffers import BuffersConformance  # noqa: E402
 from conveyor.testing.conformance.bulk_changes import BulkChangesConformance  # noqa: E402
@@ -112,5 +113,6 @@ class StoreConformance(
     BatchesConformance,
     BatchChangesConformance,
     BatchStepsConformance,
+    BatchTransactionsConformance,
 ):
     """Everything a store promises, by theme. Subclass it with a name that begins with ``Test``."""

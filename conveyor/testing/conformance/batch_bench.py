@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ from attrs import evolve
 from conveyor.model.batches.status import TRANSITIONS, BatchCommand, BatchStatus
 from conveyor.model.batches.values import BatchChange, BatchFilter, BatchStep, NewBatchJob, RowOutcome
 from conveyor.testing.conformance.kit import needs
+from conveyor.testing.conformance.workshop import QUEUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,25 +46,28 @@ def _ways() -> Mapping[BatchStatus, Sequence[BatchCommand]]:
 _WAYS: Final = _ways()
 
 
-def bench_of(workshop: Workshop) -> BatchBench:
+def bench_of(workshop: Workshop, *, queue: str = QUEUE) -> BatchBench:
     """Return the bench of a store, which must have the facet if it declares it."""
     needs(workshop.store.capabilities.has_batches, "has_batches")
     assert workshop.store.batches is not None, "a store that declares has_batches has the facet"
-    return BatchBench(workshop, workshop.store.batches)
+    return BatchBench(workshop, workshop.store.batches, queue)
 
 
 class BatchBench:
     """Short ways to the batches facet; each change has an id and a job of its own unless it is given one."""
 
-    def __init__(self, workshop: Workshop, facet: BatchStore) -> None:
-        """Take the facet of the workshop's store."""
+    def __init__(self, workshop: Workshop, facet: BatchStore, queue: str) -> None:
+        """Take the facet of the workshop's store, and the queue that its jobs go to."""
         self.workshop: Workshop = workshop
         self.facet: BatchStore = facet
+        self._queue = queue
+        # Two benches may change one batch job.
+        self._name = secrets.token_hex(4)
         self._numbers = count(1)
 
     def job(self, job_id: str | None = None) -> NewJob:
         """Return a job to add, with an id of its own where it is given none."""
-        return self.workshop.new(job_id or f"job-{next(self._numbers)}")
+        return self.workshop.new(job_id or f"job-{self._name}-{next(self._numbers)}", queue=self._queue)
 
     def new(self, batch_id: str = BATCH, **fields: Any) -> NewBatchJob:
         """Return a batch job to create."""
@@ -75,8 +80,7 @@ class BatchBench:
     def change(self, command: BatchCommand, **fields: Any) -> BatchChange:
         """Return a change that has what its command may need; it is asked by people, except for START."""
         run = RUN if command is BatchCommand.START else None
-        number = next(self._numbers)
-        change = BatchChange(f"change-{number}", command, run=run, job=self.workshop.new(f"job-{number}"))
+        change = BatchChange(f"change-{self._name}-{next(self._numbers)}", command, run=run, job=self.job())
         return evolve(change, **fields)
 
     async def ask(self, command: BatchCommand, batch_id: str = BATCH, **fields: Any) -> BatchJobData:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.store import OpenTransaction, TransactionConnection, TransactionStore
     from conveyor.contracts.store.transactions import Row
+    from conveyor.model.batches.status import BatchStatus
+    from conveyor.model.batches.values import BatchStep
     from conveyor.model.job import LogEntry, ProgressReport
     from conveyor.model.locks import Lock
     from conveyor.model.settlement import Settlement
@@ -60,6 +62,10 @@ class _FaultyTransaction:
     ) -> None:
         """Commit; where that is not answered, it took effect (LOSE_ANSWER) or did not (FAIL_BEFORE)."""
         await self._line.call(FACET, "commit", partial(self._whole.commit, settlement, logs, progress))
+
+    async def commit_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
+        """Commit with a step; where that is not answered, as `commit`."""
+        return await self._line.call(FACET, "commit_step", partial(self._whole.commit_step, batch_id, run, step))
 
     async def roll_back(self) -> None:
         """Roll back, also where the line breaks meanwhile."""

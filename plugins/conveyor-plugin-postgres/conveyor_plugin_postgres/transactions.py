@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-from conveyor.errors import ConfigurationError, LockLostError
+from conveyor.errors import CapabilityError, ConfigurationError, LockLostError
 from conveyor_plugin_postgres import buffers
 from conveyor_plugin_postgres.adding import save_jobs
 from conveyor_plugin_postgres.flow_adding import save_flow
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conveyor.contracts.store.transactions import Row
+    from conveyor.model.batches.status import BatchStatus
+    from conveyor.model.batches.values import BatchStep
     from conveyor.model.flows import FlowPlan
     from conveyor.model.job import LogEntry, NewJob, ProgressReport
     from conveyor.model.locks import Lock
@@ -140,6 +142,12 @@ class PostgresOpenTransaction:
         """Write the reports, settle, and commit all."""
         await self._held.call(partial(self._commit, settlement, logs, progress))
         self._database.post(tuple(self._held.hints))
+
+    async def commit_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
+        """Refuse: there are no batch jobs yet."""
+        del batch_id, run, step
+        await self.roll_back()
+        raise CapabilityError("PostgreSQL", "batches", "commit_step")
 
     async def roll_back(self) -> None:
         """Undo everything."""

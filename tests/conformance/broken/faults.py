@@ -187,6 +187,8 @@ CAUGHT_IN_TRANSACTIONS: Final[Mapping[TransactionFault, str]] = {
     transactions.WrittenBesideTheTransaction: "test_a_commit_under_a_strangers_lock_leaves_nothing",
     transactions.RollbackKeepsTheRows: "test_a_rollback_leaves_nothing",
     transactions.RollbackKeepsTheFlow: "test_a_rollback_leaves_nothing_of_a_flow",
+    transactions.StepsApartFromTheirRows: "test_a_zombie_commits_neither_its_step_nor_its_rows",
+    transactions.RowsOfAStepCommittedAgain: "test_a_step_that_was_committed_is_not_committed_again",
     transactions.EndlessTransactions: "test_a_transaction_that_takes_too_long_is_rolled_back_by_the_store",
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import evolve
 
-from conveyor.errors import LockLostError
+from conveyor.errors import BatchRunLostError, LockLostError
 from conveyor.model.locks import Lock
 from conveyor.model.queries import AddReceipt
 from conveyor.model.states import JobState
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.store import OpenTransaction, Store, TransactionStore
+    from conveyor.model.batches.status import BatchStatus
+    from conveyor.model.batches.values import BatchStep
     from conveyor.model.flows import FlowPlan
     from conveyor.model.job import LogEntry, ProgressReport
     from conveyor.model.settlement import Settlement
@@ -36,6 +38,7 @@ class WholeTransactions:
         self._store = store
         self._transactions = transactions
         self.file = file
+        self.steps: set[int] = set()
 
     async def begin(self, lock: Lock, longest: timedelta, /) -> OpenTransaction:
         return self._open(await self._transactions.begin(lock, longest), lock)
@@ -74,6 +77,9 @@ class _Open:
 
     async def _commit(self, settlement: Settlement, reports: Reports) -> None:
         await self._transaction.commit(settlement, *reports)
+
+    async def commit_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
+        return await self._transaction.commit_step(batch_id, run, step)
 
     async def roll_back(self) -> None:
         await self._transaction.roll_back()
@@ -190,6 +196,36 @@ class RollbackKeepsTheFlow(WholeTransactions):
             await super().roll_back()
             assert isinstance(self._facet, RollbackKeepsTheFlow)
             await self._facet.add_late()
+
+    def _open(self, transaction: OpenTransaction, lock: Lock) -> OpenTransaction:
+        return self.Open(transaction, self, lock)
+
+
+class StepsApartFromTheirRows(WholeTransactions):
+    """Commits the rows of a step that a zombie may not save."""
+
+    class Open(_OpenAndWritten):
+        async def commit_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
+            try:
+                return await super().commit_step(batch_id, run, step)
+            except BatchRunLostError:
+                self.write_again()
+                raise
+
+    def _open(self, transaction: OpenTransaction, lock: Lock) -> OpenTransaction:
+        return self.Open(transaction, self, lock)
+
+
+class RowsOfAStepCommittedAgain(WholeTransactions):
+    """Commits what was written with a step that was saved before."""
+
+    class Open(_OpenAndWritten):
+        async def commit_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
+            status = await super().commit_step(batch_id, run, step)
+            if step.number in self._facet.steps:
+                self.write_again()
+            self._facet.steps.add(step.number)
+            return status
 
     def _open(self, transaction: OpenTransaction, lock: Lock) -> OpenTransaction:
         return self.Open(transaction, self, lock)

@@ -1,4 +1,10 @@
 -- Undoes 0001_initial: every job is gone.
+drop table batch_errors;
+
+drop table batch_changes;
+
+drop table batches;
+
 drop table buffer_merges;
 
 drop table buffer_takes;

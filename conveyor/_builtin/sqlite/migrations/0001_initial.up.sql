@@ -388,3 +388,69 @@ create table buffer_merges (
 ) without rowid;
 
 create index buffer_merges_age on buffer_merges (merged_at);
+
+-- Batch jobs. digest tells the same creation again. counts is a JSON object of rows by what became of them. job_id is the
+-- job that works for it; run the token of the run that may write.
+create table batches (
+  id text not null primary key,
+  batch_type text not null,
+  status text not null,
+  context blob not null,
+  created_at integer not null,
+  updated_at integer not null,
+  dry_run integer not null,
+  confirmation text not null,
+  created_by text,
+  identity text,
+  parent_id text,
+  revision integer not null,
+  run text,
+  run_started_at integer,
+  run_started_from integer not null,
+  job_id text,
+  steps integer not null,
+  cursor blob,
+  done integer not null,
+  total integer,
+  counts text not null,
+  message text,
+  result blob,
+  error text,
+  retries integer not null,
+  digest blob not null
+);
+
+create unique index batches_identity on batches (batch_type, identity)
+where identity is not null and status not in ('failed', 'cancelled');
+
+create index batches_newest on batches (created_at desc, id);
+
+create index batches_worked on batches (created_at, id)
+where status in ('created', 'confirmed', 'processing', 'pausing', 'interrupted', 'cancelling');
+
+create index batches_ended on batches (updated_at, id)
+where status in ('cancelled', 'failed', 'completed', 'completed_with_errors');
+
+-- The history of each batch job. change_id tells the same change again; null where it was created.
+create table batch_changes (
+  batch_id text not null,
+  number integer not null,
+  change_id text,
+  at integer not null,
+  before text,
+  after text not null,
+  command text,
+  asked_by text,
+  reason text,
+  primary key (batch_id, number)
+) without rowid;
+
+create unique index batch_changes_same on batch_changes (batch_id, change_id) where change_id is not null;
+
+-- Rows of batch jobs that could not be processed. error is JSON: what a row holds may be no text for a database.
+create table batch_errors (
+  batch_id text not null,
+  row_number integer not null,
+  error blob not null,
+  primary key (batch_id, row_number)
+) without rowid;

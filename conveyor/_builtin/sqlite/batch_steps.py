@@ -1,0 +1,46 @@
+"""Steps of batch jobs in SQLite, alone or in the transaction of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conveyor._builtin.sqlite.statements import sql
+from conveyor.codec import encode_counts, encode_row_error
+from conveyor.errors import BatchJobNotFoundError, BatchRunLostError
+from conveyor.model.batches.changing import last_errors
+from conveyor.model.batches.status import BatchStatus
+
+if TYPE_CHECKING:
+    from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor.model.batches.values import BatchStep
+
+__all__ = ["keep_step", "save_step"]
+
+
+def save_step(transaction: Transaction, batch_id: str, run: str, step: BatchStep) -> BatchStatus:
+    """Keep how far a run is; return where the batch job stands."""
+    status, _ = keep_step(transaction, batch_id, run, step)
+    return status
+
+
+def keep_step(transaction: Transaction, batch_id: str, run: str, step: BatchStep) -> tuple[BatchStatus, bool]:
+    """Keep a step as `conveyor.model.batches.changing.stepped` says; return the status, and whether the step is new.
+
+    Raises:
+        BatchJobNotFoundError
+        BatchRunLostError
+    """
+    connection = transaction.connection
+    numbers = (step.number, transaction.now, step.cursor, step.done, step.total)
+    values = (batch_id, run, *numbers, encode_counts(step.counts), step.message, step.result)
+    is_new = connection.execute(sql("batches/save_step"), values).rowcount
+    found = connection.execute(sql("batches/save_step_status"), (batch_id, run)).fetchone()
+    if found is None:
+        raise BatchJobNotFoundError(batch_id)
+    status, is_own = found
+    if not is_own:
+        raise BatchRunLostError(batch_id, run)
+    if is_new:
+        rows = [(batch_id, number, encode_row_error(error)) for number, error in last_errors(step).items()]
+        connection.executemany(sql("batches/save_step_error"), rows)
+    return BatchStatus(status), bool(is_new)
