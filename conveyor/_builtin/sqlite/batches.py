@@ -196,5 +196,9 @@ def _remove_ended(transaction: Transaction, age: timedelta, limit: int) -> Seque
 
 
 def _delete(connection: sqlite3.Connection, batch_id: str) -> None:
-    for statement in ("remove_batch_errors", "remove_batch_history", "remove_batch"):
-        connection.execute(sql(f"batches/{statement}"), (batch_id,))
+    for statement in (
+        sql("batches/remove_batch_errors"),
+        sql("batches/remove_batch_history"),
+        sql("batches/remove_batch"),
+    ):
+        connection.execute(statement, (batch_id,))
