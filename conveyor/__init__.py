@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from conveyor._plugins import Plugins as Plugins
     from conveyor._services.context import JobContext as JobContext
     from conveyor.codec.encryption import AesGcmCodec as AesGcmCodec
+    from conveyor.codec.tables.columns import column as column
     from conveyor.contracts.batch_job import AbstractBatchJobStrategy as AbstractBatchJobStrategy
     from conveyor.contracts.batch_job import BatchJobService as BatchJobService
     from conveyor.contracts.middleware import Middleware as Middleware
@@ -119,6 +120,7 @@ _HOMES: Final = {
     "WaitForChildren": "conveyor.model.outcomes",
     "by_name": "conveyor.model.retry",
     "chunk": "conveyor.model.buffers.reducing",
+    "column": "conveyor.codec.tables.columns",
     "dedupe": "conveyor.model.buffers.reducing",
     "exponential": "conveyor.model.retry",
     "fixed": "conveyor.model.retry",
@@ -180,6 +182,7 @@ __all__ = [
     "__version__",
     "by_name",
     "chunk",
+    "column",
     "dedupe",
     "exponential",
     "fixed",

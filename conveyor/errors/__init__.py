@@ -28,6 +28,8 @@ ConveyorError
 │  ├─ BatchStoppedError          its run is to stop: strategies let it pass
 │  ├─ BatchRunLostError          another run processes it by now
 │  ├─ BadRowError                one of its rows is wrong
+│  ├─ BadFileError               its file is no table
+│  ├─ StoredFileNotFoundError    no stored file of that key
 │  └─ TooManyBadRowsError        more than its strategy allows
 ├─ StoreError                    the driver's error is always ``__cause__``
 │  ├─ StoreUnavailableError      transient: core retries
@@ -39,6 +41,7 @@ ConveyorError
 from __future__ import annotations
 
 from conveyor.errors.batches import (
+    BadFileError,
     BadRowError,
     BatchJobError,
     BatchJobNotFoundError,
@@ -46,6 +49,7 @@ from conveyor.errors.batches import (
     BatchStoppedError,
     DuplicateBatchJobError,
     InvalidBatchStatusError,
+    StoredFileNotFoundError,
     TooManyBadRowsError,
 )
 from conveyor.errors.configuration import (
@@ -74,6 +78,7 @@ from conveyor.errors.nouns import BufferError, BufferTakeLostError, FlowError, S
 from conveyor.errors.stores import SchemaError, SessionLostError, StoreError, StoreUnavailableError
 
 __all__ = [
+    "BadFileError",
     "BadRowError",
     "BatchJobError",
     "BatchJobNotFoundError",
@@ -105,6 +110,7 @@ __all__ = [
     "SessionLostError",
     "StoreError",
     "StoreUnavailableError",
+    "StoredFileNotFoundError",
     "TooManyBadRowsError",
     "UnknownHandlerError",
     "UnknownStrategyError",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "BadFileError",
     "BadRowError",
     "BatchJobError",
     "BatchJobNotFoundError",
@@ -17,6 +18,7 @@ __all__ = [
     "BatchStoppedError",
     "DuplicateBatchJobError",
     "InvalidBatchStatusError",
+    "StoredFileNotFoundError",
     "TooManyBadRowsError",
 ]
 
@@ -116,3 +118,27 @@ class TooManyBadRowsError(BatchJobError):
             f"and may have {allowed} at most{which}",
             batch_id=batch_id,
         )
+
+
+class BadFileError(BatchJobError):
+    """A file cannot be read as a table: no row of it from here on can be told.
+
+    Attributes:
+        code: for machines, such as "unknown_column".
+        message: for people.
+        row_number: which row, counted from 1, the header not counted; None: the header, or the file as a whole.
+    """
+
+    def __init__(self, code: str, message: str, row_number: int | None = None) -> None:
+        self.code = code
+        self.message = message
+        self.row_number = row_number
+        super().__init__(f"{code}: {message}" if row_number is None else f"{code} in row {row_number}: {message}")
+
+
+class StoredFileNotFoundError(BatchJobError):
+    """The file storage has no file of this key: it was never finished, was deleted, or has expired."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"there is no stored file {key!r}: it was deleted, has expired, or was never finished")

@@ -17,8 +17,9 @@ ROOMS: Final = ("errors", "hookspecs.py", "codec", "model", "contracts", "testin
 WITHIN: Final = re.compile(
     r"conveyor\.(?:codec|errors|testing)\..*|conveyor\.(?:model|model\.batches|model\.buffers|model\.schedules|contracts)"
 )
-# Within testing, what is imported by its own name all the same.
+# Within these, what is imported by its own name all the same.
 APART: Final = {
+    "conveyor.codec.tables",
     "conveyor.testing.batches",
     "conveyor.testing.pytest_plugin",
     "conveyor.testing.faults",

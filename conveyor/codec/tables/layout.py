@@ -1,0 +1,223 @@
+"""RowLayout: a row class as a table: which columns it has, and a row of a file as one of its instances."""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_type_hints
+
+import attrs
+from attrs import frozen
+
+from conveyor.codec.tables.blame import find_fault
+from conveyor.codec.tables.cells import CellParser, describe_type, is_optional, make_parser
+from conveyor.codec.tables.columns import Column, described_by
+from conveyor.codec.tables.forms import OWN_COLUMNS
+from conveyor.errors import BadFileError, BadRowError, ConfigurationError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from conveyor.codec.tables.forms import TableRow
+
+__all__ = ["LayoutColumn", "RowLayout"]
+
+RowT = TypeVar("RowT")
+
+# What stands behind the name of a column that must be there, in templates.
+REQUIRED_MARK: Final = "*"
+
+
+@frozen
+class LayoutColumn:
+    """One field of a row class as a column.
+
+    Attributes:
+        name: what the column is called: the field's name in ``__init__``.
+        field: the field.
+        described: what its metadata says.
+        is_required: an empty cell is an error; `is_optional`: it is None; else it is the field's default.
+        contents: what cells hold, for people; empty for text.
+        parse: reads a cell; None: the field's converter is given its text.
+    """
+
+    name: str
+    field: attrs.Attribute[Any]
+    described: Column
+    is_required: bool
+    is_optional: bool
+    contents: str
+    parse: CellParser | None
+
+
+class RowLayout(Generic[RowT]):
+    """Reads rows of files into instances of a class of attrs, and names what does not fit.
+
+    A column is found by the field's name or one of its aliases, whatever the case; blanks, hyphens and underscores are
+    the same, and a `*` at the end is left out. An empty cell is the field's default where there is one, else None
+    where the type has it, else an error; so a text that may be empty has the default "".
+    """
+
+    def __init__(self, row_class: type[RowT]) -> None:
+        """Prepare once for a class.
+
+        Raises:
+            ConfigurationError: it is no class of attrs, a field's type fits in no cell, or two fields have one name.
+        """
+        self._make: Callable[..., RowT] = row_class
+        if not attrs.has(row_class):
+            raise ConfigurationError(f"rows must be of a class of attrs, got {row_class!r}")
+        self.row_class = row_class
+        self.columns: Sequence[LayoutColumn] = _columns_of(row_class)
+        self._by_word = _words(self.columns, row_class)
+        self._plan = lru_cache(maxsize=64)(self._make_plan)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What the columns are called."""
+        return tuple(column.name for column in self.columns)
+
+    def count_known(self, headers: Sequence[str]) -> int:
+        """Return how many of these headers name a column."""
+        return sum(_word(header) in self._by_word for header in headers)
+
+    def check_columns(self, headers: Sequence[str]) -> None:
+        """Check the header of a file.
+
+        Raises:
+            BadFileError: it has a column that the class does not, one of them twice, or lacks one that must be there.
+        """
+        found: dict[str, str] = {}
+        for header in headers:
+            if header in OWN_COLUMNS:
+                continue
+            column = self._by_word.get(_word(header))
+            if column is None:
+                hint = did_you_mean(header, self.names)
+                raise BadFileError("unknown_column", f"there is no column {header!r}: {hint}")
+            if column.name in found:
+                raise BadFileError(
+                    "duplicate_column", f"{found[column.name]!r} and {header!r} are the same column, {column.name!r}"
+                )
+            found[column.name] = header
+        missing = [column.name for column in self.columns if column.is_required and column.name not in found]
+        if missing:
+            raise BadFileError("missing_column", f"it has no column {', '.join(map(repr, missing))}")
+
+    def read(self, row: TableRow, *, has_comma: bool = False) -> RowT:
+        """Return a row as an instance.
+
+        Args:
+            row: as the reader gave it.
+            has_comma: its decimals have a comma; `TableReader.has_comma` says so.
+
+        Raises:
+            BadRowError: the file or the class says that it is wrong; the error names the column as the file does.
+        """
+        if row.error is not None:
+            raise BadRowError(*row.error)
+        values = row.values
+        plan = self._plan(tuple(values))
+        given: dict[str, Any] = {}
+        for header, column in plan:
+            cell = values[header]
+            if cell is None or (isinstance(cell, str) and (not cell or (column.contents and cell.isspace()))):
+                _leave_out(column, header, given)
+            else:
+                given[column.name] = _read_cell(column, header, cell, has_comma=has_comma)
+        try:
+            return self._make(**given)
+        except Exception as exc:  # the class's own converters and validators may raise anything
+            name, message = find_fault(self.row_class, given, exc)
+            found = next((header for header, column in plan if column.field.name == name), name)
+            raise BadRowError("invalid_value", message, found) from exc
+
+    def values_of(self, row: RowT) -> Mapping[str, Any]:
+        """Return the values of an instance by column, for a writer."""
+        return {column.name: getattr(row, column.field.name) for column in self.columns}
+
+    def _make_plan(self, headers: tuple[str, ...]) -> Sequence[tuple[str, LayoutColumn]]:
+        """Return which column each header is; raises BadRowError: rows of JSON lines have headers of their own."""
+        try:
+            self.check_columns(headers)
+        except BadFileError as exc:
+            raise BadRowError(exc.code, exc.message) from None
+        return [(header, self._by_word[_word(header)]) for header in headers if header not in OWN_COLUMNS]
+
+
+def _columns_of(row_class: type[Any]) -> Sequence[LayoutColumn]:
+    try:
+        hints = get_type_hints(row_class, include_extras=True)
+    except NameError as exc:
+        raise ConfigurationError(
+            f"a type in {row_class.__qualname__} is not known at run time: {exc}; import it outside TYPE_CHECKING"
+        ) from exc
+    return tuple(
+        _column_of(row_class, field, hints.get(field.name, str)) for field in attrs.fields(row_class) if field.init
+    )
+
+
+def _column_of(row_class: type[Any], field: attrs.Attribute[Any], hint: Any) -> LayoutColumn:
+    can_be_none = is_optional(hint)
+    parse: CellParser | None
+    if field.converter is None:
+        parse, contents = make_parser(hint, f"{row_class.__qualname__}.{field.name}"), describe_type(hint)
+    else:
+        parse, contents = _parser_for(field.converter)
+    described = described_by(field)
+    return LayoutColumn(
+        name=field.alias or field.name,
+        field=field,
+        described=described,
+        is_required=field.default is attrs.NOTHING and not can_be_none,
+        is_optional=field.default is attrs.NOTHING and can_be_none,
+        contents="one of: " + ", ".join(described.choices) if described.choices else contents,
+        parse=parse,
+    )
+
+
+def _parser_for(converter: Any) -> tuple[CellParser | None, str]:
+    """Return what reads cells for a converter, and what they hold: by what it says that it takes, else their text."""
+    try:
+        first = next(iter(inspect.signature(converter).parameters))
+        hint = get_type_hints(converter)[first]
+        return make_parser(hint, first), describe_type(hint)
+    except (ConfigurationError, KeyError, NameError, StopIteration, TypeError, ValueError):
+        return None, ""  # it says nothing, or something that no cell holds
+
+
+def _words(columns: Sequence[LayoutColumn], row_class: type[Any]) -> Mapping[str, LayoutColumn]:
+    found: dict[str, LayoutColumn] = {}
+    for column in columns:
+        for word in {_word(name) for name in (column.name, *column.described.aliases)}:
+            if word in found or word in OWN_COLUMNS:
+                other = f"that of {found[word].name!r}" if word in found else "conveyor's own"
+                raise ConfigurationError(
+                    f"{row_class.__qualname__}.{column.name} has the column name {word!r}, {other}"
+                )
+            found[word] = column
+    return found
+
+
+def _word(header: str) -> str:
+    """Return a header as it is compared."""
+    return "_".join(header.rstrip().removesuffix(REQUIRED_MARK).casefold().replace("-", " ").replace("_", " ").split())
+
+
+def _leave_out(column: LayoutColumn, header: str, given: dict[str, Any]) -> None:
+    if column.is_required:
+        raise BadRowError("missing_value", "the cell is empty", header)
+    if column.is_optional:
+        given[column.name] = None
+
+
+def _read_cell(column: LayoutColumn, header: str, cell: Any, *, has_comma: bool) -> Any:
+    choices = column.described.choices
+    if choices and cell not in choices:
+        raise BadRowError("not_a_choice", f"{cell!r} is none of: {', '.join(choices)}", header)
+    if column.parse is None:
+        return cell
+    try:
+        return column.parse(cell, has_comma)
+    except ValueError as exc:
+        raise BadRowError("invalid_value", str(exc), header) from None
