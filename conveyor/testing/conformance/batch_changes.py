@@ -31,6 +31,8 @@ __all__ = ["BatchChangesConformance"]
 
 STATUSES: Final = sorted(BatchStatus)
 CROWD: Final = 8
+# What happened may be told in words that are no text for a database.
+ERROR: Final = "ünï\x00"
 
 
 async def gather(*calls: Callable[[], Awaitable[object]]) -> list[Exception]:
@@ -79,12 +81,25 @@ class BatchChangesConformance(StoreKit):
         await bench.save(bench.step(total=5, result=b"2"))
         before = await bench.get()
         change = bench.change(
-            BatchCommand.FAIL, run=RUN, context=b"\x00", result=b"\xff", total=0, error="ünï", by="bob", is_retry=True
+            BatchCommand.FAIL,
+            run=RUN,
+            context=b"\x00",
+            result=b"\xff",
+            total=0,
+            error="ünï\x00",
+            reason="\x00",
+            is_retry=True,
         )
         await bench.facet.change_batch(BATCH, change)
         after = await bench.get()
         assert after == changed(before, change, workshop.clock.now())
-        assert (after.context, after.result, after.total, after.error, after.retries) == (b"\x00", b"\xff", 0, "ünï", 1)
+        assert (after.context, after.result, after.total, after.error, after.retries) == (
+            b"\x00",
+            b"\xff",
+            0,
+            "ünï\x00",
+            1,
+        )
         await bench.ask(BatchCommand.RETRY)
         again = await bench.get()
         assert (again.error, again.retries, again.cursor, again.steps) == (None, 0, b"10", 1)

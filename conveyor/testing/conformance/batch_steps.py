@@ -37,7 +37,7 @@ class BatchStepsConformance(StoreKit):
         workshop.clock.advance(5)
         errors = (RowError(2, "cödé", "no 'price' 🚚", "price", "a;\x00b"), RowError(7, "bad", "whole"))
         counts = {RowOutcome.CREATED: 8, RowOutcome.FAILED: 2}
-        step = BatchStep(1, b"\x00cursor", 10, 2**40, counts, errors, "halfway", b"\xff")
+        step = BatchStep(1, b"\x00cursor", 10, 2**40, counts, errors, "half\x00way", b"\xff")
         assert await bench.save(step) is BatchStatus.PROCESSING
         after = await bench.get()
         assert after == stepped(before, RUN, step, workshop.clock.now())

@@ -2615,6 +2615,52 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.save_step(batch_id text, of_run text, step bigint, at_cursor bytea, rows_done bigint, rows_total bigint, rows_counts text, at_message bytea, new_result bytea, row_numbers bigint[], row_errors bytea[], moment timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT stands text, OUT is_own boolean, OUT is_new boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+  update conveyor.batches
+  set updated_at = coalesce(moment, clock_timestamp()),
+      revision = batches.revision + 1,
+      steps = save_step.step,
+      cursor = save_step.at_cursor,
+      done = save_step.rows_done,
+      total = coalesce(save_step.rows_total, batches.total),
+      counts = save_step.rows_counts,
+      message = save_step.at_message,
+      result = coalesce(save_step.new_result, batches.result),
+      retries = case
+        when save_step.rows_done > batches.done or save_step.at_cursor is distinct from batches.cursor then 0
+        else batches.retries
+      end
+  where batches.id = save_step.batch_id
+    and batches.run = save_step.of_run
+    and batches.status in ('processing', 'pausing', 'cancelling')
+    and batches.steps < save_step.step
+  returning batches.status, true
+  into stands, is_own;
+  is_new := found;
+  if not is_new then
+    select batches.status,
+           batches.run is not distinct from save_step.of_run
+             and batches.status in ('processing', 'pausing', 'cancelling')
+    into stands, is_own
+    from conveyor.batches
+    where batches.id = save_step.batch_id;
+    return;
+  end if;
+  if cardinality(row_numbers) > 0 then
+    insert into conveyor.batch_errors (batch_id, row_number, error)
+    select save_step.batch_id, bad.row_number, bad.error
+    from unnest(save_step.row_numbers, save_step.row_errors) as bad(row_number, error)
+    on conflict on constraint batch_errors_pkey do update
+    set error = excluded.error;
+  end if;
+end
+$$;
+
 CREATE FUNCTION conveyor.sayable(moment timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (moment > '9999-12-31 23:59:59.999999+00'::timestamp with time zone) THEN '9999-12-31 23:59:59.999999+00'::timestamp with time zone ELSE moment END;
@@ -3104,6 +3150,44 @@ ALTER TABLE conveyor.attempts ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE conveyor.batch_errors (
+    batch_id text NOT NULL COLLATE pg_catalog."C",
+    row_number bigint NOT NULL,
+    error bytea NOT NULL
+);
+
+CREATE TABLE conveyor.batches (
+    id text NOT NULL COLLATE pg_catalog."C",
+    batch_type text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    dry_run boolean NOT NULL,
+    confirmation text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    created_by text COLLATE pg_catalog."C",
+    identity text COLLATE pg_catalog."C",
+    parent_id text COLLATE pg_catalog."C",
+    job_id text NOT NULL COLLATE pg_catalog."C",
+    run text COLLATE pg_catalog."C",
+    run_started_at timestamp with time zone,
+    run_started_from bigint DEFAULT 0 NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    steps bigint DEFAULT 0 NOT NULL,
+    done bigint DEFAULT 0 NOT NULL,
+    total bigint,
+    retries integer DEFAULT 0 NOT NULL,
+    counts text DEFAULT '{}'::text NOT NULL COLLATE pg_catalog."C",
+    cursor bytea,
+    message bytea,
+    error bytea,
+    context bytea NOT NULL,
+    result bytea,
+    history bytea NOT NULL,
+    digest bytea NOT NULL
+)
+WITH (fillfactor='50');
+
 CREATE TABLE conveyor.buffer_merges (
     job_id text NOT NULL COLLATE pg_catalog."C",
     into_id text NOT NULL COLLATE pg_catalog."C",
@@ -3423,6 +3507,12 @@ ALTER TABLE ONLY conveyor.history ATTACH PARTITION conveyor.history_other DEFAUL
 ALTER TABLE ONLY conveyor.attempts
     ADD CONSTRAINT attempts_pkey PRIMARY KEY (seq);
 
+ALTER TABLE ONLY conveyor.batch_errors
+    ADD CONSTRAINT batch_errors_pkey PRIMARY KEY (batch_id, row_number);
+
+ALTER TABLE ONLY conveyor.batches
+    ADD CONSTRAINT batches_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY conveyor.buffer_merges
     ADD CONSTRAINT buffer_merges_pkey PRIMARY KEY (job_id);
 
@@ -3499,6 +3589,14 @@ ALTER TABLE ONLY conveyor.watchers
     ADD CONSTRAINT watchers_pkey PRIMARY KEY (id);
 
 CREATE INDEX attempts_job ON conveyor.attempts USING btree (job_id, seq);
+
+CREATE INDEX batches_ended ON conveyor.batches USING btree (ended_at, id) WHERE (ended_at IS NOT NULL);
+
+CREATE UNIQUE INDEX batches_identity ON conveyor.batches USING btree (batch_type, identity) WHERE ((identity IS NOT NULL) AND (status <> ALL (ARRAY['failed'::text, 'cancelled'::text])));
+
+CREATE INDEX batches_newest ON conveyor.batches USING btree (created_at DESC, id);
+
+CREATE INDEX batches_worked ON conveyor.batches USING btree (created_at, id) WHERE (status = ANY (ARRAY['created'::text, 'confirmed'::text, 'processing'::text, 'pausing'::text, 'interrupted'::text, 'cancelling'::text]));
 
 CREATE INDEX buffer_merges_age ON conveyor.buffer_merges USING btree (merged_at);
 
@@ -3591,6 +3689,6 @@ CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH 
 CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '844b3138fbe5a2bf23bce806c11d128dc09b42d12e610153cc50ff9db26ba46d', clock_timestamp());
+  (1, 'initial', '71a6064ac2f816fb9b8093dece90dd68c8353172599b44a97f1bad1e2a117bf9', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

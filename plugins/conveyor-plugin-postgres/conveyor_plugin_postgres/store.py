@@ -13,6 +13,7 @@ from conveyor.contracts.capabilities import Capabilities, Durability, Guarantees
 from conveyor.contracts.clock import Clock
 from conveyor.errors import SchemaError
 from conveyor_plugin_postgres.announcer import Announcer
+from conveyor_plugin_postgres.batches import PostgresBatches
 from conveyor_plugin_postgres.bridge import open_bridge
 from conveyor_plugin_postgres.buffers import PostgresBuffers
 from conveyor_plugin_postgres.database import Database
@@ -36,7 +37,6 @@ from conveyor_plugin_postgres.transactions import PostgresTransactions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from conveyor.contracts.store import BatchStore
     from conveyor.contracts.strategy import Injector
     from conveyor_plugin_postgres.bridge import Bridge
     from conveyor_plugin_postgres.options import PostgresOptions
@@ -56,6 +56,7 @@ _CAPABILITIES: Final = Capabilities(
     has_metrics=True,
     has_events=True,
     has_buffers=True,
+    has_batches=True,
     has_error_groups=True,
 )
 _CLOSE_SECONDS: Final = 2.0
@@ -88,7 +89,7 @@ class PostgresStore:
         self.metrics = PostgresMetrics(database)
         self.events = PostgresEvents(database)
         self.buffers = PostgresBuffers(database, self.transactions)
-        self.batches: BatchStore | None = None
+        self.batches = PostgresBatches(database)
 
     def notes(self) -> Sequence[str]:
         """Return what to know of it."""

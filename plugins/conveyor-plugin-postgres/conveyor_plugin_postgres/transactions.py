@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-from conveyor.errors import CapabilityError, ConfigurationError, LockLostError
+from conveyor.errors import ConfigurationError, LockLostError
 from conveyor_plugin_postgres import buffers
 from conveyor_plugin_postgres.adding import save_jobs
+from conveyor_plugin_postgres.batch_steps import save_step
 from conveyor_plugin_postgres.flow_adding import save_flow
 from conveyor_plugin_postgres.held import Held
 from conveyor_plugin_postgres.joining import Joiner
@@ -144,10 +145,10 @@ class PostgresOpenTransaction:
         self._database.post(tuple(self._held.hints))
 
     async def commit_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
-        """Refuse: there are no batch jobs yet."""
-        del batch_id, run, step
-        await self.roll_back()
-        raise CapabilityError("PostgreSQL", "batches", "commit_step")
+        """Save the step, and commit all."""
+        status = await self._held.call(partial(self._commit_step, batch_id, run, step))
+        self._database.post(tuple(self._held.hints))
+        return status
 
     async def roll_back(self) -> None:
         """Undo everything."""
@@ -178,6 +179,17 @@ class PostgresOpenTransaction:
             await held.commit()
         finally:
             await held.leave()
+
+    async def _commit_step(self, batch_id: str, run: str, step: BatchStep) -> BatchStatus:
+        self._is_ended = True
+        held = self._held
+        try:
+            status, is_new = await held.own(lambda part: save_step(part, batch_id, run, step))
+            if is_new:
+                await held.commit()
+        finally:
+            await held.leave()
+        return status
 
 
 def _check(sql: str) -> None:

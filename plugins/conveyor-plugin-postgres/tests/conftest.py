@@ -44,6 +44,8 @@ TABLES = (
     "buffered",
     "buffer_takes",
     "buffer_merges",
+    "batches",
+    "batch_errors",
     "run_counts",
 )
 # Deleting a few rows takes a millisecond, where making empty files of all tables and indexes takes fifty.

@@ -13,7 +13,7 @@ __all__ = ["Plans"]
 
 # Tables that grow with the jobs; the days of history are tables, too.
 _LARGE: Final = re.compile(
-    r"live|history\w*|attempts|logs|schedules|queue_groups|rates|starts|deduplication_keys|deduplicated_adds"
+    r"live|history\w*|attempts|logs|schedules|queue_groups|rates|starts|deduplication_keys|deduplicated_adds|batches|batch_errors"
 )
 _SETTINGS: Final = """
 load 'auto_explain';
@@ -53,6 +53,10 @@ class Plans:
             for node in _nodes(plan["Plan"])
             if "Relation Name" in node and node["Actual Loops"]
         ]
+
+    def take_nodes(self) -> list[Mapping[str, Any]]:
+        """Return the nodes of the plans since the last call."""
+        return [node for plan in self.take() for node in _nodes(plan["Plan"])]
 
     def take_complaints(self) -> list[str]:
         """Return each scan of a large table since the last call that is not by what is looked for."""

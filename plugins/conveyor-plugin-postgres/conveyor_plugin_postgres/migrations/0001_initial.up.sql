@@ -508,6 +508,123 @@ create table conveyor.buffer_merges (
 
 create index buffer_merges_age on conveyor.buffer_merges (merged_at);
 
+-- Batch jobs. digest tells the same creation again; run is the token of the run that may write, job_id the job that works
+-- for it. counts and history are JSON: what became of rows, and each change of status with the id by which the same
+-- change is known again. error and message are UTF-8; what happened may be told in words that are no text here.
+-- A step changes no column of an index, so it leaves them as they are; thence ended_at.
+create table conveyor.batches (
+  id text collate "C" primary key,
+  batch_type text collate "C" not null,
+  status text collate "C" not null,
+  dry_run boolean not null,
+  confirmation text collate "C" not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  ended_at timestamptz,
+  created_by text collate "C",
+  identity text collate "C",
+  parent_id text collate "C",
+  job_id text collate "C" not null,
+  run text collate "C",
+  run_started_at timestamptz,
+  run_started_from bigint not null default 0,
+  revision bigint not null default 1,
+  steps bigint not null default 0,
+  done bigint not null default 0,
+  total bigint,
+  retries integer not null default 0,
+  counts text collate "C" not null default '{}',
+  cursor bytea,
+  message bytea,
+  error bytea,
+  context bytea not null,
+  result bytea,
+  history bytea not null,
+  digest bytea not null
+) with (fillfactor = 50);
+
+create unique index batches_identity on conveyor.batches (batch_type, identity)
+where identity is not null and status not in ('failed', 'cancelled');
+
+create index batches_newest on conveyor.batches (created_at desc, id);
+
+create index batches_worked on conveyor.batches (created_at, id)
+where status in ('created', 'confirmed', 'processing', 'pausing', 'interrupted', 'cancelling');
+
+create index batches_ended on conveyor.batches (ended_at, id) where ended_at is not null;
+
+-- Rows of batch jobs that could not be processed. error is JSON: a row may hold what is no text here.
+create table conveyor.batch_errors (
+  batch_id text collate "C" not null,
+  row_number bigint not null,
+  error bytea not null,
+  primary key (batch_id, row_number)
+);
+
+-- Keeps how far a run is, with the rows that failed, unless the run was lost or the step was saved before. Tells where the
+-- batch job stands (null: there is none), whether it is the run's to write, and whether the step is new.
+create function conveyor.save_step(
+  batch_id text,
+  of_run text,
+  step bigint,
+  at_cursor bytea,
+  rows_done bigint,
+  rows_total bigint,
+  rows_counts text,
+  at_message bytea,
+  new_result bytea,
+  row_numbers bigint[],
+  row_errors bytea[],
+  moment timestamptz default null,
+  out stands text,
+  out is_own boolean,
+  out is_new boolean
+)
+language plpgsql
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  update conveyor.batches
+  set updated_at = coalesce(moment, clock_timestamp()),
+      revision = batches.revision + 1,
+      steps = save_step.step,
+      cursor = save_step.at_cursor,
+      done = save_step.rows_done,
+      total = coalesce(save_step.rows_total, batches.total),
+      counts = save_step.rows_counts,
+      message = save_step.at_message,
+      result = coalesce(save_step.new_result, batches.result),
+      retries = case
+        when save_step.rows_done > batches.done or save_step.at_cursor is distinct from batches.cursor then 0
+        else batches.retries
+      end
+  where batches.id = save_step.batch_id
+    and batches.run = save_step.of_run
+    and batches.status in ('processing', 'pausing', 'cancelling')
+    and batches.steps < save_step.step
+  returning batches.status, true
+  into stands, is_own;
+  is_new := found;
+  if not is_new then
+    select batches.status,
+           batches.run is not distinct from save_step.of_run
+             and batches.status in ('processing', 'pausing', 'cancelling')
+    into stands, is_own
+    from conveyor.batches
+    where batches.id = save_step.batch_id;
+    return;
+  end if;
+  if cardinality(row_numbers) > 0 then
+    insert into conveyor.batch_errors (batch_id, row_number, error)
+    select save_step.batch_id, bad.row_number, bad.error
+    from unnest(save_step.row_numbers, save_step.row_errors) as bad(row_number, error)
+    on conflict on constraint batch_errors_pkey do update
+    set error = excluded.error;
+  end if;
+end
+$$;
+
 -- The partition of a day, unless it is there. Nobody waits for it for long, and a day that already has jobs elsewhere
 -- stays where they are.
 create function conveyor.make_partition(day date) returns void

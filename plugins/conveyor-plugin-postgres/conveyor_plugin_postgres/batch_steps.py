@@ -1,0 +1,38 @@
+"""Steps of batch jobs in PostgreSQL, alone or in the transaction of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conveyor.codec import encode_counts, encode_row_error
+from conveyor.errors import BatchJobNotFoundError, BatchRunLostError
+from conveyor.model.batches.changing import last_errors
+from conveyor.model.batches.status import BatchStatus
+from conveyor_plugin_postgres.batch_rows import text_column
+
+if TYPE_CHECKING:
+    from conveyor.model.batches.values import BatchStep
+    from conveyor_plugin_postgres.part import Part, Row
+
+__all__ = ["save_step"]
+
+
+async def save_step(part: Part, batch_id: str, run: str, step: BatchStep) -> tuple[BatchStatus, bool]:
+    """Keep how far a run is, in one statement; return where the batch job stands, and whether the step is new.
+
+    Raises:
+        BatchJobNotFoundError
+        BatchRunLostError
+    """
+    errors = last_errors(step)
+    numbers = (step.number, step.cursor, step.done, step.total, encode_counts(step.counts))
+    told = (text_column(step.message), step.result)
+    bad_rows = (list(errors), [encode_row_error(error) for error in errors.values()])
+    row: Row  # there is always one
+    row = await part.fetchrow("batches/save_step", batch_id, run, *numbers, *told, *bad_rows, part.moment)
+    stands, is_own, is_new = row
+    if stands is None:
+        raise BatchJobNotFoundError(batch_id)
+    if not is_own:
+        raise BatchRunLostError(batch_id, run)
+    return BatchStatus(stands), is_new
