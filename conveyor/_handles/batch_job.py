@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import anyio
 from attrs import frozen
 
+from conveyor._runtime.transient import Outage, until_available
 from conveyor._services.batches import changing
 from conveyor._services.batches.sealing import opened_context, opened_result
 from conveyor.codec import to_json
@@ -133,7 +134,8 @@ class BatchJob:
         seconds = None if timeout is None else parse_duration(timeout, field="timeout").total_seconds()
         with anyio.fail_after(seconds):
             async with changing.watch(self._services, self.id) as buffer:
-                while not (await self.refresh()).status.is_ended:
+                outage = Outage()
+                while not (await until_available(self.refresh, "look at a batch job", outage)).status.is_ended:
                     await _next_look(buffer)
         return self
 
@@ -222,6 +224,7 @@ class BatchEvents:
         self._buffer = buffer
         self._seen: BatchJobData | None = None
         self._waiting: list[BatchEvent] = []
+        self._outage = Outage()
 
     def __aiter__(self) -> Self:
         """Return itself."""
@@ -232,14 +235,18 @@ class BatchEvents:
 
         Raises:
             BatchJobNotFoundError: somebody removed it.
-            StoreError: the store cannot be read.
+            StoreError: the store cannot be read, in a way that does not pass by itself.
         """
         while not self._waiting:
             if self._seen is not None:
                 if self._seen.status.is_ended:
                     raise StopAsyncIteration
                 await _next_look(self._buffer)
-            self._look(await changing.get(self._services, self._id))
+            self._look(
+                await until_available(
+                    lambda: changing.get(self._services, self._id), "look at a batch job", self._outage
+                )
+            )
         return self._waiting.pop(0)
 
     def _look(self, found: BatchJobData) -> None:
