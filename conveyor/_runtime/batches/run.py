@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from attrs import evolve
 
+from conveyor._runtime.batches.steps import open_rows
 from conveyor._runtime.transient import until_available
 from conveyor._services.batches.sealing import opened_context, opened_result, sealed_result
 from conveyor.codec import decode_json, encode_json
@@ -18,7 +20,7 @@ from conveyor.model.batches.values import BatchStep, RowError, RowOutcome
 from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from conveyor._runtime.transient import Outage
@@ -137,8 +139,22 @@ class Run:
         self._raise_if_stopping()
 
     def transaction(self) -> AbstractAsyncContextManager[BatchTransaction]:
-        """Refuse: no store has both yet, batch jobs and transactions."""
-        raise CapabilityError(self._services.store.name, "transactions", "the transaction of a batch job's run")
+        """Open a transaction for rows; see `BatchRun.transaction`."""
+        store = self._services.store
+        if not store.capabilities.has_transactions:
+            raise CapabilityError(store.name, "transactions", "the transaction of a batch job's run")
+        if self.is_pre_processing:
+            raise BatchJobError(
+                f"batch job {self._batch.id!r} is only looked at yet: nothing is written", batch_id=self._batch.id
+            )
+        return self._transaction()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[BatchTransaction]:
+        batches = self._services.batch_store("a batch job's run")
+        async with self._saving, open_rows(self, batches, self._outage) as rows:
+            yield rows
+        self._raise_if_stopping()
 
     def set_result(self, result: Mapping[str, Any], /) -> None:
         """Say what came of it."""

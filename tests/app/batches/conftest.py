@@ -1,4 +1,4 @@
-"""Fixtures of these tests: each runs over every built-in store that keeps batch jobs."""
+"""Fixtures of these tests: each runs over both built-in stores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "sqlite"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A fresh store of each kind."""
     return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/jobs.db"

@@ -17,6 +17,7 @@ from conveyor.errors import (
     InvalidBatchStatusError,
 )
 from tests.app.batches.strategies import Counting
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from conveyor import BatchJob
@@ -28,6 +29,16 @@ pytestmark = pytest.mark.anyio
 def way(batch: BatchJob) -> list[str]:
     """Return the statuses it went through."""
     return [str(change.after) for change in batch.history]
+
+
+async def were_told(strategy: Counting, told: list[str]) -> bool:
+    """Whether just these hooks were called: those of an end come after it."""
+    return strategy.told == told
+
+
+async def have_settled(app: Conveyor, count: int) -> bool:
+    """Whether so many jobs of batch jobs have completed."""
+    return await app.queue("batches").count(JobState.COMPLETED) == count
 
 
 async def test_it_goes_its_way_and_tells_of_it(store_url: str) -> None:
@@ -43,9 +54,10 @@ async def test_it_goes_its_way_and_tells_of_it(store_url: str) -> None:
         assert batch.counts == {RowOutcome.DONE: 3, RowOutcome.FAILED: 0}
         assert (batch.progress.done, batch.progress.total, batch.progress.message) == (3, 3, "row 3")
         assert strategy.rows == [1, 2, 3]
-        assert strategy.told == ["before", "after"]
+        await eventually(lambda: were_told(strategy, ["before", "after"]))
         shown = batch.to_json()
         assert (shown["status"], shown["context"]["rows"], shown["progress"]["done"]) == ("completed", 3, 3)
+        await eventually(lambda: have_settled(app, 2))
         jobs = await app.queue("batches").jobs(JobState.COMPLETED, 0, 10)
         assert sorted(job.name for job in jobs) == ["count", "count:pre_process"]
 
@@ -102,17 +114,12 @@ async def test_above_a_number_of_rows_or_an_unknown_one_somebody_must_confirm(
                 if event.change is not None and event.change.after is BatchStatus.PRE_PROCESSED:
                     break
         if not ends:
-            (job,) = await app.queue("batches").jobs(JobState.COMPLETED, 0, 9) or await wait_for_jobs(app)
+            await eventually(lambda: have_settled(app, 1))
+            (job,) = await app.queue("batches").jobs(JobState.COMPLETED, 0, 9)
             assert job.name == "count:pre_process"
+            assert (await batch.refresh()).status is BatchStatus.PRE_PROCESSED
             await batch.confirm()
         assert (await batch.wait_until_ended("10s")).status is BatchStatus.COMPLETED
-
-
-async def wait_for_jobs(app: Conveyor) -> list[Any]:
-    """Return the settled jobs of batch jobs once there is one."""
-    while not (found := await app.queue("batches").jobs(JobState.COMPLETED, 0, 9)):
-        await anyio.lowlevel.checkpoint()
-    return found
 
 
 async def test_the_same_is_not_run_twice_unless_it_is_forced(store_url: str) -> None:
@@ -172,7 +179,8 @@ async def test_one_that_failed_goes_on_where_it_was(store_url: str) -> None:
         batch = await app.batches.create("count", {"rows": 3})
         assert (await batch.wait_until_ended("10s")).status is BatchStatus.FAILED
         assert batch.error == "ValueError: the shelf is full"
-        assert strategy.told == ["before", "handle the shelf is full", "failure the shelf is full"]
+        told = ["before", "handle the shelf is full", "failure the shelf is full"]
+        await eventually(lambda: were_told(strategy, told))
         breaks.clear()
         again = await app.batches.retry(batch.id, by="ada")
         assert (await again.wait_until_ended("10s")).status is BatchStatus.COMPLETED
@@ -192,7 +200,7 @@ async def test_one_that_failed_before_it_was_confirmed_begins_anew(store_url: st
     async with app, app.worker():
         batch = await app.batches.create("count", {"rows": 1})
         assert (await batch.wait_until_ended("10s")).status is BatchStatus.FAILED
-        assert strategy.told == ["failure it cannot be read"]
+        await eventually(lambda: were_told(strategy, ["failure it cannot be read"]))
         await batch.retry()
         assert (await batch.wait_until_ended("10s")).status is BatchStatus.COMPLETED
         assert way(batch)[:3] == ["created", "failed", "created"]
