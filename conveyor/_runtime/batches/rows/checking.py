@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from conveyor.model.batches.rows import SourceRow
     from conveyor.model.batches.values import RowError
 
-__all__ = ["check_row"]
+__all__ = ["check_row", "has_check"]
 
 RowT = TypeVar("RowT")
 
 _PASSED: Final = RowPreview()
+
+
+def has_check(strategy: RowBatchStrategy[Any, Any]) -> bool:
+    """Whether a strategy has a check of its own."""
+    return type(strategy).check is not RowBatchStrategy.check
 
 
 async def check_row(
@@ -29,7 +34,7 @@ async def check_row(
     """Return what would become of a row, or why it is bad."""
     if row.error is not None:
         return row.error
-    if row.row is None or type(strategy).check is RowBatchStrategy.check:
+    if row.row is None or not has_check(strategy):
         return _PASSED
     while True:
         context.mean((row.number,))

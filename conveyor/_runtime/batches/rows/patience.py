@@ -1,4 +1,4 @@
-"""Waiting within a run: it still stops soon after it is asked to, and does not try for ever."""
+"""Time within a run: it waits, and still stops soon after it is asked to; it does not try for ever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import define, field
 if TYPE_CHECKING:
     from conveyor.contracts.batch_job import BatchRun
 
-__all__ = ["Patience"]
+__all__ = ["Patience", "Watch"]
 
 logger: Final = logging.getLogger("conveyor.batches")
 
@@ -54,3 +54,29 @@ class Patience:
     def renew(self) -> None:
         """Begin anew: something worked."""
         self._tries, self._seconds = 0, FIRST_WAIT_SECONDS
+
+
+@define
+class Watch:
+    """Tells when a time is over to those who handle one row after another.
+
+    A look at the clock takes as long as reading a row of a fast source: so it looks about eight times in all.
+    """
+
+    seconds: float
+    _began_at: float = field(init=False, factory=anyio.current_time)
+    _rows: int = field(init=False, default=0)
+    _look_at: int = field(init=False, default=1)
+
+    def is_over(self) -> bool:
+        """Whether the time is over; to be asked once after each row."""
+        self._rows += 1
+        if self._rows < self._look_at:
+            return False
+        passed = anyio.current_time() - self._began_at
+        if passed >= self.seconds:
+            return True
+        # As many rows as take an eighth of the time, if they go on as they did; at most as many as there were so far.
+        step = self._rows if passed <= 0 else int(self._rows * self.seconds / (8 * passed))
+        self._look_at = self._rows + max(1, min(self._rows, step))
+        return False

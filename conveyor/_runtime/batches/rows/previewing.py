@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 
 from conveyor._runtime.batches.rows.checking import check_row
-from conveyor._runtime.batches.rows.patience import Patience
+from conveyor._runtime.batches.rows.patience import Patience, Watch
 from conveyor.errors import TooManyBadRowsError
 from conveyor.model.batches.rows import RowTally
 from conveyor.model.batches.values import RowError, RowOutcome
@@ -36,8 +36,7 @@ async def preview_rows(
         TooManyBadRowsError: more are bad than the strategy allows, and it is no dry run.
     """
     run, tally, patience = context.run, RowTally(), Patience(context.run)
-    began_at = told_at = anyio.current_time()
-    total = 0
+    began_at, watch, total = anyio.current_time(), Watch(TELL_SECONDS), 0
     async for row in rows:
         checked = await check_row(strategy, context, patience, row)
         if isinstance(checked, RowError):
@@ -45,8 +44,8 @@ async def preview_rows(
         else:
             tally.add(row.number, checked)
         total += 1
-        if anyio.current_time() - told_at >= TELL_SECONDS:
-            told_at = anyio.current_time()
+        if watch.is_over():
+            watch = Watch(TELL_SECONDS)
             await run.save(cursor=None, done=total, message=f"{total} rows checked")
     found = {"rows": total, **tally.to_json(), "check_seconds": round(anyio.current_time() - began_at, 3)}
     run.set_total(total)

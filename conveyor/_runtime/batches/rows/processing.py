@@ -9,9 +9,9 @@ import anyio
 from attrs import define, field, frozen
 
 from conveyor._runtime.batches.rows.attempts import Attempt, RowAgainError, Standing
-from conveyor._runtime.batches.rows.checking import check_row
+from conveyor._runtime.batches.rows.checking import check_row, has_check
 from conveyor._runtime.batches.rows.faults import TRANSIENT
-from conveyor._runtime.batches.rows.patience import Patience
+from conveyor._runtime.batches.rows.patience import Patience, Watch
 from conveyor.errors import TooManyBadRowsError
 from conveyor.model.batches.chunks import FIRST_CHUNK_SIZE, next_chunk_size
 from conveyor.model.batches.policy import ErrorPolicy
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.batches.rows.contexts import RunRowContext
     from conveyor.contracts.batch_job import BatchRun
     from conveyor.contracts.row_batches import RowBatchStrategy
-    from conveyor.model.batches.rows import SourceRow
+    from conveyor.model.batches.rows import RowPreview, SourceRow
 
 __all__ = ["Processing"]
 
@@ -67,6 +67,8 @@ class Processing(Generic[RowT]):
     _counts: Counter[RowOutcome] = field(init=False)
     _size: int = field(init=False)
     _tries_left: int = field(init=False)
+    _checks: bool = field(init=False)
+    _passed: Outcome = field(init=False)
     _is_saving: bool = field(init=False, default=False)
     _waiting: deque[tuple[SourceRow[RowT], Outcome]] = field(init=False, factory=deque)
 
@@ -80,6 +82,8 @@ class Processing(Generic[RowT]):
         self._counts = Counter(self._run.batch_job.counts)
         self._size = min(FIRST_CHUNK_SIZE, self.strategy.chunk_size)
         self._tries_left = self._policy.retries
+        self._checks = has_check(self.strategy)
+        self._passed = None if self.writes else RowOutcome.DONE
 
     async def process_rows(self) -> None:
         """Process all rows that are left."""
@@ -100,16 +104,19 @@ class Processing(Generic[RowT]):
         if self._waiting:
             return [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
         chunk: list[tuple[SourceRow[RowT], Outcome]] = []
-        ends_at = anyio.current_time() + self.strategy.chunk_seconds
+        watch = Watch(self.strategy.chunk_seconds)
         async for row in self.rows:
-            checked = await check_row(self.strategy, self.context, self._patience, row)
-            if isinstance(checked, RowError):
-                chunk.append((row, checked))
+            if self._checks or row.error is not None:
+                checked = await check_row(self.strategy, self.context, self._patience, row)
+                chunk.append((row, checked if isinstance(checked, RowError) else self._unless_written(checked)))
             else:
-                chunk.append((row, None if self.writes else checked.outcome))
-            if len(chunk) >= self._size or anyio.current_time() >= ends_at:
+                chunk.append((row, self._passed))
+            if len(chunk) >= self._size or watch.is_over():
                 break
         return chunk
+
+    def _unless_written(self, preview: RowPreview) -> Outcome:
+        return None if self.writes else preview.outcome
 
     async def _settle(self, chunk: _Chunk[RowT]) -> int:
         """Process a chunk, in as many tries as it takes; return how many of its rows are settled and saved."""
