@@ -30,9 +30,15 @@ if TYPE_CHECKING:
     from conveyor.contracts.batch_job import AbstractBatchJobStrategy as AbstractBatchJobStrategy
     from conveyor.contracts.batch_job import BatchJobService as BatchJobService
     from conveyor.contracts.middleware import Middleware as Middleware
+    from conveyor.contracts.row_batches import PagedRows as PagedRows
+    from conveyor.contracts.row_batches import RowBatchStrategy as RowBatchStrategy
+    from conveyor.contracts.row_batches import RowContext as RowContext
+    from conveyor.errors import BadRowError as BadRowError
     from conveyor.errors import ConveyorError as ConveyorError
     from conveyor.hookspecs import hookimpl as hookimpl
     from conveyor.model.batch_options import BatchOptions as BatchOptions
+    from conveyor.model.batches.policy import ErrorPolicy as ErrorPolicy
+    from conveyor.model.batches.rows import RowPreview as RowPreview
     from conveyor.model.batches.status import BatchStatus as BatchStatus
     from conveyor.model.batches.values import Confirmation as Confirmation
     from conveyor.model.batches.values import RowError as RowError
@@ -74,6 +80,7 @@ _HOMES: Final = {
     "AbstractBatchJobStrategy": "conveyor.contracts.batch_job",
     "AesGcmCodec": "conveyor.codec.encryption",
     "Backoff": "conveyor.model.retry",
+    "BadRowError": "conveyor.errors",
     "BatchEvent": "conveyor._handles.batch_job",
     "BatchEventKind": "conveyor._handles.batch_job",
     "BatchJob": "conveyor._handles.batch_job",
@@ -87,6 +94,7 @@ _HOMES: Final = {
     "ConveyorError": "conveyor.errors",
     "Deduplication": "conveyor.model.deduplication",
     "ErrorGroupFilter": "conveyor.model.error_groups",
+    "ErrorPolicy": "conveyor.model.batches.policy",
     "Event": "conveyor._handles.events",
     "EventKind": "conveyor.model.events",
     "EventStream": "conveyor._handles.events",
@@ -106,14 +114,18 @@ _HOMES: Final = {
     "NameLimits": "conveyor.model.limits",
     "NewJob": "conveyor.model.job",
     "OpenApp": "conveyor._handles.open_app",
+    "PagedRows": "conveyor.contracts.row_batches",
     "Plugins": "conveyor._plugins",
     "Progress": "conveyor.model.job",
     "Queue": "conveyor._handles.queue",
     "RateLimit": "conveyor.model.limits",
     "Retention": "conveyor.model.retention",
     "Retry": "conveyor.model.outcomes",
+    "RowBatchStrategy": "conveyor.contracts.row_batches",
+    "RowContext": "conveyor.contracts.row_batches",
     "RowError": "conveyor.model.batches.values",
     "RowOutcome": "conveyor.model.batches.values",
+    "RowPreview": "conveyor.model.batches.rows",
     "Snooze": "conveyor.model.outcomes",
     "Stop": "conveyor.model.outcomes",
     "SyncProducer": "conveyor._handles.sync_producer",
@@ -135,6 +147,7 @@ __all__ = [
     "AbstractBatchJobStrategy",
     "AesGcmCodec",
     "Backoff",
+    "BadRowError",
     "BatchEvent",
     "BatchEventKind",
     "BatchJob",
@@ -148,6 +161,7 @@ __all__ = [
     "ConveyorError",
     "Deduplication",
     "ErrorGroupFilter",
+    "ErrorPolicy",
     "Event",
     "EventKind",
     "EventStream",
@@ -167,14 +181,18 @@ __all__ = [
     "NameLimits",
     "NewJob",
     "OpenApp",
+    "PagedRows",
     "Plugins",
     "Progress",
     "Queue",
     "RateLimit",
     "Retention",
     "Retry",
+    "RowBatchStrategy",
+    "RowContext",
     "RowError",
     "RowOutcome",
+    "RowPreview",
     "Snooze",
     "Stop",
     "SyncProducer",

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 from attrs import define, evolve, field
 
+from conveyor._runtime.batches.rows.work import RowsOfStrategies
 from conveyor._runtime.crew import Equipment
 from conveyor._runtime.deliveries.serving import open_delivery_desk
 from conveyor._runtime.event_bus import EventBus
@@ -40,6 +41,7 @@ from conveyor._services.schedules import find_undeclared, upsert_declared
 from conveyor.contracts.batch_job import BatchJobService
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, JobQueueStrategy, StoreBackedJobQueueStrategy
+from conveyor.contracts.row_batches import RowWork
 from conveyor.contracts.runtime import JobRunner, WorkerHost
 from conveyor.contracts.store import Store
 from conveyor.contracts.strategy import InjectableStrategy, LifespanStrategy
@@ -148,6 +150,7 @@ class Supervisor:
                 await stack.enter_async_context(open_strategy(middleware, self.registry, "middleware"))
         self.batch_runs.outage = self.outage
         self.registry.provide(BatchJobService, self.batch_runs)
+        self.registry.provide(RowWork, RowsOfStrategies())
         for strategy in self.services.batches.all:
             given = strategy.given
             # One that has but half of it is refused.

@@ -161,7 +161,13 @@ class BatchWork:
 
     async def _failed(self, run: Run, error: Exception) -> Outcome | None:
         batch = await self._change_if_ours(
-            run.batch_job, BatchCommand.FAIL, run.job, run=run.token or None, error=_said(error)
+            run.batch_job,
+            BatchCommand.FAIL,
+            run.job,
+            run=run.token or None,
+            error=_said(error),
+            result=run.new_result(),
+            total=run.total,
         )
         if batch is None:
             return await self._lost(run)

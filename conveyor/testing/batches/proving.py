@@ -1,0 +1,96 @@
+"""The proof that a batch job comes to the same, wherever its program is killed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from conveyor.testing.batches.killing import run_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from conveyor.contracts.batch_job import BatchJobStrategy
+    from conveyor.testing.batches.killing import BatchEnd
+
+__all__ = ["BatchTrial", "prove_resume"]
+
+
+@frozen
+class BatchTrial:
+    """One batch job to run, in a place where nothing is yet.
+
+    Attributes:
+        make_strategy: makes the strategy, anew for each program.
+        context: what the batch job is to do.
+        read: returns what was written: the same, and comparable, whenever the same was.
+        url: an empty store.
+        app_options: of `Conveyor`, such as its lifespan.
+    """
+
+    make_strategy: Callable[[], BatchJobStrategy]
+    context: Mapping[str, Any]
+    read: Callable[[], Awaitable[Any]]
+    url: str = "memory://"
+    app_options: Mapping[str, Any] = field(factory=dict)
+
+
+async def prove_resume(begin: Callable[[], AbstractAsyncContextManager[BatchTrial]], *, at_most: int = 20) -> int:
+    """Assert that a batch job which is killed at any step, and taken up again, comes to what it would have come to.
+
+    Compared is what was written, what became of the rows, and which are bad. Programs are killed right before a step is
+    saved, and right after.
+
+    Args:
+        begin: makes a place where nothing is yet, and a trial in it; entered anew for each run.
+        at_most: at how many steps, spread over all of them.
+
+    Returns:
+        At how many points it was killed.
+
+    Raises:
+        AssertionError: it names the point, and what is different.
+    """
+    expected, whole = await _try(begin)
+    count = min(whole.steps, at_most)
+    assert count, "the batch job saved no step at which it could be killed: give it something to do"
+    points = sorted({1 + index * whole.steps // count for index in range(count)})
+    killed = 0
+    for step in points:
+        for loses_step in (True, False):
+            where = f"killed {'before' if loses_step else 'after'} step {step} was saved"
+            found, end = await _try(begin, crash_after=step, loses_step=loses_step)
+            if end.runs == 1:
+                continue  # it needed fewer steps: how long each took decides
+            killed += 1
+            assert found == expected, f"{where}: {found!r} was written, and {expected!r} otherwise"
+            _compare(where, end, whole)
+    assert killed, "no program was killed: none came to a step at which it should have been"
+    return killed
+
+
+async def _try(
+    begin: Callable[[], AbstractAsyncContextManager[BatchTrial]],
+    *,
+    crash_after: int | None = None,
+    loses_step: bool = False,
+) -> tuple[Any, BatchEnd]:
+    async with begin() as trial:
+        end = await run_batch(
+            trial.make_strategy,
+            trial.context,
+            url=trial.url,
+            crash_after=crash_after,
+            loses_step=loses_step,
+            **trial.app_options,
+        )
+        return await trial.read(), end
+
+
+def _compare(where: str, end: BatchEnd, whole: BatchEnd) -> None:
+    for what in ("status", "done", "total", "counts"):
+        found, expected = getattr(end.batch_job, what), getattr(whole.batch_job, what)
+        assert found == expected, f"{where}: its {what} is {found!r}, and {expected!r} otherwise"
+    assert end.errors == whole.errors, f"{where}: its bad rows are {end.errors!r}, and {whole.errors!r} otherwise"
