@@ -45,12 +45,14 @@ class BatchEnd:
         errors: its bad rows, by number; at most the first 100 000.
         runs: how many programs it took.
         steps: how many steps they saved.
+        is_exact: whether the store has transactions, in which each row can be processed exactly once.
     """
 
     batch_job: BatchJobData
     errors: Sequence[RowError]
     runs: int
     steps: int
+    is_exact: bool
 
     @property
     def result(self) -> Mapping[str, Any] | None:
@@ -104,7 +106,7 @@ async def run_batch(
             batch = await _batches(store).get_batch(BATCH_ID)
             if batch is not None and batch.status.is_ended:
                 errors = await _batches(store).get_errors(BATCH_ID, limit=100_000)
-                return BatchEnd(batch, errors, runs, steps)
+                return BatchEnd(batch, errors, runs, steps, store.capabilities.has_transactions)
 
 
 async def _work(app: Conveyor, batches: BatchStore, context: Mapping[str, Any], *, dry_run: bool) -> None:
