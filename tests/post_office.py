@@ -153,9 +153,10 @@ class PostQueue:
     async def start(self, queue_name: str, process: ProcessJob, /) -> None:
         self._stopped[queue_name] = anyio.Event()
 
-    async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> Sequence[str]:
         self._stopped[queue_name].set()
         self.office.tell()
+        return ()
 
     async def fetch(self, queue_name: str, limit: int, /) -> Sequence[Delivery]:
         stopped = self._stopped[queue_name]

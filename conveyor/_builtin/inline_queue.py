@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from operator import attrgetter, gt, lt
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -96,8 +97,9 @@ class InlineJobQueue:
     async def start(self, queue_name: str, process: ProcessJob, /) -> None:
         """Start nothing: a worker may be open, and has nothing to do."""
 
-    async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
-        """Stop nothing."""
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> Sequence[str]:  # noqa: ARG002 - of the contract
+        """Stop nothing: nothing was taken."""
+        return ()
 
     async def add(self, job: NewJob, /) -> AddReceipt:
         """Run a job."""
@@ -182,12 +184,19 @@ class InlineJobQueue:
         """Return those that are remembered."""
         return [self._jobs[job_id] for job_id in job_ids if job_id in self._jobs]
 
-    async def find_many(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
+    async def find_many(
+        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100, oldest_first: bool = False
+    ) -> Page:
         """Search what is remembered."""
+        is_after = gt if oldest_first else lt
         found = sorted(
-            (job for job in self._jobs.values() if matches(job, wanted) and (cursor is None or job.id < cursor)),
-            key=lambda job: job.id,
-            reverse=True,
+            (
+                job
+                for job in self._jobs.values()
+                if matches(job, wanted) and (cursor is None or is_after(job.id, cursor))
+            ),
+            key=attrgetter("id"),
+            reverse=not oldest_first,
         )
         jobs = found[:limit]
         return Page(jobs, jobs[-1].id if len(found) > limit else None, self._clock.now())

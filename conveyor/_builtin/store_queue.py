@@ -107,18 +107,21 @@ class StoreJobQueue:
         del process
         self._injector.get(WorkerHost).add_queue(queue_name)
 
-    async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
-        """Have the worker fetch from the queue no more."""
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> Sequence[str]:
+        """Have the worker fetch from the queue no more, and hand back what it has of it that does not run."""
         del process
-        self._injector.get(WorkerHost).remove_queue(queue_name)
+        return self._injector.get(WorkerHost).remove_queue(queue_name)
 
     async def find_one(self, job_id: str, /) -> JobData | None:
         """Return a job."""
         return await self._store.jobs.find_job(job_id)
 
-    async def find_many(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
+    async def find_many(
+        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100, oldest_first: bool = False
+    ) -> Page:
         """Search the store."""
-        return await self._inspection("find_many").search_jobs(wanted, cursor=cursor, limit=limit)
+        inspection = self._inspection("find_many")
+        return await inspection.search_jobs(wanted, cursor=cursor, limit=limit, oldest_first=oldest_first)
 
     async def find_many_by_id(self, job_ids: Sequence[str], /) -> Sequence[JobData]:
         """Return those that there are."""

@@ -49,9 +49,16 @@ class Jobs:
         """Return a job by its id. Raises JobNotFoundError where there is none."""
         return plain_handle(self._services, await jobs.get(self._services, job_id))
 
-    async def find(self, wanted: JobFilter | None = None, *, cursor: str | None = None, limit: int = 100) -> FoundJobs:
-        """Return the jobs that match (all, without a filter), newest first, a page at a time."""
-        page = await jobs.find(self._services, wanted or JobFilter(), cursor, limit)
+    async def find(
+        self,
+        wanted: JobFilter | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = 100,
+        oldest_first: bool = False,
+    ) -> FoundJobs:
+        """Return the jobs that match (all, without a filter), newest (or oldest) first, a page at a time."""
+        page = await jobs.find(self._services, wanted or JobFilter(), cursor, limit, oldest_first=oldest_first)
         return FoundJobs([plain_handle(self._services, job) for job in page.jobs], page.next_cursor)
 
     async def count(self, wanted: JobFilter | None = None) -> int:

@@ -188,6 +188,15 @@ class Board:
         self.ready.clear()
         self._start_before.clear()
 
+    def hand_back_ready_of(self, queue_name: str) -> Sequence[JobData]:
+        """Give up the jobs of a queue that have not been started, and return them."""
+        jobs = [job for job in self.ready if job.queue_name == queue_name]
+        for job in jobs:
+            self.ready.remove(job)
+            self._start_before.pop((job.id, job.token), None)
+        self.outbox.hand_back(jobs)
+        return jobs
+
     def held_locks(self) -> list[Lock]:
         """Return the locks of everything held."""
         held = [Lock(job.id, job.token) for job in self.ready if job.token is not None]

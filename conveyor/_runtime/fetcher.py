@@ -188,6 +188,7 @@ class Fetcher:
         self._board.guarded.note_dry(self._queues.learn_which_are_dry(fetch.wants, jobs, fetch.hints))
         now = anyio.current_time()
         self._prefetch.learn(now, now - fetch.asked_at)
+        jobs = self._without_stopped(fetch, jobs)
         if jobs and trusted_until_seconds(fetch.asked_at, self._options.lock_duration) <= now:
             # The answer took so long that the store may have given the jobs away: start none of them. That the
             # session is trusted (again) says nothing of them: it may have been opened anew.
@@ -198,6 +199,15 @@ class Fetcher:
         has_spare = self._board.occupied > self._options.concurrency
         if len(jobs) < fetch.size or (has_spare and self._waits_for_work):
             self._look_again()
+
+    def _without_stopped(self, fetch: Fetch, jobs: Sequence[JobData]) -> Sequence[JobData]:
+        """Hand back what came of a queue that was stopped while it was asked for; return the others."""
+        names = self._queues.names
+        stopped = {want.queue_name for want in fetch.wants if want.queue_name not in names}
+        if not stopped:
+            return jobs
+        self._board.outbox.hand_back([job for job in jobs if job.queue_name in stopped])
+        return [job for job in jobs if job.queue_name not in stopped]
 
     def give_up(self, fetch: Fetch) -> None:
         """Note that a fetch is over; what it locked without an answer, reconciling gives back."""

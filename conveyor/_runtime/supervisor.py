@@ -48,7 +48,7 @@ from conveyor.contracts.strategy import InjectableStrategy, LifespanStrategy
 from conveyor.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from conveyor._runtime.batches.service import BatchRuns
     from conveyor._runtime.board import RunListener
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = ["Supervisor"]
 
 logger: Final = logging.getLogger("conveyor.buffers")
+worker_logger: Final = logging.getLogger("conveyor.worker")
 
 # How long a job queue strategy may take to stop its queues.
 STOP_SECONDS: Final = 10.0
@@ -77,8 +78,8 @@ class StartsQueues(Protocol):
         """Begin to process the jobs of a queue."""
         ...
 
-    async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
-        """Take no further job from the queue."""
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> Sequence[str]:
+        """Take no further job from the queue; return the ids of the jobs that were handed back."""
         ...
 
 
@@ -261,7 +262,10 @@ class Supervisor:
                 self.registry.provide(WorkerHost, worker)
                 with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):
                     for queue_name in weights:
-                        await queues.stop(queue_name, worker.process)
+                        handed_back = await queues.stop(queue_name, worker.process)
+                        if handed_back:
+                            said = "queue %s is stopped; handed back before they began: %s"
+                            worker_logger.info(said, queue_name, ", ".join(handed_back))
             worker.stop()
 
 

@@ -130,9 +130,10 @@ class Worker:
         self._crew.promoter.look_again()
         self._crew.limit_watcher.look_again()
 
-    def remove_queue(self, queue_name: str) -> None:
-        """Fetch from a queue no more."""
+    def remove_queue(self, queue_name: str) -> Sequence[str]:
+        """Fetch from a queue no more, and hand back what does not run; return the ids of those jobs."""
         self._fetcher.remove_queue(queue_name)
+        return [job.id for job in self._board.hand_back_ready_of(queue_name)]
 
     def stop(self) -> None:
         """Ask for a graceful stop; `run` returns when it is done."""

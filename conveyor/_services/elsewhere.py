@@ -89,9 +89,11 @@ class ElsewhereInspection(RefusingFacet):
 
     _strategy: InspectableJobQueueStrategy
 
-    async def search_jobs(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
+    async def search_jobs(
+        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100, oldest_first: bool = False
+    ) -> Page:
         """Ask the strategy."""
-        return await self._strategy.find_many(wanted, cursor=cursor, limit=limit)
+        return await self._strategy.find_many(wanted, cursor=cursor, limit=limit, oldest_first=oldest_first)
 
 
 class ElsewhereStore:

@@ -73,11 +73,12 @@ async def _find_buffered(services: Services, job_id: str) -> JobData | None:
     return await services.store.jobs.find_job(place.merged_into or "")
 
 
-async def find(services: Services, wanted: JobFilter, cursor: str | None, limit: int) -> Page:
-    """Return the jobs that match, newest first, a page at a time."""
-    return await services.inspection("finding jobs", is_grouping=bool(wanted.error_group)).search_jobs(
-        wanted, cursor=cursor, limit=limit
-    )
+async def find(
+    services: Services, wanted: JobFilter, cursor: str | None, limit: int, *, oldest_first: bool = False
+) -> Page:
+    """Return the jobs that match, newest or oldest first, a page at a time."""
+    inspection = services.inspection("finding jobs", is_grouping=bool(wanted.error_group))
+    return await inspection.search_jobs(wanted, cursor=cursor, limit=limit, oldest_first=oldest_first)
 
 
 async def count(services: Services, wanted: JobFilter) -> int:

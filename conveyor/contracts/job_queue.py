@@ -89,8 +89,13 @@ class JobQueueStrategy(Protocol):
         """Begin to process the jobs of a queue. Starting it twice changes nothing."""
         ...
 
-    async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
-        """Take no further job from the queue; what is being processed goes on to its end."""
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> Sequence[str]:
+        """Take no further job from the queue; what is being processed goes on to its end.
+
+        What was taken and has not begun is handed back: it is due at once elsewhere, with no attempt counted. Return
+        the ids of those jobs. What comes of a fetch that is still under way is handed back, too, and not told.
+        Stopping a queue that is not started changes nothing, and hands nothing back.
+        """
         ...
 
 
@@ -158,8 +163,10 @@ class InspectableJobQueueStrategy(JobQueueStrategy, Protocol):
         """Return a job by its id, or None."""
         ...
 
-    async def find_many(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
-        """Return jobs that match, as `InspectionStore.search_jobs` does."""
+    async def find_many(
+        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100, oldest_first: bool = False
+    ) -> Page:
+        """Return jobs that match, sorted and by pages as `InspectionStore.search_jobs` does."""
         ...
 
     async def find_many_by_id(self, job_ids: Sequence[str], /) -> Sequence[JobData]:

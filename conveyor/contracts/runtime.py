@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from conveyor.model.job import JobData
     from conveyor.model.outcomes import Outcome
@@ -81,6 +81,9 @@ class WorkerHost(Protocol):
         """Fetch from this queue from now on. Adding it twice changes nothing."""
         ...
 
-    def remove_queue(self, queue_name: str) -> None:
-        """Fetch from this queue no more; what was fetched is finished."""
+    def remove_queue(self, queue_name: str) -> Sequence[str]:
+        """Fetch from this queue no more; what runs is finished.
+
+        What was fetched and does not run is handed back. Return the ids of those jobs; they are on their way.
+        """
         ...

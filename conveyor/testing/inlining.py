@@ -88,8 +88,9 @@ class _InlineQueue:
     async def start(self, queue_name: str, process: ProcessJob, /) -> None:
         """A worker may be open beside it, and has nothing to do."""
 
-    async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> Sequence[str]:
         """Nothing was started."""
+        return ()
 
     async def _run_waiting(self, queue_name: str) -> None:
         while True:

@@ -543,7 +543,8 @@ class Elsewhere:
 
     async def start(self, queue_name: str, process: ProcessJob, /) -> None: ...
 
-    async def stop(self, queue_name: str, process: ProcessJob, /) -> None: ...
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> Sequence[str]:
+        return ()
 
 
 async def test_jobs_are_flushed_to_queues_that_are_elsewhere(store_url: str) -> None:

@@ -85,8 +85,10 @@ class Intruding:
         self.change_jobs = self._inspection.change_jobs
         self.added = 0
 
-    async def search_jobs(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
-        page = await self._inspection.search_jobs(wanted, cursor=cursor, limit=limit)
+    async def search_jobs(
+        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100, oldest_first: bool = False
+    ) -> Page:
+        page = await self._inspection.search_jobs(wanted, cursor=cursor, limit=limit, oldest_first=oldest_first)
         self._clock.advance(1)
         self.added += 1
         # It sorts below all the others, where the next page begins.

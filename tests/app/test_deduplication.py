@@ -15,6 +15,8 @@ from conveyor.errors import CapabilityError, DuplicateJobError, JobNotFoundError
 from conveyor.model.queries import Added
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conveyor.model.job import NewJob
     from conveyor.model.queries import AddReceipt
 
@@ -135,7 +137,8 @@ class Forwarding:
 
     async def start(self, queue_name: str, process: object, /) -> None: ...
 
-    async def stop(self, queue_name: str, process: object, /) -> None: ...
+    async def stop(self, queue_name: str, process: object, /) -> Sequence[str]:
+        return ()
 
 
 async def test_a_strategy_that_says_nothing_of_deduplication_is_not_trusted_with_it() -> None:

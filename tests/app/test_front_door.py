@@ -316,8 +316,9 @@ class InlineQueue:
         self.log.append(f"start {queue_name}")
         self.process = process
 
-    async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> Sequence[str]:
         self.log.append(f"stop {queue_name}")
+        return ()
 
 
 async def test_a_strategy_of_ones_own_is_given_the_jobs_and_a_way_to_run_them(store_url: str) -> None:

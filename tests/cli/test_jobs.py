@@ -160,6 +160,7 @@ def test_jobs_are_found_by_their_error_their_attempts_and_their_times(
 
     assert ids("--error", "NO STAMPS") == [failed]
     assert ids("--min-attempts", "1") == [fine, failed]
+    assert ids("--oldest-first") == [failed, fine, waits]
     assert ids("--finished-after", "1 hour") == [fine, failed]
     assert ids("--finished-before", "1 hour") == []
     assert ids("--created-after", "2020-01-01") == [waits, fine, failed]

@@ -217,3 +217,9 @@ def test_a_search_walks_the_ids_and_sorts_nothing(connection: sqlite3.Connection
     steps = plan(connection, "inspection/search_jobs")
     assert steps[0] == "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id<?)"
     assert not any("TEMP B-TREE" in found for found in steps)
+
+
+def test_a_search_from_the_oldest_on_walks_the_ids_and_sorts_nothing(connection: sqlite3.Connection) -> None:
+    steps = plan(connection, "inspection/search_jobs_oldest")
+    assert steps[0] == "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id>?)"
+    assert not any("TEMP B-TREE" in found for found in steps)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, gt, lt
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.memory.changes import change
@@ -46,17 +46,20 @@ class MemoryInspection:
         records = (record for queue in self._tables.queues.values() for record in queue.by_state[state].values())
         return sum(1 for record in records if record.finished_at is not None and record.finished_at >= since)
 
-    async def search_jobs(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
-        """Return jobs that match, by id from the highest down."""
-        matching = self._matching(wanted, cursor)
+    async def search_jobs(
+        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100, oldest_first: bool = False
+    ) -> Page:
+        """Return jobs that match, by id from the highest down, or from the lowest up."""
+        matching = self._matching(wanted, cursor, oldest_first=oldest_first)
+        pick = nsmallest if oldest_first else nlargest
         # One more than asked for tells whether there is another page.
-        jobs = nlargest(limit + 1, matching, key=attrgetter("id"))
+        jobs = pick(limit + 1, matching, key=attrgetter("id"))
         page = tuple(jobs[: max(limit, 0)])
         return Page(page, page[-1].id if page and len(jobs) > limit else None, self._tables.now())
 
     async def count_matching(self, wanted: JobFilter, /, *, cap: int = 100_000) -> int:
         """Return how many jobs match, at most `cap`."""
-        return sum(1 for _ in islice(self._matching(wanted, None), max(cap, 0)))
+        return sum(1 for _ in islice(self._matching(wanted), max(cap, 0)))
 
     async def list_error_groups(
         self, wanted: ErrorGroupFilter, /, *, cursor: str | None = None, limit: int = 100
@@ -83,9 +86,12 @@ class MemoryInspection:
             return ChangeReceipt(job_id, ChangeOutcome.REFUSED, record.state)
         return ChangeReceipt(job_id, ChangeOutcome.DONE, record.state if job_id in self._tables.jobs else None)
 
-    def _matching(self, wanted: JobFilter, cursor: str | None) -> Iterator[JobData]:
+    def _matching(
+        self, wanted: JobFilter, cursor: str | None = None, *, oldest_first: bool = False
+    ) -> Iterator[JobData]:
+        is_after = gt if oldest_first else lt
         for record in self._tables.jobs.values():
-            if cursor is not None and record.id >= cursor:
+            if cursor is not None and not is_after(record.id, cursor):
                 continue
             job = record.snapshot()
             if matches(job, wanted):

@@ -48,10 +48,13 @@ class SqliteInspection:
         """Return how large the file is, and what settled lately."""
         return await self._read(_get_stats, to_micros(self._clock.now() - window))
 
-    async def search_jobs(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
-        """Return jobs that match, by id from the highest down."""
+    async def search_jobs(
+        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100, oldest_first: bool = False
+    ) -> Page:
+        """Return jobs that match, by id from the highest down, or from the lowest up."""
         at = self._clock.now()
-        jobs, next_cursor = await self._read(_search_jobs, wanted, cursor, max(limit, 0))
+        name = "inspection/search_jobs_oldest" if oldest_first else "inspection/search_jobs"
+        jobs, next_cursor = await self._read(_search_jobs, name, wanted, cursor, max(limit, 0))
         return Page(jobs, next_cursor, at)
 
     async def count_matching(self, wanted: JobFilter, /, *, cap: int = 100_000) -> int:
@@ -103,9 +106,9 @@ def _get_stats(connection: sqlite3.Connection, since: int) -> StoreStats:
 
 
 def _search_jobs(
-    connection: sqlite3.Connection, wanted: JobFilter, cursor: str | None, limit: int
+    connection: sqlite3.Connection, name: str, wanted: JobFilter, cursor: str | None, limit: int
 ) -> tuple[Sequence[JobData], str | None]:
-    rows = connection.execute(sql("inspection/search_jobs"), (*_filter_row(wanted), cursor, limit + 1)).fetchall()
+    rows = connection.execute(sql(name), (*_filter_row(wanted), cursor, limit + 1)).fetchall()
     jobs = [job_from_row(row) for row in rows[:limit]]
     return jobs, jobs[-1].id if jobs and len(rows) > limit else None
 

@@ -46,18 +46,30 @@ def list_(
     wanted: Annotated[FilterOptions, flattened] = _EVERYTHING,
     limit: Annotated[int, Parameter(help="How many at most.", validator=validators.Number(gte=1, lte=1000))] = 50,
     cursor: Annotated[str | None, Parameter(help="Go on after an earlier page: what that page ended with.")] = None,
+    oldest_first: Annotated[
+        bool, Parameter(negative="", show_default=False, help="From the oldest on, instead of the newest.")
+    ] = False,
     unmasked: Unmasked = False,
     options: Annotated[ListOptions, flattened] = _LIST_DEFAULTS,
 ) -> int:
-    """List jobs, newest first."""
+    """List jobs, newest first unless it says otherwise."""
     import anyio
 
     from conveyor._cli.jobs.filters import parse_filter
 
-    return anyio.run(partial(_list, parse_filter(wanted), cursor, limit, options, unmasked=unmasked))
+    jobs_wanted = parse_filter(wanted)
+    return anyio.run(partial(_list, jobs_wanted, cursor, limit, options, unmasked=unmasked, oldest_first=oldest_first))
 
 
-async def _list(wanted: JobFilter, cursor: str | None, limit: int, options: ListOptions, *, unmasked: bool) -> int:
+async def _list(
+    wanted: JobFilter,
+    cursor: str | None,
+    limit: int,
+    options: ListOptions,
+    *,
+    unmasked: bool,
+    oldest_first: bool,
+) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.jobs.ids import check_cursor
     from conveyor._cli.jobs.views import LIST_TITLES, list_row
@@ -66,7 +78,7 @@ async def _list(wanted: JobFilter, cursor: str | None, limit: int, options: List
 
     async with looking_only(find_operated_app(options)) as app:
         await check_cursor(app, cursor)
-        found = await app.jobs.find(wanted, cursor=cursor, limit=limit)
+        found = await app.jobs.find(wanted, cursor=cursor, limit=limit, oldest_first=oldest_first)
         if not found.jobs:
             await check_queues(app, wanted.queue_names)
     shown = masker_of(app, unmasked=unmasked)

@@ -97,8 +97,7 @@ class Deliveries:
         if not ready:
             return
         self._wanted[queue_name] = 0
-        while ready:
-            await self._hand_back(ready.popleft())
+        await self.hand_back_ready(queue_name)
         # Let it ask again once it has room.
         self._notifier.tell(NotificationKind.ADDED, [queue_name])
 
@@ -188,6 +187,15 @@ class Deliveries:
                 lost.append(lock)
             self._fetched.pop(lock, None)
         return lost
+
+    async def hand_back_ready(self, queue_name: str) -> list[str]:
+        """Hand back what a queue's worker has not fetched; return the ids of the jobs that were not lost before."""
+        ready, job_ids = self._ready[queue_name], list[str]()
+        while ready:
+            held = ready.popleft()
+            if await self._hand_back(held):
+                job_ids.append(held.job.id)
+        return job_ids
 
     async def hand_back_forgotten(self, held: Sequence[Lock], session_id: str, last_number: int) -> list[str]:
         """Hand those back that a fetch up to this number took and whose worker does not know of them."""

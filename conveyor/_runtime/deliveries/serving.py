@@ -15,7 +15,7 @@ from conveyor._services.heeding import capabilities_of
 from conveyor.contracts.runtime import WorkerHost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from conveyor._runtime.transient import Outage
     from conveyor.contracts.job_queue import DeliveringJobQueueStrategy
@@ -43,10 +43,11 @@ class DeliveryDesk:
         self.tasks.start_soon(self.store.deliveries.run, queue_name, name=f"conveyor deliveries of {queue_name}")
         host.add_queue(queue_name)
 
-    async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
-        """Stop a queue: none come any more."""
-        self.injector.get(WorkerHost).remove_queue(queue_name)
-        await self.strategy.stop(queue_name, process)
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> Sequence[str]:
+        """Stop a queue: none come any more. Return the ids of the jobs that were handed back by that."""
+        fetched = self.injector.get(WorkerHost).remove_queue(queue_name)
+        late = await self.strategy.stop(queue_name, process)
+        return [*fetched, *await self.store.deliveries.hand_back_ready(queue_name), *late]
 
 
 @asynccontextmanager

@@ -30,9 +30,12 @@ class InspectionStore(Protocol):
         """
         ...
 
-    async def search_jobs(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
+    async def search_jobs(
+        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100, oldest_first: bool = False
+    ) -> Page:
         """Return jobs that match, by id from the highest down, after `cursor`; ids of core grow with time.
 
+        With `oldest_first` it is from the lowest up; a cursor belongs to the order that it was given in.
         Ids are compared by code point, whatever the store's collation; a cursor need not be the id of a job.
         """
         ...

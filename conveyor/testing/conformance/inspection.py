@@ -117,6 +117,21 @@ class InspectionConformance(StoreKit):
         assert found == ids[::-1]
         assert cursor is None
 
+    async def test_the_oldest_come_first_where_that_is_asked_for(
+        self, workshop: Workshop, inspection: InspectionStore
+    ) -> None:
+        await workshop.add("a", "b", "é", "Z")
+        await workshop.add("other", queue="emails")
+        wanted, cursor, found = JobFilter(queue_names=(QUEUE,)), None, list[str]()
+        for _ in range(2):
+            page = await inspection.search_jobs(wanted, cursor=cursor, limit=2, oldest_first=True)
+            found += [job.id for job in page.jobs]
+            cursor = page.next_cursor
+        assert (found, cursor) == (["Z", "a", "b", "é"], None)
+        await workshop.add("A")
+        page = await inspection.search_jobs(wanted, cursor="Z", limit=1, oldest_first=True)
+        assert [job.id for job in page.jobs] == ["a"]
+
     async def test_a_page_goes_on_where_it_ended_whatever_is_added(
         self, workshop: Workshop, inspection: InspectionStore
     ) -> None:

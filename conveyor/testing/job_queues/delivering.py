@@ -12,16 +12,14 @@ import pytest
 from conveyor.contracts.job_queue import DeliveringJobQueueStrategy
 from conveyor.errors import LockLostError
 from conveyor.model.locks import LockToken
-from conveyor.model.outcomes import Completed
 from conveyor.model.settlement import settle_completed
-from conveyor.testing.job_queues.kit import QUEUE, JobQueueKit, needs
+from conveyor.testing.job_queues.kit import QUEUE, JobQueueKit, needs, process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from conveyor.contracts.job_queue import Delivery
     from conveyor.model.job import JobData
-    from conveyor.model.outcomes import Outcome
     from conveyor.model.settlement import Settlement
     from conveyor.testing.job_queues.kit import Program
 
@@ -35,11 +33,6 @@ def completed(job: JobData) -> Settlement:
     """Return the settlement of a job that completed."""
     job.token = TOKEN
     return settle_completed(job, b"1")
-
-
-async def process(job: JobData, /) -> Outcome:
-    """Stand for what core gives; a delivering strategy need not call it."""
-    return Completed(job.id)
 
 
 class DeliveringConformance(JobQueueKit):

@@ -76,20 +76,21 @@ class InspectingConformance(JobQueueKit):
             found = await strategy.find_many_by_id([second.id, "nobody", first.id])
             assert [job.id for job in found] == [second.id, first.id]
 
-    async def test_a_search_goes_page_by_page_newest_first(self, program: Program) -> None:
+    @pytest.mark.parametrize("oldest_first", [False, True])
+    async def test_a_search_goes_page_by_page_in_either_order(self, program: Program, *, oldest_first: bool) -> None:
         async with program.app:
             strategy = inspectable(program)
             jobs = await program.add(*range(5))
             await program.app.queue("others").add("other")
             wanted, cursor, found = JobFilter(queue_names=(QUEUE,)), None, []
             while True:
-                page = await strategy.find_many(wanted, cursor=cursor, limit=2)
+                page = await strategy.find_many(wanted, cursor=cursor, limit=2, oldest_first=oldest_first)
                 assert len(page.jobs) <= 2
                 found += [job.id for job in page.jobs]
                 cursor = page.next_cursor
                 if cursor is None:
                     break
-            assert found == sorted((job.id for job in jobs), reverse=True)
+            assert found == sorted((job.id for job in jobs), reverse=not oldest_first)
 
     async def test_a_search_finds_what_matches(self, program: Program) -> None:
         program.failures = 1

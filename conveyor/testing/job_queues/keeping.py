@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from conveyor.testing.job_queues.kit import JobQueueKit, needs, needs_no
+from conveyor.testing.job_queues.kit import QUEUE, JobQueueKit, needs, needs_no, process
 
 if TYPE_CHECKING:
     from conveyor.testing.job_queues.kit import NewProgram, Program
@@ -51,6 +51,22 @@ class KeepingConformance(JobQueueKit):
             async with program.app.worker():
                 await program.until_ran(2)
         assert program.runs == [(1, 1), (1, 1)]
+
+    async def test_what_a_stop_hands_back_has_not_begun_and_runs_elsewhere(self, program: Program) -> None:
+        program.go_on = anyio.Event()
+        async with program.app:
+            needs_no(program.capabilities.runs_at_once, "runs_at_once")
+            async with program.app.worker(concurrency=1, prefetch=3, shutdown_grace=self.patience_seconds):
+                jobs = await program.add(*range(4))
+                await program.until_ran(1)
+                begun = jobs[program.numbers[0]]
+                handed_back = await program.strategy.stop(QUEUE, process)
+                assert set(handed_back) <= {job.id for job in jobs} - {begun.id}
+                assert list(await program.strategy.stop(QUEUE, process)) == []
+                program.go_on.set()
+            async with program.app.worker():
+                await program.until_ran(4)
+        assert sorted(program.runs) == [(number, 1) for number in range(4)]
 
     async def test_a_worker_that_stops_lets_running_jobs_end(self, program: Program) -> None:
         program.go_on = go_on = anyio.Event()

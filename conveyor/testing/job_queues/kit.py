@@ -9,13 +9,16 @@ import pytest
 
 from conveyor import Conveyor, JobContext
 from conveyor._services.heeding import capabilities_of
+from conveyor.model.outcomes import Completed
 
 if TYPE_CHECKING:
     from conveyor._handles.handler import JobHandler
     from conveyor._handles.job import Job
     from conveyor.contracts.job_queue import JobQueueCapabilities, JobQueueStrategy
+    from conveyor.model.job import JobData
+    from conveyor.model.outcomes import Outcome
 
-__all__ = ["QUEUE", "JobQueueKit", "MakeStrategy", "NewProgram", "Notes", "Program", "needs", "needs_no"]
+__all__ = ["QUEUE", "JobQueueKit", "MakeStrategy", "NewProgram", "Notes", "Program", "needs", "needs_no", "process"]
 
 QUEUE: Final = "notes"
 
@@ -34,6 +37,11 @@ class NewProgram(Protocol):
     def __call__(self) -> Program:
         """Return a new one."""
         ...
+
+
+async def process(job: JobData, /) -> Outcome:
+    """Stand for what core gives; a strategy need not call it."""
+    return Completed(job.id)
 
 
 def needs(has_capability: bool, name: str) -> None:

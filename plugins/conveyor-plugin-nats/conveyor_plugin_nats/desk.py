@@ -48,19 +48,17 @@ class Desk:
         await fetcher.open()
         self._fetchers[queue_name] = fetcher
 
-    async def stop(self, queue_name: str) -> None:
-        """End the fetches of a queue, and hand back what they brought too late."""
+    async def stop(self, queue_name: str) -> Sequence[str]:
+        """End the fetches of a queue, and hand back what they brought too late; return the ids of those jobs."""
         fetcher = self._fetchers.pop(queue_name, None)
         if fetcher is None:
-            return
+            return ()
         try:
             await fetcher.close()
         except StoreError as exc:
             self._logger.warning("queue %s is stopped, and what it was sent meanwhile comes later: %s", queue_name, exc)
         await self._end_tasks()
-        handed_back = self._handed_back.pop(queue_name, [])
-        if handed_back:
-            self._logger.info("queue %s handed back before they began: %s", queue_name, ", ".join(handed_back))
+        return self._handed_back.pop(queue_name, [])
 
     async def fetch(self, queue_name: str, limit: int) -> Sequence[Run]:
         """Wait for jobs of a queue and return their runs; none once it is stopped."""

@@ -7,6 +7,7 @@ lives in the bridge's thread.
 from __future__ import annotations
 
 import asyncio
+from operator import gt, lt
 from typing import TYPE_CHECKING, Final
 
 import nats.js.errors
@@ -123,13 +124,16 @@ async def cancel_job(connection: Connection, job_id: str, reason: str, now: date
     raise JobNotFoundError(job_id)
 
 
-async def search_jobs(connection: Connection, wanted: JobFilter, cursor: str | None, limit: int, now: datetime) -> Page:
-    """Return jobs that match, newest ids first, of those whose ids come after the cursor.
+async def search_jobs(
+    connection: Connection, wanted: JobFilter, cursor: str | None, limit: int, *, now: datetime, oldest_first: bool
+) -> Page:
+    """Return jobs that match, newest or oldest ids first, of those whose ids come after the cursor.
 
     JetStream can tell which subjects there are, and no more: every job is looked at until enough are found.
     """
     words = await _words(connection, [*Kind], wanted.queue_names)
-    rest = sorted((one for one in words if cursor is None or one < cursor), reverse=True)
+    is_after = gt if oldest_first else lt
+    rest = sorted((one for one in words if cursor is None or is_after(one, cursor)), reverse=not oldest_first)
     found: list[JobData] = []
     for start in range(0, len(rest), MOST_AT_ONCE):
         chunk = rest[start : start + MOST_AT_ONCE]

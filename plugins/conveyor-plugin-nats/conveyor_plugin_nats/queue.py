@@ -114,10 +114,10 @@ class NatsJobQueue:
         del process
         await self._bridge.call(partial(self._desk.start, queue_name))
 
-    async def stop(self, queue_name: str, process: ProcessJob, /) -> None:
-        """End its fetches, and hand back what they brought too late."""
+    async def stop(self, queue_name: str, process: ProcessJob, /) -> Sequence[str]:
+        """End its fetches, and hand back what they brought too late; return the ids of those jobs."""
         del process
-        await self._bridge.call(partial(self._desk.stop, queue_name))
+        return await self._bridge.call(partial(self._desk.stop, queue_name))
 
     async def find_one(self, job_id: str, /) -> JobData | None:
         """Return a job by its id, or None. Of one that completed or was cancelled the arguments are not kept."""
@@ -127,13 +127,23 @@ class NatsJobQueue:
         """Return those of the jobs that there are, in the order of the ids."""
         return await self._bridge.call(partial(find_jobs, self._desk.connection, job_ids))
 
-    async def find_many(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
-        """Return jobs that match, newest ids first; each job is looked at, which takes its time where there are many.
+    async def find_many(
+        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100, oldest_first: bool = False
+    ) -> Page:
+        """Return jobs that match, by their ids; each job is looked at, which takes its time where there are many.
 
         What matches ``text`` is looked for in the arguments of jobs that still have them.
         """
         return await self._bridge.call(
-            partial(search_jobs, self._desk.connection, wanted, cursor, limit, self._clock.now())
+            partial(
+                search_jobs,
+                self._desk.connection,
+                wanted,
+                cursor,
+                limit,
+                now=self._clock.now(),
+                oldest_first=oldest_first,
+            )
         )
 
     async def remove_settled_jobs(self, queue_names: Sequence[str], older_than: timedelta, /) -> int:

@@ -39,9 +39,12 @@ class PostgresInspection:
         """Return how large the schema is, and what settled lately."""
         return await self._database.read(_get_stats, window)
 
-    async def search_jobs(self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100) -> Page:
-        """Return jobs that match, by id from the highest down."""
-        return await self._database.read(_search_jobs, wanted, cursor, max(limit, 0))
+    async def search_jobs(
+        self, wanted: JobFilter, /, *, cursor: str | None = None, limit: int = 100, oldest_first: bool = False
+    ) -> Page:
+        """Return jobs that match, by id from the highest down, or from the lowest up."""
+        name = "inspection/search_jobs_oldest" if oldest_first else "inspection/search_jobs"
+        return await self._database.read(_search_jobs, name, wanted, cursor, max(limit, 0))
 
     async def count_matching(self, wanted: JobFilter, /, *, cap: int = 100_000) -> int:
         """Return how many jobs match, at most `cap`."""
@@ -86,9 +89,9 @@ async def _get_stats(part: Part, window: timedelta) -> StoreStats:
     return StoreStats(size, settled)
 
 
-async def _search_jobs(part: Part, wanted: JobFilter, cursor: str | None, limit: int) -> Page:
+async def _search_jobs(part: Part, name: str, wanted: JobFilter, cursor: str | None, limit: int) -> Page:
     at = await part.now()
-    rows = await part.fetch("inspection/search_jobs", *_filter_row(wanted), cursor, limit + 1)
+    rows = await part.fetch(name, *_filter_row(wanted), cursor, limit + 1)
     jobs = jobs_from_rows(rows[:limit])
     return Page(jobs, jobs[-1].id if jobs and len(rows) > limit else None, at)
 

@@ -1,0 +1,1 @@
+"""Job queue strategies with one planted bug each, for testing their conformance kit itself."""
