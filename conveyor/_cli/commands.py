@@ -22,6 +22,7 @@ COMMANDS: Final = (
     ("events", "conveyor._cli.events:events", "Watch what happens to jobs and queues, as it happens."),
     ("schedules", "conveyor._cli.schedules:schedules", "Look at schedules; pause, run and remove them."),
     ("buffers", "conveyor._cli.buffers:buffers", "See how full buffers are, and flush them."),
+    ("batch", "conveyor._cli.batches.command:batch", "Create batch jobs; watch, stop and resume them."),
     ("top", "conveyor._cli.top.command:top", "Watch queues, runs and workers live."),
     ("workers", "conveyor._cli.workers:workers", "See who works, and on what."),
     ("store", "conveyor._cli.store:store", "Check the store, see what is in it, update its schema."),

@@ -10,10 +10,14 @@ from typing import Final
 from attrs import frozen
 
 from conveyor.errors import (
+    BatchJobError,
+    BatchJobNotFoundError,
     ConfigurationError,
     ConveyorError,
     ConveyorInternalError,
+    DuplicateBatchJobError,
     DuplicateJobError,
+    InvalidBatchStatusError,
     InvalidJobStateError,
     JobNotFoundError,
     ScheduleNotFoundError,
@@ -64,6 +68,10 @@ _KNOWN: Final[tuple[tuple[type[Exception], ExitCode, str], ...]] = (
     (ScheduleNotFoundError, ExitCode.NOT_FOUND, "see which there are: conveyor schedules list"),
     (InvalidJobStateError, ExitCode.REFUSED, "look at it: conveyor jobs show ID"),
     (DuplicateJobError, ExitCode.REFUSED, ""),
+    (BatchJobNotFoundError, ExitCode.NOT_FOUND, "see which there are: conveyor batch list"),
+    (InvalidBatchStatusError, ExitCode.REFUSED, "look at it: conveyor batch show ID"),
+    (DuplicateBatchJobError, ExitCode.REFUSED, "look at it: conveyor batch show ID; if another is meant, add --force"),
+    (BatchJobError, ExitCode.REFUSED, ""),
     (SchemaError, ExitCode.SCHEMA, "what that would change: conveyor store check"),
     (
         StoreUnavailableError,

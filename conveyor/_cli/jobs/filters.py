@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from attrs import fields, frozen
 from cyclopts import Parameter, validators
 
-from conveyor.errors import ConfigurationError
+from conveyor._cli.moments import MOMENT, parse_moment
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from conveyor.model.queries import JobFilter
 
 __all__ = ["FilterOptions", "in_words", "parse_filter"]
-
-_TIME = "a time (2026-01-31T12:00, UTC unless it says otherwise) or an age (2h)"
 
 
 def _several(text: str) -> Parameter:
@@ -43,7 +42,7 @@ class FilterOptions:
     min_attempts: Annotated[
         int, Parameter(show_default=False, help="Only after so many attempts.", validator=validators.Number(gte=0))
     ] = 0
-    created_after: Annotated[str, _flag(f"Only added since then: {_TIME}.")] = ""
+    created_after: Annotated[str, _flag(f"Only added since then: {MOMENT}.")] = ""
     created_before: Annotated[str, _flag("Only added before then.")] = ""
     finished_after: Annotated[str, _flag("Only ended since then.")] = ""
     finished_before: Annotated[str, _flag("Only ended before then.")] = ""
@@ -69,10 +68,10 @@ def parse_filter(options: FilterOptions) -> JobFilter:
         states=tuple(parse_state(state) for state in options.state or ()),
         tags=tuple(options.tag or ()),
         text=options.text,
-        created_from=_parse_moment(options.created_after, "--created-after"),
-        created_to=_parse_moment(options.created_before, "--created-before"),
-        finished_from=_parse_moment(options.finished_after, "--finished-after"),
-        finished_to=_parse_moment(options.finished_before, "--finished-before"),
+        created_from=parse_moment(options.created_after, "--created-after"),
+        created_to=parse_moment(options.created_before, "--created-before"),
+        finished_from=parse_moment(options.finished_after, "--finished-after"),
+        finished_to=parse_moment(options.finished_before, "--finished-before"),
         error=options.error,
         min_attempts=options.min_attempts,
         error_group=options.error_group,
@@ -104,18 +103,3 @@ def _between(what: str, start: datetime | None, end: datetime | None) -> str:
     since = f"{what} since {start.isoformat(timespec='seconds')}" if start else ""
     before = f"{what} before {end.isoformat(timespec='seconds')}" if end else ""
     return " and ".join(filter(None, (since, before)))
-
-
-def _parse_moment(text: str, option: str) -> datetime | None:
-    from conveyor.model.durations import parse_duration
-
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            return datetime.now(UTC) - parse_duration(text, field=option)
-        except (ConfigurationError, OverflowError) as exc:
-            raise ConfigurationError(f"{option} takes {_TIME}; got {text!r}") from exc
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

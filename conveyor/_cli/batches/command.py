@@ -1,0 +1,178 @@
+"""``conveyor batch``: types, template, list and show; the others stand beside."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from cyclopts import App, Parameter, validators
+
+from conveyor._cli.batches.bad_rows import errors
+from conveyor._cli.batches.changes import cancel, confirm, pause, resume, retry
+from conveyor._cli.batches.creating import create
+from conveyor._cli.batches.filters import BatchFilterOptions
+from conveyor._cli.batches.parameters import BatchId, BatchType
+from conveyor._cli.batches.watching import watch
+from conveyor._cli.output import say, show_records, write_json
+from conveyor._cli.parameters import ListOptions, StoreOptions, Unmasked, WhereOptions, flattened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conveyor._services.batches.strategies import Strategy
+
+__all__ = ["batch"]
+
+_DEFAULTS: Final = StoreOptions()
+_LIST_DEFAULTS: Final = ListOptions()
+_WHERE: Final = WhereOptions()
+_EVERYTHING: Final = BatchFilterOptions()
+
+batch: Final = App(name="batch", help="Create batch jobs; watch, stop and resume them.")
+
+
+@batch.command(help_epilogue="Example:\n  conveyor batch types --app shop:app")
+def types(*, options: Annotated[ListOptions, flattened] = _LIST_DEFAULTS) -> int:
+    """List the types of batch jobs that the app has strategies for."""
+    import anyio
+
+    return anyio.run(_types, options)
+
+
+@batch.command(help_epilogue="Example:\n  conveyor batch template product-import --app shop:app > products.csv")
+def template(batch_type: BatchType, /, *, options: Annotated[WhereOptions, flattened] = _WHERE) -> int:
+    """Print a file that shows what may be uploaded for batch jobs of a type.
+
+    It exits with 3 where the type has none.
+    """
+    import anyio
+
+    return anyio.run(_template, batch_type, options)
+
+
+@batch.command(name="list", help_epilogue="Example:\n  conveyor batch list --status paused failed --created-after 1d")
+def list_(
+    *,
+    wanted: Annotated[BatchFilterOptions, flattened] = _EVERYTHING,
+    limit: Annotated[int, Parameter(help="How many at most.", validator=validators.Number(gte=1, lte=1000))] = 50,
+    cursor: Annotated[str | None, Parameter(help="Go on after an earlier page: what that page ended with.")] = None,
+    unmasked: Unmasked = False,
+    options: Annotated[ListOptions, flattened] = _LIST_DEFAULTS,
+) -> int:
+    """List batch jobs, newest first."""
+    import anyio
+
+    return anyio.run(partial(_list, wanted, cursor, limit, options, unmasked=unmasked))
+
+
+@batch.command(help_epilogue="Example:\n  conveyor batch show 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de")
+def show(
+    batch_id: BatchId,
+    /,
+    *,
+    unmasked: Unmasked = False,
+    options: Annotated[StoreOptions, flattened] = _DEFAULTS,
+) -> int:
+    """Show all that is known of a batch job: what it is to do, how far it is, what came of it, and its history."""
+    import anyio
+
+    return anyio.run(partial(_show, batch_id, options, unmasked=unmasked))
+
+
+async def _types(options: ListOptions) -> int:
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.opening import looking_only, services_of
+
+    async with looking_only(find_operated_app(options)) as app:
+        records = [_strategy_record(strategy) for strategy in services_of(app).batches.all]
+    if not records and options.output == "table":
+        say("no batch types: name the app that has strategies, with --app MODULE:ATTR")
+        return 0
+    titles = ("type", "strategy", "confirmation", "above", "identifying", "running at most")
+    show_records(records, options.output, titles, _strategy_row)
+    return 0
+
+
+def _strategy_record(strategy: Strategy) -> dict[str, Any]:
+    return {
+        "batch_type": strategy.batch_type,
+        "identifier": strategy.identifier,
+        "confirmation": str(strategy.confirmation),
+        "confirm_above": strategy.confirm_above,
+        "identifying": list(strategy.identifying),
+        "max_running": strategy.max_running,
+    }
+
+
+def _strategy_row(record: Mapping[str, Any]) -> Sequence[object]:
+    return tuple(", ".join(value) if isinstance(value, list) else value for value in record.values())
+
+
+async def _template(batch_type: str, options: WhereOptions) -> int:
+    from conveyor._cli.batches.known_types import check_type
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.failures import CommandError, ExitCode
+    from conveyor._cli.opening import looking_only
+
+    async with looking_only(find_operated_app(options)) as app:
+        check_type(app, batch_type)
+        text = await app.batches.template(batch_type)
+    if not text:
+        raise CommandError(ExitCode.NOT_FOUND, f"batch jobs of type {batch_type!r} have no template")
+    # A file, not talk: it is printed as it is.
+    sys.stdout.write(text)
+    return 0
+
+
+async def _list(
+    wanted: BatchFilterOptions, cursor: str | None, limit: int, options: ListOptions, *, unmasked: bool
+) -> int:
+    from conveyor._cli.batches.filters import parsed
+    from conveyor._cli.batches.records import LIST_TITLES, batch_record, list_row
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.opening import looking_only
+
+    async with looking_only(find_operated_app(options)) as app:
+        found = await app.batches.list(**parsed(wanted), cursor=cursor, limit=limit)
+        masking = None if unmasked else app.masking
+    records = [batch_record(one, masking) for one in found.batches]
+    if not records and options.output == "table":
+        say("no batch job matches")
+        return 0
+    if options.output == "json":
+        write_json({"batches": records, "next_cursor": found.next_cursor})
+        return 0
+    show_records(records, options.output, LIST_TITLES, list_row)
+    if found.next_cursor is not None:
+        say(f"there are more: --cursor {found.next_cursor}")
+    return 0
+
+
+async def _show(batch_id: str, options: StoreOptions, *, unmasked: bool) -> int:
+    from conveyor._cli.batches.records import batch_record, write_batch
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.opening import looking_only
+
+    async with looking_only(find_operated_app(options)) as app:
+        found = await app.batches.get(batch_id)
+        masking = None if unmasked else app.masking
+    record = batch_record(found, masking)
+    if options.output == "table":
+        write_batch(record)
+    else:
+        write_json(record, on_one_line=options.output == "jsonl")
+    return 0
+
+
+for _command, _example in (
+    (create, "conveyor batch create product-import --set file=products.csv --confirm manual"),
+    (confirm, "conveyor batch confirm 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de --by ada"),
+    (pause, 'conveyor batch pause 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de --reason "the shop is slow"'),
+    (resume, "conveyor batch resume 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de"),
+    (cancel, "conveyor batch cancel 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de"),
+    (retry, "conveyor batch retry 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de --failed-rows"),
+    (watch, "conveyor batch watch 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de"),
+    (errors, "conveyor batch errors 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de -o csv --unmasked"),
+):
+    batch.command(_command, help_epilogue=f"Example:\n  {_example}")

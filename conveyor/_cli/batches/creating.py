@@ -1,0 +1,150 @@
+"""``conveyor batch create``: what is typed becomes a context, and a batch job of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+
+from attrs import frozen
+from cyclopts import Parameter
+
+from conveyor._cli.batches.parameters import BatchType, By, Force
+from conveyor._cli.parameters import StoreOptions, flattened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conveyor._app import Conveyor
+    from conveyor._handles.batch_job import BatchJob
+    from conveyor.model.batches.options import BatchKeywords
+
+__all__ = ["ContextOptions", "DryRun", "create", "created", "parse_context"]
+
+_DEFAULTS: Final = StoreOptions()
+_CONTEXT: Final = '{"file": "products.csv"}'
+
+Confirm: TypeAlias = Annotated[
+    Literal["manual", "automatic"] | None,
+    Parameter(
+        name="--confirm", help="Whether somebody confirms it before rows are written; by default as its type says."
+    ),
+]
+DryRun: TypeAlias = Annotated[
+    bool, Parameter(name="--dry-run", negative="", show_default=False, help="Try everything, and keep nothing.")
+]
+
+
+@frozen(kw_only=True)
+class ContextOptions:
+    """What a batch job is to do, as it is typed."""
+
+    context: Annotated[str, Parameter(help=f"What it is to do, as JSON, such as '{_CONTEXT}'.")] = "{}"
+    set: Annotated[
+        list[str] | None,
+        Parameter(
+            negative="",
+            help="One name=value of it, as often as you like, over --context. A value is JSON, or else text.",
+        ),
+    ] = None
+
+
+_NOTHING: Final = ContextOptions()
+
+
+def create(
+    batch_type: BatchType,
+    /,
+    *,
+    wanted: Annotated[ContextOptions, flattened] = _NOTHING,
+    dry_run: DryRun = False,
+    confirm: Confirm = None,
+    by: By = None,
+    force: Force = False,
+    options: Annotated[StoreOptions, flattened] = _DEFAULTS,
+) -> int:
+    """Create a batch job, and print its id; a worker of the app processes it.
+
+    It exits with 5 if the strategy refuses it, or if one that is the same neither failed nor was cancelled.
+    """
+    import anyio
+
+    from conveyor._cli.batches.parameters import person
+
+    context = parse_context(wanted.context, wanted.set or ())
+    keywords: BatchKeywords = {
+        "dry_run": dry_run,
+        "created_by": person(by),
+        "confirmation": confirm,
+        "force": force,
+    }
+    return anyio.run(_create, batch_type, context, keywords, options)
+
+
+def parse_context(text: str, settings: Sequence[str]) -> dict[str, Any]:
+    """Return the context that was typed, as JSON and as settings over it.
+
+    Raises:
+        ConfigurationError: one of them cannot be read, or a name is set twice.
+
+    >>> parse_context('{"file": "a.csv"}', ["rows=3", "zip=01234"])
+    {'file': 'a.csv', 'rows': 3, 'zip': '01234'}
+    """
+    from conveyor.codec import decode_json
+    from conveyor.errors import ConfigurationError
+
+    try:
+        context = decode_json(text.encode())
+    except ValueError as exc:
+        raise ConfigurationError(f"--context must be JSON, such as '{_CONTEXT}': {exc}") from exc
+    if not isinstance(context, dict):
+        raise ConfigurationError(f"--context must map names to values, such as '{_CONTEXT}', got {text}")
+    typed = dict[str, Any]()
+    for setting in settings:
+        name, separator, value = setting.partition("=")
+        if not separator or not name:
+            raise ConfigurationError(f"--set takes name=value, got {setting!r}")
+        if name in typed:
+            raise ConfigurationError(f"--set {name}=… stands there twice; which one is meant?")
+        typed[name] = _value(value)
+    return context | typed
+
+
+def _value(text: str) -> object:
+    from conveyor.codec import decode_json
+
+    try:
+        return decode_json(text.encode())
+    except ValueError:
+        return text
+
+
+async def created(app: Conveyor, batch_type: str, context: Mapping[str, Any], keywords: BatchKeywords) -> BatchJob:
+    """Create a batch job.
+
+    Raises:
+        CommandError: the app has no strategy of the type (3), or the strategy refuses the context (5).
+    """
+    from conveyor._cli.batches.known_types import check_type
+    from conveyor._cli.failures import CommandError, ExitCode
+    from conveyor.errors import ConveyorError
+
+    check_type(app, batch_type)
+    try:
+        return await app.batches.create(batch_type, context, **keywords)
+    except ConveyorError:
+        raise
+    # Strategies refuse a context by whatever error they like.
+    except Exception as exc:
+        what = f"the strategy of {batch_type!r} refuses this context: {type(exc).__name__}: {exc}"
+        raise CommandError(ExitCode.REFUSED, what) from exc
+
+
+async def _create(batch_type: str, context: Mapping[str, Any], keywords: BatchKeywords, options: StoreOptions) -> int:
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.opening import looking_only
+    from conveyor._cli.output import say, show_record
+
+    async with looking_only(find_operated_app(options)) as app:
+        made = await created(app, batch_type, context, keywords)
+    show_record({"id": made.id, "status": str(made.status)}, options.output)
+    say(f"see how it goes: conveyor batch watch {made.id}")
+    return 0

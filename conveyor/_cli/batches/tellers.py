@@ -1,0 +1,149 @@
+"""Who tells how a batch job goes: a bar at a terminal, lines elsewhere, and JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from conveyor._cli.output import printable, say, write_json
+from conveyor.model.batches.status import BatchStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from conveyor._handles.batch_job import BatchEvent, BatchJob
+
+__all__ = ["JsonLines", "Teller", "bar_on", "teller_on_stderr"]
+
+_WAITS_FOR: Final = {
+    BatchStatus.CREATED: "no worker has taken it yet: run one of its app, with conveyor worker MODULE:ATTR",
+    BatchStatus.PRE_PROCESSED: "it waits for somebody to confirm it: conveyor batch confirm {id}",
+    BatchStatus.CONFIRMED: "no worker has room for it yet: run one of its app, with conveyor worker MODULE:ATTR",
+    BatchStatus.INTERRUPTED: "its worker has stopped, and it waits for another: conveyor worker MODULE:ATTR",
+    BatchStatus.PAUSED: "it is paused; to let it go on: conveyor batch resume {id}",
+}
+
+
+class Teller(Protocol):
+    """Tells what happens to a batch job."""
+
+    def happened(self, event: BatchEvent, record: Mapping[str, Any]) -> None:
+        """Tell an event; `record` is the batch job as it may be shown."""
+        ...
+
+    def silent(self, batch: BatchJob) -> None:
+        """Tell what it waits for, since nothing happened for a while; nothing where it goes on."""
+        ...
+
+
+class Lines:
+    """A line on stderr for every change of status, and for progress."""
+
+    def __init__(self) -> None:
+        """Say nothing yet."""
+        self._silent_in: BatchStatus | None = None
+
+    def happened(self, event: BatchEvent, record: Mapping[str, Any]) -> None:
+        """Say it."""
+        self._silent_in = None
+        say(printable(_progress_line(record) if event.change is None else _status_line(event, record)))
+
+    def silent(self, batch: BatchJob) -> None:
+        """Say what it waits for, once."""
+        if batch.status in _WAITS_FOR and batch.status is not self._silent_in:
+            say(_WAITS_FOR[batch.status].format(id=batch.id))
+            self._silent_in = batch.status
+
+
+class Bar:
+    """A bar with how many rows are done, the rate and the time left; what else is said stands above it."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Draw in a display that runs."""
+        self._progress = progress
+        self._task = progress.add_task("", total=None, told="")
+        self._silent_in: BatchStatus | None = None
+
+    def happened(self, event: BatchEvent, record: Mapping[str, Any]) -> None:
+        """Draw it."""
+        from conveyor._cli.batches.records import progress_in_words
+
+        self._silent_in = None
+        if event.change is not None and (event.change.by is not None or event.change.reason is not None):
+            self._say(_status_line(event, record))
+        self._progress.update(
+            self._task,
+            description=record["status"],
+            completed=record["done"],
+            total=record["total"],
+            told=printable(progress_in_words(record["progress"])),
+        )
+        self._progress.refresh()
+
+    def silent(self, batch: BatchJob) -> None:
+        """Say what it waits for, once."""
+        if batch.status in _WAITS_FOR and batch.status is not self._silent_in:
+            self._say(_WAITS_FOR[batch.status].format(id=batch.id))
+            self._silent_in = batch.status
+
+    def _say(self, text: str) -> None:
+        self._progress.console.print(printable(text), markup=False, highlight=False)
+
+
+class JsonLines:
+    """A JSON object on stdout for everything that happens."""
+
+    def happened(self, event: BatchEvent, record: Mapping[str, Any]) -> None:
+        """Print it."""
+        change = None if event.change is None else record["history"][event.batch.history.index(event.change)]
+        shown = {name: record[name] for name in ("id", "status", "counts", "progress")}
+        write_json({"kind": str(event.kind), **shown, "change": change}, on_one_line=True)
+        sys.stdout.flush()
+
+    def silent(self, batch: BatchJob) -> None:
+        """Print nothing: nothing happened."""
+
+
+@contextmanager
+def teller_on_stderr() -> Iterator[Teller]:
+    """Give what tells on stderr: a bar at a terminal, else lines."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.console import Console
+
+    with bar_on(Console(stderr=True)) as bar:
+        yield bar
+
+
+@contextmanager
+def bar_on(console: Console) -> Iterator[Bar]:
+    """Give a bar at a terminal; it is gone at the end, when what came of it is said."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[told]}", markup=False),
+    )
+    # Drawn when something happens: nothing moves in between.
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+        yield Bar(progress)
+
+
+def _status_line(event: BatchEvent, record: Mapping[str, Any]) -> str:
+    # The masked one.
+    change = record["history"][event.batch.history.index(event.change)] if event.change is not None else {}
+    by = "" if change["by"] is None else f" by {change['by']}"
+    reason = "" if change["reason"] is None else f": {change['reason']}"
+    return f"{change['after']}{by}{reason}"
+
+
+def _progress_line(record: Mapping[str, Any]) -> str:
+    from conveyor._cli.batches.records import progress_in_words
+
+    return progress_in_words(record["progress"])
