@@ -366,8 +366,8 @@ async def test_a_watcher_is_told_what_it_waits_for(is_terminal: bool, capsys: py
         with bar_on(console) if is_terminal else nullcontext(Lines()) as teller:
             async with anyio.create_task_group() as group, app.batches.events(batch.id) as events:
                 group.start_soon(confirm)
-                ended = await follow(batch, events, [teller, other], None, patience=0.01)
-    assert ended.status == "completed"
+                batch = await follow(batch, events, [teller, other], None, patience=0.01)
+    assert batch.status == "completed"
     told = screen.getvalue() if is_terminal else capsys.readouterr().err
     hint = f"it waits for somebody to confirm it: conveyor batch confirm {batch.id}"
     # A narrow terminal breaks lines.

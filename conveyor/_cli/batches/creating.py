@@ -42,7 +42,7 @@ class ContextOptions:
         list[str] | None,
         Parameter(
             negative="",
-            help="One name=value of it, as often as you like, over --context. A value is JSON, or else text.",
+            help="One name=value of it; may be given often. A value is JSON, or else text.",
         ),
     ] = None
 
