@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, Unpack
 
 from conveyor._app.given import Given
@@ -71,6 +72,7 @@ __all__ = ["Conveyor"]
 Lifespan: TypeAlias = "Callable[[Conveyor], AbstractAsyncContextManager[object]]"
 
 DEFAULT_RETENTION: Final = Retention()
+NO_STRATEGIES: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 class Conveyor:
@@ -87,6 +89,7 @@ class Conveyor:
         job_queue: str | JobQueueStrategy = "store",
         buffer_storage: str | JobBufferStorageStrategy = "store",
         batch_strategies: Sequence[str | type[BatchJobStrategy] | BatchJobStrategy] = (),
+        strategies: Mapping[str, object] = NO_STRATEGIES,
         middleware: Sequence[str | Middleware] = (),
         lifespan: Lifespan | None = None,
         payload_codec: str | PayloadCodec | None = None,
@@ -105,6 +108,8 @@ class Conveyor:
             job_queue: the job queue strategy, by name, by URL or as an instance.
             buffer_storage: where buffered jobs wait: "store", "memory", another name, or an instance.
             batch_strategies: what batch jobs do, one for each type: by name, as classes or as instances.
+            strategies: others beside these, by name: URLs of stores, open stores, and instances of any kind. They are
+                opened after the store, in this order, and found by ``injector.get(Store, "archive")``.
             middleware: wraps adds and runs, the first outermost; by name or as instances.
             lifespan: called with the app, once everything else is open; returns an async context manager, which is
                 open for as long as the app is. What it gives is every handler's ``ctx.state``.
@@ -120,13 +125,14 @@ class Conveyor:
             clock: the wall clock, for tests.
         """
         self.plugins: Plugins = (plugins if plugins is not None else Plugins()).configured_by(read_plugin_rules)
-        strategies = check_batch_strategies(batch_strategies)
+        for_batches = check_batch_strategies(batch_strategies)
         self._given = Given(
             self.plugins,
             store,
             job_queue,
             buffer_storage,
-            [strategy for strategy in strategies if isinstance(strategy, str)],
+            [strategy for strategy in for_batches if isinstance(strategy, str)],
+            strategies,
             middleware,
             payload_codec,
             retention,
@@ -149,7 +155,7 @@ class Conveyor:
         self.flows: Flows = Flows(self._services)
         self.buffers: Buffers = Buffers(self._services)
         self.batches: Batches = Batches(self._batch_runs)
-        for strategy in strategies:
+        for strategy in for_batches:
             if not isinstance(strategy, str):
                 self.batches.register(strategy)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
 from conveyor._runtime.batches.registering import register
+from conveyor._runtime.named import open_named
 from conveyor._runtime.supervisor import Supervisor
 from conveyor._services.app_arguments import (
     check_buffer_storage,
@@ -15,12 +17,14 @@ from conveyor._services.app_arguments import (
     check_payload_codec,
     check_retention,
     check_store,
+    check_strategies,
 )
 from conveyor._services.app_parts import (
     make_batch_strategy,
     make_buffer_storage,
     make_job_queue,
     make_middleware,
+    make_named_store_opener,
     make_payload_codec,
     make_store_opener,
 )
@@ -31,7 +35,7 @@ from conveyor.contracts.runtime import Logger
 from conveyor.contracts.strategy import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from conveyor._plugins import Plugins
@@ -61,6 +65,8 @@ class Given:
     buffer_storage: str | JobBufferStorageStrategy = field(converter=check_buffer_storage)
     # Those by name alone: instances were registered when the app was made.
     batch_strategies: Sequence[str]
+    # Beside these, by name.
+    strategies: Mapping[str, object] = field(converter=check_strategies)
     middleware: Sequence[str | Middleware] = field(converter=check_middleware)
     payload_codec: str | PayloadCodec | None = field(converter=check_payload_codec)
     retention: Retention = field(converter=check_retention)
@@ -92,6 +98,9 @@ class Given:
             self.retention,
             batch_runs,
             open_state,
+            partial(
+                open_named, given=self.strategies, open_store=partial(make_named_store_opener, self.plugins, registry)
+            ),
         )
 
     def _register_named(self, batch_runs: BatchRuns) -> None:

@@ -58,6 +58,10 @@ def looking_only(app: Conveyor) -> Conveyor:
     services_of(app).is_declaring = False
     if app._given.store is None or isinstance(app._given.store, str):  # noqa: SLF001 - as above
         app._given.store = without_migrating(url_of(app))  # noqa: SLF001 - as above
+    app._given.strategies = {  # noqa: SLF001 - as above
+        name: without_migrating(one) if isinstance(one, str) else one
+        for name, one in app._given.strategies.items()  # noqa: SLF001 - as above
+    }
     return app
 
 

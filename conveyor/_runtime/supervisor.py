@@ -48,7 +48,7 @@ from conveyor.contracts.strategy import InjectableStrategy, LifespanStrategy
 from conveyor.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from conveyor._runtime.batches.service import BatchRuns
     from conveyor._runtime.board import RunListener
@@ -87,8 +87,8 @@ class StartsQueues(Protocol):
 class Supervisor:
     """Opens an app's parts in dependency order and closes them in reverse.
 
-    `registry` holds settings, clock and logger already; `open_store` opens the store when asked, `open_state` the app's
-    lifespan, last of all: what it does may use everything else.
+    `registry` holds settings, clock and logger already; `open_store` opens the store when asked, `open_named` what has
+    a name, after it, and `open_state` the app's lifespan, last of all: what it does may use everything else.
     """
 
     services: Services
@@ -99,6 +99,7 @@ class Supervisor:
     retention: Retention
     batch_runs: BatchRuns
     open_state: Callable[[], AbstractAsyncContextManager[object]] | None = None
+    open_named: Callable[[AsyncExitStack, Registry], Awaitable[None]] | None = None
     event_bus: EventBus | None = None
     # The queues whose deliveries come to some worker of this app.
     delivered: set[str] = field(factory=set)
@@ -113,6 +114,8 @@ class Supervisor:
             runs = Runs(self.services)
             stack.push_async_callback(runs.close)
             self.registry.provide(JobRunner, runs)
+            if self.open_named is not None:
+                await self.open_named(stack, self.registry)
             job_queue = await stack.enter_async_context(open_strategy(self.job_queue, self.registry, "job queue"))
             self.registry.provide(JobQueueStrategy, job_queue)
             storage = await stack.enter_async_context(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from conveyor.errors import ConfigurationError
+from conveyor.model.checks import check_name
 from conveyor.model.retention import Retention
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
@@ -24,6 +25,7 @@ __all__ = [
     "check_payload_codec",
     "check_retention",
     "check_store",
+    "check_strategies",
 ]
 
 T = TypeVar("T")
@@ -75,6 +77,23 @@ def check_buffer_storage(given: str | JobBufferStorageStrategy) -> str | JobBuff
     if isinstance(given, str) or all(hasattr(given, method) for method in ("add", "buffer_size", "flush")):
         return given
     raise ConfigurationError(f"buffer_storage must be a name, or have add, buffer_size and flush, got {given!r}")
+
+
+def check_strategies(given: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the named strategies: URLs of stores, open stores, and instances.
+
+    Raises:
+        ConfigurationError: a name is none, or what it names is neither.
+    """
+    for name, one in given.items():
+        check_name(name, "name of a strategy")
+        is_store = hasattr(one, "jobs") or (isinstance(one, str) and "://" in one)
+        if not is_store and not hasattr(one, "lifespan") and not (hasattr(one, "init") and hasattr(one, "destroy")):
+            raise ConfigurationError(
+                f"strategies[{name!r}] must be the URL of a store, an open store, or have init and destroy, or "
+                f"lifespan; got {one!r}"
+            )
+    return dict(given)
 
 
 def check_lifespan(given: T) -> T:

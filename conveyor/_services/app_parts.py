@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from conveyor._services.settings import DEFAULT_STORE, find_setting
 from conveyor._services.strategy_options import read_options
@@ -27,6 +27,7 @@ __all__ = [
     "make_buffer_storage",
     "make_job_queue",
     "make_middleware",
+    "make_named_store_opener",
     "make_payload_codec",
     "make_store_opener",
 ]
@@ -42,6 +43,15 @@ def make_store_opener(
     url = DEFAULT_STORE if setting is None else setting.value
     provider = plugins.store_provider(url)
     return lambda: provider.open(url, injector)
+
+
+def make_named_store_opener(
+    plugins: Plugins, injector: Injector, given: object
+) -> AbstractAsyncContextManager[Store] | None:
+    """Return what opens the store of a URL, or lends an open one; None for what is no store."""
+    if isinstance(given, str):
+        return plugins.store_provider(given).open(given, injector)
+    return _borrow(cast("Store", given)) if hasattr(given, "jobs") else None
 
 
 @asynccontextmanager
