@@ -14,9 +14,9 @@ from conveyor import Cancel, Conveyor, JobContext, fixed
 from conveyor.errors import InvalidJobStateError, StoreUnavailableError
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.states import JobState
-from conveyor.testing.conformance.kit import StoreKit
+from conveyor.testing.conformance.kit import StoreKit, store_plugins
 from conveyor.testing.faults import FaultKind, FaultyStore, at_call, at_random
-from conveyor.testing.stores import open_store
+from conveyor.testing.stores import open_store_among
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -124,7 +124,7 @@ class FaultsConformance(StoreKit):
     @pytest.fixture
     async def whole(self, store_url: str) -> AsyncIterator[Store]:
         """The store under test on the system's clock, for workers wait in real time."""
-        async with open_store(store_url) as store:
+        async with open_store_among(store_plugins(), store_url) as store:
             yield store
 
     async def run_spoiled(self, whole: Store, plan: FaultPlan) -> None:

@@ -13,10 +13,10 @@ from conveyor.model.job import AttemptOutcome
 from conveyor.model.states import JobState
 from conveyor.testing.clocks import ManualClock
 from conveyor.testing.conformance.books import Books
-from conveyor.testing.conformance.kit import StoreKit, needs
+from conveyor.testing.conformance.kit import StoreKit, needs, store_plugins
 from conveyor.testing.conformance.workshop import Workshop
 from conveyor.testing.faults import FaultKind, FaultScript, FaultyStore, at_random
-from conveyor.testing.stores import open_store
+from conveyor.testing.stores import open_store_among
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -74,7 +74,7 @@ class TransactionFaultsConformance(StoreKit):
     @pytest.fixture
     async def whole(self, store_url: str) -> AsyncIterator[Store]:
         """The store under test on the system's clock, for workers wait in real time."""
-        async with open_store(store_url) as store:
+        async with open_store_among(store_plugins(), store_url) as store:
             needs(store.capabilities.has_transactions, "has_transactions")
             yield store
 

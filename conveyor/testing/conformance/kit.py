@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import pytest
 
+from conveyor._services.plugin_rules import installed_plugins
 from conveyor.testing.clocks import ManualClock
 from conveyor.testing.conformance.workshop import Workshop
-from conveyor.testing.stores import open_store
+from conveyor.testing.stores import open_store_among
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
+    from conveyor._plugins import Plugins
     from conveyor.contracts.store import LimitStore, Store
 
-__all__ = ["OpenWorkshop", "StoreKit", "needs"]
+__all__ = ["OpenWorkshop", "StoreKit", "needs", "store_plugins"]
 
 
 class OpenWorkshop(Protocol):
@@ -32,6 +35,12 @@ def needs(has_capability: bool, name: str) -> None:
     """Skip the test where the store declares that it lacks a capability: the kit's only reason to skip."""
     if not has_capability:
         pytest.skip(f"the store declares {name}=False")
+
+
+@cache
+def store_plugins() -> Plugins:
+    """Return what is installed, which is looked for once: it stays as it is while tests run."""
+    return installed_plugins()
 
 
 class StoreKit:
@@ -57,7 +66,7 @@ class StoreKit:
 
         @asynccontextmanager
         async def open_once() -> AsyncIterator[Workshop]:
-            async with open_store(store_url, clock=clock) as store:
+            async with open_store_among(store_plugins(), store_url, clock=clock) as store:
                 yield Workshop(store, clock)
 
         return open_once
