@@ -12,7 +12,6 @@ from conveyor.testing.conformance.buffer_storage import BufferStorageConformance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from conveyor import NewJob
     from conveyor.contracts.strategy import Injector
@@ -38,8 +37,8 @@ class TestSqliteStore(TestMemoryStore):
     """In the app's store, in a file."""
 
     @pytest.fixture
-    def store_url(self, tmp_path: Path) -> str:
-        return f"sqlite:///{tmp_path}/jobs.db"
+    def store_url(self, sqlite_url: str) -> str:
+        return sqlite_url
 
 
 class Listed:

@@ -15,8 +15,6 @@ from conveyor.testing.job_queues import JobQueueConformance
 from tests.post_office import Office, PostQueue
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conveyor.testing.job_queues import MakeStrategy
 
 
@@ -47,9 +45,9 @@ class TestSqlite(JobQueueConformance):
         return StoreJobQueue
 
     @pytest.fixture
-    def store_url(self, tmp_path: Path) -> str:
+    def store_url(self, sqlite_url: str) -> str:
         """Share one file."""
-        return f"sqlite:///{tmp_path}/jobs.db"
+        return sqlite_url
 
 
 class TestPost(JobQueueConformance):
