@@ -180,18 +180,23 @@ class Lane(NamedTuple):
     arguments: Sequence[str] = ()
 
 
-# Each waits more than it works, so on two cores they take less together than one after another.
+# Folders of tests/ that run beside the others, so that both lanes take about as long.
+BESIDE: Final = ("tests/conformance", "tests/model", "tests/runtime", "tests/simulation", "tests/sqlite")
+POSTGRES_KIT: Final = "tests/test_conformance.py"
+# Each waits more than it works, so on two cores they take less together than one after another. They share nothing:
+# each has servers, files and an event loop of its own.
 LANES: Final = (
-    Lane("tests", ROOT, ("--ignore", "tests/conformance")),
-    Lane("conformance", ROOT, ("tests/conformance",)),
-    Lane("postgres", ROOT / POSTGRES),
+    Lane("tests", ROOT, [f"--ignore={folder}" for folder in BESIDE]),
+    Lane("stores", ROOT, BESIDE),
+    Lane("postgres", ROOT / POSTGRES, (f"--ignore={POSTGRES_KIT}",)),
+    Lane("postgres-kit", ROOT / POSTGRES, (POSTGRES_KIT,)),
     Lane("nats", ROOT / NATS),
     Lane("observability", ROOT / OBSERVABILITY),
 )
 
 
 def all_tests(_: nox.Session) -> None:
-    """Run `tests` in two parts and the plugins, all at the same time; show one after the other."""
+    """Run the tests of every lane, all at the same time; show one after the other."""
     with ExitStack() as stack:
         beside = [start_hidden(stack, lane) for lane in LANES[1:]]
         codes = {LANES[0].name: run_shown(LANES[0])}
@@ -217,6 +222,18 @@ def start_hidden(stack: ExitStack, lane: Lane) -> tuple[Lane, subprocess.Popen[b
     """Start the tests of a lane, and return it with where they write what they say."""
     log = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))  # noqa: SIM115 - the stack closes it
     return lane, subprocess.Popen(pytest_of(lane), cwd=lane.folder, stdout=log, stderr=subprocess.STDOUT), log
+
+
+@nox.session
+def costs(session: nox.Session) -> None:
+    """Run the tests of a lane and say which of them take the most CPU: `nox -s costs -- postgres-kit`."""
+    lanes = {lane.name: lane for lane in LANES}
+    name = session.posargs[0] if session.posargs else LANES[0].name
+    if name not in lanes:
+        session.error(f"no such lane: {name}; there are {', '.join(lanes)}")
+    with session.chdir(lanes[name].folder):
+        arguments = [*lanes[name].arguments, *session.posargs[1:]]
+        session.run("python", "-m", "pytest", "-p", "tests.costs", *arguments, env={"PYTHONPATH": str(ROOT)})
 
 
 class Part(NamedTuple):
