@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
@@ -237,10 +238,14 @@ def costs(session: nox.Session) -> None:
 
 
 class Part(NamedTuple):
-    """One gate of `ci` or of `full`, and the seconds it should stay within on two cores."""
+    """One gate of `ci` or of `full`, and the seconds it should stay within on two cores.
+
+    Those that are beside run one after another while the parts before them do, each of which keeps one core busy.
+    """
 
     gate: Callable[[nox.Session], None]
     budget: int
+    is_beside: bool = False
 
 
 # The tests come last, so that what they say stands right above the table.
@@ -249,37 +254,76 @@ PARTS: Final = {
     "types": Part(types, budget=60),
     "layers": Part(layers, budget=5),
     "docs": Part(docs, budget=20),
-    "plugins": Part(plugins, budget=60),
-    "packages": Part(packages, budget=60),
+    "plugins": Part(plugins, budget=60, is_beside=True),
+    "packages": Part(packages, budget=60, is_beside=True),
     "tests": Part(all_tests, budget=690),
 }
 
 
 @nox.session
 def ci(session: nox.Session) -> None:
-    """Run every gate, also after one failed, and say what each took."""
-    run_parts(session, PARTS)
+    """Run every gate, also after one failed, and say what each took; what follows -- names the gates to run."""
+    run_parts(session, chosen(session, PARTS))
+
+
+def chosen(session: nox.Session, parts: Mapping[str, Part]) -> Mapping[str, Part]:
+    """Return the parts that were asked for by name: all, if none was."""
+    if unknown := [name for name in session.posargs if name not in parts]:
+        session.error(f"no such part: {', '.join(unknown)}; there are {', '.join(parts)}")
+    return {name: parts[name] for name in session.posargs or parts}
 
 
 def run_parts(session: nox.Session, parts: Mapping[str, Part]) -> None:
-    """Run parts one after another, and print a table of them; fail at its end if one failed."""
+    """Run parts, those beside while the others run, and print a table of them; fail at its end if one failed."""
     rows = []
     failed = []
-    for name, part in parts.items():
-        print(f"\n── {name} " + "─" * 60, flush=True)
-        start = time.perf_counter()
-        try:
-            part.gate(session)
-        except CommandFailed:
-            failed.append(name)
-        seconds = time.perf_counter() - start
-        verdict = "FAILED" if name in failed else "over budget" if seconds > part.budget else "ok"
-        rows.append((name, seconds, part.budget, verdict))
-    rows.append(("all", sum(row[1] for row in rows), sum(row[2] for row in rows), "FAILED" if failed else ""))
+    began = time.perf_counter()
+    with ThreadPoolExecutor(1) as thread:
+        beside = {name: thread.submit(run_beside, name) for name, part in parts.items() if part.is_beside}
+        for name, part in parts.items():
+            print(f"\n── {name} " + "─" * 60, flush=True)
+            seconds, is_passed = show(beside[name].result()) if name in beside else run_part(session, part)
+            failed += [] if is_passed else [name]
+            verdict = "FAILED" if name in failed else "over budget" if seconds > part.budget else "ok"
+            rows.append((name, seconds, part.budget, verdict))
+    total = time.perf_counter() - began
+    rows.append(("all", total, sum(row[2] for row in rows), "FAILED" if failed else ""))
     table = [f"{name:<12}{seconds:>9.1f}{budget:>9}  {verdict}".rstrip() for name, seconds, budget, verdict in rows]
     print("\n".join(["", f"{'part':<12}{'seconds':>9}{'budget':>9}", *table, ""]), flush=True)
     if failed:
         session.error(f"failed: {', '.join(failed)}")
+
+
+def run_part(session: nox.Session, part: Part) -> tuple[float, bool]:
+    """Run a part, and return its seconds and whether it passed."""
+    began = time.perf_counter()
+    try:
+        part.gate(session)
+    except CommandFailed:
+        return time.perf_counter() - began, False
+    return time.perf_counter() - began, True
+
+
+class Ran(NamedTuple):
+    """What became of a part that ran beside others."""
+
+    seconds: float
+    is_passed: bool
+    said: str
+
+
+def run_beside(name: str) -> Ran:
+    """Run the part that is the session of this name, in a process of its own that says nothing yet."""
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", name]
+    done = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return Ran(time.perf_counter() - began, done.returncode == 0, done.stdout)
+
+
+def show(ran: Ran) -> tuple[float, bool]:
+    """Show what a part said that ran beside others; return its seconds and whether it passed."""
+    print(ran.said, flush=True)
+    return ran.seconds, ran.is_passed
 
 
 def nested(name: str) -> Callable[[nox.Session], None]:
@@ -309,9 +353,7 @@ LONG_PARTS: Final = {
 @nox.session
 def full(session: nox.Session) -> None:
     """Run everything a release must pass; what follows -- names the parts to run, to go on where a run ended."""
-    if unknown := [name for name in session.posargs if name not in LONG_PARTS]:
-        session.error(f"no such part: {', '.join(unknown)}; there are {', '.join(LONG_PARTS)}")
-    run_parts(session, {name: LONG_PARTS[name] for name in session.posargs or LONG_PARTS})
+    run_parts(session, chosen(session, LONG_PARTS))
 
 
 @nox.session
