@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import anyio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from conveyor._runtime.transient import Outage, until_available
 from conveyor._services.batches import changing
@@ -202,7 +202,7 @@ class BatchEvent:
 
     Attributes:
         kind: STATUS: it changed its status; PROGRESS: it is further than before.
-        batch: the batch job as it was found then.
+        batch: the batch job as it was found, in the status that it had then.
         change: which change of status, where it is one.
     """
 
@@ -251,15 +251,17 @@ class BatchEvents:
 
     def _look(self, found: BatchJobData) -> None:
         before, self._seen = self._seen, found
-        batch = BatchJob(self._services, found)
         known = len(found.history) - 1 if before is None else len(before.history)
-        self._waiting += [BatchEvent(BatchEventKind.STATUS, batch, change) for change in found.history[known:]]
+        for number, change in enumerate(found.history[known:], known + 1):
+            # It may have changed more than once since the last look.
+            then = evolve(found, status=change.after, history=found.history[:number])
+            self._waiting.append(BatchEvent(BatchEventKind.STATUS, BatchJob(self._services, then), change))
         if before is not None and (found.done, found.total, found.message) != (
             before.done,
             before.total,
             before.message,
         ):
-            self._waiting.append(BatchEvent(BatchEventKind.PROGRESS, batch))
+            self._waiting.append(BatchEvent(BatchEventKind.PROGRESS, BatchJob(self._services, found)))
 
 
 async def _next_look(buffer: EventBuffer | None) -> None:

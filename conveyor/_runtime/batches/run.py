@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -50,6 +49,8 @@ class Run:
         self._batch = batch
         self._job = context
         self._outage = outage
+        # Opened when the strategy asks, so that what does not open is an error of the run.
+        self._context: Mapping[str, Any] | None = None
         # None: nothing that this run said itself.
         self._new_result: Mapping[str, Any] | None = None
         self._has_new_result = False
@@ -67,10 +68,12 @@ class Run:
         """The run of the job that works for it."""
         return self._job
 
-    @cached_property
+    @property
     def context(self) -> Mapping[str, Any]:
         """What it is to do."""
-        return opened_context(self._services, self._batch)
+        if self._context is None:
+            self._context = opened_context(self._services, self._batch)
+        return self._context
 
     @property
     def is_pre_processing(self) -> bool:
@@ -231,6 +234,8 @@ class Run:
         elif self._job.stopping:
             reason = "its worker stops"
         else:
+            # It was resumed before it had stopped.
+            self.is_told = False
             return
         self.is_told = True
         raise BatchStoppedError(self._batch.id, reason)

@@ -101,13 +101,13 @@ class BatchWork:
         if batch.status in STOPPING_STATUSES:
             # The run that was to stop died before it could.
             stopped = await self._change_if_ours(batch, BatchCommand.STOP, context)
-            return None if stopped is None else await self._outcome(stopped)
+            return await (self._look_again(batch_id, context) if stopped is None else self._outcome(stopped))
         if batch.status not in _STARTED_FROM:
             return None
         token = secrets.token_hex(16)
         batch = await self._change_if_ours(batch, BatchCommand.START, context, run=token)
         if batch is None:
-            return None
+            return await self._look_again(batch_id, context)
         run = Run(self._services, batch, context, token=token, outage=self._runs.outage)
         with self._runs.entered(run):
             try:
@@ -224,7 +224,11 @@ class BatchWork:
         again later. Its own end counts only if it is still the one that works for the batch job.
         """
         logger.info("a run of batch job %s may write nothing more: others went on with it", run.batch_job.id)
-        batch = await self._find(run.batch_job.id, run.job)
+        return await self._look_again(run.batch_job.id, run.job)
+
+    async def _look_again(self, batch_id: str, context: JobContext) -> Outcome | None:
+        """Return that the job is to look again later, where the batch job would be left with nobody to work for it."""
+        batch = await self._find(batch_id, context)
         is_worked = batch is not None and batch.status in WORKED_STATUSES
         return Snooze(retry_delay(BACKOFF, 1, jitter=0)) if is_worked else None
 

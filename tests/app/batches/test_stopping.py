@@ -12,6 +12,8 @@ from conveyor import BatchStatus, Conveyor, JobState
 from conveyor.errors import BatchRunLostError, BatchStoppedError, StoreUnavailableError
 from conveyor.model.batches.status import BatchCommand
 from conveyor.model.batches.values import BatchChange
+from conveyor.testing.faults import FaultKind, FaultyStore
+from conveyor.testing.stores import open_store
 from tests.app.batches.strategies import Counting
 from tests.eventually import eventually
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from conveyor import BatchJob
     from conveyor.contracts.batch_job import BatchRun
+    from conveyor.testing.faults import StoreCall
 
 pytestmark = pytest.mark.anyio
 
@@ -356,3 +359,51 @@ async def test_a_run_that_another_took_over_writes_nothing_and_its_job_goes_on(s
         # Row 2 was not saved by the run that had lost, so it comes again.
         assert strategy.rows == [1, 2, 2, 3]
         assert batch.counts["done"] == 3  # type: ignore[index]  # its keys are strings
+
+
+async def test_one_that_swallowed_the_stop_and_was_resumed_is_completed(store_url: str) -> None:
+    class Patient(Counting):
+        async def process_job(self, batch_job_id: str, /) -> None:
+            try:
+                await super().process_job(batch_job_id)
+            except BatchStoppedError:
+                await app.batches.resume(batch_job_id)
+                await super().process_job(batch_job_id)
+
+    strategy = Patient(at(2, lambda run: app.batches.pause(run.batch_job.id)))
+    app = Conveyor(store_url, batch_strategies=[strategy])
+    async with app, app.worker():
+        batch = await app.batches.create("count", {"rows": 3})
+        assert (await batch.wait_until_ended("10s")).status is BatchStatus.COMPLETED
+        assert (strategy.rows, strategy.told.count("before")) == ([1, 2, 3], 1)
+
+
+async def test_a_job_that_finds_a_stop_which_is_taken_back_begins_nevertheless(store_url: str) -> None:
+    is_resumed, has_found = anyio.Event(), anyio.Event()
+
+    def hold_up(call: StoreCall, /) -> FaultKind | None:
+        if call.verb != "change_batch" or is_resumed.is_set():
+            return None
+        has_found.set()
+        return FaultKind.FAIL_BEFORE
+
+    async with open_store(store_url) as store:
+        app = Conveyor(store, batch_strategies=[Counting])
+        async with app:
+            batch = await app.batches.create("count", {"rows": 2}, confirmation="manual")
+            async with app.worker():
+                await comes_to(batch, BatchStatus.PRE_PROCESSED)
+                await eventually(lambda: is_settled(app, 1))
+            await batch.confirm()
+            # A run began, was to pause, and died.
+            died = BatchChange("died", BatchCommand.START, run="a dead one")
+            await app._services.batch_store("the test").change_batch(batch.id, died)
+            await batch.pause()
+            held_up = Conveyor(FaultyStore(store, hold_up), batch_strategies=[strategy := Counting()])
+            async with held_up, held_up.worker():
+                with anyio.fail_after(10):
+                    await has_found.wait()
+                await batch.resume()
+                is_resumed.set()
+                assert (await batch.wait_until_ended("20s")).status is BatchStatus.COMPLETED
+            assert strategy.rows == [1, 2]
