@@ -244,6 +244,20 @@ async def test_a_worker_that_stops_commits_the_row_and_hands_the_rest_back(
         assert numbers(books) == [1, 2, 3]
 
 
+async def test_one_that_takes_too_long_is_rolled_back(file: Path, books: sqlite3.Connection) -> None:
+    async def dawdle(run: BatchRun, transaction: BatchTransaction, number: int) -> None:
+        if number == 2:
+            await anyio.sleep_forever()
+
+    strategy = Shelving(dawdle)
+    app = Conveyor(f"sqlite:///{file}", batch_strategies=[strategy])
+    async with app, app.worker(lock_duration="1s"):
+        batch = await app.batches.create("shelve", {})
+        assert (await batch.wait_until_ended("20s")).status is BatchStatus.FAILED
+        assert (numbers(books), batch.progress.done) == ([1], 1)
+        assert "took longer than" in (batch.error or "")
+
+
 async def test_where_there_are_none_it_says_so() -> None:
     refused: list[str] = []
 
