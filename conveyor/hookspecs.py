@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         BatchStrategyProvider,
         BufferStorageProvider,
         CommandProvider,
+        FileStorageProvider,
         JobQueueProvider,
         MiddlewareProvider,
         PayloadCodecProvider,
@@ -27,6 +28,7 @@ __all__ = [
     "conveyor_batch_strategies",
     "conveyor_buffer_storages",
     "conveyor_cli_commands",
+    "conveyor_file_storages",
     "conveyor_job_queues",
     "conveyor_middleware",
     "conveyor_payload_codecs",
@@ -62,6 +64,12 @@ def conveyor_buffer_storages() -> Sequence[BufferStorageProvider]:
 @hookspec
 def conveyor_batch_strategies() -> Sequence[BatchStrategyProvider]:
     """Return the batch strategies this plugin offers. None of them is used unless an app names it."""
+    return ()
+
+
+@hookspec
+def conveyor_file_storages() -> Sequence[FileStorageProvider]:
+    """Return the file storages this plugin offers. Import their modules in ``create``, not here."""
     return ()
 
 

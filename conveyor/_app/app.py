@@ -13,6 +13,7 @@ from conveyor._builtin.system_clock import SystemClock
 from conveyor._handles.batches import Batches
 from conveyor._handles.buffers import Buffers
 from conveyor._handles.events import EventStream
+from conveyor._handles.files import Files
 from conveyor._handles.flows import Flows
 from conveyor._handles.jobs import Jobs
 from conveyor._handles.open_app import OpenApp
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.clock import Clock
+    from conveyor.contracts.file_storage import FileStorage
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
@@ -89,6 +91,7 @@ class Conveyor:
         job_queue: str | JobQueueStrategy = "store",
         buffer_storage: str | JobBufferStorageStrategy = "store",
         batch_strategies: Sequence[str | type[BatchJobStrategy] | BatchJobStrategy] = (),
+        file_storage: str | FileStorage = "local",
         strategies: Mapping[str, object] = NO_STRATEGIES,
         middleware: Sequence[str | Middleware] = (),
         lifespan: Lifespan | None = None,
@@ -108,6 +111,7 @@ class Conveyor:
             job_queue: the job queue strategy, by name, by URL or as an instance.
             buffer_storage: where buffered jobs wait: "store", "memory", another name, or an instance.
             batch_strategies: what batch jobs do, one for each type: by name, as classes or as instances.
+            file_storage: where the files of batch jobs are: "local", another name, or an instance.
             strategies: others beside these, by name: URLs of stores, open stores, and instances of any kind. They are
                 opened after the store, in this order, and found by ``injector.get(Store, "archive")``.
             middleware: wraps adds and runs, the first outermost; by name or as instances.
@@ -131,6 +135,7 @@ class Conveyor:
             store,
             job_queue,
             buffer_storage,
+            file_storage,
             [strategy for strategy in for_batches if isinstance(strategy, str)],
             strategies,
             middleware,
@@ -154,6 +159,7 @@ class Conveyor:
         self.schedules: Schedules = Schedules(self._services)
         self.flows: Flows = Flows(self._services)
         self.buffers: Buffers = Buffers(self._services)
+        self.files: Files = Files(self._services)
         self.batches: Batches = Batches(self._batch_runs)
         for strategy in for_batches:
             if not isinstance(strategy, str):

@@ -13,6 +13,7 @@ from conveyor._runtime.named import open_named
 from conveyor._runtime.supervisor import Supervisor
 from conveyor._services.app_arguments import (
     check_buffer_storage,
+    check_file_storage,
     check_middleware,
     check_payload_codec,
     check_retention,
@@ -22,6 +23,7 @@ from conveyor._services.app_arguments import (
 from conveyor._services.app_parts import (
     make_batch_strategy,
     make_buffer_storage,
+    make_file_storage,
     make_job_queue,
     make_middleware,
     make_named_store_opener,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from conveyor._plugins import Plugins
     from conveyor._runtime.batches.service import BatchRuns
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
+    from conveyor.contracts.file_storage import FileStorage
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
@@ -63,6 +66,7 @@ class Given:
     store: str | Store | None = field(converter=check_store)
     job_queue: str | JobQueueStrategy
     buffer_storage: str | JobBufferStorageStrategy = field(converter=check_buffer_storage)
+    file_storage: str | FileStorage = field(converter=check_file_storage)
     # Those by name alone: instances were registered when the app was made.
     batch_strategies: Sequence[str]
     # Beside these, by name.
@@ -95,6 +99,7 @@ class Given:
             make_store_opener(self.plugins, self.store, registry),
             make_job_queue(self.plugins, self.job_queue),
             make_buffer_storage(self.plugins, self.buffer_storage),
+            make_file_storage(self.plugins, self.file_storage),
             self.retention,
             batch_runs,
             open_state,

@@ -18,6 +18,7 @@ from conveyor.contracts.providers import (
     BatchStrategyProvider,
     BufferStorageProvider,
     CommandProvider,
+    FileStorageProvider,
     JobQueueProvider,
     MiddlewareProvider,
     PayloadCodecProvider,
@@ -49,6 +50,7 @@ AnyProvider: TypeAlias = (
     | JobQueueProvider
     | BufferStorageProvider
     | BatchStrategyProvider
+    | FileStorageProvider
     | MiddlewareProvider
     | PayloadCodecProvider
     | CommandProvider
@@ -60,6 +62,7 @@ HOOKS: Final[Mapping[str, tuple[str, type[AnyProvider]]]] = {
     "conveyor_job_queues": ("job queue", JobQueueProvider),
     "conveyor_buffer_storages": ("buffer storage", BufferStorageProvider),
     "conveyor_batch_strategies": ("batch strategy", BatchStrategyProvider),
+    "conveyor_file_storages": ("file storage", FileStorageProvider),
     "conveyor_middleware": ("middleware", MiddlewareProvider),
     "conveyor_payload_codecs": ("payload codec", PayloadCodecProvider),
     "conveyor_cli_commands": ("command", CommandProvider),
@@ -99,6 +102,7 @@ AnyOffer: TypeAlias = (
     | Offer[JobQueueProvider]
     | Offer[BufferStorageProvider]
     | Offer[BatchStrategyProvider]
+    | Offer[FileStorageProvider]
     | Offer[MiddlewareProvider]
     | Offer[PayloadCodecProvider]
     | Offer[CommandProvider]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.providers import (
         BatchStrategyProvider,
         BufferStorageProvider,
+        FileStorageProvider,
         JobQueueProvider,
         MiddlewareProvider,
         PayloadCodecProvider,
@@ -120,6 +121,10 @@ class Plugins:
     def batch_strategy_provider(self, name: str) -> BatchStrategyProvider:
         """Return the provider of a batch strategy by its name; raises as `store_provider` does."""
         return cast("BatchStrategyProvider", _provider(self.choose("batch strategy", name)))
+
+    def file_storage_provider(self, name: str) -> FileStorageProvider:
+        """Return the provider of a file storage by its name; raises as `store_provider` does."""
+        return cast("FileStorageProvider", _provider(self.choose("file storage", name)))
 
     def middleware_provider(self, name: str) -> MiddlewareProvider:
         """Return the provider of a middleware by its name; raises as `store_provider` does."""

@@ -115,7 +115,9 @@ class Crew:
         self.deadlines = Deadlines()
         self.executor = self._make_executor(equipment, options)
         stall_detector = StallDetector(store, equipment.services, options, outage=outage)
-        retainer = Retainer(store, tuple(weights), equipment.retention, options, outage=outage)
+        retainer = Retainer(
+            store, tuple(weights), equipment.retention, options, services=equipment.services, outage=outage
+        )
         self.loops: Sequence[Loop] = (
             self.renewer,
             stall_detector,

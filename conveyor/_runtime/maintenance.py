@@ -18,6 +18,7 @@ from conveyor._runtime.transient import until_available
 from conveyor._runtime.wakeup import Wakeup
 from conveyor._services.maintenance.batches import end_stranded, remove_old
 from conveyor._services.maintenance.expire import expire_jobs
+from conveyor._services.maintenance.files import remove_expired_files
 from conveyor._services.maintenance.promote import promote_due_jobs
 from conveyor._services.maintenance.prune import prune_events
 from conveyor._services.maintenance.reclaim import reclaim_stalled_jobs
@@ -113,7 +114,7 @@ class StallDetector:
 class Retainer:
     """Removes the settled jobs of a worker's queues that are to be kept no longer; looks after metrics and events.
 
-    Old metrics are added up, old events forgotten. More seldom still it repairs flows.
+    Old metrics are added up, old events forgotten, expired files deleted. More seldom still it repairs flows.
     """
 
     def __init__(
@@ -123,10 +124,12 @@ class Retainer:
         retention: Retention,
         options: WorkerOptions,
         *,
+        services: Services,
         outage: Outage,
     ) -> None:
-        """Bind to a store and the queues this worker serves."""
+        """Bind to a store, the queues this worker serves, and the app whose files expire."""
         self._store = store
+        self._services = services
         self._queue_names = queue_names
         self._retention = retention
         self._outage = outage
@@ -145,6 +148,7 @@ class Retainer:
             )
             await until_available(lambda: roll_up_metrics(self._store, self._retention), "add metrics up", self._outage)
             await until_available(lambda: prune_events(self._store), "forget old events", self._outage)
+            await remove_expired_files(self._services)
             if number % LOOKS_PER_REPAIR == 0:
                 await until_available(lambda: repair_flows(self._store), "repair flows", self._outage)
             await _sleep_about(self._options.retention_interval)

@@ -40,6 +40,7 @@ from conveyor._services.maintenance.flush import flush_at_shutdown
 from conveyor._services.schedules import find_undeclared, upsert_declared
 from conveyor.contracts.batch_job import BatchJobService
 from conveyor.contracts.clock import Clock
+from conveyor.contracts.file_storage import FileStorage
 from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, JobQueueStrategy, StoreBackedJobQueueStrategy
 from conveyor.contracts.row_batches import RowWork
 from conveyor.contracts.runtime import JobRunner, WorkerHost
@@ -96,6 +97,7 @@ class Supervisor:
     open_store: Callable[[], AbstractAsyncContextManager[Store]]
     job_queue: JobQueueStrategy
     buffer_storage: JobBufferStorageStrategy
+    file_storage: FileStorage
     retention: Retention
     batch_runs: BatchRuns
     open_state: Callable[[], AbstractAsyncContextManager[object]] | None = None
@@ -121,6 +123,8 @@ class Supervisor:
             storage = await stack.enter_async_context(
                 open_strategy(self.buffer_storage, self.registry, "buffer storage")
             )
+            files = await stack.enter_async_context(open_strategy(self.file_storage, self.registry, "file storage"))
+            self.registry.provide(FileStorage, files)
             await self._open_plain(stack)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             kept = _kept_jobs(job_queue)
@@ -133,6 +137,7 @@ class Supervisor:
             self.event_bus.add_listener(feeds.notify)
             await tasks.start(feeds.run, name="conveyor event feeds")
             self.services.open(kept, job_queue, waiters, feeds)
+            self.services.file_storage = files
             self.services.buffers.open(storage, self.registry.get(Clock))
             self._tell_of_loss_window(storage)
             try:

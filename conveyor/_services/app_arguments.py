@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
+    from conveyor.contracts.file_storage import FileStorage
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import Store
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_batch_strategies",
     "check_buffer_storage",
+    "check_file_storage",
     "check_lifespan",
     "check_middleware",
     "check_payload_codec",
@@ -94,6 +96,13 @@ def check_strategies(given: Mapping[str, object]) -> Mapping[str, object]:
                 f"lifespan; got {one!r}"
             )
     return dict(given)
+
+
+def check_file_storage(given: str | FileStorage) -> str | FileStorage:
+    """Return the file storage or its name; raises ConfigurationError for what is neither."""
+    if isinstance(given, str) or all(hasattr(given, method) for method in ("write", "read", "find", "delete")):
+        return given
+    raise ConfigurationError(f"file_storage must be a name, or have write, read, find and delete, got {given!r}")
 
 
 def check_lifespan(given: T) -> T:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conveyor._plugins import Plugins
     from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
+    from conveyor.contracts.file_storage import FileStorage
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "make_batch_strategy",
     "make_buffer_storage",
+    "make_file_storage",
     "make_job_queue",
     "make_middleware",
     "make_named_store_opener",
@@ -81,6 +83,14 @@ def make_job_queue(plugins: Plugins, given: str | JobQueueStrategy) -> JobQueueS
 def make_buffer_storage(plugins: Plugins, given: str | JobBufferStorageStrategy) -> JobBufferStorageStrategy:
     """Return the buffer storage."""
     return plugins.buffer_storage_provider(given).create() if isinstance(given, str) else given
+
+
+def make_file_storage(plugins: Plugins, given: str | FileStorage) -> FileStorage:
+    """Return the file storage; raises ConfigurationError where its options are wrong."""
+    if not isinstance(given, str):
+        return given
+    provider = plugins.file_storage_provider(given)
+    return provider.create() if provider.options is None else provider.create(read_options(given, provider.options))
 
 
 def make_batch_strategy(plugins: Plugins, name: str) -> BatchJobStrategy:

@@ -14,6 +14,7 @@ from conveyor.contracts.job_queue import (
 from conveyor.errors import CapabilityError, ConfigurationError
 
 if TYPE_CHECKING:
+    from conveyor.contracts.file_storage import FileStorage
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.store import BatchStore, FlowStore, InspectionStore, MetricsStore, ScheduleStore, Store
 
@@ -29,6 +30,7 @@ class OpenParts:
         """Start closed."""
         self._store: Store | None = None
         self._job_queue: JobQueueStrategy | None = None
+        self._file_storage: FileStorage | None = None
 
     @property
     def store(self) -> Store:
@@ -39,6 +41,15 @@ class OpenParts:
     def job_queue(self) -> JobQueueStrategy:
         """The open job queue strategy."""
         return required(self._job_queue)
+
+    @property
+    def file_storage(self) -> FileStorage:
+        """The open file storage."""
+        return required(self._file_storage)
+
+    @file_storage.setter
+    def file_storage(self, opened: FileStorage) -> None:
+        self._file_storage = opened
 
     @property
     def is_open(self) -> bool:

@@ -110,4 +110,5 @@ class Services(OpenParts):
         """Note that the app is closed."""
         self._store = self._job_queue = self._waiters = self._feeds = self._heeding = None
         self._state = _NO_STATE
+        self._file_storage = None
         self.buffers.close()

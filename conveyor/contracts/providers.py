@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
+    from conveyor.contracts.file_storage import FileStorage
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
@@ -23,6 +24,7 @@ __all__ = [
     "BatchStrategyProvider",
     "BufferStorageProvider",
     "CommandProvider",
+    "FileStorageProvider",
     "JobQueueProvider",
     "MiddlewareProvider",
     "OpenStore",
@@ -104,6 +106,23 @@ class BatchStrategyProvider:
     name: str
     create: Callable[[], BatchJobStrategy]
     contract_version: int
+
+
+@frozen
+class FileStorageProvider:
+    """A file storage that a plugin offers.
+
+    Attributes:
+        name: what people call it.
+        create: makes one that is not open: of an instance of `options`, where it has some, else of nothing.
+        contract_version: the version of the contracts it was written for.
+        options: an attrs class, which is filled from the settings: see `Settings.read`.
+    """
+
+    name: str
+    create: Callable[..., FileStorage]
+    contract_version: int
+    options: type[Any] | None = None
 
 
 @frozen

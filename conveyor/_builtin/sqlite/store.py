@@ -86,6 +86,8 @@ class SQLiteStore:
         )
         self._readers = Readers(file, partial(connect_reader, options))
         self.name = f"sqlite:{options.path}"
+        # What belongs to the store is put beside it.
+        self.path = options.path
         self.capabilities = _CAPABILITIES
         self.guarantees = Guarantees(add=survives, settle=survives)
         self.transactions = SqliteTransactions(options, loop, self._writer, clock, file=file)

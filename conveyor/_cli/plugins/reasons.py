@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["is_unknown", "reasons", "write_reasons"]
 
-KINDS: Final = ("store", "job queue", "buffer storage", "batch strategy", "middleware", "payload codec", "command")
+KINDS: Final = (
+    "store",
+    "job queue",
+    "buffer storage",
+    "batch strategy",
+    "file storage",
+    "middleware",
+    "payload codec",
+    "command",
+)
 
 
 def reasons(installed: Plugins, word: str) -> Sequence[dict[str, Any]]:

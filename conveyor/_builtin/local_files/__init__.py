@@ -1,0 +1,1 @@
+"""The file storage in a local directory, offered as a plugin."""
