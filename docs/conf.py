@@ -18,7 +18,10 @@ nitpick_ignore_regex = [
     # The names of others: linking to them would need the network.
     (r"py:.*", r"(?!conveyor\.).*"),
     # Type variables, names of types, and what a decorator returns: they stand for something else, and have no entry.
-    (r"py:.*", r"conveyor\..*\.(T|R|R_co|P|P_co|CallP|CallR|Removal|Row|Curve|Duration|(Batch)?JobDecorator)"),
+    (
+        r"py:.*",
+        r"conveyor\..*\.(T|R|R_co|P|P_co|CallP|CallR|Removal|(Row|Params)(T|T_co)|Row|Curve|Duration|(Batch)?JobDecorator)",
+    ),
 ]
 
 # A link to another page's heading (`options.md#attempts`) is checked, down to the fourth level.

@@ -106,7 +106,7 @@ async def _show(group_id: str, options: StoreOptions) -> int:
 
 def _row(group: Mapping[str, Any]) -> Sequence[object]:
     message = " ".join(group["message"].split())
-    line = f"{group['type']}: {message}" if message else group["type"]
+    line = f"{group['error_type']}: {message}" if message else group["error_type"]
     return (
         group["id"],
         group["count"],

@@ -118,8 +118,8 @@ def _read(distribution: Distribution, faults: dict[str, Exception] | None = None
 def _described(distribution: Distribution | None, entry_points: Iterable[EntryPoint]) -> Sequence[FoundPlugin]:
     """Read the metadata of a distribution, once, for all of its plugins."""
     about = None if distribution is None else distribution.metadata
-    name = (about and about["Name"]) or UNKNOWN
-    version = (about and about["Version"]) or UNKNOWN
+    name = UNKNOWN if about is None else about["Name"] or UNKNOWN
+    version = UNKNOWN if about is None else about["Version"] or UNKNOWN
     return [FoundPlugin(each.name, name, version, each.value, each) for each in entry_points]
 
 

@@ -48,7 +48,7 @@ class ErrorGroup:
 
     Attributes:
         id: what a filter's `error_group` takes: the fingerprint of their errors.
-        type: the exception's type.
+        error_type: the exception's type.
         message: the message of the latest.
         count: how many there are.
         first_at: when the first of them failed.
@@ -59,7 +59,7 @@ class ErrorGroup:
     id: str
     queue_name: str
     name: str
-    type: str
+    error_type: str
     message: str
     count: int
     first_at: datetime

@@ -38,7 +38,7 @@ async def test_what_failed_alike_is_one_group_and_is_run_again(app: Conveyor) ->
     async with app:
         await fail_some(app)
         (left,) = (await app.jobs.error_groups()).groups
-        assert (left.name, left.type, left.message, left.count) == ("weigh", "ValueError", "17 g are too much", 1)
+        assert (left.name, left.error_type, left.message, left.count) == ("weigh", "ValueError", "17 g are too much", 1)
         assert (await app.jobs.get(left.example_id)).data.error is not None
         assert await app.jobs.count(JobFilter(states=(JobState.COMPLETED,))) == 2
 

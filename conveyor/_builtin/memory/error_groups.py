@@ -53,7 +53,7 @@ def _group(id: str, records: Sequence[JobRecord]) -> ErrorGroup:
         id,
         example.queue.name,
         example.name,
-        type="" if error is None else error.type,
+        error_type="" if error is None else error.type,
         message="" if error is None else error.message,
         count=len(ends),
         first_at=min(ends)[0],

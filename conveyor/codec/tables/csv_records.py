@@ -46,7 +46,7 @@ class CsvRecords:
         self, table: TableFormat, place: int, number: int, *, limits: TableLimits, layout: RowLayout[Any] | None
     ) -> None:
         """Begin at a place of the file, after the row of a number; with the header, where the format has no columns."""
-        self.number = number
+        self.number: int = number
         self._table = table
         self._place = place
         self._limits = limits
@@ -124,15 +124,16 @@ class CsvRecords:
         while self._parser is None and self._first < len(self._lines):
             found: dict[str, list[str]] = {}
             taken: dict[str, int] = {}
+            fault: csv.Error | None = None
             for delimiter in (self._table.delimiter,) if self._table.delimiter else DELIMITERS:
                 try:
                     found[delimiter] = self._parse(csv.reader(self, delimiter=delimiter, strict=True))
                 except csv.Error as exc:
-                    error = exc  # another delimiter may do
+                    fault = exc  # another delimiter may do
                 else:
                     taken[delimiter] = self._next
             if not found:
-                raise BadFileError("malformed_header", f"the header is no CSV: {error}")
+                raise BadFileError("malformed_header", f"the header is no CSV: {fault}")
             delimiter = choose_delimiter(found, self._layout)
             self._pass_over(taken[delimiter])
             if any(cell.strip() for cell in found[delimiter]):

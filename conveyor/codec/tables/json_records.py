@@ -27,7 +27,7 @@ class JsonRecords:
     def __init__(self, table: TableFormat, place: int, number: int, limits: TableLimits) -> None:
         """Begin at a place of the file, after the row of a number."""
         self.format = table
-        self.number = number
+        self.number: int = number
         self.waiting = 0
         self._place = place
         self._limits = limits

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.batch_job import BatchRun, BatchTransaction
     from conveyor.contracts.store.transactions import TransactionConnection
+    from conveyor.contracts.strategy import Injector
 
 __all__ = ["FakeBatchJobs", "FakeBatchRun", "FakeConnection", "RunKilledError"]
 
@@ -91,7 +92,7 @@ class FakeBatchRun:
             parent_id: whose bad rows it takes up.
         """
         sealed = encode_json(dict(context))
-        self.batch_job = BatchJobData(
+        self.batch_job: BatchJobData = BatchJobData(
             batch_id,
             batch_type,
             BatchStatus.CREATED,
@@ -103,7 +104,7 @@ class FakeBatchRun:
         )
         self.context: Mapping[str, Any] = decode_json(sealed)
         self.errors: dict[int, RowError] = {}
-        self.saves = 0
+        self.saves: int = 0
         self.kill_at: int | None = None
         self.kill_after = False
         self.stop_reason: str | None = None
@@ -280,7 +281,7 @@ class FakeBatchJobs:
         """Return the run of a batch job; see `BatchJobService.run`."""
         return self._find(batch_job_id)
 
-    def injector(self) -> _FakeInjector:
+    def injector(self) -> Injector:
         """Return what a strategy's `init` takes."""
         return _FakeInjector(self._services)
 

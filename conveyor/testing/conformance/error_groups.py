@@ -158,7 +158,7 @@ class ErrorGroupsConformance(StoreKit):
         await workshop.jobs.discard("discarded")
         await workshop.settle(ending(lock_of(job), Command.RETRY))
         found = (await groups.list_error_groups(ALL)).groups
-        assert [(group.type, group.count) for group in found] == [
+        assert [(group.error_type, group.count) for group in found] == [
             ("ValueError", 1),
             ("MovedToFailed", 1),
             ("Stalled", 2),
@@ -171,5 +171,5 @@ class ErrorGroupsConformance(StoreKit):
             await bench.add(bench.flow(f"whole-{number}", bench.part(f"part-{number}")))
             await workshop.jobs.move_to_failed(f"part-{number}", "")
             assert await workshop.state(f"whole-{number}") is JobState.FAILED
-        found = {group.type: group.count for group in (await groups.list_error_groups(ALL)).groups}
+        found = {group.error_type: group.count for group in (await groups.list_error_groups(ALL)).groups}
         assert found == {"MovedToFailed": 2, "ChildFailed": 2}
