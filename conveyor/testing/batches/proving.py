@@ -98,7 +98,7 @@ def _compare(where: str, end: BatchEnd, whole: BatchEnd) -> None:
 
 def _told(end: BatchEnd) -> Mapping[str, object]:
     batch = end.batch_job
-    told = {
+    told: dict[str, object] = {
         "its status": batch.status,
         "done": batch.done,
         "total": batch.total,
