@@ -208,6 +208,16 @@ class BatchChangesConformance(StoreKit):
         assert [str(error) for error in refused] == [str(DuplicateBatchJobError(name, "import"))] * (CROWD - 1)
         assert await bench.jobs() == {f"{name}-pre"}
 
+    async def test_one_that_is_tried_again_and_one_that_is_the_same_at_once_are_one(self, workshop: Workshop) -> None:
+        bench = bench_of(workshop)
+        for number in range(4):
+            failed, heir = f"failed-{number}", f"heir-{number}"
+            await bench.bring(BatchStatus.FAILED, failed, identity=heir)
+            calls = [partial(bench.ask, BatchCommand.RETRY, failed), partial(bench.create, heir, identity=heir)]
+            refused = await gather(*(calls if number % 2 else calls[::-1]))
+            status, created = (await bench.get(failed)).status, await bench.facet.get_batch(heir)
+            assert (len(refused), status) == (1, BatchStatus.CONFIRMED if created is None else BatchStatus.FAILED)
+
     async def test_one_creation_made_many_times_at_once_is_made_once(self, workshop: Workshop) -> None:
         bench = bench_of(workshop)
         assert await gather(*[bench.create] * CROWD) == []
