@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from conveyor._handles.handler import plain_handle
 from conveyor._services import buffers, flushing
+from conveyor._services.buffer_news import BUFFERED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from conveyor._handles.job import Job
+    from conveyor._services.buffer_news import BufferEventStream
     from conveyor._services.services import Services
     from conveyor.contracts.job_buffer import JobBufferLike
+    from conveyor.model.buffers.news import BufferCounts
 
 __all__ = ["Buffers"]
 
@@ -51,6 +55,23 @@ class Buffers:
         them. Unknown ids are absent.
         """
         return await buffers.buffer_size(self._services, ids)
+
+    def counts(self) -> dict[str, BufferCounts]:
+        """Return what happened to each buffer in this program so far: collected, reduced, added, flushes, failures."""
+        return dict(self._services.buffers.news.counts)
+
+    @asynccontextmanager
+    async def events(self, *, buffer: int = BUFFERED) -> AsyncIterator[BufferEventStream]:
+        """Open a stream of what happens to the buffers of this program from now on.
+
+        Args:
+            buffer: how many events wait for a reader that is busy; beyond, the oldest are dropped and counted.
+
+        Raises:
+            ConfigurationError: a buffer for less than one.
+        """
+        with self._services.buffers.news.listening(buffer) as stream:
+            yield stream
 
     async def flush(self, ids: Sequence[str] | None = None) -> dict[str, list[Job[Any]]]:
         """Reduce what is in these buffers now and add the result to the queues; return the jobs added, by buffer.

@@ -6,11 +6,13 @@ import inspect
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from conveyor._services.buffer_news import BufferNews
 from conveyor._services.sealing import sealed_jobs
 from conveyor.codec import decode_json
 from conveyor.contracts.buffer_storage import TransactionalBufferStorage
 from conveyor.errors import BufferError, CapabilityError, ConfigurationError
 from conveyor.model.buffers.job_buffer import as_job_buffer
+from conveyor.model.buffers.news import BufferEventKind
 from conveyor.model.buffers.values import BufferedJob, BufferPlace, BufferSize, kept_from
 from conveyor.model.queries import Added, AddReceipt
 
@@ -38,6 +40,7 @@ class Buffers:
         by_id: those registered, in the order in which they were.
         on_registered: called when one is registered: it may have triggers.
         places: where jobs are or went, of a storage that cannot tell.
+        news: what happens in them.
     """
 
     def __init__(self) -> None:
@@ -48,6 +51,7 @@ class Buffers:
         self._storage: JobBufferStorageStrategy | None = None
         self._transactional: TransactionalBufferStorage | None = None
         self._clock: Clock | None = None
+        self.news: BufferNews = BufferNews(self.now)
 
     def add(self, given: JobBufferLike) -> None:
         """Register a buffer; the same one again changes nothing."""
@@ -159,8 +163,13 @@ async def _keep(services: Services, buffer_id: str, jobs: Sequence[NewJob], conn
     if buffers.transactional is not None:
         if connection is not None:
             services.transactional_queue("connection=")
-        return await buffers.transactional.add_many(buffer_id, jobs, connection=connection)
-    return await _keep_each(services, buffer_id, jobs, connection)
+        receipts = await buffers.transactional.add_many(buffer_id, jobs, connection=connection)
+    else:
+        receipts = await _keep_each(services, buffer_id, jobs, connection)
+    buffered = sum(receipt.outcome is Added.BUFFERED for receipt in receipts)
+    if buffered:
+        buffers.news.tell(BufferEventKind.COLLECTED, buffer_id, buffered)
+    return receipts
 
 
 async def _keep_each(

@@ -17,6 +17,7 @@ from conveyor.codec import decode_json, encode_json
 from conveyor.contracts.job_queue import StoreBackedJobQueueStrategy
 from conveyor.errors import BufferError, BufferTakeLostError, DuplicateJobError, StoreError
 from conveyor.model.buffers.job_buffer import ReduceErrorPolicy
+from conveyor.model.buffers.news import BufferEventKind
 from conveyor.model.buffers.reducing import check_reduced
 from conveyor.model.buffers.values import BufferedJob, FlushPlan, KeptJob, traces_of
 from conveyor.model.payload import arguments_of
@@ -68,10 +69,21 @@ async def flush_buffer(services: Services, buffer: JobBuffer) -> list[NewJob]:
     """
     storage = services.buffers.transactional
     if storage is None:
-        return await _flush_cleared(services, services.buffers.storage, buffer)
+        added, taken = await _flush_cleared(services, services.buffers.storage, buffer)
+    else:
+        added, taken = await _flush_taken(services, storage, buffer)
+    if taken:
+        services.buffers.news.tell(BufferEventKind.FLUSHED, buffer.id, taken, len(added))
+    return added
+
+
+async def _flush_taken(
+    services: Services, storage: TransactionalBufferStorage, buffer: JobBuffer
+) -> tuple[list[NewJob], int]:
     size = (await storage.get_sizes()).get(buffer.id)
     left = 0 if size is None else size.jobs
     added: list[NewJob] = []
+    flushed = 0
     while left > 0:
         try:
             jobs, taken = await _flush_chunk(services, storage, buffer, min(left, buffer.chunk_size))
@@ -81,8 +93,9 @@ async def flush_buffer(services: Services, buffer: JobBuffer) -> list[NewJob]:
         if not taken:
             break
         left -= taken
+        flushed += taken
         added += jobs
-    return added
+    return added, flushed
 
 
 async def _flush_chunk(
@@ -99,6 +112,7 @@ async def _flush_chunk(
         await _hand_back(storage, token)
         raise
     logger.info("buffer %s: %d jobs were reduced to %d", buffer.id, len(plan.taken), len(plan.jobs))
+    services.buffers.news.tell(BufferEventKind.REDUCED, buffer.id, len(plan.taken), len(plan.jobs))
     return _went(plan, receipts), len(kept)
 
 
@@ -163,10 +177,13 @@ def _went(plan: FlushPlan, receipts: Sequence[AddReceipt]) -> list[NewJob]:
     ]
 
 
-async def _flush_cleared(services: Services, storage: JobBufferStorageStrategy, buffer: JobBuffer) -> list[NewJob]:
+async def _flush_cleared(
+    services: Services, storage: JobBufferStorageStrategy, buffer: JobBuffer
+) -> tuple[list[NewJob], int]:
     """Flush a storage that clears before anything is added; what cannot be added is put back, after what came since."""
     places = services.buffers.places
     left = list((await storage.flush([buffer.id])).get(buffer.id, ()))
+    count = len(left)
     added: list[NewJob] = []
     try:
         while left:
@@ -183,11 +200,12 @@ async def _flush_cleared(services: Services, storage: JobBufferStorageStrategy, 
             for job_id in plan.taken:
                 places.pop(job_id, None)
             services.buffers.note_merged(traces_of(plan, receipts))
+            services.buffers.news.tell(BufferEventKind.REDUCED, buffer.id, len(chunk), len(plan.jobs))
             added += _went(plan, receipts)
     except BaseException:
         await _put_back(storage, buffer.id, left)
         raise
-    return added
+    return added, count
 
 
 async def _put_back(storage: JobBufferStorageStrategy, buffer_id: str, left: Sequence[NewJob]) -> None:
@@ -230,6 +248,8 @@ async def _make_plan(services: Services, buffer: JobBuffer, kept: Sequence[KeptJ
             exc,
             exc_info=exc,
         )
+        error = f"{type(exc).__name__}: {exc}"
+        services.buffers.news.tell(BufferEventKind.REDUCE_FAILED, buffer.id, len(kept), error=error)
         match policy:
             case ReduceErrorPolicy.ADD_ORIGINALS:
                 return FlushPlan(taken, [one.job for one in kept], {})

@@ -1,0 +1,84 @@
+"""Who is told what happens in the buffers of this program: counts, and bounded streams."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Self
+
+import anyio
+
+from conveyor.errors import ConfigurationError
+from conveyor.model.buffers.news import BufferCounts, BufferEvent, BufferEventKind, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+__all__ = ["BUFFERED", "BufferEventStream", "BufferNews"]
+
+BUFFERED: Final = 1000
+
+
+class BufferEventStream:
+    """Events of buffers as they come; iterate over it.
+
+    Attributes:
+        dropped: how many events went missing because nobody read them in time: the oldest of those that waited.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Wait with so many at most."""
+        self.dropped: int = 0
+        self._events: deque[BufferEvent] = deque(maxlen=limit)
+        self._arrived = anyio.Event()
+
+    def put(self, event: BufferEvent) -> None:
+        """Take an event."""
+        self.dropped += len(self._events) == self._events.maxlen
+        self._events.append(event)
+        self._arrived.set()
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> BufferEvent:
+        """Return the next event, and wait for it. It ends when its reader leaves the block."""
+        while not self._events:
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        return self._events.popleft()
+
+
+class BufferNews:
+    """What happened so far, and who hears of what happens from now on."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        """Begin with nothing."""
+        self.counts: dict[str, BufferCounts] = {}
+        self._now = now
+        self._streams: list[BufferEventStream] = []
+
+    def tell(self, kind: BufferEventKind, buffer_id: str, jobs: int, added: int = 0, *, error: str = "") -> None:
+        """Count an event, and hand it to every stream."""
+        event = BufferEvent(kind, buffer_id, self._now(), jobs, added, error)
+        self.counts[buffer_id] = counted(self.counts.get(buffer_id, BufferCounts()), event)
+        for stream in self._streams:
+            stream.put(event)
+
+    @contextmanager
+    def listening(self, limit: int) -> Iterator[BufferEventStream]:
+        """Open a stream of what happens from now on, of which so many events wait at most.
+
+        Raises:
+            ConfigurationError: the limit is below one.
+        """
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise ConfigurationError(f"buffer must be a whole number of at least 1, got {limit!r}")
+        stream = BufferEventStream(limit)
+        self._streams.append(stream)
+        try:
+            yield stream
+        finally:
+            self._streams.remove(stream)

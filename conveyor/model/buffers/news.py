@@ -1,0 +1,72 @@
+"""What happens in the buffers of one program, as events and as counts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["BufferCounts", "BufferEvent", "BufferEventKind", "counted"]
+
+
+class BufferEventKind(StrEnum):
+    """What happened: jobs were put into a buffer; some were reduced and added; reducing failed; a flush ended."""
+
+    COLLECTED = "collected"
+    REDUCED = "reduced"
+    REDUCE_FAILED = "reduce_failed"
+    FLUSHED = "flushed"
+
+
+@frozen
+class BufferEvent:
+    """One event of one buffer.
+
+    Attributes:
+        jobs: how many jobs were collected, reduced, or could not be; of FLUSHED, how many were taken in all.
+        added: of REDUCED and FLUSHED, how many jobs were added to queues in their place.
+        error: of REDUCE_FAILED, the error.
+    """
+
+    kind: BufferEventKind
+    buffer_id: str
+    at: datetime
+    jobs: int
+    added: int = 0
+    error: str = ""
+
+
+@frozen
+class BufferCounts:
+    """What happened to a buffer in this program since it was started.
+
+    Attributes:
+        collected: jobs that were put into it; those of a transaction that was rolled back, too.
+        reduced: jobs that went into others, or through.
+        added: jobs that were added to queues in their place.
+        flushes: flushes that ended well, those of an empty buffer left out.
+        failures: how often reducing failed.
+    """
+
+    collected: int = 0
+    reduced: int = 0
+    added: int = 0
+    flushes: int = 0
+    failures: int = 0
+
+
+def counted(counts: BufferCounts, event: BufferEvent) -> BufferCounts:
+    """Return the counts with one more event."""
+    match event.kind:
+        case BufferEventKind.COLLECTED:
+            return evolve(counts, collected=counts.collected + event.jobs)
+        case BufferEventKind.REDUCED:
+            return evolve(counts, reduced=counts.reduced + event.jobs, added=counts.added + event.added)
+        case BufferEventKind.REDUCE_FAILED:
+            return evolve(counts, failures=counts.failures + 1)
+        case BufferEventKind.FLUSHED:
+            return evolve(counts, flushes=counts.flushes + 1)
