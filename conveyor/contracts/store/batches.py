@@ -28,7 +28,8 @@ class BatchStore(Protocol):
     """Every change of status is a compare-and-set, and adds the job that works on in the same step.
 
     So a batch job never waits for a job that nobody added. What a change makes of a batch job is decided by
-    `conveyor.model.batches.changing`; the store keeps it.
+    `conveyor.model.batches.changing`; the store keeps it. Jobs that come with batch jobs have no deduplication and no
+    group: they are added, or all is refused.
     """
 
     async def create_batch(self, batch: NewBatchJob, job: NewJob, /) -> BatchJobData:

@@ -108,7 +108,7 @@ class BatchesConformance(StoreKit):
         assert await bench.facet.get_batch(BATCH) is None
         await bench.facet.create_batch(new, bench.job("free"))
 
-    async def test_batch_jobs_outlive_their_store_being_closed(
+    async def test_another_opening_has_batch_jobs_and_bad_rows_as_they_are(
         self, workshop: Workshop, open_workshop: OpenWorkshop
     ) -> None:
         needs(workshop.store.capabilities.is_shared, "is_shared")

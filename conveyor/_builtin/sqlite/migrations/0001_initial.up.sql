@@ -389,8 +389,9 @@ create table buffer_merges (
 
 create index buffer_merges_age on buffer_merges (merged_at);
 
--- Batch jobs. digest tells the same creation again. counts is a JSON object of rows by what became of them. job_id is the
--- job that works for it; run the token of the run that may write.
+-- Batch jobs. digest tells the same creation again; run is the token of the run that may write, job_id the job that works
+-- for it. counts is a JSON object of rows by what became of them. An identity is held until its batch job fails or is
+-- cancelled.
 create table batches (
   id text not null primary key,
   batch_type text not null,
