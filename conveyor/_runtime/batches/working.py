@@ -202,7 +202,8 @@ class BatchWork:
             run=run.token,
             reason=reason,
             error=None if error is None else _said(error),
-            is_retry=error is not None,
+            # What the store could not do is no fault of the run.
+            is_retry=error is not None and not isinstance(error, StoreUnavailableError),
             result=run.new_result(),
         )
         if batch is None:

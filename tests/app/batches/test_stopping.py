@@ -327,16 +327,21 @@ async def test_hooks_that_raise_change_nothing(store_url: str, caplog: pytest.Lo
 
 
 async def test_a_store_that_is_away_for_a_moment_fails_no_batch_job(store_url: str) -> None:
-    strategy = Counting(at(2, lambda run: away()))
+    class Steady(Counting):
+        max_retries = 0
 
-    async def away() -> None:
+    async def away(run: BatchRun) -> None:
         raise StoreUnavailableError("the store is away")
+
+    strategy = Steady(at(2, away))
 
     app = Conveyor(store_url, batch_strategies=[strategy])
     async with app, app.worker():
         batch = await app.batches.create("count", {"rows": 3})
         assert (await batch.wait_until_ended("20s")).status is BatchStatus.COMPLETED
-        assert strategy.rows == [1, 2, 3]
+        assert (strategy.rows, batch.data.retries) == ([1, 2, 3], 0)
+        interrupted = next(change for change in batch.history if change.after is BatchStatus.INTERRUPTED)
+        assert interrupted.reason == "StoreUnavailableError: the store is away"
 
 
 async def test_a_run_that_another_took_over_writes_nothing_and_its_job_goes_on(store_url: str) -> None:
