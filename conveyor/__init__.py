@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from conveyor.contracts.batch_job import AbstractBatchJobStrategy as AbstractBatchJobStrategy
     from conveyor.contracts.batch_job import BatchJobService as BatchJobService
     from conveyor.contracts.middleware import Middleware as Middleware
+    from conveyor.contracts.row_batches import FileParams as FileParams
+    from conveyor.contracts.row_batches import FileRows as FileRows
     from conveyor.contracts.row_batches import PagedRows as PagedRows
     from conveyor.contracts.row_batches import RowBatchStrategy as RowBatchStrategy
     from conveyor.contracts.row_batches import RowContext as RowContext
@@ -99,6 +101,8 @@ _HOMES: Final = {
     "EventKind": "conveyor.model.events",
     "EventStream": "conveyor._handles.events",
     "Failed": "conveyor.model.outcomes",
+    "FileParams": "conveyor.contracts.row_batches",
+    "FileRows": "conveyor.contracts.row_batches",
     "Flow": "conveyor.model.flows",
     "Group": "conveyor.model.groups",
     "GroupLimits": "conveyor.model.limits",
@@ -166,6 +170,8 @@ __all__ = [
     "EventKind",
     "EventStream",
     "Failed",
+    "FileParams",
+    "FileRows",
     "Flow",
     "Group",
     "GroupLimits",

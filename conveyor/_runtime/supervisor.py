@@ -159,7 +159,7 @@ class Supervisor:
                 await stack.enter_async_context(open_strategy(middleware, self.registry, "middleware"))
         self.batch_runs.outage = self.outage
         self.registry.provide(BatchJobService, self.batch_runs)
-        self.registry.provide(RowWork, RowsOfStrategies())
+        self.registry.provide(RowWork, RowsOfStrategies(self.registry))
         for strategy in self.services.batches.all:
             given = strategy.given
             # One that has but half of it is refused.

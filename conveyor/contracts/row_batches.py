@@ -21,6 +21,7 @@ from conveyor.model.batches.policy import ErrorPolicy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from conveyor.codec.tables import TableForm
     from conveyor.contracts.batch_job import BatchRun
     from conveyor.contracts.store.transactions import TransactionConnection
     from conveyor.contracts.strategy import Injector
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from conveyor.model.batches.rows import RowPreview
     from conveyor.model.batches.values import RowOutcome
 
-__all__ = ["NoParams", "PagedRows", "RowBatchStrategy", "RowContext", "RowSource", "RowWork"]
+__all__ = ["FileParams", "FileRows", "NoParams", "PagedRows", "RowBatchStrategy", "RowContext", "RowSource", "RowWork"]
 
 RowT = TypeVar("RowT")
 ParamsT = TypeVar("ParamsT")
@@ -41,6 +42,36 @@ _Page: TypeAlias = Sequence[tuple[RowT, Any]]
 @frozen
 class NoParams:
     """The context of batch jobs that need to be told nothing."""
+
+
+@frozen(kw_only=True)
+class FileParams:
+    """The context of batch jobs whose rows stand in a stored file. Subclass it, with ``kw_only=True``, to add to it.
+
+    Attributes:
+        file: the key of the file in the app's file storage.
+        encoding: of a file without a byte order mark; None: UTF-8.
+        delimiter: between the cells of a CSV file; None: what its header is parted by.
+    """
+
+    file: str
+    encoding: str | None = None
+    delimiter: str | None = None
+
+
+@frozen
+class FileRows:
+    """A source that is a stored file: CSV with a header, or JSON lines, read into `RowBatchStrategy.row`.
+
+    Attributes:
+        file, encoding, delimiter: see `FileParams`.
+        form: how rows stand in it; None: its name tells, ``.jsonl`` and ``.ndjson`` from all others.
+    """
+
+    file: str
+    encoding: str | None = None
+    delimiter: str | None = None
+    form: TableForm | None = None
 
 
 @frozen
@@ -57,8 +88,8 @@ class PagedRows(Generic[RowT]):
     size: int = 500
 
 
-# Where rows come from: each with the cursor after which the next run goes on.
-RowSource: TypeAlias = AsyncIterable[tuple[RowT, Any]] | PagedRows[RowT]
+# Where rows come from: a stored file, or each with the cursor after which the next run goes on.
+RowSource: TypeAlias = AsyncIterable[tuple[RowT, Any]] | PagedRows[RowT] | FileRows
 
 
 class RowContext(Protocol[ParamsT_co]):
@@ -114,7 +145,7 @@ class RowContext(Protocol[ParamsT_co]):
 
 
 class RowBatchStrategy(AbstractBatchJobStrategy, Generic[RowT, ParamsT]):
-    """A strategy that works on rows. Give it `row`, `source` and `process_one` or `process`; the rest has defaults.
+    """A strategy that works on rows. Give it `row`, `params` and `process_one` or `process`; the rest has defaults.
 
     Attributes:
         row: the class of rows, an attrs class.
@@ -148,16 +179,18 @@ class RowBatchStrategy(AbstractBatchJobStrategy, Generic[RowT, ParamsT]):
         self.row_work = injector.get(RowWork)
         self.row_work.declare(self)
 
-    def source(self, run: BatchRun, cursor: Any, /) -> RowSource[RowT]:
-        """Return where rows come from: an async generator of (row, cursor), or `PagedRows`.
+    def source(self, context: RowContext[ParamsT], cursor: Any, /) -> RowSource[RowT]:
+        """Return where rows come from: an async generator of (row, cursor), `PagedRows`, or `FileRows`.
 
-        It must give the same rows in the same order for as long as the batch job is not ended.
+        Without one of your own, it is the file that the context names as `FileParams` does. A source must give the
+        same rows in the same order for as long as the batch job is not ended.
 
         Args:
-            run: what goes on.
+            context: what is to be done; no rows are meant yet.
             cursor: that of the last row that is done, to go on after it; None: from the beginning.
         """
-        raise ConfigurationError(f"{type(self).__name__} has no source")
+        given = context.run.context
+        return FileRows(given["file"], given.get("encoding"), given.get("delimiter"))
 
     async def check(self, row: RowT, context: RowContext[ParamsT], /) -> RowPreview | RowOutcome | None:
         """Look at a row without writing, and say what would become of it; None: DONE.
@@ -190,17 +223,18 @@ class RowBatchStrategy(AbstractBatchJobStrategy, Generic[RowT, ParamsT]):
         """
         raise ConfigurationError(f"{type(self).__name__} has neither process nor process_one")
 
-    async def throttle(self, run: BatchRun, /) -> float | None:
+    async def throttle(self, context: RowContext[ParamsT], /) -> float | None:
         """Return for how many seconds to wait before the next chunk, or None; asked again after that."""
         return None
 
     async def validate_context(self, context: Mapping[str, Any], /) -> None:
-        """Refuse a context that cannot be read into `params`; overriders call this.
+        """Refuse a context that cannot be read into `params`, or whose file is not there; overriders call this.
 
         Raises:
             BatchJobError: it names the field.
+            StoredFileNotFoundError
         """
-        self.row_work.read_params(self, context)
+        await self.row_work.check_context(self, context)
 
     async def pre_process_batch_job(self, batch_job_id: str, /) -> None:
         """Read and check all rows, and keep what was found as the result."""
@@ -211,8 +245,8 @@ class RowBatchStrategy(AbstractBatchJobStrategy, Generic[RowT, ParamsT]):
         await self.row_work.process(self, self.batch_jobs.run(batch_job_id))
 
     async def build_template(self) -> str:
-        """Return an empty string: there is no template."""
-        return ""
+        """Return a CSV file with the columns of `row`, where rows come from files; else there is none."""
+        return self.row_work.make_template(self)
 
 
 class RowWork(Protocol):
@@ -234,10 +268,24 @@ class RowWork(Protocol):
         """
         ...
 
+    async def check_context(self, strategy: RowBatchStrategy[Any, Any], context: Mapping[str, Any], /) -> None:
+        """Refuse a context that cannot be read, or that names a file which is not there.
+
+        Raises:
+            BatchJobError: it does not fit; the message names the field.
+            StoredFileNotFoundError
+        """
+        ...
+
+    def make_template(self, strategy: RowBatchStrategy[Any, Any], /) -> str:
+        """Return a file that people fill in, for strategies whose rows come from files; else an empty string."""
+        ...
+
     async def pre_process(self, strategy: RowBatchStrategy[Any, Any], run: BatchRun, /) -> None:
         """Read and check every row; nothing is written. The run's result has what was found.
 
         Raises:
+            BadFileError: the file is no table, or not one of the strategy's rows.
             TooManyBadRowsError: there are more than the strategy's `errors` allow, and it is no dry run.
         """
         ...

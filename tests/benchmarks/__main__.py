@@ -33,12 +33,14 @@ CASES: Final = {
     "batches": STORES,
     "limited": STORES,
     "watched": STORES,
+    "rows": ("sqlite",),
+    "rows_memory": ("sqlite",),
     "cancels": STORES,
     "cancels_across": ("sqlite",),
 }
 FLOORS: Final = ("floor", "best")
 BACKLOGS: Final = ("waiting", "finished", "groups")
-RATES: Final = ("process", "add", "add_concurrent", "add_many", "fires", "single", "batched")
+RATES: Final = ("process", "add", "add_concurrent", "add_many", "fires", "single", "batched", "rows_made", "rows_file")
 SPANS: Final = (
     "process_cpu_us",
     "pickup_p50_ms",
@@ -66,6 +68,7 @@ SPANS: Final = (
     "watched_none_us",
     "watched_us",
     "events_read_us",
+    "rows_memory_growth_mb",
     "cancel_p50_ms",
     "cancel_p99_ms",
     "cancel_across_p50_ms",

@@ -28,6 +28,7 @@ from tests.benchmarks.floor_pickup import bare_pickups
 from tests.benchmarks.floors import bare_rows, open_bare
 from tests.benchmarks.flows import measure_flow
 from tests.benchmarks.limited import measure_limited
+from tests.benchmarks.rows import measure_rows, measure_rows_memory
 from tests.benchmarks.watched import measure_watched
 
 if TYPE_CHECKING:
@@ -166,6 +167,8 @@ CASES: Final[Mapping[str, Callable[[str], Awaitable[Mapping[str, float]]]]] = {
     "buffered": measure_buffered,
     "limited": measure_limited,
     "watched": measure_watched,
+    "rows": measure_rows,
+    "rows_memory": measure_rows_memory,
     "cancels": measure_cancels,
     "cancels_across": measure_cancels_across,
 }

@@ -18,7 +18,6 @@ from conveyor.testing.batches import BatchTrial, prove_resume, run_batch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from conveyor.contracts.batch_job import BatchRun
     from conveyor.contracts.row_batches import RowContext
 
 pytestmark = pytest.mark.anyio
@@ -47,8 +46,8 @@ class Notes(RowBatchStrategy[Number, Bounds]):
     def __init__(self, noted: dict[str, int]) -> None:
         self.noted = noted
 
-    async def source(self, run: BatchRun, cursor: Any, /) -> AsyncIterator[tuple[Number, Any]]:
-        for value in range((cursor or 0) + 1, run.context["upto"] + 1):
+    async def source(self, context: RowContext[Bounds], cursor: Any, /) -> AsyncIterator[tuple[Number, Any]]:
+        for value in range((cursor or 0) + 1, context.params.upto + 1):
             yield Number(value), value
 
     async def process_one(self, row: Number, context: RowContext[Bounds], /) -> RowOutcome:

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from conveyor._runtime.batches.rows.work import RowsOfStrategies
 from conveyor.codec import decode_json, encode_json
 from conveyor.contracts.batch_job import BatchJobService
+from conveyor.contracts.file_storage import FileStorage
 from conveyor.contracts.row_batches import RowWork
 from conveyor.errors import (
     BatchJobNotFoundError,
@@ -263,10 +264,13 @@ class _FakeTransaction:
 class FakeBatchJobs:
     """A `BatchJobService` of some fake runs."""
 
-    def __init__(self, *runs: FakeBatchRun) -> None:
-        """Know these runs."""
+    def __init__(self, *runs: FakeBatchRun, files: FileStorage | None = None) -> None:
+        """Know these runs, and where their files are."""
         self._runs = {run.batch_job.id: run for run in runs}
-        self._services: dict[type[Any], object] = {BatchJobService: self, RowWork: RowsOfStrategies()}
+        self._services: dict[type[Any], object] = {BatchJobService: self}
+        self._services[RowWork] = RowsOfStrategies(self.injector())
+        if files is not None:
+            self._services[FileStorage] = files
 
     async def get(self, batch_job_id: str, /) -> BatchJobData:
         """Return a batch job; see `BatchJobService.get`."""

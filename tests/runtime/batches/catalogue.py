@@ -16,7 +16,6 @@ from conveyor.model.batches.values import RowOutcome
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from conveyor.contracts.batch_job import BatchRun
     from conveyor.contracts.row_batches import RowContext
 
 
@@ -89,7 +88,7 @@ class Import(RowBatchStrategy[Product, Params]):
         self.read: list[int] = []
         self.calls: list[int] = []
 
-    async def source(self, run: BatchRun, cursor: Any, /) -> AsyncIterator[tuple[Product, Any]]:
+    async def source(self, context: RowContext[Params], cursor: Any, /) -> AsyncIterator[tuple[Product, Any]]:
         for index in range(cursor or 0, len(self.products)):
             self.read.append(index)
             yield self.products[index], index + 1

@@ -416,7 +416,7 @@ class TestTime:
         class Throttled(Import):
             asked = 0
 
-            async def throttle(self, run: Any, /) -> float | None:
+            async def throttle(self, context: RowContext[Params], /) -> float | None:
                 self.asked += 1
                 return 3600.0 if self.asked == 2 else None
 

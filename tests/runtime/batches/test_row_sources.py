@@ -15,7 +15,6 @@ from conveyor.testing.batches import FakeBatchJobs, FakeBatchRun, RunKilledError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from conveyor.contracts.batch_job import BatchRun
     from conveyor.contracts.row_batches import RowContext, RowSource
 
 pytestmark = pytest.mark.anyio
@@ -53,20 +52,20 @@ class Sum(RowBatchStrategy[Number, Bounds]):
 
 
 class Generated(Sum):
-    async def source(self, run: BatchRun, cursor: Any, /) -> AsyncIterator[tuple[Number, Any]]:
+    async def source(self, context: RowContext[Bounds], cursor: Any, /) -> AsyncIterator[tuple[Number, Any]]:
         try:
-            for value in range((cursor or 0) + 1, run.context["upto"] + 1):
+            for value in range((cursor or 0) + 1, context.params.upto + 1):
                 yield Number(value), value
         finally:
             self.closed += 1
 
 
 class Paged(Sum):
-    def source(self, run: BatchRun, cursor: Any, /) -> RowSource[Number]:
+    def source(self, context: RowContext[Bounds], cursor: Any, /) -> RowSource[Number]:
         async def fetch(after: Any, limit: int) -> list[tuple[Number, Any]]:
             self.asked.append((after, limit))
             first = (after or 0) + 1
-            last = min(run.context["upto"], after + limit if after else limit)
+            last = min(context.params.upto, after + limit if after else limit)
             return [(Number(value), value) for value in range(first, last + 1)]
 
         return PagedRows(fetch, size=10)
@@ -110,7 +109,7 @@ async def test_a_generator_is_closed_where_the_run_ends_before_it() -> None:
 
 async def test_a_source_of_another_kind_is_refused() -> None:
     class Wrong(Sum):
-        def source(self, run: BatchRun, cursor: Any, /) -> RowSource[Number]:
+        def source(self, context: RowContext[Bounds], cursor: Any, /) -> RowSource[Number]:
             return [(Number(1), 1)]  # type: ignore[return-value]
 
     run = FakeBatchRun({"upto": 1})
@@ -192,5 +191,6 @@ async def test_a_strategy_that_cannot_work_is_refused_when_it_opens(
         await kind().init(FakeBatchJobs(FakeBatchRun({})).injector())
 
 
-async def test_there_is_no_template() -> None:
-    assert await Sum().build_template() == ""
+async def test_a_source_of_ones_own_has_no_template() -> None:
+    strategy = await opened(Generated(), FakeBatchRun({"upto": 1}))
+    assert await strategy.build_template() == ""

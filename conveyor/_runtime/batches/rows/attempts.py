@@ -1,4 +1,4 @@
-"""One try of a chunk: its rows are processed together, and where that fails, in ever smaller pieces."""
+"""One try of a chunk: its rows are processed together, and where that failed, in ever smaller pieces."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conveyor.model.batches.policy import ErrorPolicy
     from conveyor.model.batches.rows import SourceRow
 
-__all__ = ["Attempt", "Outcome", "RowAgainError", "Standing"]
+__all__ = ["Attempt", "ChunkFailedError", "Outcome", "RowAgainError", "Standing"]
 
 RowT = TypeVar("RowT")
 # What became of a row; None: nothing yet.
@@ -50,6 +50,10 @@ class Standing:
 
 class RowAgainError(Exception):
     """The first row of the chunk failed alone, and is to be tried again after a while."""
+
+
+class ChunkFailedError(Exception):
+    """Some row of the chunk failed: it is to be tried again in pieces, in another transaction."""
 
 
 class _UndoneError(Exception):
@@ -92,6 +96,7 @@ class Attempt(Generic[RowT]):
         ends_at: after this time no further row is begun, where rows are processed one by one.
         outcomes: of each row; those that did not pass their check have theirs from the beginning.
         connection: what rows are written with; None: there is no transaction.
+        is_whole: whether all rows are written at once or none: most chunks have no bad row, and need no savepoints.
     """
 
     strategy: RowBatchStrategy[RowT, Any]
@@ -102,12 +107,14 @@ class Attempt(Generic[RowT]):
     rows: Sequence[SourceRow[RowT]] = ()
     outcomes: list[Outcome] = field(factory=list)
     connection: TransactionConnection | None = None
+    is_whole: bool = False
     _good: list[int] = field(init=False, factory=list)
 
     async def run(self) -> int:
         """Process the rows; return how many, from the first on, are settled. Those may be saved, the others go back.
 
         Raises:
+            ChunkFailedError: none is, and they are to be tried in pieces.
             RowAgainError: none is, and the first is to be tried again.
             TooManyBadRowsError: none is: the first row is one bad row too many.
         """
@@ -178,6 +185,11 @@ class Attempt(Generic[RowT]):
         """Process a piece, in a savepoint where there is a transaction; return how many of its rows were handled."""
         if self.connection is None:
             return await self._handle(piece)
+        if self.is_whole:
+            try:
+                return await self._handle(piece)
+            except _UndoneError as failure:
+                raise ChunkFailedError from failure
         await self.connection.execute(f"SAVEPOINT {SAVEPOINT}")
         try:
             handled = await self._handle(piece)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 import anyio
 from attrs import define, field, frozen
 
-from conveyor._runtime.batches.rows.attempts import Attempt, RowAgainError, Standing
+from conveyor._runtime.batches.rows.attempts import Attempt, ChunkFailedError, RowAgainError, Standing
 from conveyor._runtime.batches.rows.checking import check_row, has_check
 from conveyor._runtime.batches.rows.faults import TRANSIENT
 from conveyor._runtime.batches.rows.patience import Patience, Watch
@@ -88,7 +88,7 @@ class Processing(Generic[RowT]):
     async def process_rows(self) -> None:
         """Process all rows that are left."""
         while True:
-            while seconds := await self.strategy.throttle(self._run):
+            while seconds := await self.strategy.throttle(self.context):
                 await self._patience.wait(seconds)
             chunk = await self._next_chunk()
             if not chunk:
@@ -120,9 +120,12 @@ class Processing(Generic[RowT]):
 
     async def _settle(self, chunk: _Chunk[RowT]) -> int:
         """Process a chunk, in as many tries as it takes; return how many of its rows are settled and saved."""
+        is_whole = True
         while True:
             try:
-                handled = await self._try(chunk)
+                handled = await self._try(chunk, is_whole=is_whole)
+            except ChunkFailedError:
+                is_whole = False
             except RowAgainError as again:
                 # Alone, so that the others are neither held up nor done over and over.
                 chunk = chunk[:1]
@@ -141,11 +144,12 @@ class Processing(Generic[RowT]):
                 self._tries_left = self._policy.retries
                 return handled
 
-    async def _try(self, chunk: _Chunk[RowT]) -> int:
+    async def _try(self, chunk: _Chunk[RowT], *, is_whole: bool) -> int:
         self._is_saving = False
         began_at = anyio.current_time()
         standing = Standing(self._done, self._counts[RowOutcome.FAILED], self._run.batch_job.total, self._tries_left)
         attempt = Attempt(self.strategy, self.context, self._policy, standing, began_at + self.strategy.chunk_seconds)
+        attempt.is_whole = is_whole
         attempt.rows = [row for row, _ in chunk]
         attempt.outcomes = [outcome for _, outcome in chunk]
         if None in attempt.outcomes and self._run.has_transactions:

@@ -1,4 +1,4 @@
-"""The rows of a batch job as one stream, wherever they come from, begun after a cursor."""
+"""The rows of a batch job as one stream, wherever they come from, begun after a row."""
 
 from __future__ import annotations
 
@@ -6,30 +6,64 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from conveyor.contracts.row_batches import PagedRows
+from conveyor._runtime.batches.rows.failed_rows import failed_rows, json_reader
+from conveyor._runtime.batches.rows.files import open_file_rows, read_format, read_raw
+from conveyor.codec.tables import RowLayout
+from conveyor.contracts.file_storage import FileStorage
+from conveyor.contracts.row_batches import FileRows, PagedRows, RowBatchStrategy
 from conveyor.errors import ConfigurationError
 from conveyor.model.batches.rows import SourceRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
-    from conveyor.contracts.batch_job import BatchRun
-    from conveyor.contracts.row_batches import RowBatchStrategy, RowSource
+    from conveyor.contracts.row_batches import RowContext, RowSource
+    from conveyor.contracts.strategy import Injector
+    from conveyor.model.batches.values import RowError
 
-__all__ = ["open_rows"]
+__all__ = ["has_files", "open_rows"]
 
 RowT = TypeVar("RowT")
 
 
+def has_files(strategy: RowBatchStrategy[Any, Any]) -> bool:
+    """Whether the rows of a strategy come from the file that its context names."""
+    return type(strategy).source is RowBatchStrategy.source
+
+
 @asynccontextmanager
 async def open_rows(
-    strategy: RowBatchStrategy[RowT, Any], run: BatchRun, place: Any
+    strategy: RowBatchStrategy[RowT, Any], context: RowContext[Any], place: Any, injector: Injector
 ) -> AsyncIterator[AsyncIterator[SourceRow[RowT]]]:
-    """Open the rows after a place, which is the `SourceRow.cursor` of a row; None: all rows."""
-    number, cursor = (0, None) if place is None else (place["row"], place["at"])
-    source = strategy.source(run, cursor)
-    async with aclosing(_numbered(strategy, source, number, cursor)) as rows:
-        yield rows
+    """Open the rows after a place, which is the `SourceRow.cursor` of a row; None: all rows.
+
+    Those of a batch job with a parent are the bad ones of that.
+    """
+    number, cursor = (0, None) if place is None else (place["row"], place.get("at"))
+    source = strategy.source(context, cursor)
+    parent_id = context.run.batch_job.parent_id
+    if parent_id is not None:
+        read = await _raw_reader(strategy, source, injector)
+        async with aclosing(failed_rows(strategy.batch_jobs, parent_id, number, read)) as rows:
+            yield rows
+    elif isinstance(source, FileRows):
+        storage = injector.get(FileStorage)
+        async with open_file_rows(storage, source, RowLayout(strategy.row), place) as rows:
+            yield rows
+    else:
+        async with aclosing(_numbered(strategy, source, number, cursor)) as rows:
+            yield rows
+
+
+async def _raw_reader(
+    strategy: RowBatchStrategy[RowT, Any], source: RowSource[RowT], injector: Injector
+) -> Callable[[RowError], SourceRow[RowT]]:
+    if not isinstance(source, FileRows):
+        await _close(source)
+        return json_reader(strategy.row)
+    layout = RowLayout(strategy.row)
+    table = await read_format(injector.get(FileStorage), source, layout)
+    return lambda error: read_raw(error.raw, error.row_number, table, layout)
 
 
 async def _numbered(
@@ -38,7 +72,7 @@ async def _numbered(
     items = _pages(source, cursor) if isinstance(source, PagedRows) else source
     if not hasattr(items, "__aiter__"):
         raise ConfigurationError(
-            f"{type(strategy).__name__}.source must return an async iterator of (row, cursor) or PagedRows, "
+            f"{type(strategy).__name__}.source must return an async iterator of (row, cursor), FileRows or PagedRows, "
             f"got {type(items).__name__}"
         )
     try:
@@ -47,8 +81,12 @@ async def _numbered(
             yield SourceRow(number, {"row": number, "at": at}, row)
     finally:
         # Where the run ends before the source: what it holds open is closed here, and not by the garbage collector.
-        if isinstance(items, AsyncGenerator):
-            await items.aclose()
+        await _close(items)
+
+
+async def _close(source: object) -> None:
+    if isinstance(source, AsyncGenerator):
+        await source.aclose()
 
 
 async def _pages(source: PagedRows[RowT], cursor: Any) -> AsyncGenerator[tuple[RowT, Any], None]:

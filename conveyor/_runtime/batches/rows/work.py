@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import fields, has
+from attrs import fields, fields_dict, has
 
 from conveyor._runtime.batches.rows.contexts import RunRowContext
+from conveyor._runtime.batches.rows.files import find_file
 from conveyor._runtime.batches.rows.previewing import preview_rows
 from conveyor._runtime.batches.rows.processing import Processing
-from conveyor._runtime.batches.rows.sources import open_rows
+from conveyor._runtime.batches.rows.sources import has_files, open_rows
 from conveyor.codec import JsonCodec, encode_json
+from conveyor.codec.tables import RowLayout, make_template
+from conveyor.contracts.file_storage import FileStorage
 from conveyor.contracts.row_batches import RowBatchStrategy
 from conveyor.errors import BatchJobError, ConfigurationError, PayloadError, did_you_mean
 from conveyor.model.batches.policy import ErrorPolicy
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from conveyor.contracts.batch_job import BatchRun
+    from conveyor.contracts.strategy import Injector
 
 __all__ = ["RowsOfStrategies"]
 
@@ -28,8 +32,9 @@ ParamsT = TypeVar("ParamsT")
 class RowsOfStrategies:
     """A `RowWork`."""
 
-    def __init__(self) -> None:
-        """Know of no strategy yet."""
+    def __init__(self, injector: Injector) -> None:
+        """Know of no strategy yet; the injector has the file storage, once it is open."""
+        self._injector = injector
         self._params_readers: dict[type[Any], Callable[[bytes], Any]] = {}
 
     def declare(self, strategy: RowBatchStrategy[Any, Any], /) -> None:
@@ -44,6 +49,9 @@ class RowsOfStrategies:
         _refuse_numbers(strategy)
         if not isinstance(strategy.errors, ErrorPolicy):
             raise ConfigurationError(f"{kind.__name__}.errors must be an ErrorPolicy, got {strategy.errors!r}")
+        if has_files(strategy):
+            _refuse_fileless(strategy)
+            RowLayout(strategy.row)  # it refuses a class that no table fits
         self._params_readers[kind] = JsonCodec().decoder(strategy.params)
 
     def read_params(self, strategy: RowBatchStrategy[Any, ParamsT], context: Mapping[str, Any], /) -> ParamsT:
@@ -58,17 +66,31 @@ class RowsOfStrategies:
             raise _refused(strategy, f"{exc.path.removeprefix('$.')}: {exc.reason}") from exc
         return params
 
+    async def check_context(self, strategy: RowBatchStrategy[Any, Any], context: Mapping[str, Any], /) -> None:
+        """Refuse a context that cannot be read, or whose file is not there; see `RowWork.check_context`."""
+        params = self.read_params(strategy, context)
+        if has_files(strategy):
+            await find_file(self._injector.get(FileStorage), params.file)
+
+    def make_template(self, strategy: RowBatchStrategy[Any, Any], /) -> str:
+        """Return a file that people fill in; see `RowWork.make_template`."""
+        return make_template(RowLayout(strategy.row)) if has_files(strategy) else ""
+
     async def pre_process(self, strategy: RowBatchStrategy[Any, Any], run: BatchRun, /) -> None:
         """Read and check every row; see `RowWork.pre_process`."""
         context = RunRowContext(run, self.read_params(strategy, run.context))
-        async with open_rows(strategy, run, None) as rows:
+        if has_files(strategy):
+            file = await find_file(self._injector.get(FileStorage), context.params.file)
+            told = {"name": file.name, "size": file.size, "sha256": file.sha256}
+            run.set_result({**(run.result or {}), "file": told})
+        async with open_rows(strategy, context, None, self._injector) as rows:
             await preview_rows(strategy, context, rows)
 
     async def process(self, strategy: RowBatchStrategy[Any, Any], run: BatchRun, /) -> None:
         """Process the rows that are left; see `RowWork.process`."""
         context = RunRowContext(run, self.read_params(strategy, run.context))
         writes = not run.is_dry_run or (run.has_transactions and strategy.rollback_safe)
-        async with open_rows(strategy, run, run.cursor) as rows:
+        async with open_rows(strategy, context, run.cursor, self._injector) as rows:
             processing = Processing(strategy, context, rows, writes)
             await processing.process_rows()
         if run.is_dry_run:
@@ -82,6 +104,15 @@ def _dry_run(processing: Processing[Any], run: BatchRun) -> dict[str, Any]:
     total = run.batch_job.total or processing.processed
     per_row = processing.seconds / processing.processed if processing.processed else 0.0
     return {"rows_were": "rolled_back", "estimate_seconds": round(per_row * total, 3)}
+
+
+def _refuse_fileless(strategy: RowBatchStrategy[Any, Any]) -> None:
+    if "file" not in fields_dict(strategy.params):
+        name = type(strategy).__name__
+        raise ConfigurationError(
+            f"{name} has no source, and its params {strategy.params.__name__} no field 'file': "
+            "write a source, or let the class of its params be a FileParams"
+        )
 
 
 def _refuse_numbers(strategy: RowBatchStrategy[Any, Any]) -> None:

@@ -1,0 +1,88 @@
+"""``python -m tests.end_to_end.importing URL BACKEND ROWS``: a program that imports rows and says where it is.
+
+It prints a line before each chunk, before its rows are written and after that: whoever reads them can kill it there.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anyio
+from attrs import frozen
+
+from conveyor import Conveyor, ErrorPolicy, RowBatchStrategy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from conveyor import RowContext
+
+__all__ = ["BATCH_ID", "is_bad"]
+
+BATCH_ID = "import"
+
+
+@frozen
+class Product:
+    """A row."""
+
+    number: int
+
+
+@frozen
+class Params:
+    """How many there are."""
+
+    rows: int
+
+
+def is_bad(number: int) -> bool:
+    """Whether the database refuses this row."""
+    return number % 97 == 0
+
+
+class Import(RowBatchStrategy[Product, Params]):
+    """Writes numbers into a table which would keep a number twice, and refuses those that are below zero."""
+
+    identifier = "import"
+    batch_type = "products"
+    row = Product
+    params = Params
+    chunk_size: ClassVar[int] = 100
+    chunk_seconds: ClassVar[float] = 0.1
+    errors: ClassVar[ErrorPolicy] = ErrorPolicy.skip()
+
+    async def throttle(self, context: RowContext[Params], /) -> None:
+        """Say that a chunk begins."""
+        say("chunk")
+
+    async def source(self, context: RowContext[Params], cursor: Any, /) -> AsyncIterator[tuple[Product, Any]]:
+        """Yield numbers, bad ones negative."""
+        for number in range((cursor or 0) + 1, context.params.rows + 1):
+            yield Product(-number if is_bad(number) else number), number
+
+    async def process(self, rows: Sequence[Product], context: RowContext[Params], /) -> None:
+        """Write numbers, and say so."""
+        say("write")
+        await context.connection.executemany("INSERT INTO products VALUES (?)", [(row.number,) for row in rows])
+        say("written")
+
+
+def say(where: str) -> None:
+    """Print a line that is read at once."""
+    sys.stdout.write(f"{where}\n")
+    sys.stdout.flush()
+
+
+async def main(url: str, rows: int) -> None:
+    """Create the batch job, or find it, and work until it has ended."""
+    app = Conveyor(url, batch_strategies=[Import])
+    async with app, app.worker(lock_duration="1 second", stalled_interval="100 milliseconds", max_stalled=100):
+        batch = await app.batches.create("products", {"rows": rows}, id=BATCH_ID)
+        await batch.wait_until_ended()
+        say(f"{batch.status}")
+
+
+if __name__ == "__main__":
+    anyio.run(main, sys.argv[1], int(sys.argv[3]), backend=sys.argv[2])
