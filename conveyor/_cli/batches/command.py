@@ -13,6 +13,7 @@ from conveyor._cli.batches.changes import cancel, confirm, pause, resume, retry
 from conveyor._cli.batches.creating import create
 from conveyor._cli.batches.filters import BatchFilterOptions
 from conveyor._cli.batches.parameters import BatchId, BatchType
+from conveyor._cli.batches.running import run
 from conveyor._cli.batches.watching import watch
 from conveyor._cli.output import say, show_records, write_json
 from conveyor._cli.parameters import ListOptions, StoreOptions, Unmasked, WhereOptions, flattened
@@ -166,6 +167,7 @@ async def _show(batch_id: str, options: StoreOptions, *, unmasked: bool) -> int:
 
 
 for _command, _example in (
+    (run, "conveyor batch run product-import products.csv --app shop:app --errors-file bad.csv"),
     (create, "conveyor batch create product-import --set file=products.csv --confirm manual"),
     (confirm, "conveyor batch confirm 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de --by ada"),
     (pause, 'conveyor batch pause 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de --reason "the shop is slow"'),

@@ -6,16 +6,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from conveyor._cli.batches.parameters import BatchId
-from conveyor._cli.parameters import StoreOptions, Unmasked, flattened
+from conveyor._cli.parameters import Format, StoreOptions, Unmasked, flattened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from conveyor._cli.batches.tellers import Teller
     from conveyor._handles.batch_job import BatchEvents, BatchJob
+    from conveyor.model.batches.status import BatchStatus
     from conveyor.model.masking import Masking
 
-__all__ = ["end_of", "follow", "watch"]
+__all__ = ["end_of", "follow", "shown", "watch"]
 
 _DEFAULTS: Final = StoreOptions()
 # So long a batch job may stand still until it is said what it waits for.
@@ -45,9 +46,13 @@ async def follow(
     tellers: Sequence[Teller],
     masking: Masking | None,
     *,
+    until: Collection[BatchStatus] = (),
     patience: float = PATIENCE_SECONDS,
 ) -> BatchJob:
-    """Tell what happens to a batch job, and what it waits for where it stands still; return it once it has ended."""
+    """Tell what happens to a batch job, and what it waits for where it stands still.
+
+    Return it once it has ended, or has one of the statuses of `until`.
+    """
     import anyio
 
     from conveyor._cli.batches.records import batch_record
@@ -61,18 +66,23 @@ async def follow(
             record = batch_record(batch, masking)
             for teller in tellers:
                 teller.happened(event, record)
+            if batch.status in until:
+                return batch
             continue
         for teller in tellers:
             teller.silent(batch)
 
 
-def end_of(batch: BatchJob) -> int:
+def end_of(record: Mapping[str, Any]) -> int:
     """Return the exit code that tells how a batch job ended."""
     from conveyor._cli.failures import ExitCode
-    from conveyor.model.batches.status import BatchStatus
 
-    is_done = batch.status in {BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_ERRORS}
-    return ExitCode.OK if is_done else ExitCode.FAILED
+    return ExitCode.OK if record["status"] in {"completed", "completed_with_errors"} else ExitCode.FAILED
+
+
+def shown(record: Mapping[str, Any], output: Format) -> Mapping[str, Any]:
+    """Return what is printed at the end: in a table, what people want to know then."""
+    return {name: record[name] for name in _SUMMARY} if output == "table" else record
 
 
 async def _watch(batch_id: str, options: StoreOptions, *, unmasked: bool) -> int:
@@ -89,10 +99,7 @@ async def _watch(batch_id: str, options: StoreOptions, *, unmasked: bool) -> int
             tellers = [on_stderr, JsonLines()] if options.output == "jsonl" else [on_stderr]
             async with app.batches.events(batch_id) as events:
                 batch = await follow(batch, events, tellers, masking)
+    record = batch_record(batch, masking)
     if options.output != "jsonl":
-        show_record(_shown(batch_record(batch, masking), options), options.output)
-    return end_of(batch)
-
-
-def _shown(record: Mapping[str, Any], options: StoreOptions) -> Mapping[str, Any]:
-    return record if options.output == "json" else {name: record[name] for name in _SUMMARY}
+        show_record(shown(record, options.output), options.output)
+    return end_of(record)

@@ -1,0 +1,48 @@
+"""What a look at all rows found, in words: counts, first differences, errors by column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from conveyor._cli.asking import counted
+from conveyor._cli.output import in_words, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["failed_in", "preview_lines"]
+
+# More are not read before a question; all of them are in `conveyor batch show`.
+_SHOWN: Final = 5
+
+
+def failed_in(record: Mapping[str, Any]) -> int:
+    """Return how many rows of a batch job are bad, as far as that is known."""
+    found = _preview_of(record).get("counts", {}).get("failed", 0)
+    return max(int(found), int(record["counts"].get("failed", 0)))
+
+
+def preview_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was found before anything is written; `record` is the batch job as it may be shown."""
+    preview = _preview_of(record)
+    if not preview:
+        total = record["total"]
+        yield "it was looked at" if total is None else f"{counted(total, 'row')}"
+        return
+    kinds = ", ".join(f"{count} {outcome}" for outcome, count in preview["counts"].items())
+    took = in_words(preview["check_seconds"])
+    yield f"{counted(preview['rows'], 'row')}, read and checked in {took}: {kinds or 'none'}"
+    for difference in preview["differences"][:_SHOWN]:
+        changes = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in difference["changes"].items())
+        yield printable(f"  row {difference['row']}: {changes}")
+    for column, codes in preview["errors"].items():
+        told = ", ".join(f"{count} {code}" for code, count in codes.items())
+        yield printable(f"  column {column or '(none)'}: {told}")
+    for error in preview["first_errors"][:_SHOWN]:
+        yield printable(f"  row {error['row']}: {error['message']}")
+
+
+def _preview_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    result = record["result"]
+    found = result.get("preview") if isinstance(result, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,105 @@
+"""``conveyor batch run``: a file becomes a batch job that is processed here, while somebody looks on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+from attrs import frozen
+from cyclopts import Parameter, validators
+
+from conveyor._cli.batches.creating import ContextOptions, DryRun
+from conveyor._cli.batches.parameters import BatchType, By, Force
+from conveyor._cli.parameters import StoreOptions, Unmasked, Yes, flattened
+
+if TYPE_CHECKING:
+    from conveyor.model.batches.options import BatchKeywords
+
+__all__ = ["RunOptions", "run"]
+
+_DEFAULTS: Final = StoreOptions()
+_NOTHING: Final = ContextOptions()
+_STDIN: Final = "-"
+
+
+@frozen(kw_only=True)
+class RunOptions:
+    """How far a file may go without a question."""
+
+    yes: Yes = False
+    dry_run: DryRun = False
+    max_errors: Annotated[
+        int | None,
+        Parameter(
+            help="Write nothing where more rows than this are bad when they are checked; it exits with 5 then.",
+            validator=validators.Number(gte=0),
+        ),
+    ] = None
+    errors_file: Annotated[
+        Path | None, Parameter(help="Write the bad rows here, and why, ready to be mended; it must not exist.")
+    ] = None
+    name: Annotated[
+        str | None, Parameter(help="What the file is called; .jsonl tells lines of JSON. By default as it is.")
+    ] = None
+
+
+_RUN_DEFAULTS: Final = RunOptions()
+
+
+def run(
+    batch_type: BatchType,
+    file: Annotated[str, Parameter(help="The file with the rows; - for standard input.", allow_leading_hyphen=True)],
+    /,
+    *,
+    wanted: Annotated[ContextOptions, flattened] = _NOTHING,
+    how: Annotated[RunOptions, flattened] = _RUN_DEFAULTS,
+    by: By = None,
+    force: Force = False,
+    unmasked: Unmasked = False,
+    options: Annotated[StoreOptions, flattened] = _DEFAULTS,
+) -> int:
+    """Check a file of rows, show what would be done, ask, and process it here, with a bar.
+
+    The key of the stored file goes into the context as `file`. It exits with 1 if the batch job failed or was
+    cancelled, with 5 if it was refused.
+    """
+    from conveyor._cli.batches.creating import parse_context
+    from conveyor._cli.batches.parameters import person
+    from conveyor._cli.batches.runs import FileRun
+    from conveyor._cli.batches.watching import end_of, shown
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.output import show_record
+
+    _check(file, how)
+    context = parse_context(wanted.context, wanted.set or ())
+    keywords: BatchKeywords = {
+        "dry_run": how.dry_run,
+        "created_by": person(by),
+        "confirmation": "manual",
+        "force": force,
+    }
+    app = find_operated_app(options)
+    record = FileRun(app, batch_type, file, context, keywords, how, None if unmasked else app.masking).run()
+    show_record(shown(record, options.output), options.output)
+    return end_of(record)
+
+
+def _check(file: str, how: RunOptions) -> None:
+    """Refuse what would fail later, before anything is done.
+
+    Raises:
+        CommandError: there is no such file, nobody can be asked, or the error file is there already.
+    """
+    from conveyor._cli.failures import CommandError, ExitCode
+
+    if file != _STDIN and not Path(file).is_file():
+        raise CommandError(ExitCode.USAGE, f"there is no file {file!r}")
+    if how.errors_file is not None and how.errors_file.exists():
+        raise CommandError(
+            ExitCode.REFUSED, f"there is a file {str(how.errors_file)!r} already", "name another, or remove it"
+        )
+    if not how.yes and not how.dry_run and not sys.stdin.isatty():
+        raise CommandError(
+            ExitCode.USAGE, "nobody is at the terminal to agree", "if it is meant, add --yes; to try it, --dry-run"
+        )
