@@ -10,6 +10,7 @@ from conveyor.codec.tables.error_files import ErrorFileWriter
 from conveyor.codec.tables.forms import TableForm, TableFormat, TableLimits, TableRow
 from conveyor.codec.tables.layout import RowLayout
 from conveyor.codec.tables.reading import TableReader
+from conveyor.codec.tables.spreadsheets import make_workbook_template, read_workbook
 from conveyor.codec.tables.templates import make_template
 from conveyor.codec.tables.writing import TableWriter
 
@@ -25,4 +26,6 @@ __all__ = [
     "TableWriter",
     "column",
     "make_template",
+    "make_workbook_template",
+    "read_workbook",
 ]

@@ -55,11 +55,12 @@ class CsvRecords:
         self._first = 0  # the line where the next row begins
         self._next = 0  # the line that the csv module is given next
         self._texts: list[str] = []
+        self._size = 0  # of the lines that the csv module was given for the row, in bytes
         self._is_open = False
         self._is_last = False
         self._is_unclosed = False
         self._parser: Iterator[list[str]] | None = None
-        self._kept: tuple[tuple[int, str], ...] = ()
+        self._kept: Sequence[tuple[int, str]] | None = None  # None: all columns are
         self._note: int | None = None
         if table.columns:
             self._know(table)
@@ -112,6 +113,7 @@ class CsvRecords:
             raise _MoreNeededError
         line = self._lines[self._next]
         self._next += 1
+        self._size += len(line)
         try:
             text = line.decode(self._table.encoding)
         except UnicodeDecodeError as exc:
@@ -143,7 +145,8 @@ class CsvRecords:
     def _know(self, table: TableFormat) -> None:
         self._table = table
         self._parser = csv.reader(self, delimiter=table.delimiter, strict=True)
-        self._kept = tuple((at, name) for at, name in enumerate(table.columns) if name not in OWN_COLUMNS)
+        if not OWN_COLUMNS.isdisjoint(table.columns):
+            self._kept = [(at, name) for at, name in enumerate(table.columns) if name not in OWN_COLUMNS]
         self._note = table.columns.index(NOTE_COLUMN) if NOTE_COLUMN in table.columns else None
 
     def _row(self, parser: Iterator[list[str]]) -> TableRow | None:
@@ -177,32 +180,38 @@ class CsvRecords:
         # Spreadsheets put empty cells behind the last column.
         if len(cells) < count or (len(cells) > count and any(cells[count:])):
             raise BadRowError("ragged_row", f"it has {len(cells)} cells, and the header has {count}")
-        self._check_lengths(cells)
-        if self._table.has_guard:
-            cells = [unguard(cell) if cell[:1] == "'" else cell for cell in cells]
+        if self._size > self._limits.field_length:
+            self._check_lengths(cells)
+        if self._table.has_guard and any("'" in text for text in self._texts):
+            cells = [unguard(cell) for cell in cells]
         try:
             if self._note is not None and is_own_row(cells[self._note]):
                 return None
         except ValueError as exc:
             raise BadRowError(NOTE_COLUMN, str(exc)) from None
+        if self._kept is None:
+            return dict(zip(self._table.columns, cells, strict=False))
         return {name: cells[at] for at, name in self._kept}
 
     def _parse(self, parser: Iterator[list[str]]) -> list[str]:
         """Return the cells of the next row."""
-        self._next = self._first
-        self._texts.clear()
+        self._begin_row()
         try:
             return next(parser)
         except csv.Error:
             if sum(map(len, self._texts)) <= csv.field_size_limit():
                 raise
-        self._next = self._first
-        self._texts.clear()
+        self._begin_row()
         with _room_for(self._limits.row_bytes):
             return next(parser)
 
+    def _begin_row(self) -> None:
+        self._next = self._first
+        self._size = 0
+        self._texts.clear()
+
     def _pass_over(self, line: int) -> None:
-        size = sum(map(len, self._lines[self._first : line]))
+        size = self._size if line == self._next else sum(map(len, self._lines[self._first : line]))
         if size > self._limits.row_bytes:
             raise row_too_large(self._limits, self.number + 1)
         self._place += size
@@ -210,8 +219,6 @@ class CsvRecords:
 
     def _check_lengths(self, cells: Sequence[str]) -> None:
         longest = self._limits.field_length
-        if sum(map(len, self._texts)) <= longest:
-            return
         for name, cell in zip(self._table.columns, cells, strict=False):
             if len(cell) > longest:
                 raise BadRowError("field_too_large", f"{name!r} has {len(cell)} characters; {longest} are read")

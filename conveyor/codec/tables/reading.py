@@ -97,6 +97,8 @@ class TableReader:
         self._splitter: Splitter | None = None
         self._records: Records | None = None
         self._error: BadFileError | None = None
+        # Asked for with each row of a run, and the same for all.
+        self._format_json: dict[str, Any] | None = None
 
     @classmethod
     def resume(
@@ -139,7 +141,9 @@ class TableReader:
         """Return where to go on after a row, as JSON-like values; see `resume`."""
         if self.format is None:
             raise ConveyorInternalError("there was a row before there was a header")
-        return {"offset": row.end, "number": row.number, "format": self.format.to_json()}
+        if self._format_json is None:
+            self._format_json = self.format.to_json()
+        return {"offset": row.end, "number": row.number, "format": self._format_json}
 
     def feed(self, block: bytes) -> Sequence[TableRow]:
         """Return the rows that are whole with this block of the file.

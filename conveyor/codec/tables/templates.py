@@ -15,9 +15,11 @@ from conveyor.codec.tables.notes import EXAMPLE, HELP
 from conveyor.codec.tables.writing import csv_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conveyor.codec.tables.layout import LayoutColumn, RowLayout
 
-__all__ = ["make_template"]
+__all__ = ["make_template", "template_rows"]
 
 
 def make_template(layout: RowLayout[Any], *, delimiter: str = ",") -> str:
@@ -27,13 +29,18 @@ def make_template(layout: RowLayout[Any], *, delimiter: str = ",") -> str:
         layout: of the class; what its columns are for is said by `column`.
         delimiter: between cells; a semicolon is what spreadsheets expect where decimals have a comma.
     """
+    return csv_text(template_rows(layout), TableFormat(delimiter=delimiter))
+
+
+def template_rows(layout: RowLayout[Any]) -> Sequence[Sequence[str]]:
+    """Return the cells of a template, row by row."""
     rows = [
         [*(f"{column.name}{_mark(column)}" for column in layout.columns), NOTE_COLUMN],
         [*(_help(column) for column in layout.columns), HELP],
     ]
     if any(column.described.example for column in layout.columns):
         rows.append([*(column.described.example for column in layout.columns), EXAMPLE])
-    return csv_text(rows, TableFormat(delimiter=delimiter))
+    return rows
 
 
 def _mark(column: LayoutColumn) -> str:
