@@ -67,7 +67,7 @@ async def test_a_stream_of_a_queue_or_of_a_job_tells_of_nothing_else(app: Convey
             await app.queue("mails").pause()
             assert [event.job_id for event in await read_until(queue, EventKind.PAUSED)] == [second.id, first.id, ""]
             [event] = await read_until(stream, EventKind.CANCELLED)
-    assert event.to_json()["error"] == {"type": "Cancelled", "message": "enough", "traceback": ""}
+    assert event.to_json()["error"] == {"type": "Cancelled", "message": "enough", "traceback": "", "fingerprint": ""}
 
 
 async def test_streams_of_one_queue_each_tell_what_happened_since_they_were_opened(app: Conveyor) -> None:
