@@ -53,6 +53,9 @@ class Line:
         self._facets = {facet: _Facet(self, inner) for facet, inner in facets.items()}
 
     def __getattr__(self, name: str) -> Any:
+        # A store is asked whether it has more than its facets, such as a file that it is kept in.
+        if name not in self._facets:
+            raise AttributeError(name)
         return self._facets[name]
 
     def cut_off(self, *, is_one_way: bool = False) -> None:
