@@ -63,7 +63,8 @@ class LocalFileStorage:
 
     async def destroy(self) -> None:
         """Forget what was for this run of the program only."""
-        if self._is_temporary and self._disk is not None:
+        # Most programs have written no file, and need no thread to forget none.
+        if self._is_temporary and self._disk is not None and self._disk.directory.exists():
             await self._in_thread(partial(shutil.rmtree, self._disk.directory, ignore_errors=True))
         self._disk = None
 
