@@ -19,6 +19,7 @@ __all__ = [
     "TableFormat",
     "TableLimits",
     "TableRow",
+    "check_delimiter",
     "row_too_large",
     "wrong_bytes",
 ]
@@ -132,6 +133,17 @@ class TableRow:
     raw: str
     end: int
     error: tuple[str, str] | None = None
+
+
+def check_delimiter(given: str) -> str:
+    """Return what stands between two cells.
+
+    Raises:
+        BadFileError: it is more than one character, or one that cells or lines begin or end with.
+    """
+    if len(given) != 1 or given in '"\r\n\0':
+        raise BadFileError("unknown_delimiter", f"{given!r} is no delimiter: it is one character, such as , or ;")
+    return given
 
 
 def row_too_large(limits: TableLimits, number: int) -> BadFileError:

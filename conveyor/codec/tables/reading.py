@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from attrs import evolve
 
 from conveyor.codec.tables.csv_records import CsvRecords
-from conveyor.codec.tables.forms import TableForm, TableFormat, TableLimits, TableRow, row_too_large
+from conveyor.codec.tables.forms import TableForm, TableFormat, TableLimits, TableRow, check_delimiter, row_too_large
 from conveyor.codec.tables.json_records import JsonRecords
 from conveyor.codec.tables.lines import LONGEST_MARK, Splitter, make_splitter, name_encoding, strip_mark
 from conveyor.errors import BadFileError, BatchJobError, ConveyorInternalError
@@ -86,11 +86,13 @@ class TableReader:
             limits: how large things may be.
 
         Raises:
-            BadFileError: the encoding is not known.
+            BadFileError: the encoding is not known, or that is no delimiter.
         """
         self._layout = layout
         self._limits = limits
-        self._given = TableFormat(form, encoding or "", delimiter or "", (), has_guard)
+        self._given = TableFormat(
+            form, encoding or "", "" if delimiter is None else check_delimiter(delimiter), (), has_guard
+        )
         self._encoding = None if encoding is None else name_encoding(encoding)
         self._head = b""
         self._is_resumed = False
@@ -180,7 +182,8 @@ class TableReader:
         """Look at the first bytes of a file, and return what stands behind its byte order mark."""
         mark, encoding = strip_mark(self._head, self._encoding)
         self._start(evolve(self._given, encoding=encoding), mark, 0)
-        return self._head[mark:]
+        block, self._head = self._head[mark:], self._head[:LONGEST_MARK]
+        return block
 
     def _start(self, table: TableFormat, place: int, number: int) -> None:
         self._splitter = make_splitter(table.encoding)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from conveyor.codec.json_values import encode_json
 from conveyor.codec.tables.cells import write_cell
-from conveyor.codec.tables.forms import TableForm, TableFormat
+from conveyor.codec.tables.forms import TableForm, TableFormat, check_delimiter
 from conveyor.codec.tables.guard import guard
 from conveyor.codec.tables.lines import name_encoding
 from conveyor.errors import BadFileError
@@ -47,9 +47,9 @@ class TableWriter:
             has_guard: put an apostrophe in front of what spreadsheets take for a formula.
 
         Raises:
-            BadFileError: the encoding is not known.
+            BadFileError: the encoding is not known, or that is no delimiter.
         """
-        self._format = TableFormat(form, name_encoding(encoding), delimiter, tuple(columns), has_guard)
+        self._format = TableFormat(form, name_encoding(encoding), check_delimiter(delimiter), tuple(columns), has_guard)
 
     @property
     def format(self) -> TableFormat:

@@ -7,7 +7,7 @@ import csv
 
 import pytest
 
-from conveyor.codec.tables import RowLayout, TableForm, TableLimits, TableReader, TableRow
+from conveyor.codec.tables import RowLayout, TableForm, TableLimits, TableReader, TableRow, TableWriter
 from conveyor.errors import BadFileError, BatchJobError
 from tests.codec.tables.classes import Product
 from tests.codec.tables.feeding import blocks_of, read_all, read_csv, rows_of, values_of
@@ -64,6 +64,14 @@ def test_an_encoding_may_be_named(encoding: str) -> None:
 def test_an_encoding_in_which_no_line_is_found_is_refused(encoding: str) -> None:
     with pytest.raises(BadFileError, match=f"unknown_encoding.*{encoding}"):
         TableReader(encoding=encoding)
+
+
+@pytest.mark.parametrize("delimiter", ["", "||", '"', "\n"])
+def test_a_delimiter_that_is_none_is_refused(delimiter: str) -> None:
+    with pytest.raises(BadFileError, match="unknown_delimiter"):
+        TableReader(delimiter=delimiter)
+    with pytest.raises(BadFileError, match="unknown_delimiter"):
+        TableWriter(["a"], delimiter=delimiter)
 
 
 def test_quoted_line_ends_stay_in_their_cell() -> None:
