@@ -39,7 +39,7 @@ class Lines(AbstractBatchJobStrategy):
 
     async def lines(self, run):
         async with self.files.read(run.context["file"]) as blocks:
-            return b"".join([block async for block in blocks]).decode().splitlines()[1:]
+            return b"".join([block async for block in blocks]).decode(errors="replace").splitlines()[1:]
 
     async def pre_process_batch_job(self, batch_job_id):
         run = self.batch_jobs.run(batch_job_id)
@@ -93,6 +93,16 @@ def test_a_file_is_processed_and_its_bad_rows_are_ready_to_be_mended(
     ran = conveyor(*command)
     assert (ran.code, ran.out) == (5, "")
     assert "there is a file 'bad.csv' already" in ran.err
+
+
+def test_an_error_file_is_written_as_the_file_was(conveyor: Callable[..., Ran], folder: Path) -> None:
+    (folder / "namen.csv").write_bytes("näme|price\r\nbad|2\r\n".encode("latin-1"))
+    how = ("--set", "encoding=latin-1", "--set", "delimiter=|", "--yes", "--errors-file", "bad.csv")
+    ran = conveyor("batch", "run", "lines", "namen.csv", *how, *APP)
+    assert ran.code == 0, ran.err
+    header, row = (folder / "bad.csv").read_bytes().decode("latin-1").splitlines()
+    assert header == "näme|price|error_row|error_code|error_column|error_message"
+    assert row == "bad|2|1|bad|name|it is bad"
 
 
 def test_standard_input_is_read_and_a_dry_run_asks_nothing(
@@ -176,3 +186,4 @@ def test_a_preview_is_told_in_a_few_lines() -> None:
     assert lines[-3:] == ["  column price: 1 invalid_value", "  column (none): 2 ragged", "  row 7: no\\x1bnumber"]
     assert len(lines) == 1 + 5 + 2 + 1
     assert list(preview_lines({"result": None, "total": 3})) == ["3 rows"]
+    assert list(preview_lines({"result": None, "total": None})) == []

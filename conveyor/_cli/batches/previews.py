@@ -26,8 +26,8 @@ def preview_lines(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield what was found before anything is written; `record` is the batch job as it may be shown."""
     preview = _preview_of(record)
     if not preview:
-        total = record["total"]
-        yield "it was looked at" if total is None else f"{counted(total, 'row')}"
+        if record["total"] is not None:
+            yield counted(record["total"], "row")
         return
     kinds = ", ".join(f"{count} {outcome}" for outcome, count in preview["counts"].items())
     took = in_words(preview["check_seconds"])

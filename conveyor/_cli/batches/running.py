@@ -16,11 +16,11 @@ from conveyor._cli.parameters import StoreOptions, Unmasked, Yes, flattened
 if TYPE_CHECKING:
     from conveyor.model.batches.options import BatchKeywords
 
-__all__ = ["RunOptions", "run"]
+__all__ = ["STDIN", "RunOptions", "run"]
 
 _DEFAULTS: Final = StoreOptions()
 _NOTHING: Final = ContextOptions()
-_STDIN: Final = "-"
+STDIN: Final = "-"
 
 
 @frozen(kw_only=True)
@@ -93,7 +93,7 @@ def _check(file: str, how: RunOptions) -> None:
     """
     from conveyor._cli.failures import CommandError, ExitCode
 
-    if file != _STDIN and not Path(file).is_file():
+    if file != STDIN and not Path(file).is_file():
         raise CommandError(ExitCode.USAGE, f"there is no file {file!r}")
     if how.errors_file is not None and how.errors_file.exists():
         raise CommandError(

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from conveyor._cli.batches.running import STDIN
 from conveyor._cli.failures import CommandError, ExitCode
 from conveyor._cli.output import say
 from conveyor.codec.tables import ErrorFileWriter, TableForm, TableReader
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
     from conveyor.codec.tables import TableFormat
     from conveyor.model.batches.values import RowError
 
-__all__ = ["STDIN", "upload", "write_error_file"]
+__all__ = ["upload", "write_error_file"]
 
-STDIN: Final = "-"
 _BLOCK: Final = 1 << 18
 _ROWS: Final = 500
 # As long as one may want to try its failed rows again.
@@ -61,7 +61,7 @@ async def write_error_file(app: Conveyor, batch: BatchJob, key: str, path: Path)
     Raises:
         CommandError: the file cannot be written.
     """
-    table = await _format_of(app, key)
+    table = await _format_of(app, batch, key)
     if table is None:
         say(f"its file is no table, so there is no error file: conveyor batch errors {batch.id}")
         return
@@ -88,11 +88,13 @@ async def _blocks(source: IO[bytes]) -> AsyncIterator[bytes]:
         yield block
 
 
-async def _format_of(app: Conveyor, key: str) -> TableFormat | None:
-    """Return how a stored file is written; None: it is no table."""
+async def _format_of(app: Conveyor, batch: BatchJob, key: str) -> TableFormat | None:
+    """Return how a stored file is written, as the context says it where it is a `FileParams`; None: it is no table."""
     stored = await app.files.find(key)
     name = "" if stored is None else stored.name.lower()
-    reader = TableReader(TableForm.JSONL if name.endswith((".jsonl", ".ndjson")) else TableForm.CSV)
+    form = TableForm.JSONL if name.endswith((".jsonl", ".ndjson")) else TableForm.CSV
+    encoding, delimiter = batch.context.get("encoding"), batch.context.get("delimiter")
+    reader = TableReader(form, encoding=encoding, delimiter=delimiter)
     try:
         async with app.files.read(key) as blocks:
             async for block in blocks:
