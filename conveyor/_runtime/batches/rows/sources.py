@@ -15,7 +15,7 @@ from conveyor.errors import ConfigurationError
 from conveyor.model.batches.rows import SourceRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterable, AsyncIterator, Callable
 
     from conveyor.contracts.row_batches import RowContext, RowSource
     from conveyor.contracts.strategy import Injector
@@ -67,7 +67,10 @@ async def _raw_reader(
 
 
 async def _numbered(
-    strategy: RowBatchStrategy[RowT, Any], source: RowSource[RowT], number: int, cursor: Any
+    strategy: RowBatchStrategy[RowT, Any],
+    source: AsyncIterable[tuple[RowT, Any]] | PagedRows[RowT],
+    number: int,
+    cursor: Any,
 ) -> AsyncGenerator[SourceRow[RowT], None]:
     items = _pages(source, cursor) if isinstance(source, PagedRows) else source
     if not hasattr(items, "__aiter__"):
