@@ -42,6 +42,7 @@ _ENDING: Final = re.compile(
     r"\s*(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b",
     re.IGNORECASE,
 )
+_SAVEPOINT: Final = re.compile(r"(?:savepoint|release|rollback\s+to)\b", re.IGNORECASE)
 _COMMENTS: Final = re.compile(r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 
 
@@ -88,6 +89,10 @@ class PostgresTransactionConnection:
     async def execute(self, sql: str, /, *params: object) -> int:
         """Run one statement and return how many rows it changed."""
         _check(sql)
+        if _SAVEPOINT.match(sql, _COMMENTS.match(sql).end()):  # type: ignore[union-attr] # it matches the empty string
+            held = self._held
+            # Inside of another savepoint the caller's would be gone with that one.
+            return _changed(await held.call_for_user(lambda: held.user(lambda connection: connection.execute(sql))))
         tag = await self._run(lambda connection: connection.execute(sql, *params))
         return _changed(tag)
 

@@ -1,0 +1,78 @@
+"""Rows of batch jobs over PostgreSQL: each is written once, in savepoints where some are bad."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import psycopg
+import pytest
+from attrs import frozen
+
+from conveyor import ErrorPolicy, RowBatchStrategy
+from conveyor.model.batches.values import RowOutcome
+from conveyor.testing.batches import run_batch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from conveyor import RowContext
+
+pytestmark = pytest.mark.anyio
+
+ROWS: Final = 60
+BAD: Final = frozenset({7, 8, 59})
+WRITTEN: Final = [value for value in range(1, ROWS + 1) if value not in BAD]
+
+
+@frozen
+class Number:
+    value: int
+
+
+@frozen
+class Params:
+    rows: int = ROWS
+
+
+class Numbers(RowBatchStrategy[Number, Params]):
+    """Writes into a table that would keep a number twice, and refuses some."""
+
+    identifier = "numbers"
+    batch_type = "numbers"
+    row = Number
+    params = Params
+    chunk_size: ClassVar[int] = 20
+    errors: ClassVar[ErrorPolicy] = ErrorPolicy.skip()
+    rollback_safe: ClassVar[bool] = True
+
+    async def source(self, context: RowContext[Params], cursor: Any, /) -> AsyncIterator[tuple[Number, Any]]:
+        for value in range((cursor or 0) + 1, context.params.rows + 1):
+            yield Number(-value if value in BAD else value), value
+
+    async def process(self, rows: Sequence[Number], context: RowContext[Params], /) -> None:
+        await context.connection.executemany("insert into numbers (value) values ($1)", [(row.value,) for row in rows])
+
+
+def make_table(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("drop table if exists numbers")
+        connection.execute("create table numbers (id serial, value integer check (value > 0))")
+
+
+def numbers(url: str) -> list[int]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        return [value for (value,) in connection.execute("select value from numbers order by id")]
+
+
+async def test_bad_rows_are_found_and_all_others_are_written_once(empty_url: str) -> None:
+    make_table(empty_url)
+    end = await run_batch(Numbers, {}, url=empty_url)
+    assert numbers(empty_url) == WRITTEN
+    assert [error.row_number for error in end.errors] == sorted(BAD)
+
+
+async def test_a_dry_run_leaves_the_table_as_it_was(empty_url: str) -> None:
+    make_table(empty_url)
+    end = await run_batch(Numbers, {}, url=empty_url, dry_run=True)
+    assert numbers(empty_url) == []
+    assert end.batch_job.counts[RowOutcome.FAILED] == len(end.errors) == len(BAD)
