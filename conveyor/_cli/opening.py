@@ -65,6 +65,13 @@ def looking_only(app: Conveyor) -> Conveyor:
     return app
 
 
+def without_store(app: Conveyor) -> Conveyor:
+    """Return the app, set to look at what its code says: the store in its place is empty, and is made nowhere."""
+    if app._given.store is None or isinstance(app._given.store, str):  # noqa: SLF001 - as above
+        app._given.store = "memory://"  # noqa: SLF001 - as above
+    return looking_only(app)
+
+
 @asynccontextmanager
 async def open_store(app: Conveyor, url: str) -> AsyncIterator[Store]:
     """Open a store and nothing else, by the plugins of an app."""

@@ -127,6 +127,14 @@ def test_types_and_their_templates_are_printed(conveyor: Callable[..., Ran]) -> 
     assert "--app MODULE:ATTR" in conveyor("batch", "types", *STORE).err
 
 
+def test_types_and_templates_need_no_store(conveyor: Callable[..., Ran], folder: Path) -> None:
+    store = folder / "jobs.db"
+    store.unlink()
+    assert conveyor("batch", "types", *APP).code == 0
+    assert conveyor("batch", "template", "count", *APP).out == "name\n"
+    assert not store.exists()
+
+
 def test_one_is_created_looked_at_and_confirmed(
     conveyor: Callable[..., Ran], create: Callable[..., str], work: Callable[[str], None]
 ) -> None:

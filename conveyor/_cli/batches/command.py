@@ -83,9 +83,9 @@ def show(
 
 async def _types(options: ListOptions) -> int:
     from conveyor._cli.discovery import find_operated_app
-    from conveyor._cli.opening import looking_only, services_of
+    from conveyor._cli.opening import services_of, without_store
 
-    async with looking_only(find_operated_app(options)) as app:
+    async with without_store(find_operated_app(options)) as app:
         records = [_strategy_record(strategy) for strategy in services_of(app).batches.all]
     if not records and options.output == "table":
         say("no batch types: name the app that has strategies, with --app MODULE:ATTR")
@@ -114,9 +114,9 @@ async def _template(batch_type: str, options: WhereOptions) -> int:
     from conveyor._cli.batches.known_types import check_type
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.failures import CommandError, ExitCode
-    from conveyor._cli.opening import looking_only
+    from conveyor._cli.opening import without_store
 
-    async with looking_only(find_operated_app(options)) as app:
+    async with without_store(find_operated_app(options)) as app:
         check_type(app, batch_type)
         text = await app.batches.template(batch_type)
     if not text:
