@@ -99,7 +99,9 @@ class Connection:
             )
 
     async def _on_error(self, error: Exception) -> None:
-        self._failure = error
+        # A server that refuses us closes the connection, too: its reason is what to tell.
+        if self._failure is None or not isinstance(error, OSError):
+            self._failure = error
         self._logger.debug("NATS at %s: %s", self.options.shown, error)
 
     async def _on_lost(self) -> None:
