@@ -90,4 +90,4 @@ def test_a_job_has_the_keys_of_the_example(ran: Callable[..., Any], printed: str
     }[printed]()
     assert [key for key in job if key not in ("parents", "children", "attempts", "logs")] == list(example)
     assert list(job["options"]) == list(example["options"])
-    assert list(job["error"]) == ["type", "message", "traceback"]
+    assert list(job["error"]) == ["type", "message", "traceback", "fingerprint"]
