@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -39,6 +40,8 @@ class Catalogue:
 
     def __init__(self) -> None:
         self.database = sqlite3.connect(":memory:", isolation_level=None)
+        # Since Python 3.13 a connection that nobody closed is a warning.
+        weakref.finalize(self, self.database.close)
         self.database.execute("CREATE TABLE products (sku TEXT PRIMARY KEY, price INTEGER CHECK (price >= 0))")
         self.database.execute("CREATE TABLE writes (sku TEXT)")
         self.begun = 0
