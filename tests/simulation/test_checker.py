@@ -213,6 +213,17 @@ def test_more_that_a_history_must_not_hold_is_named(sentence: str, events: list[
     assert any(sentence in line for line in noted(ADDED, *events, **planned))
 
 
+def test_what_was_fetched_before_it_stalled_is_no_suspect() -> None:
+    lines = noted(
+        ADDED,
+        (0.0, "fetched", "w1", "j", FIRST, ""),
+        (8.0, "reclaimed", "w1", "j", FIRST, "waiting"),
+        (8.0, "started", "w1", "k", FIRST, ""),
+        (8.0, "started", "w1", "j", FIRST, ""),
+    )
+    assert not any("a suspect did not run alone" in line for line in lines)
+
+
 def test_a_share_that_is_not_its_queues_is_named() -> None:
     jobs = [PlannedJob(f"{queue} {number}", queue, 0, 0) for queue in ("left", "right") for number in range(8)]
     plan = Plan(0, jobs, 1, 1, 0, 1.0, weights={"left": 1, "right": 3}, is_calm=True)

@@ -32,6 +32,8 @@ class WorkerChecker:
         self._runs: dict[tuple[str, LockToken | None], bool] = {}
         self._process: dict[tuple[str, LockToken | None], str] = {}
         self._unstarted: dict[tuple[str, LockToken | None], Event] = {}
+        # A worker that was paused begins what it fetched before others saw it stall: it could not know.
+        self._fetched_as_suspect: dict[tuple[str, LockToken | None], bool] = {}
         self._stopping: dict[str, Event] = {}
         self._longest_hold = max((job.hold_seconds for job in plan.jobs), default=0.0)
         # A call goes and comes; one that fails is repeated, each time later.
@@ -55,6 +57,7 @@ class WorkerChecker:
 
     def _on_fetched(self, event: Event) -> None:
         self._unstarted.setdefault((event.job_id, event.token), event)
+        self._fetched_as_suspect.setdefault((event.job_id, event.token), event.job_id in self._suspects)
 
     def _on_cancelled(self, event: Event) -> None:
         for run in [run for run in self._unstarted if run[0] == event.job_id]:
@@ -62,7 +65,7 @@ class WorkerChecker:
 
     def _on_started(self, event: Event) -> None:
         run = (event.job_id, event.token)
-        is_suspect = event.job_id in self._suspects
+        is_suspect = self._fetched_as_suspect.get(run, event.job_id in self._suspects)
         for other, is_other_suspect in self._runs.items():
             if self._process[other] == event.process and (is_suspect or is_other_suspect):
                 self._report(event, f"a suspect did not run alone: {other[0]} ran beside it")
