@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter, validators
 
-from conveyor._cli.output import age, say, show_record, show_records, write, write_json, write_table
+from conveyor._cli.output import age, say, show_page, show_record, write, write_table
 from conveyor._cli.parameters import ListOptions, StoreOptions, flattened
 
 if TYPE_CHECKING:
@@ -72,12 +72,7 @@ async def _list(wanted: ErrorGroupFilter, cursor: str | None, limit: int, option
     if not records and options.output == "table":
         say("no job is failed")
         return 0
-    if options.output == "json":
-        write_json({"groups": records, "next_cursor": page.next_cursor})
-        return 0
-    show_records(records, options.output, _TITLES, _row)
-    if page.next_cursor is not None:
-        say(f"there are more: --cursor {page.next_cursor}")
+    show_page("groups", records, page.next_cursor, output=options.output, titles=_TITLES, row=_row)
     return 0
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "in_words",
     "printable",
     "say",
+    "show_page",
     "show_record",
     "show_records",
     "span",
@@ -74,6 +75,24 @@ def show_records(
             lines.write(record)
     else:
         write_table(titles, [row(record) for record in records])
+
+
+def show_page(
+    noun: str,
+    records: Sequence[Mapping[str, Any]],
+    next_cursor: str | None,
+    *,
+    output: ListFormat,
+    titles: Sequence[str],
+    row: Callable[[Mapping[str, Any]], Sequence[object]],
+) -> None:
+    """Print some of many, as `show_records` does, and how to get the next: in JSON both stand in one object."""
+    if output == "json":
+        write_json({noun: records, "next_cursor": next_cursor})
+        return
+    show_records(records, output, titles, row)
+    if next_cursor is not None:
+        say(f"there are more: --cursor {next_cursor}")
 
 
 def write_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -15,7 +15,7 @@ from conveyor._cli.batches.filters import BatchFilterOptions
 from conveyor._cli.batches.parameters import BatchId, BatchType
 from conveyor._cli.batches.running import run
 from conveyor._cli.batches.watching import watch
-from conveyor._cli.output import say, show_records, write_json
+from conveyor._cli.output import say, show_page, show_records, write_json
 from conveyor._cli.parameters import ListOptions, StoreOptions, Unmasked, WhereOptions, flattened
 
 if TYPE_CHECKING:
@@ -141,12 +141,7 @@ async def _list(
     if not records and options.output == "table":
         say("no batch job matches")
         return 0
-    if options.output == "json":
-        write_json({"batches": records, "next_cursor": found.next_cursor})
-        return 0
-    show_records(records, options.output, LIST_TITLES, list_row)
-    if found.next_cursor is not None:
-        say(f"there are more: --cursor {found.next_cursor}")
+    show_page("batches", records, found.next_cursor, output=options.output, titles=LIST_TITLES, row=list_row)
     return 0
 
 

@@ -13,7 +13,7 @@ from conveyor._cli.jobs.edits import delay, discard, fail, priority, update
 from conveyor._cli.jobs.export import export
 from conveyor._cli.jobs.filters import FilterOptions
 from conveyor._cli.jobs.flows import tree
-from conveyor._cli.output import say, show_records, write, write_json
+from conveyor._cli.output import say, show_page, show_records, write, write_json
 from conveyor._cli.parameters import ListOptions, StoreOptions, Unmasked, flattened
 
 if TYPE_CHECKING:
@@ -86,12 +86,7 @@ async def _list(
     if not records and options.output == "table":
         say("no job matches")
         return 0
-    if options.output == "json":
-        write_json({"jobs": records, "next_cursor": found.next_cursor})
-        return 0
-    show_records(records, options.output, LIST_TITLES, list_row)
-    if found.next_cursor is not None:
-        say(f"there are more: --cursor {found.next_cursor}")
+    show_page("jobs", records, found.next_cursor, output=options.output, titles=LIST_TITLES, row=list_row)
     return 0
 
 
