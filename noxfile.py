@@ -331,7 +331,7 @@ def show(ran: Ran) -> tuple[float, bool]:
 
 
 def nested(name: str) -> Callable[[nox.Session], None]:
-    """Return a gate that is a session with an environment of its own."""
+    """Return a gate that is a session by itself: with an environment of its own, or with arguments of its own."""
 
     def run_nox(session: nox.Session) -> None:
         session.run("nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", name)
@@ -346,10 +346,10 @@ LONG_PARTS: Final = {
     **{f"postgres-{python}": Part(nested(f"postgres_pythons-{python}"), budget=15 * 60) for python in PYTHONS[1:]},
     **{f"nats-{python}": Part(nested(f"nats_pythons-{python}"), budget=5 * 60) for python in PYTHONS[1:]},
     "plans": Part(plans, budget=10 * 60),
-    "pooler": Part(pooler, budget=30 * 60),
+    "pooler": Part(nested("pooler"), budget=30 * 60),
     "minimal": Part(nested("minimal"), budget=10 * 60),
     "faults": Part(faults, budget=10 * 60),
-    "simulation": Part(simulation, budget=45 * 60),
+    "simulation": Part(nested("simulation"), budget=45 * 60),
     "chaos": Part(chaos, budget=15 * 60),
 }
 
