@@ -63,6 +63,18 @@ class TransactionsConformance(StoreKit):
         assert await workshop.outcomes("a") == ["completed"]
         assert await books.titles() == ["Emma"]
 
+    async def test_a_statement_for_many_rows_tells_how_many_it_changed(self, workshop: Workshop, books: Books) -> None:
+        job = await workshop.fetched("a")
+        async with books.begun(lock_of(job)) as transaction:
+            # Without parameters, for each database has placeholders of its own.
+            many = transaction.connection.executemany
+            assert await many("insert into books (title) values ('Emma')", [()] * 1200) == 1200
+            assert await many("update books set title = 'Persuasion' where title = 'Emma';", [()] * 3) == 1200
+            assert await many("delete from books where title = 'Emma'", [(), ()]) == 0
+            assert await many("delete from books", []) == 0
+            await transaction.commit(ending(lock_of(job), Command.COMPLETE))
+        assert await books.titles() == ["Persuasion"] * 1200
+
     async def test_the_end_of_a_run_that_its_transaction_settled_is_applied_already(
         self, workshop: Workshop, books: Books
     ) -> None:

@@ -12,6 +12,7 @@ from conveyor.errors import ConfigurationError, LockLostError
 from conveyor_plugin_postgres import buffers
 from conveyor_plugin_postgres.adding import save_jobs
 from conveyor_plugin_postgres.batch_steps import save_step
+from conveyor_plugin_postgres.bulk_statements import changed_rows, execute_many
 from conveyor_plugin_postgres.flow_adding import save_flow
 from conveyor_plugin_postgres.held import Held
 from conveyor_plugin_postgres.joining import Joiner
@@ -43,6 +44,7 @@ _ENDING: Final = re.compile(
     re.IGNORECASE,
 )
 _SAVEPOINT: Final = re.compile(r"(?:savepoint|release|rollback\s+to)\b", re.IGNORECASE)
+_OWN_SAVEPOINT: Final = "conveyor_statement"
 _COMMENTS: Final = re.compile(r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 
 
@@ -92,15 +94,15 @@ class PostgresTransactionConnection:
         if _SAVEPOINT.match(sql, _COMMENTS.match(sql).end()):  # type: ignore[union-attr] # it matches the empty string
             held = self._held
             # Inside of another savepoint the caller's would be gone with that one.
-            return _changed(await held.call_for_user(lambda: held.user(lambda connection: connection.execute(sql))))
+            return changed_rows(await held.call_for_user(lambda: held.user(lambda connection: connection.execute(sql))))
         tag = await self._run(lambda connection: connection.execute(sql, *params))
-        return _changed(tag)
+        return changed_rows(tag)
 
     async def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> int:
-        """Run one statement for each row of parameters."""
+        """Run one statement for each row of parameters, many of them in one round trip."""
         _check(sql)
         listed = [tuple(row) for row in rows]
-        return await self._run(lambda connection: _execute_many(connection, sql, listed))
+        return await self._run(lambda connection: execute_many(connection, sql, listed, savepoint=_OWN_SAVEPOINT))
 
     async def fetch(self, sql: str, /, *params: object) -> list[Row]:
         """Run one statement and return its rows by name of column."""
@@ -206,25 +208,13 @@ def _check(sql: str) -> None:
 
 async def _in_savepoint(connection: Any, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     """Run a statement so that its failure leaves the transaction usable, as other databases do."""
-    await connection.execute("savepoint conveyor_statement")
+    await connection.execute(f"savepoint {_OWN_SAVEPOINT}")
     try:
         value = await work(connection)
-    except asyncpg.PostgresError:
-        await connection.execute("rollback to savepoint conveyor_statement")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError):
+        # The driver's own refusal of a value may come after it sent some of the rows.
+        if not connection.is_closed():
+            await connection.execute(f"rollback to savepoint {_OWN_SAVEPOINT}")
         raise
-    await connection.execute("release savepoint conveyor_statement")
+    await connection.execute(f"release savepoint {_OWN_SAVEPOINT}")
     return value
-
-
-async def _execute_many(connection: Any, sql: str, rows: Sequence[Sequence[object]]) -> int:
-    changed = 0
-    statement = await connection.prepare(sql)
-    for row in rows:
-        await statement.fetch(*row)
-        changed += _changed(statement.get_statusmsg())
-    return changed
-
-
-def _changed(tag: str) -> int:
-    last = tag.rpartition(" ")[2]
-    return int(last) if last.isdigit() and not tag.startswith("SELECT") else -1
