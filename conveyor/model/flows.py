@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from attrs import define, evolve, field, frozen
 
 from conveyor.errors import FlowError
+from conveyor.model.error_groups import fingerprint
 from conveyor.model.job import ErrorInfo, NewJob
 from conveyor.model.options import ChildFailurePolicy, JobOptions
 
@@ -152,10 +153,14 @@ def next_step(standing: Standing, policy: ChildFailurePolicy) -> Step:
     return Step.WAIT if standing.open_count else Step.RUN
 
 
-def child_failed(child_id: str, outcome: ChildOutcome) -> ErrorInfo:
-    """Return why a parent failed that waited for this child."""
+def child_failed(child_id: str, outcome: ChildOutcome, queue_name: str, name: str) -> ErrorInfo:
+    """Return why a parent of this queue and name failed that waited for this child.
+
+    Its fingerprint is the same whichever child it was, so that stores may make it with no rules for ids.
+    """
     said = "was removed before it ended" if outcome is ChildOutcome.REMOVED else outcome.value
-    return ErrorInfo("ChildFailed", f"its child {child_id} {said}")
+    alike = fingerprint(ErrorInfo("ChildFailed", f"its child # {said}"), queue_name, name)
+    return ErrorInfo("ChildFailed", f"its child {child_id} {said}", fingerprint=alike)
 
 
 def parent_records(plan: FlowPlan) -> list[ParentRecord]:

@@ -135,8 +135,18 @@ def test_whatever_is_not_completed_counts_as_failed_unless_it_is_dropped(
 
 
 def test_a_parents_error_names_the_child() -> None:
-    assert str(child_failed("x", ChildOutcome.CANCELLED)) == "ChildFailed: its child x cancelled"
-    assert str(child_failed("x", ChildOutcome.REMOVED)) == "ChildFailed: its child x was removed before it ended"
+    assert str(child_failed("x", ChildOutcome.CANCELLED, "shop", "pack")) == "ChildFailed: its child x cancelled"
+    removed = child_failed("x", ChildOutcome.REMOVED, "shop", "pack")
+    assert str(removed) == "ChildFailed: its child x was removed before it ended"
+
+
+def test_parents_that_fail_alike_have_one_fingerprint_whichever_child_it_was() -> None:
+    def of(child_id: str, outcome: ChildOutcome, name: str = "pack") -> str:
+        return child_failed(child_id, outcome, "shop", name).fingerprint
+
+    assert of("part", ChildOutcome.FAILED) == of('it\'s "other"', ChildOutcome.FAILED) == of("7", ChildOutcome.FAILED)
+    assert len({of("part", outcome) for outcome in ChildOutcome}) == len(ChildOutcome)
+    assert of("part", ChildOutcome.FAILED) != of("part", ChildOutcome.FAILED, "send")
 
 
 @pytest.mark.parametrize("policy", ["stop", None, 1, ""])

@@ -9,7 +9,6 @@ from attrs import evolve
 from conveyor._builtin.memory.flow_tables import End
 from conveyor._builtin.memory.records import later
 from conveyor._builtin.memory.retaining import keep_for
-from conveyor.model.error_groups import fingerprinted
 from conveyor.model.events import NotificationKind
 from conveyor.model.flows import ChildOutcome, Step, child_failed, next_step, on_children_settled
 from conveyor.model.job import AttemptOutcome
@@ -101,8 +100,7 @@ def _fail(tables: Tables, record: JobRecord, parent: Parent, now: datetime) -> E
     if failure is None:
         record.error = None
     else:
-        error = child_failed(failure.job_id, failure.outcome)
-        record.error = fingerprinted(error, record.queue.name, record.name)
+        record.error = child_failed(failure.job_id, failure.outcome, record.queue.name, record.name)
     record.finished_at = now
     record.queue.enter(record, JobState.FAILED)
     tables.notifier.tell(NotificationKind.FINISHED, (record.queue.name,))

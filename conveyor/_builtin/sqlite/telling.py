@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from conveyor._builtin.sqlite.removing import delete_jobs, delete_settled
 from conveyor._builtin.sqlite.rows import LAST_MICROS, error_column
 from conveyor._builtin.sqlite.statements import sql
-from conveyor.model.error_groups import fingerprinted
 from conveyor.model.events import NotificationKind
 from conveyor.model.flows import ChildOutcome, Standing, Step, child_failed, next_step, on_children_settled
 from conveyor.model.options import ChildFailurePolicy
@@ -122,7 +121,7 @@ def _run(transaction: Transaction, job_id: str, row: JobRow) -> None:
 def _fail(transaction: Transaction, job_id: str, row: JobRow, failure: tuple[str, ChildOutcome]) -> End:
     connection, now = transaction.connection, transaction.now
     queue_name, is_removed, kept_for = row[0], row[6], row[7]
-    error = error_column(fingerprinted(child_failed(*failure), queue_name, row[8]))
+    error = error_column(child_failed(*failure, queue_name, row[8]))
     remove_at = None if kept_for is None else min(now + kept_for, LAST_MICROS)
     connection.execute(sql("jobs/settle_jobs_parent_failed"), (job_id, now, error, remove_at))
     connection.execute(sql("jobs/remove_job_live"), (job_id,))

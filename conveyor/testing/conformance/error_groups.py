@@ -158,10 +158,10 @@ class ErrorGroupsConformance(StoreKit):
         await workshop.jobs.discard("discarded")
         await workshop.settle(ending(lock_of(job), Command.RETRY))
         found = (await groups.list_error_groups(ALL)).groups
-        assert [(group.error_type, group.count) for group in found] == [
-            ("ValueError", 1),
-            ("MovedToFailed", 1),
-            ("Stalled", 2),
+        assert [(group.error_type, group.count, group.id) for group in found] == [
+            ("ValueError", 1, "4507cdd01921c60b"),
+            ("MovedToFailed", 1, "dab4f8a3eb7a6056"),
+            ("Stalled", 2, "940f50a4e7b643cf"),
         ]
 
     async def test_parents_that_fail_by_a_child_are_grouped(self, workshop: Workshop, groups: InspectionStore) -> None:
@@ -171,5 +171,11 @@ class ErrorGroupsConformance(StoreKit):
             await bench.add(bench.flow(f"whole-{number}", bench.part(f"part-{number}")))
             await workshop.jobs.move_to_failed(f"part-{number}", "")
             assert await workshop.state(f"whole-{number}") is JobState.FAILED
-        found = {group.error_type: group.count for group in (await groups.list_error_groups(ALL)).groups}
-        assert found == {"MovedToFailed": 2, "ChildFailed": 2}
+        await bench.add(bench.flow("whole", bench.part("part")))
+        await workshop.jobs.remove_job("part")
+        found = {(group.error_type, group.count, group.id) for group in (await groups.list_error_groups(ALL)).groups}
+        assert found == {
+            ("MovedToFailed", 2, "4fc348560955dba7"),
+            ("ChildFailed", 2, "ce91a32be2542da9"),
+            ("ChildFailed", 1, "c7782ab2d7fb3b7a"),
+        }

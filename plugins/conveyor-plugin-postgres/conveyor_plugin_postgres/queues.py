@@ -30,6 +30,7 @@ _DRAINED_AT_ONCE: Final = 5000
 # What is forgotten with a queue; its guard goes first, so that nobody fetches by its limits meanwhile.
 _OF_QUEUE: Final = (
     "queues/obliterate_guards",
+    "queues/obliterate_new_guards",
     "queues/obliterate_queue_groups",
     "queues/obliterate_rates",
     "queues/obliterate_counts",

@@ -272,8 +272,7 @@ begin
   select distinct asked.queue
   from unnest(add_jobs.queues) as asked(queue)
   where not exists (select from conveyor.queues as known where known.name = asked.queue)
-  order by 1
-  on conflict do nothing;
+  order by 1;
 
   with given as (
     select
@@ -713,7 +712,7 @@ begin
     execute format(
       'select exists (
         select
-        from conveyor.queues as other
+        from conveyor.queue_names as other
         where other.name <> all($1)
           and exists (select from conveyor.%I as kept where kept.queue = other.name offset 0)
       )',
@@ -865,7 +864,7 @@ CREATE FUNCTION conveyor.expire_jobs(now_at timestamp with time zone, longest bi
     SET enable_seqscan TO 'off'
     AS $$
 begin
-  for queue in select queues.name from conveyor.queues order by queues.name loop
+  for queue in select known.name from conveyor.queue_names as known order by known.name loop
     exit when longest <= 0;
     continue when not exists (
       select
@@ -983,6 +982,9 @@ begin
     return;
   end if;
 
+  if exists (select from conveyor.new_guards where new_guards.queue = any(queues)) then
+    perform conveyor.make_guards(queues);
+  end if;
   -- What had not started in time goes first, for telling its flow waits for others who tell of it, and they may fetch.
   perform conveyor.expire_jobs_of(guards.queue, now_at, 1000)
   from conveyor.guards
@@ -1373,6 +1375,7 @@ CREATE FUNCTION conveyor.go_on(parent text, failed_child text, failed_outcome te
     AS $$
 declare
   known conveyor.flow_parents;
+  said text;
   earliest timestamptz;
   due_at timestamptz;
 begin
@@ -1398,17 +1401,19 @@ begin
       limit 1;
     end if;
     kind := 'finished';
+    said := case failed_outcome when 'removed' then 'was removed before it ended' else failed_outcome end;
     reason := convert_to(
       json_build_object(
         'type', 'ChildFailed',
-        'message',
-        'its child ' || failed_child || ' '
-          || case failed_outcome when 'removed' then 'was removed before it ended' else failed_outcome end,
+        'message', format('its child %s %s', failed_child, said),
         'traceback', '',
+        -- As conveyor.model.flows.child_failed makes it.
         'fingerprint',
         (
-          select left(md5(concat_ws(chr(10), live.queue, live.name, 'ChildFailed', failed_outcome)), 16)
-          from conveyor.live
+          select left(encode(sha256(string_agg(convert_to(one.part, 'UTF8'), '\x00' order by one.place)), 'hex'), 16)
+          from conveyor.live,
+            unnest(array[live.queue, live.name, 'ChildFailed', 'its child # ' || said])
+              with ordinality as one(part, place)
           where live.id = parent
         )
       )::text,
@@ -1877,6 +1882,28 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.make_guards(of_queues text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  insert into conveyor.guards (queue)
+  select distinct noted.queue
+  from conveyor.new_guards as noted
+  where noted.queue = any(of_queues)
+  order by noted.queue
+  on conflict (queue) do nothing;
+  delete from conveyor.new_guards
+  where new_guards.seq = any(array(
+    select noted.seq
+    from conveyor.new_guards as noted
+    where noted.queue = any(of_queues)
+      -- What was noted since is for the next fetch.
+      and exists (select from conveyor.guards where guards.queue = noted.queue)
+    for update skip locked
+  ));
+end
+$$;
+
 CREATE FUNCTION conveyor.make_partition(day date) RETURNS void
     LANGUAGE plpgsql
     SET lock_timeout TO '100ms'
@@ -2128,11 +2155,12 @@ CREATE FUNCTION conveyor.name_group() RETURNS trigger
     AS $$
 begin
   new.group_id := convert_from(new.options, 'UTF8')::jsonb #>> '{group,id}';
-  if new.group_id is not null and not exists (select from conveyor.guards where guards.queue = new.queue) then
-    insert into conveyor.guards (queue) values (new.queue) on conflict do nothing;
-    if found then
-      perform pg_notify('conveyor.hints', format('- [["changed", %s, ""]]', to_json(new.queue)));
-    end if;
+  if new.group_id is not null
+    and not exists (select from conveyor.guards where guards.queue = new.queue)
+    and not exists (select from conveyor.new_guards as noted where noted.queue = new.queue)
+  then
+    insert into conveyor.new_guards (queue) values (new.queue);
+    perform pg_notify('conveyor.hints', format('- [["changed", %s, ""]]', to_json(new.queue)));
   end if;
   return new;
 end
@@ -3390,6 +3418,20 @@ CREATE TABLE conveyor.migrations (
     applied_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE conveyor.new_guards (
+    seq bigint NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C"
+);
+
+ALTER TABLE conveyor.new_guards ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME conveyor.new_guards_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE conveyor.paused (
     queue text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL COLLATE pg_catalog."C"
@@ -3415,7 +3457,21 @@ ALTER TABLE conveyor.queue_groups ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENT
 );
 
 CREATE TABLE conveyor.queues (
+    seq bigint NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C"
+);
+
+CREATE VIEW conveyor.queue_names AS
+ SELECT DISTINCT name
+   FROM conveyor.queues;
+
+ALTER TABLE conveyor.queues ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME conveyor.queues_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE conveyor.rates (
@@ -3558,6 +3614,9 @@ ALTER TABLE ONLY conveyor.logs
 ALTER TABLE ONLY conveyor.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY conveyor.new_guards
+    ADD CONSTRAINT new_guards_pkey PRIMARY KEY (seq);
+
 ALTER TABLE ONLY conveyor.paused
     ADD CONSTRAINT paused_pkey PRIMARY KEY (queue, name);
 
@@ -3565,7 +3624,7 @@ ALTER TABLE ONLY conveyor.queue_groups
     ADD CONSTRAINT queue_groups_pkey PRIMARY KEY (seq);
 
 ALTER TABLE ONLY conveyor.queues
-    ADD CONSTRAINT queues_pkey PRIMARY KEY (name);
+    ADD CONSTRAINT queues_pkey PRIMARY KEY (seq);
 
 ALTER TABLE ONLY conveyor.rates
     ADD CONSTRAINT rates_pkey PRIMARY KEY (queue, scope, key);
@@ -3648,6 +3707,8 @@ CREATE INDEX live_waiting_children ON conveyor.live USING btree (queue, seq) WHE
 
 CREATE INDEX logs_job ON conveyor.logs USING btree (job_id, seq);
 
+CREATE INDEX new_guards_queue ON conveyor.new_guards USING btree (queue);
+
 CREATE INDEX queue_groups_group ON conveyor.queue_groups USING btree (queue, group_id);
 
 CREATE INDEX queue_groups_new ON conveyor.queue_groups USING btree (queue) WHERE (at IS NULL);
@@ -3655,6 +3716,8 @@ CREATE INDEX queue_groups_new ON conveyor.queue_groups USING btree (queue) WHERE
 CREATE INDEX queue_groups_parked ON conveyor.queue_groups USING btree (queue, free_at) WHERE is_parked;
 
 CREATE INDEX queue_groups_turns ON conveyor.queue_groups USING btree (queue, at, group_id) WHERE ((at IS NOT NULL) AND (NOT is_parked));
+
+CREATE INDEX queues_name ON conveyor.queues USING btree (name);
 
 CREATE INDEX rates_free ON conveyor.rates USING btree (queue, free_at);
 
@@ -3689,6 +3752,6 @@ CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH 
 CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '71a6064ac2f816fb9b8093dece90dd68c8353172599b44a97f1bad1e2a117bf9', clock_timestamp());
+  (1, 'initial', '2f516ae6c755625bbef67189af77400c689bfbc5dfc307291c7efc65cfb73f6b', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -35,6 +35,7 @@ TABLES = (
     "queues",
     "paused",
     "guards",
+    "new_guards",
     "queue_groups",
     "rates",
     "starts",

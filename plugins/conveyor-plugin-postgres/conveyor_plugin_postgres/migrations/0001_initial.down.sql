@@ -100,6 +100,8 @@ drop function conveyor.add_counts;
 
 drop function conveyor.fetch_jobs;
 
+drop function conveyor.make_guards;
+
 drop function conveyor.note_fetch;
 
 drop type conveyor.fetched_job;
@@ -162,7 +164,9 @@ drop function conveyor.find_jobs;
 
 drop view conveyor.job_records;
 
-drop table conveyor.batch_errors, conveyor.batches, conveyor.run_counts, conveyor.buffer_merges, conveyor.buffer_takes, conveyor.buffered, conveyor.starts, conveyor.rates, conveyor.queue_groups, conveyor.guards, conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
+drop view conveyor.queue_names;
+
+drop table conveyor.batch_errors, conveyor.batches, conveyor.run_counts, conveyor.buffer_merges, conveyor.buffer_takes, conveyor.buffered, conveyor.starts, conveyor.rates, conveyor.queue_groups, conveyor.guards, conveyor.new_guards, conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
 
 drop function conveyor.fingerprint_of;
 

@@ -352,10 +352,19 @@ create table conveyor.run_counts (
   primary key (span, start, queue, name, session_id)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
--- Every queue that a job was added to or that was paused: it outlives its jobs.
+-- Every queue that a job was added to or that was paused: it outlives its jobs. Who adds the first job adds a row, and
+-- waits for nobody who does the same in a transaction that is open still: so a queue may stand here more than once.
 create table conveyor.queues (
-  name text collate "C" primary key
+  seq bigint generated always as identity primary key,
+  name text collate "C" not null
 );
+
+create index queues_name on conveyor.queues (name);
+
+-- Each queue once.
+create view conveyor.queue_names as
+select distinct queues.name
+from conveyor.queues;
 
 create table conveyor.paused (
   queue text collate "C" not null,
@@ -370,6 +379,15 @@ create table conveyor.guards (
   limits jsonb,
   round_at bigint not null default 0
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- Queues that had their first job with a group, and have no row of guards yet: whoever adds that job waits for nobody
+-- who does the same, as in queues, and the next fetch moves the queue over.
+create table conveyor.new_guards (
+  seq bigint generated always as identity primary key,
+  queue text collate "C" not null
+);
+
+create index new_guards_queue on conveyor.new_guards (queue);
 
 -- The groups that take turns in a queue; '' stands for the jobs without one. at is where one stands in the round; null:
 -- it has not joined yet. The turns of one that is parked are passed over until free_at (microseconds since 1970), or
@@ -682,7 +700,7 @@ begin
     execute format(
       'select exists (
         select
-        from conveyor.queues as other
+        from conveyor.queue_names as other
         where other.name <> all($1)
           and exists (select from conveyor.%I as kept where kept.queue = other.name offset 0)
       )',
@@ -770,8 +788,7 @@ begin
   select distinct asked.queue
   from unnest(add_jobs.queues) as asked(queue)
   where not exists (select from conveyor.queues as known where known.name = asked.queue)
-  order by 1
-  on conflict do nothing;
+  order by 1;
 
   with given as (
     select
@@ -1695,6 +1712,7 @@ set enable_seqscan = off
 as $$
 declare
   known conveyor.flow_parents;
+  said text;
   earliest timestamptz;
   due_at timestamptz;
 begin
@@ -1720,17 +1738,19 @@ begin
       limit 1;
     end if;
     kind := 'finished';
+    said := case failed_outcome when 'removed' then 'was removed before it ended' else failed_outcome end;
     reason := convert_to(
       json_build_object(
         'type', 'ChildFailed',
-        'message',
-        'its child ' || failed_child || ' '
-          || case failed_outcome when 'removed' then 'was removed before it ended' else failed_outcome end,
+        'message', format('its child %s %s', failed_child, said),
         'traceback', '',
+        -- As conveyor.model.flows.child_failed makes it.
         'fingerprint',
         (
-          select left(md5(concat_ws(chr(10), live.queue, live.name, 'ChildFailed', failed_outcome)), 16)
-          from conveyor.live
+          select left(encode(sha256(string_agg(convert_to(one.part, 'UTF8'), '\x00' order by one.place)), 'hex'), 16)
+          from conveyor.live,
+            unnest(array[live.queue, live.name, 'ChildFailed', 'its child # ' || said])
+              with ordinality as one(part, place)
           where live.id = parent
         )
       )::text,
@@ -2217,7 +2237,7 @@ language plpgsql
 set enable_seqscan = off
 as $$
 begin
-  for queue in select queues.name from conveyor.queues order by queues.name loop
+  for queue in select known.name from conveyor.queue_names as known order by known.name loop
     exit when longest <= 0;
     continue when not exists (
       select
@@ -2927,6 +2947,28 @@ begin
 end
 $$;
 
+-- Gives those of the queues a row of guards that had their first job with a group.
+create function conveyor.make_guards(of_queues text[]) returns void
+language plpgsql as $$
+begin
+  insert into conveyor.guards (queue)
+  select distinct noted.queue
+  from conveyor.new_guards as noted
+  where noted.queue = any(of_queues)
+  order by noted.queue
+  on conflict (queue) do nothing;
+  delete from conveyor.new_guards
+  where new_guards.seq = any(array(
+    select noted.seq
+    from conveyor.new_guards as noted
+    where noted.queue = any(of_queues)
+      -- What was noted since is for the next fetch.
+      and exists (select from conveyor.guards where guards.queue = noted.queue)
+    for update skip locked
+  ));
+end
+$$;
+
 -- Locks the next jobs for a worker session, one want for each place in the arrays. The same number again locks
 -- nothing new and returns what it locked before and is still active.
 -- from_priorities, from_ats and from_seqs are where a queue's ready jobs are known to begin; null: from the start.
@@ -2987,6 +3029,9 @@ begin
     return;
   end if;
 
+  if exists (select from conveyor.new_guards where new_guards.queue = any(queues)) then
+    perform conveyor.make_guards(queues);
+  end if;
   -- What had not started in time goes first, for telling its flow waits for others who tell of it, and they may fetch.
   perform conveyor.expire_jobs_of(guards.queue, now_at, 1000)
   from conveyor.guards
@@ -3816,11 +3861,12 @@ create function conveyor.name_group() returns trigger
 language plpgsql as $$
 begin
   new.group_id := convert_from(new.options, 'UTF8')::jsonb #>> '{group,id}';
-  if new.group_id is not null and not exists (select from conveyor.guards where guards.queue = new.queue) then
-    insert into conveyor.guards (queue) values (new.queue) on conflict do nothing;
-    if found then
-      perform pg_notify('conveyor.hints', format('- [["changed", %s, ""]]', to_json(new.queue)));
-    end if;
+  if new.group_id is not null
+    and not exists (select from conveyor.guards where guards.queue = new.queue)
+    and not exists (select from conveyor.new_guards as noted where noted.queue = new.queue)
+  then
+    insert into conveyor.new_guards (queue) values (new.queue);
+    perform pg_notify('conveyor.hints', format('- [["changed", %s, ""]]', to_json(new.queue)));
   end if;
   return new;
 end

@@ -1,5 +1,5 @@
 -- The queues by name.
--- index: primary key of queues
+-- index: queues_name
 select name
-from conveyor.queues
+from conveyor.queue_names
 order by name

@@ -8,6 +8,6 @@ where $1::text[] is null
 group by queue, state
 union all
 select name, null, 0, null
-from conveyor.queues
+from conveyor.queue_names
 where $1::text[] is null
   or name = any($1::text[])

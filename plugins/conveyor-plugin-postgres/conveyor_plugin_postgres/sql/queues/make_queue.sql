@@ -1,6 +1,6 @@
 -- Makes a queue known.
 -- parameters: 1 queue
--- index: primary key of queues
+-- index: queues_name
 insert into conveyor.queues (name)
-values ($1)
-on conflict do nothing
+select $1
+where not exists (select from conveyor.queues as known where known.name = $1)

@@ -1,5 +1,5 @@
 -- Forgets a queue.
 -- parameters: 1 queue
--- index: primary key of queues
+-- index: queues_name
 delete from conveyor.queues
 where name = $1
