@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.job_queue import JobQueueCapabilities, JobQueueStrategy
     from conveyor.contracts.store import (
+        BatchPartStore,
         BatchStore,
         BufferStore,
         EventStore,
@@ -127,6 +128,7 @@ class ElsewhereStore:
         self.events: EventStore | None = None
         self.buffers: BufferStore | None = None
         self.batches: BatchStore | None = None
+        self.batch_parts: BatchPartStore | None = None
 
     def notes(self) -> Sequence[str]:
         """Return where the jobs are."""

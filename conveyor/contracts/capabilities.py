@@ -49,6 +49,7 @@ class Capabilities:
         has_events: `events` is there.
         has_buffers: `buffers` is there.
         has_batches: `batches` is there.
+        has_batch_parts: `batch_parts` is there, and steps may be those of parts.
         has_error_groups: `inspection` lists groups of failed jobs, and finds the jobs of a `JobFilter.error_group`.
     """
 
@@ -65,4 +66,5 @@ class Capabilities:
     has_events: bool = False
     has_buffers: bool = False
     has_batches: bool = False
+    has_batch_parts: bool = False
     has_error_groups: bool = False

@@ -49,7 +49,7 @@ class Line:
         self.guarantees = store.guarantees
         # Optional facets that no client here uses: a worker goes on without them.
         self.schedules = self.flows = self.limits = self.metrics = self.events = None
-        self.buffers = self.batches = None
+        self.buffers = self.batches = self.batch_parts = None
         self._facets = {facet: _Facet(self, inner) for facet, inner in facets.items()}
 
     def __getattr__(self, name: str) -> Any:

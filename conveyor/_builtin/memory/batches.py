@@ -6,11 +6,9 @@ from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from attrs import Factory, define
-
-from conveyor._builtin.memory.adding import add_jobs
+from conveyor._builtin.memory.batch_records import BatchRecord, add_work, find_part, find_record
 from conveyor._builtin.memory.records import microseconds
-from conveyor.errors import BatchJobNotFoundError, DuplicateBatchJobError
+from conveyor.errors import DuplicateBatchJobError
 from conveyor.model.batches.changing import (
     FREEING_STATUSES,
     added_job,
@@ -23,10 +21,9 @@ from conveyor.model.batches.changing import (
     stepped,
 )
 from conveyor.model.batches.paging import page_end, parse_page_end
+from conveyor.model.batches.parts import part_stepped
 from conveyor.model.batches.status import ENDED_STATUSES, WORKED_STATUSES, BatchStatus
 from conveyor.model.batches.values import BatchPage, StrandedBatch
-from conveyor.model.queries import Added
-from conveyor.model.schedules.firing import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,22 +43,12 @@ if TYPE_CHECKING:
 __all__ = ["MemoryBatches"]
 
 
-@define(eq=False)
-class _Record:
-    """A batch job, what it was created as, the changes it has seen, and its bad rows by number."""
-
-    batch: BatchJobData
-    digest: bytes
-    change_ids: set[str] = Factory(set)
-    errors: dict[int, RowError] = Factory(dict)
-
-
 class MemoryBatches:
     """Batch jobs. See `conveyor.contracts.store.batches`."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._records: dict[str, _Record] = {}
+        self._records = tables.batches
 
     async def create_batch(self, batch: NewBatchJob, job: NewJob, /) -> BatchJobData:
         """Keep a batch job, and add the job that pre-processes it."""
@@ -74,7 +61,7 @@ class MemoryBatches:
         made = created(batch, job, self._tables.now())
         self._check_identity(made)
         self._add(job)
-        self._records[batch.id] = _Record(made, digest)
+        self._records[batch.id] = BatchRecord(made, digest)
         return made
 
     async def get_batch(self, batch_id: str, /) -> BatchJobData | None:
@@ -112,8 +99,12 @@ class MemoryBatches:
     async def save_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
         """Keep how far a run is."""
         record = self._record(batch_id)
-        before = record.batch
-        record.batch = stepped(before, run, step, self._tables.now())
+        before, now = record.batch, self._tables.now()
+        if step.part is None:
+            record.batch = stepped(before, run, step, now)
+        else:
+            part = find_part(record, step.part)
+            record.batch, record.parts[step.part] = part_stepped(before, part, run, step, now)
         if record.batch is not before:
             record.errors.update(last_errors(step))
         return record.batch.status
@@ -147,11 +138,8 @@ class MemoryBatches:
     def _batches(self) -> Iterator[BatchJobData]:
         return (record.batch for record in self._records.values())
 
-    def _record(self, batch_id: str) -> _Record:
-        record = self._records.get(batch_id)
-        if record is None:
-            raise BatchJobNotFoundError(batch_id)
-        return record
+    def _record(self, batch_id: str) -> BatchRecord:
+        return find_record(self._tables, batch_id)
 
     def _check_identity(self, batch: BatchJobData) -> None:
         for other in self._batches():
@@ -161,9 +149,7 @@ class MemoryBatches:
                 raise DuplicateBatchJobError(other.id, batch.batch_type)
 
     def _add(self, job: NewJob) -> None:
-        (receipt,) = add_jobs(self._tables, [job])
-        if receipt.outcome is not Added.ADDED:
-            raise refusal(job, receipt.outcome)
+        add_work(self._tables, [job])
 
     def _stranded(self) -> Iterator[StrandedBatch]:
         worked = (one for one in self._batches() if one.status in WORKED_STATUSES)

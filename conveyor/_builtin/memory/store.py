@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from conveyor._builtin.memory.batch_parts import MemoryBatchParts
 from conveyor._builtin.memory.batches import MemoryBatches
 from conveyor._builtin.memory.buffers import MemoryBuffers
 from conveyor._builtin.memory.events import MemoryEvents
@@ -47,6 +48,7 @@ CAPABILITIES: Final = Capabilities(
     has_events=True,
     has_buffers=True,
     has_batches=True,
+    has_batch_parts=True,
     has_error_groups=True,
 )
 GUARANTEES: Final = Guarantees(add=Durability.NOTHING, settle=Durability.NOTHING)
@@ -78,6 +80,7 @@ class MemoryStore:
         self.events = MemoryEvents(tables)
         self.buffers = MemoryBuffers(tables)
         self.batches = MemoryBatches(tables)
+        self.batch_parts = MemoryBatchParts(tables)
 
     def notes(self) -> Sequence[str]:
         """Return that jobs end with the process."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from conveyor._builtin.memory.batch_records import BatchRecord
     from conveyor._builtin.memory.notifier import MemoryNotifier
     from conveyor._builtin.memory.records import JobRecord, SessionRecord
     from conveyor.contracts.clock import Clock
@@ -183,7 +184,7 @@ class QueueTable:
 
 
 class Tables:
-    """The whole store, by queue, by job id and by session id."""
+    """The whole store, by queue, by job id, by session id and by the id of a batch job."""
 
     def __init__(self, clock: Clock, notifier: MemoryNotifier) -> None:
         self.now = clock.now
@@ -191,6 +192,7 @@ class Tables:
         self.queues: dict[str, QueueTable] = {}
         self.jobs: dict[str, JobRecord] = {}
         self.sessions: dict[str, SessionRecord] = {}
+        self.batches: dict[str, BatchRecord] = {}
         self.removed = RemovedJobs()
         self.answers = Answers()
         self.flows = FlowTables()

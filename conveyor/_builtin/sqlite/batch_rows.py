@@ -87,4 +87,6 @@ def _batch(row: JobRow, history: tuple[StatusChange, ...]) -> BatchJobData:
         result=row[22],
         error=row[23],
         retries=row[24],
+        parts=row[25],
+        parts_done=row[26],
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conveyor._builtin.sqlite.batch_part_rows import find_part, write_part, write_standing
+from conveyor._builtin.sqlite.batch_rows import find_batch
+from conveyor._builtin.sqlite.rows import from_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.codec import encode_counts, encode_row_error
 from conveyor.errors import BatchJobNotFoundError, BatchRunLostError
 from conveyor.model.batches.changing import last_errors
+from conveyor.model.batches.parts import part_stepped
 from conveyor.model.batches.status import BatchStatus
 
 if TYPE_CHECKING:
@@ -30,6 +34,8 @@ def keep_step(transaction: Transaction, batch_id: str, run: str, step: BatchStep
         BatchJobNotFoundError
         BatchRunLostError
     """
+    if step.part is not None:
+        return _keep_part_step(transaction, batch_id, run, step)
     connection = transaction.connection
     numbers = (step.number, transaction.now, step.cursor, step.done, step.total)
     values = (batch_id, run, *numbers, encode_counts(step.counts), step.message, step.result)
@@ -41,6 +47,23 @@ def keep_step(transaction: Transaction, batch_id: str, run: str, step: BatchStep
     if not is_own:
         raise BatchRunLostError(batch_id, run)
     if is_new:
-        rows = [(batch_id, number, encode_row_error(error)) for number, error in last_errors(step).items()]
-        connection.executemany(sql("batches/save_step_error"), rows)
+        _keep_errors(transaction, batch_id, step)
     return BatchStatus(status), bool(is_new)
+
+
+def _keep_part_step(transaction: Transaction, batch_id: str, run: str, step: BatchStep) -> tuple[BatchStatus, bool]:
+    connection = transaction.connection
+    batch = find_batch(connection, batch_id)
+    part = find_part(connection, batch_id, step.part or 0)
+    after, part_after = part_stepped(batch, part, run, step, from_micros(transaction.now))
+    if after is batch:
+        return batch.status, False
+    write_part(connection, batch_id, part_after)
+    write_standing(connection, after)
+    _keep_errors(transaction, batch_id, step)
+    return after.status, True
+
+
+def _keep_errors(transaction: Transaction, batch_id: str, step: BatchStep) -> None:
+    rows = [(batch_id, number, encode_row_error(error)) for number, error in last_errors(step).items()]
+    transaction.connection.executemany(sql("batches/save_step_error"), rows)

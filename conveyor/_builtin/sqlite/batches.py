@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conveyor._builtin.sqlite.adding import save_jobs
+from conveyor._builtin.sqlite.batch_part_rows import add_work
 from conveyor._builtin.sqlite.batch_rows import find_batch, look_for_batch, with_histories
 from conveyor._builtin.sqlite.batch_steps import save_step
 from conveyor._builtin.sqlite.packing import as_json
@@ -23,8 +23,6 @@ from conveyor.model.batches.changing import (
 )
 from conveyor.model.batches.paging import page_end, parse_page_end
 from conveyor.model.batches.values import BatchPage, StrandedBatch
-from conveyor.model.queries import Added
-from conveyor.model.schedules.firing import refusal
 
 if TYPE_CHECKING:
     import sqlite3
@@ -102,7 +100,7 @@ def _create(transaction: Transaction, new: NewBatchJob, job: NewJob) -> BatchJob
         return find_batch(connection, new.id)
     batch = created(new, job, from_micros(transaction.now))
     _check_identity(connection, batch)
-    _add(transaction, job)
+    add_work(transaction, [job])
     who = (batch.created_by, batch.identity, batch.parent_id, job.id, digest)
     values = (batch.id, batch.batch_type, batch.status.value, batch.context, transaction.now)
     connection.execute(sql("batches/create_batch"), (*values, batch.dry_run, batch.confirmation.value, *who))
@@ -119,7 +117,7 @@ def _change(transaction: Transaction, batch_id: str, change: BatchChange) -> Bat
     if before.status in FREEING_STATUSES:
         _check_identity(connection, after)
     if (job := added_job(after, change)) is not None:
-        _add(transaction, job)
+        add_work(transaction, [job])
     status = (after.id, after.status.value, transaction.now, after.revision, after.context)
     run = (after.run, _micros(after.run_started_at), after.run_started_from, after.job_id)
     values = (*status, *run, after.result, after.total, after.error, after.retries)
@@ -135,12 +133,6 @@ def _check_identity(connection: sqlite3.Connection, batch: BatchJobData) -> None
     holder = connection.execute(sql("batches/change_batch_holder"), values).fetchone()
     if holder is not None:
         raise DuplicateBatchJobError(holder[0], batch.batch_type)
-
-
-def _add(transaction: Transaction, job: NewJob) -> None:
-    (receipt,) = save_jobs(transaction, [job])
-    if receipt.outcome is not Added.ADDED:
-        raise refusal(job, receipt.outcome)
 
 
 def _write_history(transaction: Transaction, batch: BatchJobData, change_id: str | None) -> None:
@@ -198,6 +190,7 @@ def _remove_ended(transaction: Transaction, age: timedelta, limit: int) -> Seque
 def _delete(connection: sqlite3.Connection, batch_id: str) -> None:
     for statement in (
         sql("batches/remove_batch_errors"),
+        sql("batches/remove_batch_parts"),
         sql("batches/remove_batch_history"),
         sql("batches/remove_batch"),
     ):

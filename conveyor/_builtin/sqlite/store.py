@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from conveyor._builtin.sqlite.batch_parts import SqliteBatchParts
 from conveyor._builtin.sqlite.batches import SqliteBatches
 from conveyor._builtin.sqlite.buffers import SqliteBuffers
 from conveyor._builtin.sqlite.checkpoints import Checkpointer
@@ -58,6 +59,7 @@ _CAPABILITIES: Final = Capabilities(
     has_events=True,
     has_buffers=True,
     has_batches=True,
+    has_batch_parts=True,
     has_error_groups=True,
 )
 _SURVIVES: Final = {Synchronous.FULL: Durability.POWER_LOSS, Synchronous.NORMAL: Durability.PROCESS_CRASH}
@@ -100,6 +102,7 @@ class SQLiteStore:
         self.flows = SqliteFlows(self._writer, self._readers, self.transactions)
         self.buffers = SqliteBuffers(self._writer, self._readers, self.transactions)
         self.batches = SqliteBatches(self._writer, self._readers)
+        self.batch_parts = SqliteBatchParts(self._writer, self._readers)
         self.inspection = SqliteInspection(self._writer, self._readers, clock)
         self.limits = SqliteLimits(self._writer, self._readers, clock)
         self.metrics = SqliteMetrics(self._writer, self._readers, clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from conveyor.contracts.store.batch_parts import BatchPartStore
 from conveyor.contracts.store.batches import BatchStore
 from conveyor.contracts.store.buffers import BufferStore
 from conveyor.contracts.store.events import EventStore
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.capabilities import Capabilities, Guarantees
 
 __all__ = [
+    "BatchPartStore",
     "BatchStore",
     "BufferStore",
     "EventStore",
@@ -147,4 +149,9 @@ class Store(Protocol):
     @property
     def batches(self) -> BatchStore | None:
         """Batch jobs; None: they are refused."""
+        ...
+
+    @property
+    def batch_parts(self) -> BatchPartStore | None:
+        """Batch jobs in parts that are worked on at the same time; None: strategies that want them are refused."""
         ...

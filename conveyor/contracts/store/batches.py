@@ -63,7 +63,7 @@ class BatchStore(Protocol):
 
         Raises:
             BatchJobNotFoundError
-            InvalidBatchStatusError: the command is not legal in its status.
+            InvalidBatchStatusError: the command is not legal in its status, or completes it while a part is not done.
             BatchRunLostError: a run asks, and another began since; or another job works for it than the one named.
             DuplicateBatchJobError: it failed, is to be tried again, and another has its identity by now.
             DuplicateJobError: another job has the id of the job.
@@ -75,6 +75,8 @@ class BatchStore(Protocol):
         """Keep how far a run is, with the rows that failed, in one step; return the status, which may tell it to stop.
 
         A step whose number was saved before changes nothing. It may be saved in PROCESSING, PAUSING and CANCELLING.
+        A step of a part (`BatchStep.part`) is kept with the part, and what it adds with the batch job, as
+        `conveyor.model.batches.parts.part_stepped` says. Its run is the part's; it may be saved in INTERRUPTED, too.
 
         Raises:
             BatchJobNotFoundError

@@ -40,8 +40,9 @@ _NEEDS_JOB: Final = frozenset({BatchStatus.CREATED, BatchStatus.CONFIRMED})
 # Into these a change may bring another job than the one that worked so far. In others its run goes on, or none does.
 _TAKES_JOB: Final = _NEEDS_JOB | {BatchStatus.INTERRUPTED}
 _BEGINS_ANEW: Final = frozenset({BatchCommand.RETRY, BatchCommand.RESTART})
+_COMPLETES: Final = frozenset({BatchCommand.COMPLETE, BatchCommand.COMPLETE_WITH_ERRORS})
 # What is told of an error is over by these.
-_CLEARS_ERROR: Final = _BEGINS_ANEW | {BatchCommand.COMPLETE, BatchCommand.COMPLETE_WITH_ERRORS}
+_CLEARS_ERROR: Final = _BEGINS_ANEW | _COMPLETES
 
 
 def created(new: NewBatchJob, job: NewJob, now: datetime) -> BatchJobData:
@@ -75,11 +76,12 @@ def changed(batch: BatchJobData, change: BatchChange, now: datetime) -> BatchJob
 
     Raises:
         BatchRunLostError: the change is of a run, or of a job, that does not work for it any more.
-        InvalidBatchStatusError: the command is not legal in its status.
+        InvalidBatchStatusError: the command is not legal in its status, or completes it while a part is not done.
         ConveyorInternalError: the change lacks what its command needs, a job or the token of a run.
     """
     _check_asker(batch, change)
     after = next_status(batch.id, batch.status, change.command)
+    _check_parts(batch, change.command)
     _check_whole(batch, change, after)
     line = StatusChange(now, batch.status, after, change.command, change.by, change.reason)
     begins_anew = change.command in _BEGINS_ANEW
@@ -172,6 +174,12 @@ def _check_whole(batch: BatchJobData, change: BatchChange, after: BatchStatus) -
         raise ConveyorInternalError(f"'{change.command}' of batch job {batch.id!r} comes without a job")
     if change.command is BatchCommand.START and not change.run:
         raise ConveyorInternalError(f"'{change.command}' of batch job {batch.id!r} comes without a run")
+
+
+def _check_parts(batch: BatchJobData, command: BatchCommand) -> None:
+    if command in _COMPLETES and batch.parts_done < batch.parts:
+        allowed = legal_commands(batch.status) - _COMPLETES
+        raise InvalidBatchStatusError(batch.id, batch.status, command, allowed)
 
 
 def _with_run(batch: BatchJobData, change: BatchChange, now: datetime) -> BatchJobData:

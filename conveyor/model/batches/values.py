@@ -139,6 +139,8 @@ class BatchJobData:
         error: why it failed.
         retries: how often it was interrupted by an error since it last made progress.
         updated_at: when it was last written.
+        parts: how many parts it was divided into, and
+        parts_done: how many of them are through; see `conveyor.model.batches.parts`.
     """
 
     id: str
@@ -167,6 +169,8 @@ class BatchJobData:
     result: bytes | None = None
     error: str | None = None
     retries: int = 0
+    parts: int = 0
+    parts_done: int = 0
 
     def entered_at(self, status: BatchStatus) -> datetime | None:
         """Return when it last came into a status, or None."""
@@ -212,7 +216,8 @@ class BatchStep:
     Attributes:
         number: one more than `BatchJobData.steps` was; a step that was saved before is saved no more.
         errors: rows that failed in this chunk; a row that failed before has the new error.
-        result: takes the place of the batch job's; None: it stays.
+        result: takes the place of the batch job's; None: it stays. Steps of parts have none.
+        part: the part whose run saves it, and whose numbers these are; None: the batch job is not divided.
     """
 
     number: int
@@ -223,6 +228,7 @@ class BatchStep:
     errors: Sequence[RowError] = ()
     message: str | None = None
     result: bytes | None = None
+    part: int | None = None
 
 
 @frozen

@@ -19,6 +19,7 @@ for _theme in iter_modules(__path__, f"{__name__}."):
 
 from conveyor.testing.conformance.adding import AddingConformance  # noqa: E402
 from conveyor.testing.conformance.batch_changes import BatchChangesConformance  # noqa: E402
+from conveyor.testing.conformance.batch_parts import BatchPartsConformance  # noqa: E402
 from conveyor.testing.conformance.batch_steps import BatchStepsConformance  # noqa: E402
 from conveyor.testing.conformance.batch_transactions import BatchTransactionsConformance  # noqa: E402
 from conveyor.testing.conformance.batches import BatchesConformance  # noqa: E402
@@ -112,6 +113,7 @@ class StoreConformance(
     BuffersConformance,
     BatchesConformance,
     BatchChangesConformance,
+    BatchPartsConformance,
     BatchStepsConformance,
     BatchTransactionsConformance,
 ):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.capabilities import Capabilities, Guarantees
     from conveyor.contracts.store import (
+        BatchPartStore,
         BatchStore,
         BufferStore,
         EventStore,
@@ -66,6 +67,9 @@ class FaultyStore:
         self.flows: FlowStore | None = cast("FlowStore | None", _optional(line, "flows", store.flows))
         self.buffers: BufferStore | None = cast("BufferStore | None", _optional(line, "buffers", store.buffers))
         self.batches: BatchStore | None = cast("BatchStore | None", _optional(line, "batches", store.batches))
+        self.batch_parts: BatchPartStore | None = cast(
+            "BatchPartStore | None", _optional(line, "batch_parts", store.batch_parts)
+        )
         self.limits: LimitStore | None = cast("LimitStore | None", _optional(line, "limits", store.limits))
         self.metrics: MetricsStore | None = cast("MetricsStore | None", _optional(line, "metrics", store.metrics))
         self.events: EventStore | None = cast("EventStore | None", _optional(line, "events", store.events))

@@ -20,7 +20,7 @@ __all__ = ["add_to_history", "batch_from_row", "change_ids", "text_column"]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 # Its place in the rows of ``get_batch``.
-_HISTORY: Final = 25
+_HISTORY: Final = 27
 
 
 def batch_from_row(row: Row) -> BatchJobData:
@@ -51,6 +51,8 @@ def batch_from_row(row: Row) -> BatchJobData:
         result=row[22],
         error=_text(row[23]),
         retries=row[24],
+        parts=row[25],
+        parts_done=row[26],
         history=tuple(_line(values) for _, *values in json.loads(row[_HISTORY])),
     )
 

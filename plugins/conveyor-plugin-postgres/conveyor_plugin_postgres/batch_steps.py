@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from conveyor.codec import encode_counts, encode_row_error
 from conveyor.errors import BatchJobNotFoundError, BatchRunLostError
 from conveyor.model.batches.changing import last_errors
+from conveyor.model.batches.parts import part_stepped
 from conveyor.model.batches.status import BatchStatus
+from conveyor_plugin_postgres.batch_part_rows import find_part, read_locked, write_part, write_standing
 from conveyor_plugin_postgres.batch_rows import text_column
 
 if TYPE_CHECKING:
@@ -18,12 +20,16 @@ __all__ = ["save_step"]
 
 
 async def save_step(part: Part, batch_id: str, run: str, step: BatchStep) -> tuple[BatchStatus, bool]:
-    """Keep how far a run is, in one statement; return where the batch job stands, and whether the step is new.
+    """Keep how far a run is; return where the batch job stands, and whether the step is new.
+
+    It is one statement; that of a part is several, in the caller's transaction.
 
     Raises:
         BatchJobNotFoundError
         BatchRunLostError
     """
+    if step.part is not None:
+        return await _save_part_step(part, batch_id, run, step)
     errors = last_errors(step)
     numbers = (step.number, step.cursor, step.done, step.total, encode_counts(step.counts))
     told = (text_column(step.message), step.result)
@@ -36,3 +42,18 @@ async def save_step(part: Part, batch_id: str, run: str, step: BatchStep) -> tup
     if not is_own:
         raise BatchRunLostError(batch_id, run)
     return BatchStatus(stands), is_new
+
+
+async def _save_part_step(part: Part, batch_id: str, run: str, step: BatchStep) -> tuple[BatchStatus, bool]:
+    batch, now = await read_locked(part, batch_id)
+    before = await find_part(part, batch_id, step.part or 0)
+    after, part_after = part_stepped(batch, before, run, step, now)
+    if after is batch:
+        return batch.status, False
+    await write_part(part, batch_id, part_after)
+    await write_standing(part, after)
+    errors = last_errors(step)
+    if errors:
+        encoded = [encode_row_error(error) for error in errors.values()]
+        await part.execute("batches/save_step_errors", batch_id, list(errors), encoded)
+    return after.status, True

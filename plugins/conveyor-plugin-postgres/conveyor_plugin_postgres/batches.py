@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conveyor.codec import decode_row_error
-from conveyor.errors import BatchJobNotFoundError, DuplicateBatchJobError
+from conveyor.errors import DuplicateBatchJobError
 from conveyor.model.batches.changing import (
     FREEING_STATUSES,
     added_job,
@@ -17,9 +17,7 @@ from conveyor.model.batches.changing import (
 from conveyor.model.batches.paging import page_end, parse_page_end
 from conveyor.model.batches.status import ENDED_STATUSES
 from conveyor.model.batches.values import BatchPage, StrandedBatch
-from conveyor.model.queries import Added
-from conveyor.model.schedules.firing import refusal
-from conveyor_plugin_postgres.adding import save_jobs
+from conveyor_plugin_postgres.batch_part_rows import add_work, lock_batch
 from conveyor_plugin_postgres.batch_rows import add_to_history, batch_from_row, change_ids, text_column
 from conveyor_plugin_postgres.batch_steps import save_step
 from conveyor_plugin_postgres.reading import find_jobs
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
     )
     from conveyor.model.job import NewJob
     from conveyor_plugin_postgres.database import Database
-    from conveyor_plugin_postgres.part import Part, Row
+    from conveyor_plugin_postgres.part import Part
 
 __all__ = [
     "PostgresBatches",
@@ -79,7 +77,9 @@ class PostgresBatches:
 
     async def save_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
         """Keep how far a run is."""
-        status, _ = await self._database.write_one(save_step, batch_id, run, step)
+        # One of a part takes several statements.
+        write = self._database.write_one if step.part is None else self._database.write
+        status, _ = await write(save_step, batch_id, run, step)
         return status
 
     async def get_errors(self, batch_id: str, /, *, after: int = 0, limit: int = 1000) -> Sequence[RowError]:
@@ -108,7 +108,7 @@ async def create_batch(part: Part, new: NewBatchJob, job: NewJob) -> BatchJobDat
         batch = created(new, job, now)
         await _check_identity(part, batch)
         if await part.execute("batches/create_batch", *_new_columns(batch, digest)):
-            await _add(part, job)
+            await add_work(part, [job])
             return batch
         # Somebody made it just now.
         ((_, known),) = await part.fetch("batches/create_batch_known", new.id, part.moment)
@@ -120,7 +120,7 @@ async def create_batch(part: Part, new: NewBatchJob, job: NewJob) -> BatchJobDat
 
 async def change_batch(part: Part, batch_id: str, change: BatchChange) -> BatchJobData:
     """Change the status, write what the change holds, add its job."""
-    *row, now = tuple(await _lock(part, batch_id))
+    *row, now = tuple(await lock_batch(part, batch_id))
     before = batch_from_row(row)
     if change.id in change_ids(row):
         return before
@@ -131,7 +131,7 @@ async def change_batch(part: Part, batch_id: str, change: BatchChange) -> BatchJ
     history = add_to_history(row[-1], change.id, after.history[-1])
     await part.execute("batches/change_batch", *_changed_columns(after, now), history)
     if (job := added_job(after, change)) is not None:
-        await _add(part, job)
+        await add_work(part, [job])
     return after
 
 
@@ -178,15 +178,8 @@ async def remove_ended(part: Part, age: timedelta, limit: int) -> Sequence[Batch
 
 
 async def _remove(part: Part, batch_id: str) -> None:
-    check_removable(batch_from_row(await _lock(part, batch_id)))
+    check_removable(batch_from_row(await lock_batch(part, batch_id)))
     await part.execute("batches/remove_batch", [batch_id])
-
-
-async def _lock(part: Part, batch_id: str) -> Row:
-    row = await part.fetchrow("batches/get_batch_locked", batch_id, part.moment)
-    if row is None:
-        raise BatchJobNotFoundError(batch_id)
-    return row
 
 
 async def _lock_identity(part: Part, batch_type: str, identity: str | None) -> None:
@@ -200,12 +193,6 @@ async def _check_identity(part: Part, batch: BatchJobData) -> None:
     holder = await part.fetchval("batches/change_batch_holder", batch.id, batch.batch_type, batch.identity)
     if holder is not None:
         raise DuplicateBatchJobError(holder, batch.batch_type)
-
-
-async def _add(part: Part, job: NewJob) -> None:
-    (receipt,) = await save_jobs(part, [job])
-    if receipt.outcome is not Added.ADDED:
-        raise refusal(job, receipt.outcome)
 
 
 def _new_columns(batch: BatchJobData, digest: bytes) -> tuple[object, ...]:

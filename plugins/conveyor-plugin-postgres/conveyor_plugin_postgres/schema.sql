@@ -3184,6 +3184,21 @@ CREATE TABLE conveyor.batch_errors (
     error bytea NOT NULL
 );
 
+CREATE TABLE conveyor.batch_parts (
+    batch_id text NOT NULL COLLATE pg_catalog."C",
+    number bigint NOT NULL,
+    done bigint DEFAULT 0 NOT NULL,
+    steps bigint DEFAULT 0 NOT NULL,
+    is_done boolean DEFAULT false NOT NULL,
+    job_id text NOT NULL COLLATE pg_catalog."C",
+    run text COLLATE pg_catalog."C",
+    counts text DEFAULT '{}'::text NOT NULL COLLATE pg_catalog."C",
+    span bytea NOT NULL,
+    cursor bytea,
+    error bytea
+)
+WITH (fillfactor='50');
+
 CREATE TABLE conveyor.batches (
     id text NOT NULL COLLATE pg_catalog."C",
     batch_type text NOT NULL COLLATE pg_catalog."C",
@@ -3204,6 +3219,8 @@ CREATE TABLE conveyor.batches (
     steps bigint DEFAULT 0 NOT NULL,
     done bigint DEFAULT 0 NOT NULL,
     total bigint,
+    parts integer DEFAULT 0 NOT NULL,
+    parts_done integer DEFAULT 0 NOT NULL,
     retries integer DEFAULT 0 NOT NULL,
     counts text DEFAULT '{}'::text NOT NULL COLLATE pg_catalog."C",
     cursor bytea,
@@ -3566,6 +3583,9 @@ ALTER TABLE ONLY conveyor.attempts
 ALTER TABLE ONLY conveyor.batch_errors
     ADD CONSTRAINT batch_errors_pkey PRIMARY KEY (batch_id, row_number);
 
+ALTER TABLE ONLY conveyor.batch_parts
+    ADD CONSTRAINT batch_parts_pkey PRIMARY KEY (batch_id, number);
+
 ALTER TABLE ONLY conveyor.batches
     ADD CONSTRAINT batches_pkey PRIMARY KEY (id);
 
@@ -3752,6 +3772,6 @@ CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH 
 CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '2f516ae6c755625bbef67189af77400c689bfbc5dfc307291c7efc65cfb73f6b', clock_timestamp());
+  (1, 'initial', '24bb258adf87ff99fd3e56c12051bb08df6a341bc0f64ba3d87e209fae0f12ce', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -13,6 +13,7 @@ from conveyor.contracts.capabilities import Capabilities, Durability, Guarantees
 from conveyor.contracts.clock import Clock
 from conveyor.errors import SchemaError
 from conveyor_plugin_postgres.announcer import Announcer
+from conveyor_plugin_postgres.batch_parts import PostgresBatchParts
 from conveyor_plugin_postgres.batches import PostgresBatches
 from conveyor_plugin_postgres.bridge import open_bridge
 from conveyor_plugin_postgres.buffers import PostgresBuffers
@@ -57,6 +58,7 @@ _CAPABILITIES: Final = Capabilities(
     has_events=True,
     has_buffers=True,
     has_batches=True,
+    has_batch_parts=True,
     has_error_groups=True,
 )
 _CLOSE_SECONDS: Final = 2.0
@@ -90,6 +92,7 @@ class PostgresStore:
         self.events = PostgresEvents(database)
         self.buffers = PostgresBuffers(database, self.transactions)
         self.batches = PostgresBatches(database)
+        self.batch_parts = PostgresBatchParts(database)
 
     def notes(self) -> Sequence[str]:
         """Return what to know of it."""

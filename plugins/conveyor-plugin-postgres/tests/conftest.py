@@ -46,6 +46,7 @@ TABLES = (
     "buffer_takes",
     "buffer_merges",
     "batches",
+    "batch_parts",
     "batch_errors",
     "run_counts",
 )

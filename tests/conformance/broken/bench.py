@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from conveyor._builtin.memory.batch_parts import MemoryBatchParts
 from conveyor._builtin.memory.batches import MemoryBatches
 from conveyor._builtin.memory.buffers import MemoryBuffers
 from conveyor._builtin.memory.events import MemoryEvents
@@ -30,6 +31,7 @@ __all__ = ["Fault", "muted", "open_broken", "with_its_own_token", "with_their_ow
 
 Fault: TypeAlias = type[
     MemoryBatches
+    | MemoryBatchParts
     | MemoryBuffers
     | MemoryEvents
     | MemoryFlows
@@ -43,6 +45,7 @@ Fault: TypeAlias = type[
 ]
 
 _FACETS: Final = {
+    "batch_parts": MemoryBatchParts,
     "batches": MemoryBatches,
     "buffers": MemoryBuffers,
     "events": MemoryEvents,

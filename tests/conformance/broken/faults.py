@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tests.conformance.broken import (
+    batch_parts,
     batches,
     buffers,
     commands,
@@ -155,6 +156,13 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     batches.ErrorsOfZombies: "test_a_zombie_saves_nothing",
     batches.IdentityCheckedBefore: "test_of_many_that_are_the_same_one_is_created",
     batches.SettledJobsNotSeen: "test_one_whose_job_ended_is_stranded_and_told_how",
+    batch_parts.OpenPartsForgotten: "test_a_batch_job_with_an_open_part_is_not_completed",
+    batch_parts.RunsOfPartsNotCompared: "test_a_zombie_of_a_part_saves_and_ends_nothing",
+    batch_parts.StepsOfPartsAddedAgain: "test_a_step_of_a_part_that_was_saved_adds_nothing",
+    batch_parts.PartsCountedTwice: "test_a_part_ends_once",
+    batch_parts.DividedAgain: "test_a_batch_job_is_divided_once",
+    batch_parts.JobsOfPartsNotCompared: "test_a_part_is_begun_for_the_job_that_works_for_it",
+    batch_parts.OldRunsGoOn: "test_another_job_works_for_a_part",
     buffers.ClearedWhenTaken: "test_a_flush_that_dies_with_its_jobs_is_done_by_another",
     buffers.WholeBufferRemoved: "test_what_comes_while_a_buffer_is_taken_stays_there",
     buffers.TakenByAll: "test_nobody_else_takes_from_a_buffer_that_is_taken",

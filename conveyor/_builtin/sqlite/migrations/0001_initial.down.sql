@@ -1,6 +1,8 @@
 -- Undoes 0001_initial: every job is gone.
 drop table batch_errors;
 
+drop table batch_parts;
+
 drop table batch_changes;
 
 drop table batches;

@@ -418,7 +418,9 @@ create table batches (
   result blob,
   error text,
   retries integer not null,
-  digest blob not null
+  digest blob not null,
+  parts integer not null default 0,
+  parts_done integer not null default 0
 );
 
 create unique index batches_identity on batches (batch_type, identity)
@@ -447,6 +449,23 @@ create table batch_changes (
 ) without rowid;
 
 create unique index batch_changes_same on batch_changes (batch_id, change_id) where change_id is not null;
+
+-- The parts of batch jobs that are divided. span and cursor are JSON, counts as in batches; run is the token of the run
+-- that may write, job_id the job that works for the part.
+create table batch_parts (
+  batch_id text not null,
+  number integer not null,
+  span blob not null,
+  job_id text not null,
+  run text,
+  steps integer not null default 0,
+  cursor blob,
+  done integer not null default 0,
+  counts text not null default '{}',
+  is_done integer not null default 0,
+  error text,
+  primary key (batch_id, number)
+) without rowid;
 
 -- Rows of batch jobs that could not be processed. error is JSON: what a row holds may be no text for a database.
 create table batch_errors (

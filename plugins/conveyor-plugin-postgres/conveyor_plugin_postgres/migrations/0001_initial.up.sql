@@ -550,6 +550,8 @@ create table conveyor.batches (
   steps bigint not null default 0,
   done bigint not null default 0,
   total bigint,
+  parts integer not null default 0,
+  parts_done integer not null default 0,
   retries integer not null default 0,
   counts text collate "C" not null default '{}',
   cursor bytea,
@@ -570,6 +572,23 @@ create index batches_worked on conveyor.batches (created_at, id)
 where status in ('created', 'confirmed', 'processing', 'pausing', 'interrupted', 'cancelling');
 
 create index batches_ended on conveyor.batches (ended_at, id) where ended_at is not null;
+
+-- The parts of batch jobs that are divided. span and cursor are JSON, counts and error as in batches; run is the token of
+-- the run that may write, job_id the job that works for the part.
+create table conveyor.batch_parts (
+  batch_id text collate "C" not null,
+  number bigint not null,
+  done bigint not null default 0,
+  steps bigint not null default 0,
+  is_done boolean not null default false,
+  job_id text collate "C" not null,
+  run text collate "C",
+  counts text collate "C" not null default '{}',
+  span bytea not null,
+  cursor bytea,
+  error bytea,
+  primary key (batch_id, number)
+) with (fillfactor = 50);
 
 -- Rows of batch jobs that could not be processed. error is JSON: a row may hold what is no text here.
 create table conveyor.batch_errors (

@@ -5,7 +5,7 @@
 -- index: batches_newest
 select id, batch_type, status, context, created_at, updated_at, dry_run, confirmation, created_by, identity, parent_id,
        revision, run, run_started_at, run_started_from, job_id, steps, cursor, done, total, counts, message, result,
-       error, retries
+       error, retries, parts, parts_done
 from batches
 where created_at <= coalesce(?7, 9223372036854775807)
   and (?7 is null or created_at < ?7 or id > ?8)
