@@ -166,6 +166,7 @@ class RunTransaction:
     async def _opened(self) -> AsyncIterator[TransactionConnection]:
         self._state = _State.OPEN
         try:
+            await self._take_reports()
             transaction = await self._begin()
             try:
                 with anyio.move_on_after(self._opener.longest.total_seconds()) as limit:
@@ -195,10 +196,8 @@ class RunTransaction:
         finally:
             self._close()
 
-    async def _begin(self) -> OpenTransaction:
-        transactions = self._opener.store.transactions
-        if transactions is None:
-            raise CapabilityError(self._opener.store.name, "transactions", "ctx.transaction()")
+    async def _take_reports(self) -> None:
+        """Take what the run has said so far into its transaction, after which it holds its lock no more."""
         if self._has_reported:
             logs, progress = self._outbox.take_reports_of(self._lock)
             self._logs += logs
@@ -206,6 +205,11 @@ class RunTransaction:
                 self._progress.setdefault(self._lock, progress)
             # What the settler has in hand would come after the commit otherwise, and be refused.
             await self._opener.finish_flush()
+
+    async def _begin(self) -> OpenTransaction:
+        transactions = self._opener.store.transactions
+        if transactions is None:
+            raise CapabilityError(self._opener.store.name, "transactions", "ctx.transaction()")
         return await until_available(
             lambda: transactions.begin(self._lock, self._opener.longest), "begin a transaction", self._opener.outage
         )

@@ -37,8 +37,16 @@ class Checkpointer:
     def after_commit(self, connection: sqlite3.Connection) -> None:
         """Take a checkpoint if enough was written since the last and no other process is at it."""
         changes = connection.total_changes
-        self._written += changes - self._changes_seen + _CHANGES_PER_COMMIT
+        self.note_written(changes - self._changes_seen + _CHANGES_PER_COMMIT)
         self._changes_seen = changes
+        self.look(connection)
+
+    def note_written(self, changes: int) -> None:
+        """Count rows that another connection of this store changed."""
+        self._written += changes
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Take a checkpoint if enough was written."""
         if self._written < _CHANGES_BETWEEN:
             return
         with self._alone() as is_alone:

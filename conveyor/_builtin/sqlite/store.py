@@ -126,6 +126,7 @@ class SQLiteStore:
         """Finish what is queued and close everything."""
         self.notifier.close()
         self._readers.close()
+        await self.transactions.close()
         await self._writer.close()
 
 

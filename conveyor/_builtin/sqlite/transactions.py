@@ -1,4 +1,4 @@
-"""The transactions facet of the SQLite store: each on a thread of its own, one at a time in this process."""
+"""The transactions facet of the SQLite store: on a thread of their own, one at a time in this process."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import anyio
 
 from conveyor._builtin.sqlite.adding import save_jobs
 from conveyor._builtin.sqlite.batch_steps import keep_step
+from conveyor._builtin.sqlite.gaps import Gaps
 from conveyor._builtin.sqlite.joining import add_in_savepoint, join
 from conveyor._builtin.sqlite.journal import append_logs, set_progress
 from conveyor._builtin.sqlite.rows import to_micros
 from conveyor._builtin.sqlite.settling import settle_jobs
 from conveyor._builtin.sqlite.transaction import Transaction
-from conveyor._builtin.sqlite.transaction_thread import TransactionThread, release_guards
+from conveyor._builtin.sqlite.transaction_thread import TransactionThread
+from conveyor._builtin.sqlite.turn import Turn
 from conveyor.errors import ConfigurationError, LockLostError
 
 if TYPE_CHECKING:
@@ -41,13 +43,6 @@ __all__ = ["SqliteTransactions"]
 
 T = TypeVar("T")
 
-# SQLite gives the write lock to whoever asks at the right moment, and those who wait ask ten times a second. So
-# after a transaction that kept others waiting, the next of this process comes late enough for them to get in.
-_OTHERS_ASK_SECONDS: Final = 0.1
-_PAUSE_SECONDS: Final = 0.15
-# Whoever was refused meanwhile comes back after a while: a lock renewal after a tenth of its interval, which is
-# as long as a transaction may be.
-_PAUSE_SHARE: Final = 0.15
 _ROLL_BACK_SECONDS: Final = 5.0
 
 
@@ -59,35 +54,40 @@ class SqliteTransactions:
     ) -> None:
         self._options = options
         self._file = file
-        self._loop = loop
         self._writer = writer
         self._clock = clock
-        self._turn = anyio.Semaphore(1)
-        self._free_at = 0.0
+        self._thread = TransactionThread(options, loop, file)
+        self._is_free = anyio.Semaphore(1)
+        self._gaps = Gaps(options.busy_timeout)
 
     async def begin(self, lock: Lock, longest: timedelta, /) -> SqliteOpenTransaction:
         """Begin once it is this run's turn."""
-        await self._turn.acquire()
-        thread = TransactionThread(self._options, self._loop, lock, longest, check_file=self._file.check)
+        await self._is_free.acquire()
+        turn = Turn(self._thread, self._options, lock, longest)
         try:
-            await anyio.sleep_until(self._free_at)
-            # The writer thread gets its turn first: what waits there, such as a renewal, waited for the last one.
-            await self._writer.run_passing(_nothing)
-            await thread.begin()
+            await anyio.sleep_until(self._gaps.free_at)
+            # What waits for the writer thread, such as a renewal, waited for the last transaction.
+            await self._writer.let_pass()
+            await turn.begin()
         except BaseException:
-            await _leave(thread)
-            self._turn.release()
+            await _leave(turn)
+            self._is_free.release()
             raise
         began_at = anyio.current_time()
-        connection = SqliteTransactionConnection(thread, self._clock)
 
         def on_end(hints: Sequence[Notification]) -> None:
-            self._pause_after(anyio.current_time() - began_at, longest)
-            self._turn.release()
+            self._gaps.note(began_at, anyio.current_time(), longest)
+            self._is_free.release()
+            self._writer.note_written(turn.changes)
             if hints:
                 self._writer.post(_publish, hints)
 
-        return SqliteOpenTransaction(connection, thread, lock, on_end, check_file=self._file.check)
+        connection = SqliteTransactionConnection(turn, self._clock)
+        return SqliteOpenTransaction(connection, turn, lock, on_end, check_file=self._file.check)
+
+    async def close(self) -> None:
+        """Roll back what is open, and end the thread."""
+        await self._thread.close()
 
     async def save_jobs_in(self, connection: object, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
         """Add inside a run's transaction of this store, or the caller's own; see `JobStore.save_jobs_in`."""
@@ -104,36 +104,27 @@ class SqliteTransactions:
             f"connection= takes a sqlite3.Connection, or what ctx.transaction() gives, got a {kind}"
         )
 
-    def _pause_after(self, held_seconds: float, longest: timedelta) -> None:
-        if held_seconds >= self._options.busy_timeout.total_seconds():
-            pause_seconds = max(_PAUSE_SECONDS, longest.total_seconds() * _PAUSE_SHARE)
-        elif held_seconds >= _OTHERS_ASK_SECONDS:
-            pause_seconds = _PAUSE_SECONDS
-        else:
-            return
-        self._free_at = anyio.current_time() + pause_seconds
-
 
 class SqliteTransactionConnection:
     """A `TransactionConnection`: what a handler writes with. Placeholders are sqlite3's: ``?``, ``?1``."""
 
-    def __init__(self, thread: TransactionThread, clock: Clock) -> None:
-        self._thread = thread
+    def __init__(self, turn: Turn, clock: Clock) -> None:
+        self._turn = turn
         self._clock = clock
         self.hints: dict[Notification, None] = {}
 
     async def execute(self, sql: str, /, *params: object) -> int:
         """Run one statement and return how many rows it changed."""
-        return await self._thread.ask(lambda connection: _execute(connection, sql, params))
+        return await self._turn.ask(lambda connection: _execute(connection, sql, params))
 
     async def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> int:
         """Run one statement for each row of parameters."""
         listed = list(rows)
-        return await self._thread.ask(lambda connection: connection.executemany(sql, listed).rowcount)
+        return await self._turn.ask(lambda connection: connection.executemany(sql, listed).rowcount)
 
     async def fetch(self, sql: str, /, *params: object) -> list[Row]:
         """Run one statement and return its rows by name of column."""
-        return await self._thread.ask(lambda connection: _fetch(connection, sql, params))
+        return await self._turn.ask(lambda connection: _fetch(connection, sql, params))
 
     async def fetchrow(self, sql: str, /, *params: object) -> Row | None:
         """Run one statement and return its first row, or None."""
@@ -142,7 +133,7 @@ class SqliteTransactionConnection:
 
     async def add(self, add: Callable[[Transaction], T]) -> T:
         """Add something inside the transaction."""
-        return await self._thread.ask(lambda connection: add_in_savepoint(self.part(connection), add))
+        return await self._turn.ask(lambda connection: add_in_savepoint(self.part(connection), add))
 
     def part(self, connection: sqlite3.Connection) -> Transaction:
         """Return the store's own view of the transaction, as of now; the user may have changed anything since."""
@@ -157,14 +148,14 @@ class SqliteOpenTransaction:
     def __init__(
         self,
         connection: SqliteTransactionConnection,
-        thread: TransactionThread,
+        turn: Turn,
         lock: Lock,
         on_end: Callable[[Sequence[Notification]], None],
         *,
         check_file: Callable[[], None],
     ) -> None:
         self.connection = connection
-        self._thread = thread
+        self._turn = turn
         self._lock = lock
         self._on_end = on_end
         self._check_file = check_file
@@ -181,8 +172,7 @@ class SqliteOpenTransaction:
             append_logs(part, logs)
             if settle_jobs(part, (settlement,)).refused:
                 raise LockLostError(str(self._lock.token), job_id=self._lock.job_id, queue_name=settlement.queue_name)
-            release_guards(connection)
-            connection.execute("commit")
+            self._turn.commit(connection)
             self._check_file()
 
         await self._end(work)
@@ -193,8 +183,7 @@ class SqliteOpenTransaction:
         def work(connection: sqlite3.Connection) -> BatchStatus:
             status, is_new = keep_step(self.connection.part(connection), batch_id, run, step)
             if is_new:
-                release_guards(connection)
-                connection.execute("commit")
+                self._turn.commit(connection)
                 self._check_file()
             return status
 
@@ -205,7 +194,7 @@ class SqliteOpenTransaction:
         hints: Sequence[Notification] = ()
         self._is_ended = True
         try:
-            answer = await self._thread.end(work)
+            answer = await self._turn.end(work)
             hints = tuple(self.connection.hints)
         finally:
             self._on_end(hints)
@@ -217,18 +206,14 @@ class SqliteOpenTransaction:
             return
         self._is_ended = True
         try:
-            await self._thread.leave()
+            await self._turn.leave()
         finally:
             self._on_end(())
 
 
-async def _leave(thread: TransactionThread) -> None:
+async def _leave(turn: Turn) -> None:
     with anyio.move_on_after(_ROLL_BACK_SECONDS, shield=True):
-        await thread.leave()
-
-
-def _nothing(_: Transaction) -> None:
-    """Take part in a group of the writer, to know when it is over."""
+        await turn.leave()
 
 
 def _publish(transaction: Transaction, hints: Sequence[Notification]) -> None:

@@ -37,6 +37,8 @@ Ts = TypeVarTuple("Ts")
 
 _LARGEST_GROUP: Final = 500
 _CLOSE_SECONDS: Final = 30.0
+# Each time wakes the thread, so not after every transaction.
+_CHANGES_TOLD: Final = 4_000
 _ANYTHING: Final = (Notification(NotificationKind.ANYTHING),)
 
 
@@ -54,7 +56,8 @@ class _Signal(Enum):
     STOP = "stop"
 
 
-_Queued: TypeAlias = "_Gathering | anyio.Event | _Signal"
+# An int: so many rows were changed on another connection of this store.
+_Queued: TypeAlias = "_Gathering | anyio.Event | _Signal | int"
 
 
 class Writer:
@@ -94,6 +97,7 @@ class Writer:
         # Gatherings not answered yet, and whether the next operation is expected to have no company.
         self._in_flight = 0
         self._is_quiet = False
+        self._written_elsewhere = 0
         self._queue: queue.SimpleQueue[_Queued] = queue.SimpleQueue()
         self._ended = anyio.Event()
         self._thread = threading.Thread(target=self._main, name=f"conveyor-sqlite {path.name}", daemon=True)
@@ -154,6 +158,19 @@ class Writer:
         Such a commit does not wait for the disk; the next one that does takes it along.
         """
         return await self._run(Operation(lambda transaction: work(transaction, *args), must_last=False))
+
+    async def let_pass(self) -> None:
+        """Return once all that waits for the thread now is done."""
+        self._check_open()
+        if self._in_flight or self._gathering is not None:
+            await self.run_passing(_nothing)
+
+    def note_written(self, changes: int) -> None:
+        """Take note of rows that were changed on another connection of this store: checkpoints keep pace with them."""
+        self._written_elsewhere += changes
+        if self._written_elsewhere >= _CHANGES_TOLD and self._is_open:
+            self._queue.put(self._written_elsewhere)
+            self._written_elsewhere = 0
 
     async def run_item(self, many: Callable[[Transaction, Sequence[S]], Sequence[T]], item: S) -> T:
         """Do the same for one item of many: concurrent calls become one call of `many`, which answers each.
@@ -261,6 +278,8 @@ class Writer:
                     count += len(item.operations)
                 elif isinstance(item, anyio.Event):
                     self._lookers.append(item)
+                elif isinstance(item, int):
+                    self._writing.note_written(item)
                 else:
                     self._has_stopped = True
                 if self._has_stopped or count >= _LARGEST_GROUP:
@@ -306,6 +325,10 @@ class Writer:
         if isinstance(exc, StoreUnavailableError):
             return StoreUnavailableError(str(exc))
         return store_error(exc, self._path) if isinstance(exc, sqlite3.Error) else exc
+
+
+def _nothing(_: Transaction) -> None:
+    """Take part in a group, to know when it is over."""
 
 
 def _answer(operation: Operation[T]) -> T:

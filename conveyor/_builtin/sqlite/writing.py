@@ -98,6 +98,15 @@ class WritingConnection:
         except (sqlite3.Error, OSError):
             return  # the log grows until it works; what is wrong with the disk, the next commit says
 
+    def note_written(self, changes: int) -> None:
+        """Count rows that another connection of this store changed, and take a checkpoint if it is time."""
+        self._checkpointer.note_written(changes)
+        try:
+            if self.connection is not None:
+                self._checkpointer.look(self.connection)
+        except (sqlite3.Error, OSError):
+            return  # as above
+
     def roll_back(self) -> None:
         """End a transaction that must not be committed, if there is one."""
         if self.connection is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from attrs import evolve
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
+# The job that works for a batch job tells so often how far it is; the batch job itself has each step.
+TELL_SECONDS: Final = 1.0
+
 
 class Run:
     """A `BatchRun`; see there.
@@ -55,6 +59,8 @@ class Run:
         self._new_result: Mapping[str, Any] | None = None
         self._has_new_result = False
         self._total = batch.total
+        self._untold: BatchStep | None = None
+        self._tell_at = -math.inf
         # One step at a time, or two of them would have one number.
         self._saving = anyio.Lock()
 
@@ -224,8 +230,18 @@ class Run:
         self._has_new_result = False
         self._tell_progress(step)
 
+    def tell_rest(self) -> None:
+        """Say how far the run came, where that was not said yet."""
+        step, self._untold = self._untold, None
+        if step is not None:
+            self._job.progress(step.done, step.total, step.message)
+
     def _tell_progress(self, step: BatchStep) -> None:
-        self._job.progress(step.done, step.total, step.message)
+        self._untold = step
+        now = anyio.current_time()
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_SECONDS
+            self.tell_rest()
 
     def _raise_if_stopping(self) -> None:
         status = self._batch.status

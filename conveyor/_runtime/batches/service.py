@@ -61,6 +61,7 @@ class BatchRuns:
         try:
             yield
         finally:
+            run.tell_rest()
             _current.reset(token)
             if self._running.get(batch_id) is run:
                 del self._running[batch_id]
