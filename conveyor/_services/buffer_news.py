@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["BUFFERED", "BufferEventStream", "BufferNews"]
 
 BUFFERED: Final = 1000
+_NOTHING: Final = BufferCounts()
 
 
 class BufferEventStream:
@@ -62,10 +63,11 @@ class BufferNews:
 
     def tell(self, kind: BufferEventKind, buffer_id: str, jobs: int, added: int = 0, *, error: str = "") -> None:
         """Count an event, and hand it to every stream."""
-        event = BufferEvent(kind, buffer_id, self._now(), jobs, added, error)
-        self.counts[buffer_id] = counted(self.counts.get(buffer_id, BufferCounts()), event)
-        for stream in self._streams:
-            stream.put(event)
+        self.counts[buffer_id] = counted(self.counts.get(buffer_id, _NOTHING), kind, jobs, added)
+        if self._streams:
+            event = BufferEvent(kind, buffer_id, self._now(), jobs, added, error)
+            for stream in self._streams:
+                stream.put(event)
 
     @contextmanager
     def listening(self, limit: int) -> Iterator[BufferEventStream]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._services.buffer_news import BufferNews
 from conveyor._services.sealing import sealed_jobs
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from conveyor.model.buffers.job_buffer import JobBuffer
     from conveyor.model.job import NewJob
 
-__all__ = ["Buffers", "add_collected", "buffer_size", "find_places", "get_sizes", "wanted_ids"]
+    AddJobs: TypeAlias = Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]]
+
+__all__ = ["Buffers", "add_collected", "add_one_collected", "buffer_size", "find_places", "get_sizes", "wanted_ids"]
 
 # What is remembered of the jobs that a storage without `commit` merged; the store remembers the others for long.
 MERGES_REMEMBERED: Final = 10_000
@@ -112,7 +114,7 @@ class Buffers:
 async def add_collected(
     services: Services,
     connection: object,
-    add: Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]],
+    add: AddJobs,
     jobs: Sequence[NewJob],
 ) -> Sequence[AddReceipt]:
     """Add jobs: those that a buffer collects go there, the others where `add` puts them; answer in their order.
@@ -122,28 +124,55 @@ async def add_collected(
     Raises:
         BufferError: several buffers collect one job, or one that cannot be buffered; nothing was added.
     """
-    chosen = [await _choose(services, job) for job in jobs]
+    now, buffers = services.buffers.now(), [*services.buffers.by_id.values()]
+    chosen = [await _choose(buffers, job, now) for job in jobs]
     kept = jobs if services.payload_codec is None else sealed_jobs(services.payload_codec, jobs)
+    if len(set(chosen)) == 1:
+        return await _put(services, connection, add, chosen[0], kept)
     numbers: defaultdict[str | None, list[int]] = defaultdict(list)
     for number, buffer_id in enumerate(chosen):
         numbers[buffer_id].append(number)
     receipts: dict[int, AddReceipt] = {}
     for buffer_id, own in numbers.items():
-        part = [kept[number] for number in own]
-        answers = await (add(part) if buffer_id is None else _keep(services, buffer_id, part, connection))
+        answers = await _put(services, connection, add, buffer_id, [kept[number] for number in own])
         receipts.update(zip(own, answers, strict=True))
     return [receipts[number] for number in range(len(jobs))]
 
 
-async def _choose(services: Services, job: NewJob) -> str | None:
-    shown = BufferedJob(job.id, job.queue_name, job.name, decode_json(job.payload), job.options, services.buffers.now())
+async def add_one_collected(services: Services, job: NewJob) -> AddReceipt:
+    """Add one job to the buffer that collects it, else to its queue.
+
+    Raises:
+        BufferError: as `add_collected` does.
+    """
+    buffer_id = await _choose([*services.buffers.by_id.values()], job, services.buffers.now())
+    if buffer_id is None:
+        # By itself, so that it is added together with what others add at the same time.
+        return await services.job_queue.add(job)
+    return (await _keep(services, buffer_id, (job,), None))[0]
+
+
+async def _put(
+    services: Services, connection: object, add: AddJobs, buffer_id: str | None, jobs: Sequence[NewJob]
+) -> Sequence[AddReceipt]:
+    return await (add(jobs) if buffer_id is None else _keep(services, buffer_id, jobs, connection))
+
+
+async def _choose(buffers: Sequence[JobBuffer], job: NewJob, now: datetime) -> str | None:
+    shown = BufferedJob(job.id, job.queue_name, job.name, decode_json(job.payload), job.options, now)
     collecting: list[str] = []
-    for buffer in [*services.buffers.by_id.values()]:
+    for buffer in buffers:
         answer = buffer.collect(shown)
-        if await answer if inspect.isawaitable(answer) else answer:
+        # Most answer at once, and each job is asked of: to ask whether it can be awaited costs more than all else here.
+        if answer is not True and answer is not False and inspect.isawaitable(answer):
+            answer = await answer
+        if answer:
             collecting.append(buffer.id)
-    if not collecting:
-        return None
+    return _only(job, collecting) if collecting else None
+
+
+def _only(job: NewJob, collecting: Sequence[str]) -> str:
+    """Return the one buffer that collects a job which can be buffered."""
     if len(collecting) > 1:
         raise BufferError(
             collecting[0], f"job {job.queue_name}/{job.name} is collected by {', '.join(collecting)}; by one at most"

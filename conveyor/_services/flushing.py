@@ -265,11 +265,10 @@ async def _make_plan(services: Services, buffer: JobBuffer, kept: Sequence[KeptJ
 
 
 async def _reduce(services: Services, buffer: JobBuffer, kept: Sequence[KeptJob]) -> FlushPlan:
-    given = [_shown(services, one) for one in kept]
-    answer = buffer.reduce(given)
+    answer = buffer.reduce([_shown(services, one) for one in kept])
     reduced = await answer if inspect.isawaitable(answer) else answer
-    merged = check_reduced(buffer.id, given, reduced)
     originals = {one.job.id: one.job for one in kept}
+    merged = check_reduced(buffer.id, [*originals.values()], reduced)
     jobs: list[NewJob] = []
     for one in reduced:
         job = _with_data(services, originals[one.id], one.data)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import uuid_utils
 from attrs import evolve
 
-from conveyor._services.buffers import add_collected
+from conveyor._services.buffers import add_collected, add_one_collected
 from conveyor._services.limits import check_groups
 from conveyor._services.sealing import add_sealed
 from conveyor.codec import encode_json
@@ -108,14 +108,13 @@ async def add(services: Services, job: NewJob, connection: object = None) -> Add
         CapabilityError: it has a deduplication key or a group, and the store, or the job queue strategy, has none; or
             another option that the strategy does not heed.
     """
-    is_plain = not services.middleware and services.payload_codec is None and not services.buffers.by_id
-    if not is_plain or connection is not None:
+    if services.middleware or services.payload_codec is not None or connection is not None:
         return (await add_many(services, [job], connection))[0]
     if job.deduplication is not None:
         services.check_deduplication()
     services.check_heeded((job,))
     check_groups(services.store, (job,))
-    receipt = await services.job_queue.add(job)
+    receipt = await (add_one_collected(services, job) if services.buffers.by_id else services.job_queue.add(job))
     _check_receipt(job, receipt)
     if receipt.outcome is not Added.ADDED:
         return (await _added_jobs(services, [job], [receipt], is_visible=True))[0]

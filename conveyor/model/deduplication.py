@@ -31,6 +31,7 @@ __all__ = [
     "Deduplication",
     "DeduplicationMode",
     "add_digest",
+    "digest_of",
     "hash_payload",
     "is_held",
 ]
@@ -155,9 +156,14 @@ def hash_payload(payload: bytes) -> str:
 
 def add_digest(job: NewJob) -> bytes:
     """Return 16 bytes by which stores know the same add again where it left no job: its id, place and payload."""
+    return digest_of(job.id, job.queue_name, job.name, job.payload)
+
+
+def digest_of(job_id: str, queue_name: str, name: str, payload: bytes) -> bytes:
+    """Return what `add_digest` does of a job that was added with these."""
     # None of the three holds a control character.
-    place = f"{job.id}\0{job.queue_name}\0{job.name}\0".encode()
-    return hashlib.blake2b(place + job.payload, digest_size=16).digest()
+    place = f"{job_id}\0{queue_name}\0{name}\0".encode()
+    return hashlib.blake2b(place + payload, digest_size=16).digest()
 
 
 def is_held(asked: Deduplication, state: JobState | None, *, has_window: bool) -> bool:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.errors import BufferError, ConfigurationError
+from conveyor.model.buffers.dead_letters import dead_letters_of
 from conveyor.model.buffers.job_buffer import JobBuffer, ReduceErrorPolicy, as_job_buffer, due_at
 from conveyor.model.buffers.reducing import check_reduced, chunk, dedupe, last_wins, union
 from conveyor.model.buffers.values import BufferedJob, BufferSize, FlushPlan, kept_from, traces_of
@@ -63,6 +65,14 @@ def test_items_that_are_no_scalars_are_united_too() -> None:
     assert union("ids")(jobs)[0].data == {"ids": [{"a": 1, "b": 2}, [1]]}
 
 
+def test_values_of_different_kinds_are_different() -> None:
+    items = [1, 1.0, True, "1", None, "null", [1], [[1]], {"a": 1}, {"a": True}]
+    united = union("ids")([job_of(1, ids=items), job_of(2, ids=items[::-1])])[0].data["ids"]
+    assert [repr(item) for item in united] == [repr(item) for item in items]
+    jobs = [job_of(number, key=item, ids=[number]) for number, item in enumerate(items)]
+    assert len(union("ids")(jobs)) == len(dedupe("key")(jobs)) == len(items)
+
+
 def test_names_never_meet() -> None:
     jobs = [job_of(1, ids=[1]), job_of(2, name="other", ids=[1])]
     assert len(dedupe("ids")(jobs)) == len(union("ids")(jobs)) == len(last_wins("ids")(jobs)) == 2
@@ -92,6 +102,34 @@ def test_every_helper_accounts_for_every_job(shops: list[str], most: int) -> Non
 def test_one_answer_does_the_work_of_all() -> None:
     assert check_reduced("b", JOBS, [JOBS[1]]) == {"id-1": "id-2", "id-3": "id-2"}
     assert check_reduced("b", [], []) == {}
+
+
+def test_a_job_that_was_changed_itself_is_found_out() -> None:
+    job = job_of(1)
+    job.queue_name = "elsewhere"
+    with pytest.raises(BufferError, match="changed more of job 'id-1' than its data"):
+        check_reduced("b", [new_job("id-1")], [job])
+
+
+def test_dead_letters_are_told_apart_by_queue_name_and_removal() -> None:
+    jobs = [
+        new_job("a"),
+        new_job("b"),
+        evolve(new_job("c"), options=evolve(DEFAULTS, remove_on_fail=True)),
+        new_job("d"),
+        evolve(new_job("e"), queue_name="other"),
+    ]
+    receipts = [*(AddReceipt(job.id) for job in jobs[:3]), AddReceipt("holder", Added.KEPT), AddReceipt("e")]
+    plan = FlushPlan([job.id for job in jobs], jobs, {}, failure="why")
+    found = dead_letters_of(plan, receipts)
+    assert [(one.queue_name, one.removal, one.job_ids) for one in found] == [
+        ("search", False, ["a", "b"]),
+        ("search", True, ["c"]),
+        ("other", False, ["e"]),
+    ]
+    assert {one.error.message for one in found} == {"why"}
+    assert found[0].error.fingerprint == found[1].error.fingerprint != found[2].error.fingerprint
+    assert dead_letters_of(evolve(plan, failure=None), receipts) == []
 
 
 def test_merging_a_merged_job_takes_all_of_its_work() -> None:

@@ -11,7 +11,7 @@ from conveyor._builtin.memory import changes
 from conveyor._builtin.memory.adding import add_jobs, is_same_add
 from conveyor.errors import BufferTakeLostError, CapabilityError, DuplicateJobError
 from conveyor.model.buffers.values import BufferPlace, BufferSize, KeptJob, kept_from, traces_of
-from conveyor.model.deduplication import add_digest
+from conveyor.model.deduplication import CHANGEABLE_STATES, add_digest
 from conveyor.model.queries import Added, AddReceipt
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class _Buffer:
 
     id: str
     jobs: dict[str, _Row] = Factory(dict)
+    bytes: int = 0
     token: str = ""
     taken_until: datetime | None = None
     committed: str = ""
@@ -38,9 +39,17 @@ class _Buffer:
 
 @define(eq=False)
 class _Row:
-    kept: KeptJob
-    digest: bytes
+    job: NewJob
+    added_at: datetime
     buffer: _Buffer
+
+    @property
+    def kept(self) -> KeptJob:
+        return KeptJob(self.job, self.added_at)
+
+    def is_same(self, job: NewJob) -> bool:
+        mine = self.job
+        return (mine.payload, mine.name, mine.queue_name) == (job.payload, job.name, job.queue_name)
 
 
 @define(eq=False)
@@ -67,14 +76,15 @@ class MemoryBuffers:
         return [AddReceipt(job.id, self._add(buffer, job, now)) for job in jobs]
 
     def _add(self, buffer: _Buffer, job: NewJob, now: datetime) -> Added:
-        digest = add_digest(job)
-        known = self._rows.get(job.id) or self._traces.get(job.id)
-        if known is not None:
-            return Added.BUFFERED if known.digest == digest else Added.DUPLICATE
-        record = self._tables.jobs.get(job.id)
-        if record is not None:
+        job_id = job.id
+        if (row := self._rows.get(job_id)) is not None:
+            return Added.BUFFERED if row.is_same(job) else Added.DUPLICATE
+        if (trace := self._traces.get(job_id)) is not None:
+            return Added.BUFFERED if trace.digest == add_digest(job) else Added.DUPLICATE
+        if (record := self._tables.jobs.get(job_id)) is not None:
             return Added.BUFFERED if is_same_add(record, job) else Added.DUPLICATE
-        self._rows[job.id] = buffer.jobs[job.id] = _Row(kept_from(job, now), digest, buffer)
+        self._rows[job_id] = buffer.jobs[job_id] = _Row(kept_from(job, now).job, now, buffer)
+        buffer.bytes += len(job.payload)
         return Added.BUFFERED
 
     async def add_in(self, connection: object, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
@@ -112,7 +122,7 @@ class MemoryBuffers:
         buffer.token, buffer.taken_until, buffer.committed = "", None, token
         if plan.failure is not None:
             for receipt in receipts:
-                if receipt.outcome is Added.ADDED:
+                if receipt.outcome is Added.ADDED and self._tables.job(receipt.job_id).state in CHANGEABLE_STATES:
                     changes.fail(self._tables, receipt.job_id, plan.failure)
         return receipts
 
@@ -121,8 +131,9 @@ class MemoryBuffers:
         for job_id in plan.taken:
             row = buffer.jobs.pop(job_id)
             del self._rows[job_id]
+            buffer.bytes -= len(row.job.payload)
             if job_id in traces:
-                self._traces[job_id] = _Trace(traces[job_id], row.digest, now)
+                self._traces[job_id] = _Trace(traces[job_id], add_digest(row.job), now)
 
     def _went(self, job_id: str) -> AddReceipt:
         trace = self._traces.get(job_id)
@@ -157,9 +168,4 @@ class MemoryBuffers:
 
 def _size(buffer: _Buffer) -> BufferSize:
     rows = buffer.jobs.values()
-    return BufferSize(
-        len(rows),
-        sum(len(row.kept.job.payload) for row in rows),
-        min(row.kept.added_at for row in rows),
-        max(row.kept.added_at for row in rows),
-    )
+    return BufferSize(len(rows), buffer.bytes, next(iter(rows)).added_at, next(reversed(rows)).added_at)

@@ -6,20 +6,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.sqlite.adding import save_jobs
-from conveyor._builtin.sqlite.changes import move_to_failed
+from conveyor._builtin.sqlite.buffering import fail_added, insert_buffered
 from conveyor._builtin.sqlite.packing import as_json
-from conveyor._builtin.sqlite.rows import expiry_micros, from_micros, micros_after, span_micros, to_micros
+from conveyor._builtin.sqlite.rows import from_micros, micros_after, span_micros
 from conveyor._builtin.sqlite.statements import sql
-from conveyor.codec import decode_deduplication, decode_options, encode_deduplication, encode_options
+from conveyor.codec import decode_deduplication, decode_options
 from conveyor.errors import BufferTakeLostError, DuplicateJobError
+from conveyor.model.buffers.dead_letters import dead_letters_of
 from conveyor.model.buffers.values import BufferPlace, BufferSize, KeptJob, traces_of
-from conveyor.model.deduplication import add_digest
+from conveyor.model.deduplication import add_digest, digest_of
 from conveyor.model.job import NewJob
 from conveyor.model.queries import Added, AddReceipt
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from conveyor._builtin.sqlite.readers import Readers
@@ -39,12 +40,16 @@ class SqliteBuffers:
 
     def __init__(self, writer: Writer, readers: Readers, transactions: SqliteTransactions) -> None:
         self._write = writer.run
+        self._write_item = writer.run_item
         self._read = readers.run
         self._transactions = transactions
+        # One for each buffer: the writer does those of one function together.
+        self._adds: dict[str, Callable[[Transaction, Sequence[NewJob]], Sequence[AddReceipt]]] = {}
 
     async def add(self, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
-        """Put jobs into a buffer."""
-        return await self._write(_add, buffer_id, jobs)
+        """Put jobs into a buffer; single ones of concurrent callers go there together."""
+        add = self._adds.setdefault(buffer_id, partial(_add, buffer_id=buffer_id))
+        return (await self._write_item(add, jobs[0]),) if len(jobs) == 1 else await self._write(add, jobs)
 
     async def add_in(self, connection: object, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Put jobs into a buffer inside the caller's transaction."""
@@ -75,43 +80,39 @@ class SqliteBuffers:
         return await self._write(_forget_merged, age, limit)
 
 
-def _add(transaction: Transaction, buffer_id: str, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
-    connection, now = transaction.connection, transaction.now
-    digests = [add_digest(job) for job in jobs]
+def _add(transaction: Transaction, jobs: Sequence[NewJob], *, buffer_id: str) -> Sequence[AddReceipt]:
+    connection = transaction.connection
     ids = as_json([job.id for job in jobs])
     known: dict[str, bytes | None] = {}
     for job_id, digest in connection.execute(sql("buffers/add_known"), (ids,)):
         known[job_id] = known.get(job_id) or digest
-    new = [(job, digest) for job, digest in zip(jobs, digests, strict=True) if job.id not in known]
-    rows = [_row(buffer_id, job, digest, now) for job, digest in new]
-    if connection.executemany(sql("buffers/add"), rows).rowcount < len(rows):
-        known |= dict(connection.execute(sql("buffers/add_same"), (ids,)))
+    new = [job for job in jobs if job.id not in known] if known else jobs
+    if insert_buffered(transaction, buffer_id, new) < len(new):
+        known |= _digests(connection, ids)
+    if not known:
+        return [AddReceipt(job.id, Added.BUFFERED) for job in jobs]
     return [
-        AddReceipt(job.id, _added(connection, job, digest, known) if job.id in known else Added.BUFFERED)
-        for job, digest in zip(jobs, digests, strict=True)
+        AddReceipt(job.id, _added(connection, job, known[job.id]) if job.id in known else Added.BUFFERED)
+        for job in jobs
     ]
 
 
-def _added(connection: sqlite3.Connection, job: NewJob, digest: bytes, known: Mapping[str, bytes | None]) -> Added:
-    """Answer for a job whose id is taken, maybe by itself."""
-    if known[job.id] is not None:
-        return Added.BUFFERED if known[job.id] == digest else Added.DUPLICATE
-    return Added.BUFFERED if _is_same_job(connection, job) else Added.DUPLICATE
+def _digests(connection: sqlite3.Connection, ids: str) -> dict[str, bytes]:
+    """Return by what the adds of jobs in buffers are known again; most never are, so it is not kept with them."""
+    rows = connection.execute(sql("buffers/add_same"), (ids,))
+    return {job_id: digest_of(job_id, queue, name, payload) for job_id, queue, name, payload in rows}
+
+
+def _added(connection: sqlite3.Connection, job: NewJob, digest: bytes | None) -> Added:
+    """Answer for a job whose id is taken, maybe by itself: in a buffer or merged, else by a job."""
+    is_same = _is_same_job(connection, job) if digest is None else digest == add_digest(job)
+    return Added.BUFFERED if is_same else Added.DUPLICATE
 
 
 def _is_same_job(connection: sqlite3.Connection, job: NewJob) -> bool:
     content = (job.id, job.queue_name, job.name, job.payload)
     _, is_same = connection.execute(sql("jobs/save_jobs_known"), content).fetchone()
     return bool(is_same)
-
-
-def _row(buffer_id: str, job: NewJob, digest: bytes, now: int) -> tuple[object, ...]:
-    run_at = None if job.run_at is None else to_micros(job.run_at)
-    if job.delay is not None:
-        run_at = micros_after(now, job.delay)
-    job_columns = job.id, buffer_id, job.queue_name, job.name, job.payload, encode_options(job.options)
-    asked = run_at, expiry_micros(now, job), encode_deduplication(job.deduplication)
-    return (*job_columns, *asked, digest, len(job.payload), now)
 
 
 def _sizes(connection: sqlite3.Connection) -> Mapping[str, BufferSize]:
@@ -143,15 +144,22 @@ def _commit(transaction: Transaction, token: str, plan: FlushPlan) -> Sequence[A
     for job, receipt in zip(plan.jobs, receipts, strict=True):
         if receipt.outcome is Added.DUPLICATE:
             raise DuplicateJobError(receipt.job_id, job.id, job.queue_name)
-    traces = as_json([*traces_of(plan, receipts).items()])
-    connection.execute(sql("buffers/commit_traces"), (traces, transaction.now))
+    _leave_traces(transaction, traces_of(plan, receipts))
     connection.execute(sql("buffers/commit_remove"), (as_json(plan.taken),))
     connection.execute(sql("buffers/commit_done"), (token,))
-    if plan.failure is not None:
-        for receipt in receipts:
-            if receipt.outcome is Added.ADDED:
-                move_to_failed(transaction, receipt.job_id, plan.failure)
+    for letters in dead_letters_of(plan, receipts):
+        fail_added(transaction, letters)
     return receipts
+
+
+def _leave_traces(transaction: Transaction, traces: Mapping[str, str]) -> None:
+    if not traces:
+        return
+    digests = _digests(transaction.connection, as_json([*traces]))
+    pairs = as_json([(job_id, traces[job_id]) for job_id in digests])
+    length = len(next(iter(digests.values())))
+    written = (pairs, b"".join(digests.values()), length, transaction.now)
+    transaction.connection.execute(sql("buffers/commit_traces"), written)
 
 
 def _committed(connection: sqlite3.Connection, plan: FlushPlan) -> Sequence[AddReceipt]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
-__all__ = ["JobRow", "LiveRow", "insert_jobs", "insert_live"]
+__all__ = ["LARGEST_PAYLOAD", "JobRow", "LiveRow", "divided", "insert_jobs", "insert_live"]
 
 # A job in the table jobs: seq, id, queue, name, payload, options, created_at, expires_at.
 JobRow: TypeAlias = tuple[int, str, str, str, bytes, bytes | None, int, int | None]
@@ -21,13 +21,13 @@ JobRow: TypeAlias = tuple[int, str, str, str, bytes, bytes | None, int, int | No
 # group.
 LiveRow: TypeAlias = tuple[int, str, str, str, int, int, int, int, int | None, str | None]
 
-R = TypeVar("R", JobRow, LiveRow)
+R = TypeVar("R", bound=tuple[object, ...])
 
 # From so many on, one statement is cheaper than one each; and no statement is for more than this.
 _FEW: Final = 4
 _MANY: Final = 1000
 # Larger ones are bound by themselves: a copy costs more than a statement, and a thousand copies much memory.
-_LARGEST_PAYLOAD: Final = 4096
+LARGEST_PAYLOAD: Final = 4096
 
 _live_share: Final = itemgetter(1, 2, 3, 4, 5, 7, 8, 9)
 
@@ -37,7 +37,7 @@ def insert_jobs(connection: sqlite3.Connection, rows: Sequence[JobRow]) -> int:
     if len({row[1] for row in rows}) < len(rows):
         # Of those with one id, the first is added: in the order of the input, then.
         return connection.executemany(sql("jobs/save_jobs"), rows).rowcount
-    groups, rest = _divided(rows, _jobs_share)
+    groups, rest = divided(rows, _jobs_share)
     inserted = sum([_insert_jobs_alike(connection, group) for group in groups])
     if rest:
         inserted += connection.executemany(sql("jobs/save_jobs"), rest).rowcount
@@ -46,7 +46,7 @@ def insert_jobs(connection: sqlite3.Connection, rows: Sequence[JobRow]) -> int:
 
 def insert_live(connection: sqlite3.Connection, rows: Sequence[LiveRow]) -> None:
     """Insert how jobs wait that were inserted just now."""
-    groups, rest = _divided(rows, _live_share)
+    groups, rest = divided(rows, _live_share)
     for group in groups:
         _, queue, name, state, priority, order_at, _, run_at, expires_at, group_id = group[0]
         shared = (queue, name, state, priority, order_at, run_at, expires_at, group_id)
@@ -64,11 +64,11 @@ def _insert_jobs_alike(connection: sqlite3.Connection, rows: Sequence[JobRow]) -
 
 def _jobs_share(row: JobRow) -> tuple[object, ...] | None:
     _, _, queue, name, payload, options, _, expires_at = row
-    return None if len(payload) > _LARGEST_PAYLOAD else (queue, name, options, expires_at)
+    return None if len(payload) > LARGEST_PAYLOAD else (queue, name, options, expires_at)
 
 
-def _divided(rows: Sequence[R], share: Callable[[R], tuple[object, ...] | None]) -> tuple[list[Sequence[R]], list[R]]:
-    """Return groups of rows that share what they do, and the rows that are not worth a group."""
+def divided(rows: Sequence[R], share: Callable[[R], tuple[object, ...] | None]) -> tuple[list[Sequence[R]], list[R]]:
+    """Return groups of rows that share what they do, and the rows that are not worth a group or share None."""
     if len(rows) < _FEW:
         return [], list(rows)
     alike: defaultdict[tuple[object, ...] | None, list[R]] = defaultdict(list)

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from conveyor.errors import BufferError, ConfigurationError
 from conveyor.model.buffers.values import BufferedJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+    from conveyor.model.job import NewJob
 
     Key: TypeAlias = str | Callable[[BufferedJob], Hashable]
     Reduce: TypeAlias = Callable[[Sequence[BufferedJob]], Sequence[BufferedJob]]
 
 __all__ = ["check_reduced", "chunk", "dedupe", "last_wins", "union"]
 
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+_LISTS: Final = frozenset({list, tuple})
 
-def check_reduced(buffer_id: str, given: Sequence[BufferedJob], answer: object) -> dict[str, str]:
+
+def check_reduced(buffer_id: str, given: Sequence[BufferedJob | NewJob], answer: object) -> dict[str, str]:
     """Return the job that does the work of each one that is not in the answer, by the other's id.
 
+    `given` is what nobody could change since: a `reduce` that changes the jobs themselves is found out.
     Where the answer is one job, it does the work of all. Where there are several, each job that is left out must be
     among the `merged_ids` of one.
 
@@ -57,7 +63,7 @@ def _as_jobs(buffer_id: str, answer: object) -> Sequence[BufferedJob]:
     return answer
 
 
-def _check_known(buffer_id: str, job: BufferedJob, known: dict[str, BufferedJob]) -> None:
+def _check_known(buffer_id: str, job: BufferedJob, known: Mapping[str, BufferedJob | NewJob]) -> None:
     original = known.get(job.id)
     if original is None:
         raise BufferError(buffer_id, f"reduce returned job {job.id!r}, which was not given to it; ids stay as they are")
@@ -98,7 +104,7 @@ def union(field: str) -> Reduce:
     if not isinstance(field, str):
         raise ConfigurationError(f"union takes the name of an argument, got {field!r}")
 
-    def key_of(job: BufferedJob) -> str:
+    def key_of(job: BufferedJob) -> Hashable:
         return _canonical({name: value for name, value in job.data.items() if name != field})
 
     def reduce(jobs: Sequence[BufferedJob]) -> list[BufferedJob]:
@@ -146,11 +152,20 @@ def _list_of(job: BufferedJob, field: str) -> Sequence[Any]:
 
 
 def _distinct(items: Sequence[Any]) -> list[Any]:
-    first: dict[str, Any] = {}
+    first: dict[Hashable, Any] = {}
     for item in items:
         first.setdefault(_canonical(item), item)
     return list(first.values())
 
 
-def _canonical(value: Any) -> str:
+def _canonical(value: Any) -> Hashable:
+    """Return what is equal where JSON values are: 1, 1.0 and true are three, and the order of fields is none."""
+    kind = type(value)
+    # By hand: there are several for each job of a flush, and `json.dumps` makes an encoder for each.
+    if kind in _PLAIN:
+        return kind, value
+    if kind is dict:
+        return kind, tuple([(name, _canonical(value[name])) for name in sorted(value)])
+    if kind in _LISTS:
+        return list, tuple([_canonical(item) for item in value])
     return json.dumps(value, sort_keys=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from conveyor.model.queries import Added
 
@@ -23,9 +23,11 @@ _NO_WAIT: Final = timedelta(0)
 _END: Final = datetime.max.replace(tzinfo=UTC)
 
 
-@frozen
+@define
 class BufferedJob:
     """A job as `collect` and `reduce` of a buffer see it.
+
+    Treat it as frozen: it is not, because one is made for each job that is added.
 
     Attributes:
         data: its arguments as JSON-like values. To change them, make a copy: `merging`, `with_data`.
@@ -99,6 +101,9 @@ class FlushPlan:
 
 def kept_from(job: NewJob, now: datetime) -> KeptJob:
     """Return a job as a buffer keeps it: what it counts from its add is a time by then."""
+    if job.delay is None and not isinstance(job.expires, timedelta):
+        # Nearly all: nothing is counted, and a copy costs more than a whole add.
+        return KeptJob(job, now)
     run_at, expires = job.run_at, job.expires
     if job.delay is not None and job.delay > _NO_WAIT:
         run_at = _later(now, job.delay)

@@ -23,6 +23,7 @@ from conveyor.testing.conformance.batch_parts import BatchPartsConformance  # no
 from conveyor.testing.conformance.batch_steps import BatchStepsConformance  # noqa: E402
 from conveyor.testing.conformance.batch_transactions import BatchTransactionsConformance  # noqa: E402
 from conveyor.testing.conformance.batches import BatchesConformance  # noqa: E402
+from conveyor.testing.conformance.buffer_ends import BufferEndsConformance  # noqa: E402
 from conveyor.testing.conformance.buffers import BuffersConformance  # noqa: E402
 from conveyor.testing.conformance.bulk_changes import BulkChangesConformance  # noqa: E402
 from conveyor.testing.conformance.concurrency import ConcurrencyConformance  # noqa: E402
@@ -111,6 +112,7 @@ class StoreConformance(
     TransactionFaultsConformance,
     SchedulesConformance,
     BuffersConformance,
+    BufferEndsConformance,
     BatchesConformance,
     BatchChangesConformance,
     BatchPartsConformance,

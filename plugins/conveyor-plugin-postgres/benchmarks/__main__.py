@@ -11,7 +11,7 @@ from collections import defaultdict
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks import floors, pairs, pickups
+from benchmarks import floors, flushes, pairs, pickups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,6 +59,8 @@ def _one_round(url: str, jobs: int, figures: defaultdict[str, list[float]]) -> N
             report = json.loads(_run(["-m", "benchmarks.pickups", url, backend, case]))
             for whose, share in product(("ours", "floor"), pickups.SHARES):
                 figures[f"{case} {whose} p{share} {backend}"].append(report[whose][f"p{share}"])
+        for whose, seconds in json.loads(_run(["-m", "benchmarks.flushes", url, backend])).items():
+            figures[f"flush {whose} {backend}"].append(seconds)
 
 
 def _run(command: Sequence[str]) -> str:
@@ -80,6 +82,9 @@ def _print_table(figures: Mapping[str, Sequence[float]]) -> None:
         both = [[medians[f"{case} {whose} p{share} {backend}"] for backend in BACKENDS] for whose in ("ours", "floor")]
         shown = [" / ".join(f"{milliseconds:.2f}" for milliseconds in each) for each in both]
         print(f"{f'pickup {case} p{share} ms':<28}{shown[0]:>22}{shown[1]:>26}")
+    both = [[medians[f"flush {whose} {backend}"] for backend in BACKENDS] for whose in flushes.NAMES]
+    shown = [" / ".join(f"{seconds:.2f}" for seconds in each) for each in both]
+    print(f"{'flush 100 000 jobs s':<28}{shown[0]:>22}{shown[1]:>26}")
     print(f"{'client us per job':<28}{medians['cpu_us asyncio']:>10.1f}{medians['cpu_us trio']:>12.1f}")
     for kind in DRAINS:
         if f"drain {kind}" in medians:

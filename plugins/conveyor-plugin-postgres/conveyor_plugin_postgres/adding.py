@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -19,11 +19,13 @@ from conveyor_plugin_postgres.ids import made_between
 from conveyor_plugin_postgres.rows import interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from conveyor.model.job import NewJob
-    from conveyor_plugin_postgres.database import Database
     from conveyor_plugin_postgres.part import Part, Row
+
+    # Adds jobs in one statement.
+    Send: TypeAlias = Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]]
 
 __all__ = [
     "Adder",
@@ -164,8 +166,8 @@ class Adder:
     There is no task for it: each group is sent by the first of its callers, when the one before is through.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, send: Send) -> None:
+        self._send = send
         # The last of these still takes jobs; the first is on its way or about to be.
         self._groups: deque[_Group] = deque()
 
@@ -202,7 +204,7 @@ class Adder:
             await anyio.lowlevel.cancel_shielded_checkpoint()
             group.is_sent = True
             try:
-                group.receipts = await self._database.write_one(save_jobs, group.jobs)
+                group.receipts = await self._send(group.jobs)
             except Exception as exc:  # noqa: BLE001 - raised in every caller whose job was in it
                 group.error = exc
             finally:

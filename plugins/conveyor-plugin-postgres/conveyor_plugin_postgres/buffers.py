@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from conveyor.codec import decode_deduplication, decode_options, encode_deduplication, encode_options
 from conveyor.errors import BufferTakeLostError, DuplicateJobError
+from conveyor.model.buffers.dead_letters import dead_letters_of
 from conveyor.model.buffers.values import BufferPlace, BufferSize, KeptJob, traces_of
-from conveyor.model.deduplication import add_digest
+from conveyor.model.events import NotificationKind
 from conveyor.model.job import NewJob
 from conveyor.model.queries import Added, AddReceipt
-from conveyor_plugin_postgres.adding import save_jobs
-from conveyor_plugin_postgres.changes import move_to_failed
+from conveyor.model.retention import kept_for
+from conveyor_plugin_postgres.adding import Adder, save_jobs
 from conveyor_plugin_postgres.ids import made_between
-from conveyor_plugin_postgres.rows import interval
+from conveyor_plugin_postgres.removing import delete_ended
+from conveyor_plugin_postgres.rows import error_column, interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from conveyor.model.buffers.dead_letters import DeadLetters
     from conveyor.model.buffers.values import FlushPlan
     from conveyor_plugin_postgres.database import Database
     from conveyor_plugin_postgres.part import Part, Row
@@ -45,10 +49,16 @@ class PostgresBuffers:
     def __init__(self, database: Database, transactions: PostgresTransactions) -> None:
         self._database = database
         self._transactions = transactions
+        self._adders: dict[str, Adder] = {}
 
     async def add(self, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
-        """Put jobs into a buffer."""
-        return await self._database.write_one(add, buffer_id, jobs)
+        """Put jobs into a buffer; single ones of concurrent callers share a statement."""
+        if len(jobs) != 1:
+            return await self._database.write_one(add, buffer_id, jobs)
+        adder = self._adders.get(buffer_id)
+        if adder is None:
+            adder = self._adders[buffer_id] = Adder(partial(self._database.write_one, add, buffer_id))
+        return (await adder.save_job(jobs[0]),)
 
     async def add_in(self, connection: object, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Put jobs into a buffer inside the caller's transaction."""
@@ -103,7 +113,6 @@ def buffer_columns(buffer_id: str, jobs: Sequence[NewJob]) -> tuple[Any, ...]:
         [job.queue_name for job in jobs],
         [job.name for job in jobs],
         [job.payload for job in jobs],
-        [add_digest(job) for job in jobs],
         _column([encode_options(job.options) for job in jobs]),
         _column([interval(job.delay) for job in jobs]),
         _column([job.run_at for job in jobs]),
@@ -146,20 +155,21 @@ async def commit(part: Part, token: str, plan: FlushPlan) -> Sequence[AddReceipt
     for job, receipt in zip(plan.jobs, receipts, strict=True):
         if receipt.outcome is Added.DUPLICATE:
             raise DuplicateJobError(receipt.job_id, job.id, job.queue_name)
-    traces = traces_of(plan, receipts)
-    if traces:
-        await part.execute("buffers/commit_traces", [*traces], [*traces.values()], part.moment)
-    await part.execute("buffers/commit_remove", list(plan.taken))
+    traces, taken = traces_of(plan, receipts), sorted(plan.taken)
+    await part.execute("buffers/commit_remove", taken, [traces.get(job_id) for job_id in taken], part.moment)
     await part.execute("buffers/commit_done", token)
-    if plan.failure is not None:
-        await _fail(part, receipts, plan.failure)
+    for letters in dead_letters_of(plan, receipts):
+        await _fail(part, letters)
     return receipts
 
 
-async def _fail(part: Part, receipts: Sequence[AddReceipt], failure: str) -> None:
-    for receipt in receipts:
-        if receipt.outcome is Added.ADDED:
-            await move_to_failed(part, receipt.job_id, failure)
+async def _fail(part: Part, letters: DeadLetters) -> None:
+    kept = interval(kept_for(letters.removal))
+    ended = (list(letters.job_ids), error_column(letters.error), part.moment, kept)
+    for job_id, finished_at in await part.fetch("buffers/commit_failed", *ended):
+        if letters.removal is True:
+            await delete_ended(part, job_id, finished_at)
+    part.hint(NotificationKind.FINISHED, letters.queue_name)
 
 
 async def _release(part: Part, token: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from conveyor.errors import StoreError
@@ -32,9 +33,10 @@ class PostgresJobs:
 
     def __init__(self, database: Database, transactions: PostgresTransactions, low_water: LowWater) -> None:
         self._database = database
-        self._adder = adding.Adder(database)
+        send = partial(database.write_one, adding.save_jobs)
+        self._adder = adding.Adder(send)
         # Apart: who adds with a key may wait for a caller's own transaction that has the key, and others must not.
-        self._key_adder = adding.Adder(database)
+        self._key_adder = adding.Adder(send)
         self._transactions = transactions
         self._low_water = low_water
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import JobData
     from conveyor_plugin_postgres.part import Part
 
-__all__ = ["NONE_ENDED", "Ended", "delete_jobs", "delete_settled", "ended", "remove_jobs"]
+__all__ = ["NONE_ENDED", "Ended", "delete_ended", "delete_jobs", "delete_settled", "ended", "remove_jobs"]
 
 
 # Between which times settled jobs ended, so that other days of the history are not looked at; two times None: none is
@@ -26,6 +26,12 @@ async def delete_settled(part: Part, job: JobData) -> None:
     """Delete a job that leaves no record, but for how it ended."""
     await part.execute("jobs/remove_job_remembered", job.id, job.finished_at)
     await delete_jobs(part, [job.id], ended(job))
+
+
+async def delete_ended(part: Part, job_id: str, finished_at: datetime) -> None:
+    """Do what `delete_settled` does, where no more is known of the job than when it ended."""
+    await part.execute("jobs/remove_job_remembered", job_id, finished_at)
+    await delete_jobs(part, [job_id], (finished_at, finished_at))
 
 
 async def delete_jobs(part: Part, job_ids: Sequence[str], span: Ended) -> int:

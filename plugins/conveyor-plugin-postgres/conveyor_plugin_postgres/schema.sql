@@ -472,7 +472,7 @@ begin
 end
 $$;
 
-CREATE FUNCTION conveyor.add_to_buffer(buffer_id text, ids text[], queues text[], names text[], payloads bytea[], digests bytea[], options bytea[] DEFAULT NULL::bytea[], delays interval[] DEFAULT NULL::interval[], run_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], expire_ins interval[] DEFAULT NULL::interval[], expire_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], deduplications bytea[] DEFAULT NULL::bytea[], since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, moment timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT duplicates bigint[]) RETURNS bigint[]
+CREATE FUNCTION conveyor.add_to_buffer(buffer_id text, ids text[], queues text[], names text[], payloads bytea[], options bytea[] DEFAULT NULL::bytea[], delays interval[] DEFAULT NULL::interval[], run_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], expire_ins interval[] DEFAULT NULL::interval[], expire_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], deduplications bytea[] DEFAULT NULL::bytea[], since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, moment timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT duplicates bigint[]) RETURNS bigint[]
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
@@ -486,17 +486,15 @@ begin
   with given as (
     select nextval('conveyor.buffered_seq') as seq, asked.*
     from unnest(
-      add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads, add_to_buffer.digests,
-      add_to_buffer.options, add_to_buffer.delays, add_to_buffer.run_ats, add_to_buffer.expire_ins,
-      add_to_buffer.expire_ats, add_to_buffer.deduplications
+      add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads, add_to_buffer.options,
+      add_to_buffer.delays, add_to_buffer.run_ats, add_to_buffer.expire_ins, add_to_buffer.expire_ats,
+      add_to_buffer.deduplications
     ) with ordinality
-      as asked(
-        id, queue, name, payload, digest, options, delay, run_at, expire_in, expire_at, deduplication, place
-      )
+      as asked(id, queue, name, payload, options, delay, run_at, expire_in, expire_at, deduplication, place)
   ),
   added as (
     insert into conveyor.buffered (
-      id, seq, buffer, queue, name, payload, options, run_at, expires_at, deduplication, digest, size, added_at
+      id, seq, buffer, queue, name, payload, options, run_at, expires_at, deduplication, size, added_at
     )
     select
       given.id,
@@ -509,7 +507,6 @@ begin
       conveyor.sayable(coalesce(now_at + given.delay, given.run_at)),
       conveyor.sayable(coalesce(now_at + given.expire_in, given.expire_at)),
       given.deduplication,
-      given.digest,
       length(given.payload),
       now_at
     from given
@@ -542,18 +539,22 @@ begin
     -- With an offset, each is looked up by itself. Where a flush gave a job other arguments, its trace knows the add.
     select array_agg(asked.place)
     into duplicates
-    from unnest(
-      add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads, add_to_buffer.digests
-    ) with ordinality
-      as asked(id, queue, name, payload, digest, place)
+    from unnest(add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads) with ordinality
+      as asked(id, queue, name, payload, place)
     where not exists (
-      select from conveyor.buffered where buffered.id = asked.id and buffered.digest = asked.digest offset 0
+      select
+      from conveyor.buffered
+      where buffered.id = asked.id
+        and buffered.queue = asked.queue
+        and buffered.name = asked.name
+        and buffered.payload = asked.payload
+      offset 0
     )
     and not exists (
       select
       from conveyor.buffer_merges as merged
       where merged.job_id = asked.id
-        and merged.digest = asked.digest
+        and merged.digest = conveyor.buffer_digest(asked.id, asked.queue, asked.name, asked.payload)
       offset 0
     )
     and not exists (
@@ -640,6 +641,15 @@ $$;
 CREATE FUNCTION conveyor.bucket_level(level bigint, at bigint, most bigint, now_micros bigint) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN GREATEST((0)::bigint, (level - (LEAST(GREATEST((now_micros - at), (0)::bigint), ((level / most) + 1)) * most)));
+
+CREATE FUNCTION conveyor.buffer_digest(job_id text, queue text, name text, payload bytea) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  -- None of the three holds a control character.
+  select substring(
+    sha256(convert_to(concat_ws(chr(1), job_id, queue, name, ''), 'UTF8') || payload) from 1 for 16
+  )
+$$;
 
 CREATE FUNCTION conveyor.charge_rate(of_queue text, of_scope text, of_key text, limiter jsonb, weight bigint, now_micros bigint) RETURNS void
     LANGUAGE plpgsql
@@ -1598,6 +1608,24 @@ begin
   insert into conveyor.queue_groups (queue, group_id) values (new.queue, new.group_id);
   return null;
 end
+$$;
+
+CREATE FUNCTION conveyor.leave_buffer(ids text[], into_ids text[], now_at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+  with gone as (
+    delete from conveyor.buffered
+    using unnest(ids, into_ids) as pairs(job_id, into_id)
+    where buffered.id = pairs.job_id
+    returning buffered.id, pairs.into_id, buffered.queue, buffered.name, buffered.payload
+  )
+  insert into conveyor.buffer_merges (job_id, into_id, digest, merged_at)
+  select id, into_id, conveyor.buffer_digest(id, queue, name, payload), now_at
+  from gone
+  where into_id is not null
 $$;
 
 CREATE FUNCTION conveyor.lock_alike(session text, number bigint, of_queue text, longest bigint, wanted_name text, stopped text[], now_at timestamp with time zone, rules jsonb, round bigint, at bigint, weight bigint) RETURNS text[]
@@ -3267,7 +3295,6 @@ CREATE TABLE conveyor.buffered (
     run_at timestamp with time zone,
     expires_at timestamp with time zone,
     deduplication bytea,
-    digest bytea NOT NULL,
     size bigint NOT NULL,
     added_at timestamp with time zone NOT NULL
 )
@@ -3772,6 +3799,6 @@ CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH 
 CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '24bb258adf87ff99fd3e56c12051bb08df6a341bc0f64ba3d87e209fae0f12ce', clock_timestamp());
+  (1, 'initial', '54a818d382b43a827917490037bd19e758d02ec991241a0d47ad0c8d6b59c53d', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -364,7 +364,6 @@ create table buffered (
   run_at integer,
   expires_at integer,
   deduplication blob,
-  digest blob not null,
   size integer not null,
   added_at integer not null
 );

@@ -143,6 +143,8 @@ drop function conveyor.take_new_keys;
 drop function conveyor.add_flow;
 
 drop function conveyor.add_to_buffer;
+drop function conveyor.leave_buffer;
+drop function conveyor.buffer_digest;
 
 drop function conveyor.add_jobs;
 

@@ -487,7 +487,7 @@ create table conveyor.events_forgotten (
 );
 
 -- Jobs in buffers, in the order in which they were added; they are none of the jobs yet. run_at and expires_at are what
--- they were added with, null where nothing was asked. digest tells the same add again.
+-- they were added with, null where nothing was asked.
 create sequence conveyor.buffered_seq;
 
 create table conveyor.buffered (
@@ -501,7 +501,6 @@ create table conveyor.buffered (
   run_at timestamptz,
   expires_at timestamptz,
   deduplication bytea,
-  digest bytea not null,
   size bigint not null,
   added_at timestamptz not null
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
@@ -516,7 +515,8 @@ create table conveyor.buffer_takes (
   committed text collate "C"
 ) with (fillfactor = 50);
 
--- Jobs of buffers that went into others, or on with another payload (into_id is their own then), for a while.
+-- Jobs of buffers that went into others, or on with another payload (into_id is their own then), for a while. digest
+-- tells the same add again; see buffer_digest.
 create table conveyor.buffer_merges (
   job_id text collate "C" primary key,
   into_id text collate "C" not null,
@@ -909,6 +909,18 @@ begin
 end
 $$;
 
+-- By what the add of a job to a buffer is known again that left no job.
+create function conveyor.buffer_digest(job_id text, queue text, name text, payload bytea)
+returns bytea
+language sql
+immutable
+as $$
+  -- None of the three holds a control character.
+  select substring(
+    sha256(convert_to(concat_ws(chr(1), job_id, queue, name, ''), 'UTF8') || payload) from 1 for 16
+  )
+$$;
+
 -- Puts jobs into a buffer, each given by its place in the arrays; those at the end may be shorter where nobody uses them.
 -- Returns the places of those whose id another add has. The ids of settled jobs are looked for among those that ended
 -- after `since`.
@@ -918,7 +930,6 @@ create function conveyor.add_to_buffer(
   queues text[],
   names text[],
   payloads bytea[],
-  digests bytea[],
   options bytea[] default null,
   delays interval[] default null,
   run_ats timestamptz[] default null,
@@ -942,17 +953,15 @@ begin
   with given as (
     select nextval('conveyor.buffered_seq') as seq, asked.*
     from unnest(
-      add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads, add_to_buffer.digests,
-      add_to_buffer.options, add_to_buffer.delays, add_to_buffer.run_ats, add_to_buffer.expire_ins,
-      add_to_buffer.expire_ats, add_to_buffer.deduplications
+      add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads, add_to_buffer.options,
+      add_to_buffer.delays, add_to_buffer.run_ats, add_to_buffer.expire_ins, add_to_buffer.expire_ats,
+      add_to_buffer.deduplications
     ) with ordinality
-      as asked(
-        id, queue, name, payload, digest, options, delay, run_at, expire_in, expire_at, deduplication, place
-      )
+      as asked(id, queue, name, payload, options, delay, run_at, expire_in, expire_at, deduplication, place)
   ),
   added as (
     insert into conveyor.buffered (
-      id, seq, buffer, queue, name, payload, options, run_at, expires_at, deduplication, digest, size, added_at
+      id, seq, buffer, queue, name, payload, options, run_at, expires_at, deduplication, size, added_at
     )
     select
       given.id,
@@ -965,7 +974,6 @@ begin
       conveyor.sayable(coalesce(now_at + given.delay, given.run_at)),
       conveyor.sayable(coalesce(now_at + given.expire_in, given.expire_at)),
       given.deduplication,
-      given.digest,
       length(given.payload),
       now_at
     from given
@@ -998,18 +1006,22 @@ begin
     -- With an offset, each is looked up by itself. Where a flush gave a job other arguments, its trace knows the add.
     select array_agg(asked.place)
     into duplicates
-    from unnest(
-      add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads, add_to_buffer.digests
-    ) with ordinality
-      as asked(id, queue, name, payload, digest, place)
+    from unnest(add_to_buffer.ids, add_to_buffer.queues, add_to_buffer.names, add_to_buffer.payloads) with ordinality
+      as asked(id, queue, name, payload, place)
     where not exists (
-      select from conveyor.buffered where buffered.id = asked.id and buffered.digest = asked.digest offset 0
+      select
+      from conveyor.buffered
+      where buffered.id = asked.id
+        and buffered.queue = asked.queue
+        and buffered.name = asked.name
+        and buffered.payload = asked.payload
+      offset 0
     )
     and not exists (
       select
       from conveyor.buffer_merges as merged
       where merged.job_id = asked.id
-        and merged.digest = asked.digest
+        and merged.digest = conveyor.buffer_digest(asked.id, asked.queue, asked.name, asked.payload)
       offset 0
     )
     and not exists (
@@ -1032,6 +1044,27 @@ begin
     );
   end if;
 end
+$$;
+
+-- Takes jobs out of a buffer, in the order of their ids, and keeps into which others they went: null for those that went
+-- on as they were.
+create function conveyor.leave_buffer(ids text[], into_ids text[], now_at timestamptz)
+returns void
+language sql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+  with gone as (
+    delete from conveyor.buffered
+    using unnest(ids, into_ids) as pairs(job_id, into_id)
+    where buffered.id = pairs.job_id
+    returning buffered.id, pairs.into_id, buffered.queue, buffered.name, buffered.payload
+  )
+  insert into conveyor.buffer_merges (job_id, into_id, digest, merged_at)
+  select id, into_id, conveyor.buffer_digest(id, queue, name, payload), now_at
+  from gone
+  where into_id is not null
 $$;
 
 -- Takes the keys of new jobs that nobody took before, each by its place in the arrays; returns, for each place, whether

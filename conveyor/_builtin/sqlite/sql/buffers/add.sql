@@ -1,7 +1,7 @@
 -- Puts a job into a buffer, unless its id is there.
--- parameters: 1 id, 2 buffer, 3 queue, 4 name, 5 payload, 6 options or null, 7 run_at or null, 8 expires_at or null,
--- 9 deduplication or null, 10 digest of the add, 11 size of the payload, 12 now
+-- parameters: 1 seq, 2 id, 3 queue, 4 name, 5 payload, 6 options or null, 7 run_at or null, 8 expires_at or null,
+-- 9 deduplication or null, 10 size of the payload, 11 buffer, 12 now
 -- index: unique (id) of buffered
-insert into buffered (id, buffer, queue, name, payload, options, run_at, expires_at, deduplication, digest, size, added_at)
+insert into buffered (seq, id, queue, name, payload, options, run_at, expires_at, deduplication, size, buffer, added_at)
 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
 on conflict (id) do nothing

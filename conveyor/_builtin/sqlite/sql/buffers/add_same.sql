@@ -1,6 +1,6 @@
--- The digests of the adds of jobs in buffers.
+-- What those of some jobs were added with that are in buffers.
 -- parameters: 1 ids as a JSON array
 -- index: unique (id) of buffered
-select id, digest
+select id, queue, name, payload
 from buffered
 where id in (select value from json_each(?1))

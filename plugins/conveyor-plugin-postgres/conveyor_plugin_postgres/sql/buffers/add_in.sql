@@ -6,4 +6,4 @@ select null, null, duplicates, (
   from conveyor.migrations
   where version = 1
 )
-from conveyor.add_to_buffer($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+from conveyor.add_to_buffer($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)

@@ -1,0 +1,5 @@
+-- The number of the job that came last into a buffer, of those that are there.
+-- parameters: none
+-- index: primary key of buffered
+select coalesce(max(seq), 0)
+from buffered
