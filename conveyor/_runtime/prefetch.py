@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Prefetch"]
 
-LARGEST: Final = 1000
+# A worker that starts fifty thousand jobs a second has run so many after 40 ms.
+LARGEST: Final = 2000
 SMOOTHING: Final = 0.3
 
 
