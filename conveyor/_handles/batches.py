@@ -9,11 +9,11 @@ from attrs import frozen
 
 from conveyor._handles.batch_job import BatchEvents, BatchJob
 from conveyor._runtime.batches.registering import register
-from conveyor._services.batches import changing, creating
+from conveyor._services.batches import changing, creating, error_files
 from conveyor.model.batches.options import parse_batch_keywords, parse_filter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
     from conveyor._runtime.batches.service import BatchRuns
@@ -173,6 +173,16 @@ class Batches:
     def errors(self, batch_id: str) -> AsyncIterator[RowError]:
         """Go through the bad rows of one, by number."""
         return changing.errors(self._services, batch_id)
+
+    def error_file(self, batch_id: str) -> AsyncGenerator[bytes, None]:
+        """Go through the bad rows of one as its file would have them, with what is wrong about each: to be mended.
+
+        It is in the format of the file that the context names as `file`, and may be uploaded again as it is.
+
+        Raises:
+            BatchJobError: there is no such file, or it is no table. StoredFileNotFoundError: it has gone.
+        """
+        return error_files.error_file(self._services, batch_id)
 
     @asynccontextmanager
     async def events(self, batch_id: str) -> AsyncIterator[BatchEvents]:

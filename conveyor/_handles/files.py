@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from conveyor._services import files
 
@@ -45,6 +45,24 @@ class Files:
             StoreUnavailableError: the storage cannot be used now; nothing was kept.
         """
         return await files.write(self._services, name, chunks, media_type=media_type, expires_in=expires_in)
+
+    async def write_workbook(
+        self, name: str, file: BinaryIO, *, sheet: str | None = None, expires_in: Duration | None = None
+    ) -> StoredFile:
+        """Keep a sheet of a spreadsheet (XLSX) as a CSV file, which batch jobs can read. It needs ``conveyor[xlsx]``.
+
+        Args:
+            name: what people call it, such as "products.xlsx"; it is kept as "products.csv".
+            file: the spreadsheet, open for reading; it must be seekable.
+            sheet: its name; None: the first.
+            expires_in: how long it is there; None: until it is deleted.
+
+        Raises:
+            BadFileError: it is no spreadsheet, is too large, or has no such sheet; nothing was kept.
+            ConfigurationError: openpyxl is not installed.
+            StoreUnavailableError: the storage cannot be used now; nothing was kept.
+        """
+        return await files.write_workbook(self._services, name, file, sheet=sheet, expires_in=expires_in)
 
     def read(self, key: str, offset: int = 0) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a file, with ``async with``, to read it from an offset on in blocks.

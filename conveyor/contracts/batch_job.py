@@ -98,6 +98,13 @@ class AbstractBatchJobStrategy(ABC):
         """Raise where the context cannot be processed; called after `prepare_batch_job_for_processing`."""
         return
 
+    async def identify(self, context: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """Return the context as it is compared, by the fields that `identifying` names; called after it was validated.
+
+        So that what is named in another way each time, such as the key of a file, can be told by what it is.
+        """
+        return context
+
     async def pre_process_batch_job(self, batch_job_id: str, /) -> None:
         """Look at what is to be done: count it, check it. Nothing is written yet. It may be called again."""
         return

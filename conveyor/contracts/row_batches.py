@@ -236,6 +236,13 @@ class RowBatchStrategy(AbstractBatchJobStrategy, Generic[RowT, ParamsT]):
         """
         await self.row_work.check_context(self, context)
 
+    async def identify(self, context: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """Return the context with the defaults of `params`, and with what is in its file in the place of the key.
+
+        So one file is the same twice.
+        """
+        return await self.row_work.identify(self, context)
+
     async def pre_process_batch_job(self, batch_job_id: str, /) -> None:
         """Read and check all rows, and keep what was found as the result."""
         await self.row_work.pre_process(self, self.batch_jobs.run(batch_job_id))
@@ -273,6 +280,14 @@ class RowWork(Protocol):
 
         Raises:
             BatchJobError: it does not fit; the message names the field.
+            StoredFileNotFoundError
+        """
+        ...
+
+    async def identify(self, strategy: RowBatchStrategy[Any, Any], context: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """Return the context as it is compared: with defaults, and a stored file that it names is told by its SHA-256.
+
+        Raises:
             StoredFileNotFoundError
         """
         ...

@@ -97,7 +97,8 @@ class Retention:
 
     Attributes:
         max_age: how long after its end a job keeps its record at most; None: for ever.
-        max_count: how many settled jobs each queue keeps at most; None: any number.
+        max_count: how many settled jobs each queue keeps at most, and how many ended batch jobs of each type; None: any
+            number.
         metric_minutes: how long metrics are kept for each minute, until they are added up to hours; None: for ever.
         metric_hours: how long they are kept for each hour, until they are added to the sum; None: for ever.
 

@@ -116,6 +116,32 @@ def test_what_is_typed_becomes_a_context() -> None:
             parse_context(text, settings)
 
 
+def test_the_beginning_of_an_id_is_enough_where_it_is_clear(
+    conveyor: Callable[..., Ran], create: Callable[..., str]
+) -> None:
+    names = ["monday-morning", "monday-evening"]
+
+    async def make() -> None:
+        async with load_app("hello:app") as app:
+            for name in names:
+                await app.batches.create("count", {}, id=name, force=True)
+
+    anyio.run(make)
+    for command in ("show", "errors"):
+        assert conveyor("batch", command, "monday-m", *APP, "-o", "json").code == 0
+        # The first is too short to be looked for.
+        for wrong in ("monday-", "friday-morning"):
+            ran = conveyor("batch", command, wrong, *APP)
+            assert (ran.code, f"no batch job {wrong!r}" in ran.err) == (3, True)
+    assert conveyor("batch", "cancel", "monday-mor", *APP, "-o", "json").json["id"] == names[0]
+    assert conveyor("batch", "watch", "monday-mor", *APP).code == 1
+    assert conveyor("batch", "list", "--parent", "monday-mor", *APP, "-o", "json").json["batches"] == []
+    first, second = create("--set", "file=b"), create("--set", "file=c")
+    beginning = first[:8]
+    ran = conveyor("batch", "show", beginning, *APP)
+    assert (ran.code, f"{beginning!r} is the beginning of several ids: {first}, {second}" in ran.err) == (2, True)
+
+
 def test_types_and_their_templates_are_printed(conveyor: Callable[..., Ran]) -> None:
     count, nothing = conveyor("batch", "types", *APP, "-o", "json").json
     assert (count["batch_type"], count["identifier"], count["identifying"]) == ("count", "counting", ["file"])

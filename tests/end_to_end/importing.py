@@ -78,7 +78,7 @@ def say(where: str) -> None:
 async def main(url: str, rows: int) -> None:
     """Create the batch job, or find it, and work until it has ended."""
     app = Conveyor(url, batch_strategies=[Import])
-    async with app, app.worker(lock_duration="1 second", stalled_interval="100 milliseconds", max_stalled=100):
+    async with app, app.worker(lock_duration="4 seconds", stalled_interval="100 milliseconds", max_stalled=100):
         batch = await app.batches.create("products", {"rows": rows}, id=BATCH_ID)
         await batch.wait_until_ended()
         say(f"{batch.status}")

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from conveyor.errors import BatchJobError, ConfigurationError, StoreUnavailableE
 from conveyor.model.stored_files import StoredFile, check_file_name, check_media_type
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
     from datetime import datetime
     from io import FileIO
 
@@ -117,7 +117,9 @@ class LocalFileStorage:
         """Open a file to read it; see `FileStorage.read`."""
         file = await self._in_thread(partial(self._opened.open, key, offset, self._now))
         try:
-            yield self._blocks(file)
+            # Who has seen enough leaves in the middle.
+            async with aclosing(self._blocks(file)) as blocks:
+                yield blocks
         finally:
             file.close()
 
@@ -188,7 +190,7 @@ class LocalFileStorage:
         await self._in_thread(partial(os.fsync, file.fileno()))
         return evolve(record, size=size, sha256=digest.hexdigest())
 
-    async def _blocks(self, file: FileIO) -> AsyncIterator[bytes]:
+    async def _blocks(self, file: FileIO) -> AsyncGenerator[bytes, None]:
         while block := await self._in_thread(partial(file.read, BLOCK)):
             yield block
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from conveyor.model.batches.values import BatchPage, StrandedBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from conveyor._builtin.memory.tables import Tables
     from conveyor.model.batches.values import (
@@ -126,11 +127,20 @@ class MemoryBatches:
         check_removable(self._record(batch_id).batch)
         del self._records[batch_id]
 
-    async def remove_ended(self, age: timedelta, /, *, limit: int = 100) -> Sequence[BatchJobData]:
-        """Delete batch jobs that ended long ago, the oldest end first."""
-        until = self._tables.now() - age
-        old = (one for one in self._batches() if one.status in ENDED_STATUSES and one.updated_at <= until)
-        removed = nsmallest(max(limit, 0), old, key=lambda one: (one.updated_at, one.id))
+    async def remove_ended(
+        self, age: timedelta | None, /, *, most: int | None = None, limit: int = 100
+    ) -> Sequence[BatchJobData]:
+        """Delete batch jobs that have ended and are to be kept no longer, the oldest end first."""
+        until = None if age is None else self._tables.now() - age
+        newer = Counter[str]()
+        outdated: list[BatchJobData] = []
+        ended = (one for one in self._batches() if one.status in ENDED_STATUSES)
+        for batch in sorted(ended, key=_end, reverse=True):
+            is_surplus = most is not None and newer[batch.batch_type] >= most
+            newer[batch.batch_type] += 1
+            if is_surplus or (until is not None and batch.updated_at <= until):
+                outdated.append(batch)
+        removed = outdated[::-1][: max(limit, 0)]
         for batch in removed:
             del self._records[batch.id]
         return removed
@@ -159,6 +169,10 @@ class MemoryBatches:
                 yield StrandedBatch(batch, None)
             elif job.state.is_settled:
                 yield StrandedBatch(batch, job.snapshot())
+
+
+def _end(batch: BatchJobData) -> tuple[datetime, str]:
+    return (batch.updated_at, batch.id)
 
 
 def _place(batch: BatchJobData) -> tuple[int, str]:

@@ -86,9 +86,11 @@ class SqliteBatches:
         """Delete a batch job that has ended."""
         await self._write(_remove, batch_id)
 
-    async def remove_ended(self, age: timedelta, /, *, limit: int = 100) -> Sequence[BatchJobData]:
-        """Delete batch jobs that ended long ago, the oldest end first."""
-        return await self._write(_remove_ended, age, limit)
+    async def remove_ended(
+        self, age: timedelta | None, /, *, most: int | None = None, limit: int = 100
+    ) -> Sequence[BatchJobData]:
+        """Delete batch jobs that have ended and are to be kept no longer, the oldest end first."""
+        return await self._write(_remove_ended, age, most, limit)
 
 
 def _create(transaction: Transaction, new: NewBatchJob, job: NewJob) -> BatchJobData:
@@ -155,8 +157,8 @@ def _find(
     at, batch_id = (None, None) if end is None else end
     times = (_micros(wanted.created_from), _micros(wanted.created_before), _micros(at))
     # One more than asked for tells whether there is another page.
-    values = (types, statuses, wanted.created_by, wanted.parent_id, *times, batch_id, max(limit, 0) + 1)
-    rows = connection.execute(sql("batches/find_batches"), values).fetchall()
+    values = (types, statuses, wanted.created_by, wanted.parent_id, *times, batch_id, wanted.id_prefix)
+    rows = connection.execute(sql("batches/find_batches"), (*values, max(limit, 0) + 1)).fetchall()
     page = tuple(with_histories(connection, rows[: max(limit, 0)]))
     return BatchPage(page, page_end(page) if page and len(rows) > limit else None)
 
@@ -178,9 +180,16 @@ def _remove(transaction: Transaction, batch_id: str) -> None:
     _delete(transaction.connection, batch_id)
 
 
-def _remove_ended(transaction: Transaction, age: timedelta, limit: int) -> Sequence[BatchJobData]:
-    connection, until = transaction.connection, transaction.now - span_micros(age)
-    rows = connection.execute(sql("batches/remove_ended"), (until, max(limit, 0))).fetchall()
+def _remove_ended(
+    transaction: Transaction, age: timedelta | None, most: int | None, limit: int
+) -> Sequence[BatchJobData]:
+    connection = transaction.connection
+    until = None if age is None else transaction.now - span_micros(age)
+    rows = [] if until is None else connection.execute(sql("batches/remove_ended"), (until, max(limit, 0))).fetchall()
+    if most is not None and len(rows) < limit:
+        # None of the old ones: those are deleted only now.
+        values = (most, -1 if until is None else until, limit - len(rows))
+        rows += connection.execute(sql("batches/remove_ended_surplus"), values).fetchall()
     removed = with_histories(connection, rows)
     for batch in removed:
         _delete(connection, batch.id)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter, validators
 
 from conveyor._cli.batches.parameters import BatchId
 from conveyor._cli.parameters import ListOptions, flattened
+from conveyor.model.batches.values import RowOutcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,12 +43,36 @@ def errors(
             negative="", show_default=False, help="Show also the rows as they stand in the source, secrets and all."
         ),
     ] = False,
+    errors_file: Annotated[
+        Path | None,
+        Parameter(
+            help="Write them here instead, as they stood in the file, and why, ready to be mended; it must not exist."
+        ),
+    ] = None,
     options: Annotated[ListOptions, flattened] = _DEFAULTS,
 ) -> int:
     """List the bad rows of a batch job, by number: which column, a code, and a message."""
     import anyio
 
+    if errors_file is not None:
+        return anyio.run(_write_file, batch_id, errors_file, options)
     return anyio.run(partial(_errors, batch_id, limit, options, unmasked=unmasked))
+
+
+async def _write_file(batch_id: str, errors_file: Path, options: ListOptions) -> int:
+    from conveyor._cli.batches.error_files import write_error_file
+    from conveyor._cli.batches.ids import meant
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.opening import looking_only
+    from conveyor._cli.output import say
+
+    async with looking_only(find_operated_app(options)) as app:
+        batch = await meant(app, batch_id)
+        if batch.counts.get(RowOutcome.FAILED):
+            await write_error_file(app, batch, errors_file)
+        else:
+            say("no bad rows")
+    return 0
 
 
 async def _errors(batch_id: str, limit: int | None, options: ListOptions, *, unmasked: bool) -> int:
@@ -74,11 +100,12 @@ async def _errors(batch_id: str, limit: int | None, options: ListOptions, *, unm
 async def _records(
     app: Conveyor, batch_id: str, limit: int | None, masking: Masking | None
 ) -> AsyncIterator[dict[str, Any]]:
+    from conveyor._cli.batches.ids import whole_id
     from conveyor._cli.batches.records import row_record
     from conveyor._cli.output import say
 
     count = 0
-    async for error in app.batches.errors(batch_id):
+    async for error in app.batches.errors(await whole_id(app, batch_id)):
         if count == limit:
             say(f"there are more than {limit}: say --limit, or print them all with -o csv")
             return

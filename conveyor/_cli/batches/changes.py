@@ -107,13 +107,14 @@ def _change(verb: Verb, batch_id: str, said: _Said, options: StoreOptions) -> in
 
 
 async def _run(verb: Verb, batch_id: str, said: _Said, options: StoreOptions) -> int:
+    from conveyor._cli.batches.ids import meant
     from conveyor._cli.batches.known_types import check_works_on
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.opening import looking_only
     from conveyor._cli.output import say, show_record
 
     async with looking_only(find_operated_app(options)) as app:
-        batch = await app.batches.get(batch_id)
+        batch = await meant(app, batch_id)
         if verb in _ADDING:
             check_works_on(app, batch)
         batch = await _changed(app, batch, verb, said)

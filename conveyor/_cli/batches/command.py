@@ -129,13 +129,17 @@ async def _template(batch_type: str, options: WhereOptions) -> int:
 async def _list(
     wanted: BatchFilterOptions, cursor: str | None, limit: int, options: ListOptions, *, unmasked: bool
 ) -> int:
+    from attrs import evolve
+
     from conveyor._cli.batches.filters import parsed
+    from conveyor._cli.batches.ids import whole_id
     from conveyor._cli.batches.records import LIST_TITLES, batch_record, list_row
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.opening import looking_only
 
     async with looking_only(find_operated_app(options)) as app:
-        found = await app.batches.list(**parsed(wanted), cursor=cursor, limit=limit)
+        parent = None if wanted.parent is None else await whole_id(app, wanted.parent)
+        found = await app.batches.list(**parsed(evolve(wanted, parent=parent)), cursor=cursor, limit=limit)
         masking = None if unmasked else app.masking
     records = [batch_record(one, masking) for one in found.batches]
     if not records and options.output == "table":
@@ -146,12 +150,13 @@ async def _list(
 
 
 async def _show(batch_id: str, options: StoreOptions, *, unmasked: bool) -> int:
+    from conveyor._cli.batches.ids import meant
     from conveyor._cli.batches.records import batch_record, write_batch
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.opening import looking_only
 
     async with looking_only(find_operated_app(options)) as app:
-        found = await app.batches.get(batch_id)
+        found = await meant(app, batch_id)
         masking = None if unmasked else app.masking
     record = batch_record(found, masking)
     if options.output == "table":

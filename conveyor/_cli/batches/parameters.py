@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 __all__ = ["BatchId", "BatchType", "By", "Force", "person"]
 
-BatchId: TypeAlias = Annotated[str, Parameter(help="Id of the batch job.")]
+BatchId: TypeAlias = Annotated[str, Parameter(help="Id of the batch job, or how it begins.")]
 BatchType: TypeAlias = Annotated[str, Parameter(help="Type of batch job, as `conveyor batch types` lists them.")]
 By: TypeAlias = Annotated[
     str | None, Parameter(help="Who does it, kept with the batch job; by default your name on this machine.")

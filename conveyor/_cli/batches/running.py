@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from attrs import frozen
 from cyclopts import Parameter, validators
@@ -14,6 +14,8 @@ from conveyor._cli.batches.parameters import BatchType, By, Force
 from conveyor._cli.parameters import StoreOptions, Unmasked, Yes, flattened
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from conveyor.model.batches.options import BatchKeywords
 
 __all__ = ["STDIN", "RunOptions", "run"]
@@ -37,11 +39,30 @@ class RunOptions:
         ),
     ] = None
     errors_file: Annotated[
-        Path | None, Parameter(help="Write the bad rows here, and why, ready to be mended; it must not exist.")
+        Path | None,
+        Parameter(
+            help="Write the bad rows here, and why, ready to be mended; it must not exist. By default a file beside "
+            "you that is called as FILE, and .errors."
+        ),
     ] = None
+    sheet: Annotated[str | None, Parameter(help="Which sheet of a spreadsheet; by default the first.")] = None
     name: Annotated[
-        str | None, Parameter(help="What the file is called; .jsonl tells lines of JSON. By default as it is.")
+        str | None,
+        Parameter(help="What it is called: .jsonl tells lines of JSON, .xlsx a spreadsheet; by default as the file."),
     ] = None
+
+    def is_too_bad(self, record: Mapping[str, Any]) -> bool:
+        """Return whether a batch job has more bad rows than it may have."""
+        from conveyor._cli.batches.previews import failed_in
+
+        return self.max_errors is not None and failed_in(record) > self.max_errors
+
+    def too_bad(self, record: Mapping[str, Any]) -> str:
+        """Return that in words."""
+        from conveyor._cli.asking import counted
+        from conveyor._cli.batches.previews import failed_in
+
+        return f"{counted(failed_in(record), 'bad row')}, which is more than {self.max_errors}"
 
 
 _RUN_DEFAULTS: Final = RunOptions()
@@ -69,7 +90,8 @@ def run(
     from conveyor._cli.batches.runs import FileRun
     from conveyor._cli.batches.watching import end_of, shown
     from conveyor._cli.discovery import find_operated_app
-    from conveyor._cli.output import show_record
+    from conveyor._cli.failures import ExitCode
+    from conveyor._cli.output import say, show_record
 
     _check(file, how)
     context = parse_context(wanted.context, wanted.set or ())
@@ -82,6 +104,9 @@ def run(
     app = find_operated_app(options)
     record = FileRun(app, batch_type, file, context, keywords, how, None if unmasked else app.masking).run()
     show_record(shown(record, options.output), options.output)
+    if how.dry_run and how.is_too_bad(record):
+        say(how.too_bad(record))
+        return ExitCode.REFUSED
     return end_of(record)
 
 

@@ -9,16 +9,18 @@ from attrs import define
 
 from conveyor._cli.asking import ask, counted
 from conveyor._cli.batches.creating import created
+from conveyor._cli.batches.error_files import write_error_file
 from conveyor._cli.batches.known_types import check_type
 from conveyor._cli.batches.previews import failed_in, preview_lines
 from conveyor._cli.batches.records import batch_record
 from conveyor._cli.batches.tellers import teller_on_stderr
-from conveyor._cli.batches.uploads import upload, write_error_file
+from conveyor._cli.batches.uploads import make_upload, put
 from conveyor._cli.batches.watching import follow
 from conveyor._cli.failures import CommandError, ExitCode
 from conveyor._cli.opening import services_of
 from conveyor._cli.output import say
 from conveyor._services.batches.strategies import QUEUE
+from conveyor.errors import BatchJobError
 from conveyor.model.batches.status import BatchStatus
 from conveyor.model.batches.values import RowOutcome
 
@@ -75,7 +77,8 @@ class FileRun:
         async with self.app as app:
             _check_keeps(app)
             check_type(app, self.batch_type)
-            self.stored_key = await upload(app, self.file, self.how.name)
+            upload = make_upload(app, self.batch_type, self.file, self.how.name, self.how.sheet)
+            self.stored_key = await put(app, upload)
             try:
                 batch = await created(app, self.batch_type, {**self.context, "file": self.stored_key}, self.keywords)
             except Exception:
@@ -87,14 +90,15 @@ class FileRun:
             record = batch_record(batch, self.masking)
             for line in preview_lines(record):
                 say(line)
-            most, failed = self.how.max_errors, failed_in(record)
-            if batch.status is BatchStatus.PRE_PROCESSED and most is not None and failed > most:
+            if batch.status is BatchStatus.PRE_PROCESSED and not self.how.dry_run and self.how.is_too_bad(record):
                 await batch.cancel(self.keywords.get("created_by"), "too many bad rows")
                 raise CommandError(
                     ExitCode.REFUSED,
-                    f"{counted(failed, 'bad row')}, which is more than {most}: nothing was written",
-                    "mend the file, or allow more with --max-errors",
+                    f"{self.how.too_bad(record)}: nothing was written",
+                    "mend the file, or allow more with --max-errors; with --dry-run, all bad rows come in a file",
                 )
+            if batch.status is BatchStatus.FAILED and failed_in(record):
+                say("nothing was written; with --dry-run, all bad rows come in a file")
             return record
 
     def _agree(self, record: Mapping[str, Any]) -> None:
@@ -116,8 +120,11 @@ class FileRun:
         async with self.app as app:
             batch = await app.batches.confirm(self.batch_id, self.keywords.get("created_by"))
             batch = await self._work(batch, until=frozenset())
-            if self.how.errors_file is not None and batch.counts.get(RowOutcome.FAILED):
-                await write_error_file(app, batch, self.stored_key, self.how.errors_file)
+            if batch.counts.get(RowOutcome.FAILED):
+                try:
+                    await write_error_file(app, batch, self.how.errors_file)
+                except BatchJobError as exc:
+                    say(f"{exc}; see conveyor batch errors {batch.id}")
             return batch_record(batch, self.masking)
 
     async def _work(self, batch: BatchJob, *, until: frozenset[BatchStatus]) -> BatchJob:

@@ -1,118 +1,102 @@
-"""Files between the command line and the app's file storage: what is uploaded, and the bad rows of it."""
+"""Files on their way from the command line into the app's file storage."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import anyio
 import anyio.to_thread
+from attrs import frozen
 
 from conveyor._cli.batches.running import STDIN
 from conveyor._cli.failures import CommandError, ExitCode
-from conveyor._cli.output import say
-from conveyor.codec.tables import ErrorFileWriter, TableForm, TableReader
-from conveyor.errors import BadFileError
+from conveyor._cli.opening import services_of
+from conveyor.contracts.row_batches import RowBatchStrategy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from conveyor._app import Conveyor
-    from conveyor._handles.batch_job import BatchJob
-    from conveyor.codec.tables import TableFormat
-    from conveyor.model.batches.values import RowError
 
-__all__ = ["upload", "write_error_file"]
+__all__ = ["Upload", "make_upload", "put"]
 
+_WORKBOOKS: Final = (".xlsx", ".xlsm")
 _BLOCK: Final = 1 << 18
-_ROWS: Final = 500
 # As long as one may want to try its failed rows again.
 _KEPT: Final = timedelta(days=30)
 
 
-async def upload(app: Conveyor, file: str, name: str | None) -> str:
-    """Put a file into the app's file storage, and return its key.
+@frozen
+class Upload:
+    """A file that becomes a batch job.
 
-    Args:
-        app: it is open.
+    Attributes:
         file: its path; "-": standard input.
-        name: what it is called; None: as the path says.
+        name: what it is called.
+        is_workbook: whether it is a spreadsheet of rows.
+        sheet: which of its sheets; None: the first.
+    """
+
+    file: str
+    name: str
+    is_workbook: bool
+    sheet: str | None
+
+
+def make_upload(app: Conveyor, batch_type: str, file: str, name: str | None, sheet: str | None) -> Upload:
+    """Return what is to be uploaded.
+
+    Raises:
+        CommandError: a sheet is named of what is no spreadsheet of rows.
+    """
+    called = name or ("standard-input.csv" if file == STDIN else Path(file).name)
+    strategy = services_of(app).batches.get(batch_type).given
+    # Other strategies read their files themselves, in whatever format they like.
+    is_workbook = called.lower().endswith(_WORKBOOKS) and isinstance(strategy, RowBatchStrategy)
+    if sheet is not None and not is_workbook:
+        raise CommandError(ExitCode.USAGE, f"--sheet {sheet!r}: {called!r} is no spreadsheet of rows")
+    return Upload(file, called, is_workbook, sheet)
+
+
+async def put(app: Conveyor, upload: Upload) -> str:
+    """Put a file into the app's file storage, and return its key. A spreadsheet of rows is put there as CSV.
 
     Raises:
         CommandError: it cannot be read.
+        BadFileError: it is no spreadsheet, though its name says so, or has no such sheet.
     """
-    called = name or ("standard-input.csv" if file == STDIN else Path(file).name)
     try:
-        if file == STDIN:
-            stored = await app.files.write(called, _blocks(sys.stdin.buffer), expires_in=_KEPT)
-        else:
-            async with await anyio.open_file(file, "rb") as source:
-                stored = await app.files.write(called, _blocks(source.wrapped), expires_in=_KEPT)
+        async with _opened(upload) as source:
+            if upload.is_workbook:
+                stored = await app.files.write_workbook(upload.name, source, sheet=upload.sheet, expires_in=_KEPT)
+            else:
+                stored = await app.files.write(upload.name, _blocks(source), expires_in=_KEPT)
     except OSError as exc:
-        raise CommandError(ExitCode.FAILED, f"{file!r} cannot be read: {exc}") from exc
+        raise CommandError(ExitCode.FAILED, f"{upload.file!r} cannot be read: {exc}") from exc
     return stored.key
 
 
-async def write_error_file(app: Conveyor, batch: BatchJob, key: str, path: Path) -> None:
-    """Write the bad rows of a batch job as they stood in its file, with what is wrong about them.
-
-    Raises:
-        CommandError: the file cannot be written.
-    """
-    table = await _format_of(app, batch, key)
-    if table is None:
-        say(f"its file is no table, so there is no error file: conveyor batch errors {batch.id}")
-        return
-    writer = ErrorFileWriter(table)
-    count = 0
-    # Under another name until it is whole.
-    part = path.with_name(f"{path.name}.part")
-    try:
-        async with await anyio.open_file(part, "wb") as target:
-            await target.write(writer.header())
-            async for rows in _in_chunks(batch.errors()):
-                await target.write(writer.rows(rows))
-                count += len(rows)
-        part.replace(path)
-    except OSError as exc:
-        raise CommandError(ExitCode.FAILED, f"{str(path)!r} cannot be written: {exc}") from exc
-    finally:
-        part.unlink(missing_ok=True)
-    say(f"bad rows: {count} in {path}; mend them, and run that file")
+@asynccontextmanager
+async def _opened(upload: Upload) -> AsyncIterator[BinaryIO]:
+    if upload.file != STDIN:
+        async with await anyio.open_file(upload.file, "rb") as source:
+            yield cast("BinaryIO", source.wrapped)
+    elif upload.is_workbook:
+        # The list of what is in it stands at its end.
+        with tempfile.TemporaryFile() as spool:
+            async for block in _blocks(sys.stdin.buffer):
+                await anyio.to_thread.run_sync(spool.write, block)
+            spool.seek(0)
+            yield spool
+    else:
+        yield sys.stdin.buffer
 
 
-async def _blocks(source: IO[bytes]) -> AsyncIterator[bytes]:
+async def _blocks(source: BinaryIO) -> AsyncIterator[bytes]:
     while block := await anyio.to_thread.run_sync(source.read, _BLOCK):
         yield block
-
-
-async def _format_of(app: Conveyor, batch: BatchJob, key: str) -> TableFormat | None:
-    """Return how a stored file is written, as the context says it where it is a `FileParams`; None: it is no table."""
-    stored = await app.files.find(key)
-    name = "" if stored is None else stored.name.lower()
-    form = TableForm.JSONL if name.endswith((".jsonl", ".ndjson")) else TableForm.CSV
-    encoding, delimiter = batch.context.get("encoding"), batch.context.get("delimiter")
-    reader = TableReader(form, encoding=encoding, delimiter=delimiter)
-    try:
-        async with app.files.read(key) as blocks:
-            async for block in blocks:
-                reader.feed(block)
-                if reader.format is not None:
-                    return reader.format
-        reader.finish()
-    except BadFileError:
-        return None
-    return reader.format
-
-
-async def _in_chunks(errors: AsyncIterator[RowError]) -> AsyncIterator[list[RowError]]:
-    chunk: list[RowError] = []
-    async for error in errors:
-        chunk.append(error)
-        if len(chunk) == _ROWS:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

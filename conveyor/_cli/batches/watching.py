@@ -86,6 +86,7 @@ def shown(record: Mapping[str, Any], output: Format) -> Mapping[str, Any]:
 
 
 async def _watch(batch_id: str, options: StoreOptions, *, unmasked: bool) -> int:
+    from conveyor._cli.batches.ids import meant
     from conveyor._cli.batches.records import batch_record
     from conveyor._cli.batches.tellers import JsonLines, teller_on_stderr
     from conveyor._cli.discovery import find_operated_app
@@ -93,11 +94,11 @@ async def _watch(batch_id: str, options: StoreOptions, *, unmasked: bool) -> int
     from conveyor._cli.output import show_record
 
     async with looking_only(find_operated_app(options)) as app:
-        batch = await app.batches.get(batch_id)
+        batch = await meant(app, batch_id)
         masking = None if unmasked else app.masking
         with teller_on_stderr() as on_stderr:
             tellers = [on_stderr, JsonLines()] if options.output == "jsonl" else [on_stderr]
-            async with app.batches.events(batch_id) as events:
+            async with app.batches.events(batch.id) as events:
                 batch = await follow(batch, events, tellers, masking)
     record = batch_record(batch, masking)
     if options.output != "jsonl":

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from conveyor._cli.failures import CommandError, ExitCode
 from conveyor._cli.opening import services_of
+from conveyor._cli.prefixes import MOST_LOOKED_FOR, SHORTEST_PREFIX, only_id
 from conveyor.errors import ConfigurationError
 from conveyor.model.queries import JobFilter
 
 if TYPE_CHECKING:
     from conveyor._app import Conveyor
 
-__all__ = ["SHORTEST_PREFIX", "check_cursor", "whole_id"]
+__all__ = ["check_cursor", "whole_id"]
 
-SHORTEST_PREFIX: Final = 8
-_CANDIDATES: Final = 10
 # No character of an id is higher.
 _HIGHEST: Final = "\U0010ffff"
 
@@ -30,13 +28,8 @@ async def whole_id(app: Conveyor, given: str) -> str:
     store = services_of(app).store
     if len(given) < SHORTEST_PREFIX or store.inspection is None or await store.jobs.find_job(given) is not None:
         return given
-    page = await store.inspection.search_jobs(JobFilter(), cursor=given + _HIGHEST, limit=_CANDIDATES + 1)
-    found = [job.id for job in page.jobs if job.id.startswith(given)]
-    if len(found) <= 1:
-        return found[0] if found else given
-    more = ", …" if len(found) > _CANDIDATES else ""
-    names = ", ".join(sorted(found[:_CANDIDATES]))
-    raise CommandError(ExitCode.USAGE, f"{given!r} is the beginning of several ids: {names}{more}", "type more of it")
+    page = await store.inspection.search_jobs(JobFilter(), cursor=given + _HIGHEST, limit=MOST_LOOKED_FOR)
+    return only_id(given, [job.id for job in page.jobs if job.id.startswith(given)])
 
 
 async def check_cursor(app: Conveyor, cursor: str | None) -> None:

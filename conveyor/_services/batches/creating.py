@@ -49,7 +49,8 @@ async def create(
     prepared = await strategy.hooks.prepare_batch_job_for_processing(dict(context), request)
     kept = encoded(prepared, "context", batch_id, batch_type)
     await strategy.hooks.validate_context(prepared)
-    identity = identity_of(prepared, strategy.identifying, batch_type=batch_type)
+    compared = await strategy.hooks.identify(prepared) if strategy.identifying else prepared
+    identity = identity_of(compared, strategy.identifying, batch_type=batch_type)
     new = NewBatchJob(
         batch_id,
         batch_type,

@@ -28,6 +28,7 @@ _MUST_HAVE: Final = ("process_job", "build_template")
 _MAY_HAVE: Final = (
     "prepare_batch_job_for_processing",
     "validate_context",
+    "identify",
     "pre_process_batch_job",
     "post_process",
     "should_retry_on_processing_error",

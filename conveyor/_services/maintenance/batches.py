@@ -79,11 +79,14 @@ async def _ask(batches: BatchStore, batch: BatchJobData, command: BatchCommand, 
 
 
 async def remove_old(store: Store, retention: Retention) -> int:
-    """Remove every batch job that ended longer ago than settled jobs are kept; return how many there were."""
-    if store.batches is None or retention.max_age is None:
+    """Remove every batch job that ended longer ago than settled jobs are kept, or is one of its type too many.
+
+    Return how many there were.
+    """
+    if store.batches is None or (retention.max_age is None and retention.max_count is None):
         return 0
     total = 0
-    while removed := await store.batches.remove_ended(retention.max_age, limit=CHUNK):
+    while removed := await store.batches.remove_ended(retention.max_age, most=retention.max_count, limit=CHUNK):
         total += len(removed)
         await checkpoint()
     if total:

@@ -179,7 +179,7 @@ class CsvRecords:
         count = len(self._table.columns)
         # Spreadsheets put empty cells behind the last column.
         if len(cells) < count or (len(cells) > count and any(cells[count:])):
-            raise BadRowError("ragged_row", f"it has {len(cells)} cells, and the header has {count}")
+            raise BadRowError("ragged_row", f"it has {_cells(len(cells))}, and the header has {count}")
         if self._size > self._limits.field_length:
             self._check_lengths(cells)
         if self._table.has_guard and any("'" in text for text in self._texts):
@@ -222,6 +222,10 @@ class CsvRecords:
         for name, cell in zip(self._table.columns, cells, strict=False):
             if len(cell) > longest:
                 raise BadRowError("field_too_large", f"{name!r} has {len(cell)} characters; {longest} are read")
+
+
+def _cells(number: int) -> str:
+    return "1 cell" if number == 1 else f"{number} cells"
 
 
 @contextmanager

@@ -26,6 +26,7 @@ RowT = TypeVar("RowT")
 
 # What stands behind the name of a column that must be there, in templates.
 REQUIRED_MARK: Final = "*"
+MOST_NAMED: Final = 5
 
 
 @frozen
@@ -88,21 +89,26 @@ class RowLayout(Generic[RowT]):
             BadFileError: it has a column that the class does not, one of them twice, or lacks one that must be there.
         """
         found: dict[str, str] = {}
+        unknown: list[str] = []
         for header in headers:
             if header in OWN_COLUMNS:
                 continue
             column = self._by_word.get(_word(header))
             if column is None:
-                hint = did_you_mean(header, self.names)
-                raise BadFileError("unknown_column", f"there is no column {header!r}: {hint}")
+                unknown.append(header)
+                continue
             if column.name in found:
                 raise BadFileError(
                     "duplicate_column", f"{found[column.name]!r} and {header!r} are the same column, {column.name!r}"
                 )
             found[column.name] = header
         missing = [column.name for column in self.columns if column.is_required and column.name not in found]
-        if missing:
-            raise BadFileError("missing_column", f"it has no column {', '.join(map(repr, missing))}")
+        lacks = [f"it has no column {', '.join(map(repr, missing))}"] if missing else []
+        if unknown:
+            # Whoever mends the file is told of both at once.
+            raise BadFileError("unknown_column", "; ".join([_unknown(unknown, self.names), *lacks]))
+        if lacks:
+            raise BadFileError("missing_column", lacks[0])
 
     def read(self, row: TableRow, *, has_comma: bool = False) -> RowT:
         """Return a row as an instance.
@@ -143,6 +149,15 @@ class RowLayout(Generic[RowT]):
         except BadFileError as exc:
             raise BadRowError(exc.code, exc.message) from None
         return [(header, self._by_word[_word(header)]) for header in headers if header not in OWN_COLUMNS]
+
+
+def _unknown(headers: Sequence[str], known: Sequence[str]) -> str:
+    if len(headers) == 1:
+        return f"there is no column {headers[0]!r}: {did_you_mean(headers[0], known)}"
+    # A file of something else may have hundreds.
+    named = ", ".join(map(repr, headers[:MOST_NAMED]))
+    more = ", …" if len(headers) > MOST_NAMED else ""
+    return f"there are no columns {named}{more}: known: {', '.join(sorted(known))}"
 
 
 def _columns_of(row_class: type[Any]) -> Sequence[LayoutColumn]:

@@ -104,6 +104,12 @@ class BatchStore(Protocol):
         """
         ...
 
-    async def remove_ended(self, age: timedelta, /, *, limit: int = 100) -> Sequence[BatchJobData]:
-        """Delete batch jobs that ended so long ago or longer, and return them, so that their files can go, too."""
+    async def remove_ended(
+        self, age: timedelta | None, /, *, most: int | None = None, limit: int = 100
+    ) -> Sequence[BatchJobData]:
+        """Delete batch jobs that have ended and are to be kept no longer, at most so many, the oldest end first.
+
+        They ended so long ago or longer; or more than `most` of their type have ended, and later. What is None says
+        nothing. Return them, so that their files can go, too.
+        """
         ...

@@ -160,6 +160,7 @@ def batch_matches(batch: BatchJobData, wanted: BatchFilter) -> bool:
         and wanted.parent_id in {None, batch.parent_id}
         and (wanted.created_from is None or batch.created_at >= wanted.created_from)
         and (wanted.created_before is None or batch.created_at < wanted.created_before)
+        and (wanted.id_prefix is None or batch.id.startswith(wanted.id_prefix))
     )
 
 

@@ -237,6 +237,7 @@ class BatchFilter:
 
     Attributes:
         created_from: created at this time or later; created_before: earlier than this.
+        id_prefix: what their ids begin with.
     """
 
     types: tuple[str, ...] = ()
@@ -245,6 +246,7 @@ class BatchFilter:
     parent_id: str | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
+    id_prefix: str | None = None
 
 
 @frozen

@@ -165,6 +165,8 @@ class BatchesConformance(StoreKit):
             BatchFilter(created_from=begun + minute, created_before=begun + 2 * minute): ["b"],
             BatchFilter(types=("import",), statuses=(BatchStatus.FAILED,), created_by="bob"): ["c"],
             BatchFilter(types=("export",), created_by="bob"): [],
+            BatchFilter(id_prefix="a"): ["a"],
+            BatchFilter(id_prefix="%"): [],
         }
         for wanted, names in asked.items():
             assert await bench.found(wanted) == names, wanted
@@ -239,3 +241,20 @@ class BatchesConformance(StoreKit):
         workshop.clock.advance(60)
         assert list(await bench.facet.remove_ended(HOUR)) == [later]
         assert sorted(await bench.found()) == sorted(set(STATUSES) - ENDED_STATUSES)
+
+    async def test_as_many_of_each_type_as_are_to_be_kept_stay(self, workshop: Workshop) -> None:
+        bench = bench_of(workshop)
+        for name in ("c", "a", "b"):
+            await bench.bring(BatchStatus.COMPLETED, name)
+            await bench.bring(BatchStatus.FAILED, f"{name}-other", batch_type="export")
+            workshop.clock.advance(60)
+        await bench.bring(BatchStatus.PROCESSING, "goes on")
+        assert list(await bench.facet.remove_ended(HOUR, most=3)) == []
+        first = [one.id for one in await bench.facet.remove_ended(HOUR, most=1, limit=3)]
+        rest = [one.id for one in await bench.facet.remove_ended(None, most=1)]
+        assert (first, rest) == (["c", "c-other", "a"], ["a-other"])
+        # Those that are too old are counted first, and both reasons hold at once.
+        workshop.clock.advance(HOUR.total_seconds() - 60)
+        assert [one.id for one in await bench.facet.remove_ended(HOUR, most=0, limit=2)] == ["b", "b-other"]
+        assert list(await bench.facet.remove_ended(None)) == []
+        assert await bench.found() == ["goes on"]

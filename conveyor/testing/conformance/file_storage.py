@@ -80,6 +80,13 @@ class FileStorageConformance:
             assert await read(app.files, file.key, len(data)) == b""
             assert await read(app.files, file.key, len(data) + 1) == b""
 
+    async def test_who_reads_may_leave_in_the_middle(self, app: Conveyor) -> None:
+        async with app:
+            file = await app.files.write("a.csv", stream(LARGE))
+            async with app.files.read(file.key) as blocks:
+                assert LARGE.startswith(await anext(blocks))
+            assert await app.files.delete(file.key)
+
     async def test_an_empty_file_is_a_file(self, app: Conveyor) -> None:
         async with app:
             file = await app.files.write("a.csv", stream())

@@ -94,9 +94,11 @@ class PostgresBatches:
         """Delete a batch job that has ended."""
         await self._database.write(_remove, batch_id)
 
-    async def remove_ended(self, age: timedelta, /, *, limit: int = 100) -> Sequence[BatchJobData]:
-        """Delete batch jobs that ended long ago, the oldest end first."""
-        return await self._database.write(remove_ended, age, max(limit, 0))
+    async def remove_ended(
+        self, age: timedelta | None, /, *, most: int | None = None, limit: int = 100
+    ) -> Sequence[BatchJobData]:
+        """Delete batch jobs that have ended and are to be kept no longer, the oldest end first."""
+        return await self._database.write(remove_ended, age, most, max(limit, 0))
 
 
 async def create_batch(part: Part, new: NewBatchJob, job: NewJob) -> BatchJobData:
@@ -148,7 +150,7 @@ async def find_batches(
     kinds = (list(wanted.types) or None, [status.value for status in wanted.statuses] or None)
     whose = (wanted.created_by, wanted.parent_id, wanted.created_from, wanted.created_before)
     # One more than asked for tells whether there is another page.
-    rows = await part.fetch("batches/find_batches", *kinds, *whose, *end, limit + 1)
+    rows = await part.fetch("batches/find_batches", *kinds, *whose, *end, wanted.id_prefix, limit + 1)
     page = tuple(batch_from_row(row) for row in rows[:limit])
     return BatchPage(page, page_end(page) if page and len(rows) > limit else None)
 
@@ -168,9 +170,13 @@ async def find_stranded(part: Part, limit: int) -> Sequence[StrandedBatch]:
     return [one for one in found if one.job is None or one.job.state.is_settled]
 
 
-async def remove_ended(part: Part, age: timedelta, limit: int) -> Sequence[BatchJobData]:
-    """Delete batch jobs that ended long ago, the oldest end first."""
-    rows = await part.fetch("batches/remove_ended", interval(age), limit, part.moment)
+async def remove_ended(part: Part, age: timedelta | None, most: int | None, limit: int) -> Sequence[BatchJobData]:
+    """Delete batch jobs that have ended and are to be kept no longer, the oldest end first."""
+    span = None if age is None else interval(age)
+    rows = [] if span is None else list(await part.fetch("batches/remove_ended", span, limit, part.moment))
+    if most is not None and len(rows) < limit:
+        # None of the old ones: those are deleted only now.
+        rows += await part.fetch("batches/remove_ended_surplus", most, span, limit - len(rows), part.moment)
     removed = [batch_from_row(row) for row in rows]
     if removed:
         await part.execute("batches/remove_batch", [batch.id for batch in removed])

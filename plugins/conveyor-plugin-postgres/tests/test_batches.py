@@ -135,7 +135,7 @@ def test_batch_jobs_are_found_by_indexes(empty_url: str, mode: str) -> None:
             "batches_worked": lambda: batches.find_stranded(part, 10),
             "batches_pkey": lambda: batches.look(part, last.id),
             "batch_errors_pkey": lambda: batches.get_errors(part, "old-1", 500, 10),
-            "batches_ended": lambda: batches.remove_ended(part, timedelta(hours=1), 10),
+            "batches_ended": lambda: batches.remove_ended(part, timedelta(hours=1), None, 10),
         }
         for index, ask in asked.items():
             await ask()

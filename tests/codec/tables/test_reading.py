@@ -138,6 +138,8 @@ def test_a_wrong_file_is_refused_before_its_first_row(data: bytes, code: str, si
     [
         ("sku,name,price,colour", "unknown_column", "colour"),
         ("sku,name", "missing_column", "'price'"),
+        ("sku,nam,preise", "unknown_column", "no columns 'nam', 'preise': known: .*; it has no column 'name', 'price'"),
+        ("sku,name,price,a,b,c,d,e,f", "unknown_column", "no columns 'a', 'b', 'c', 'd', 'e', …: known"),
         ("sku,name,price,Preis", "duplicate_column", "'price' and 'Preis'"),
     ],
 )

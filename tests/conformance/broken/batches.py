@@ -8,10 +8,11 @@ from anyio.lowlevel import checkpoint
 from attrs import evolve
 
 from conveyor._builtin.memory.batches import MemoryBatches
-from conveyor.model.batches.status import BatchStatus
+from conveyor.model.batches.status import ENDED_STATUSES, BatchStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from conveyor.model.batches.values import BatchChange, BatchJobData, BatchStep, NewBatchJob, StrandedBatch
     from conveyor.model.job import NewJob
@@ -105,3 +106,20 @@ class SettledJobsNotSeen(MemoryBatches):
 
     async def find_stranded(self, *, limit: int = 100) -> Sequence[StrandedBatch]:
         return [one for one in await super().find_stranded(limit=limit) if one.job is None]
+
+
+class NewestRemoved(MemoryBatches):
+    """Keeps as many of a type as it should, and the wrong ones."""
+
+    async def remove_ended(
+        self, age: timedelta | None, /, *, most: int | None = None, limit: int = 100
+    ) -> Sequence[BatchJobData]:
+        if age is not None or most is None:
+            return await super().remove_ended(age, most=most, limit=limit)
+        ended = sorted(
+            (one for one in self._batches() if one.status in ENDED_STATUSES), key=lambda one: (one.updated_at, one.id)
+        )
+        removed = [one for one in ended if sum(one.batch_type == other.batch_type for other in ended) > most][-limit:]
+        for batch in removed:
+            del self._records[batch.id]
+        return removed

@@ -155,6 +155,7 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     batches.StepsSavedAgain: "test_a_step_that_was_saved_changes_nothing",
     batches.ErrorsOfZombies: "test_a_zombie_saves_nothing",
     batches.IdentityCheckedBefore: "test_of_many_that_are_the_same_one_is_created",
+    batches.NewestRemoved: "test_as_many_of_each_type_as_are_to_be_kept_stay",
     batches.SettledJobsNotSeen: "test_one_whose_job_ended_is_stranded_and_told_how",
     batch_parts.OpenPartsForgotten: "test_a_batch_job_with_an_open_part_is_not_completed",
     batch_parts.RunsOfPartsNotCompared: "test_a_zombie_of_a_part_saves_and_ends_nothing",

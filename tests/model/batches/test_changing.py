@@ -209,6 +209,7 @@ def test_a_creation_is_known_by_its_id_type_and_context() -> None:
         BatchFilter(parent_id="p"),
         BatchFilter(created_from=LATER),
         BatchFilter(created_before=NOW),
+        BatchFilter(id_prefix="c"),
     ],
 )
 def test_a_filter_leaves_out_what_it_does_not_name(wanted: BatchFilter) -> None:

@@ -11,7 +11,7 @@ from conveyor._runtime.batches.rows.files import find_file
 from conveyor._runtime.batches.rows.previewing import preview_rows
 from conveyor._runtime.batches.rows.processing import Processing
 from conveyor._runtime.batches.rows.sources import has_files, open_rows
-from conveyor.codec import JsonCodec, encode_json
+from conveyor.codec import JsonCodec, encode_json, to_json
 from conveyor.codec.tables import RowLayout, make_template
 from conveyor.contracts.file_storage import FileStorage
 from conveyor.contracts.row_batches import RowBatchStrategy
@@ -63,7 +63,9 @@ class RowsOfStrategies:
         try:
             params: ParamsT = self._params_readers[type(strategy)](encode_json(dict(context)))
         except PayloadError as exc:
-            raise _refused(strategy, f"{exc.path.removeprefix('$.')}: {exc.reason}") from exc
+            # "$" is the context as a whole, which the message names already.
+            where = exc.path.removeprefix("$").removeprefix(".")
+            raise _refused(strategy, f"{where}: {exc.reason}" if where else exc.reason) from exc
         return params
 
     async def check_context(self, strategy: RowBatchStrategy[Any, Any], context: Mapping[str, Any], /) -> None:
@@ -71,6 +73,16 @@ class RowsOfStrategies:
         params = self.read_params(strategy, context)
         if has_files(strategy):
             await find_file(self._injector.get(FileStorage), params.file)
+
+    async def identify(self, strategy: RowBatchStrategy[Any, Any], context: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """Return the context as it is compared; see `RowWork.identify`."""
+        params = self.read_params(strategy, context)
+        # What the context leaves out has the default of its field.
+        left_out = {name for name in strategy.identifying if name not in context and hasattr(params, name)}
+        compared = {**context, **{name: to_json(getattr(params, name)) for name in left_out}}
+        if has_files(strategy):
+            compared["file"] = (await find_file(self._injector.get(FileStorage), params.file)).sha256
+        return compared
 
     def make_template(self, strategy: RowBatchStrategy[Any, Any], /) -> str:
         """Return a file that people fill in; see `RowWork.make_template`."""

@@ -1,0 +1,15 @@
+-- Batch jobs that have ended, and more of their type have later than are kept, the oldest end first.
+-- parameters: 1 how many of each type are kept, 2 those that ended until then are not meant, 3 how many
+-- index: batches_ended
+select id, batch_type, status, context, created_at, updated_at, dry_run, confirmation, created_by, identity, parent_id,
+       revision, run, run_started_at, run_started_from, job_id, steps, cursor, done, total, counts, message, result,
+       error, retries
+from (
+    select *, row_number() over (partition by batch_type order by updated_at desc, id desc) as place
+    from batches
+    where status in ('cancelled', 'failed', 'completed', 'completed_with_errors')
+      and updated_at > ?2
+)
+where place > ?1
+order by updated_at, id
+limit ?3

@@ -1,0 +1,171 @@
+"""``conveyor batch run`` with rows: spreadsheets, lines of JSON, one file twice, and where bad rows are written."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import openpyxl
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tests.cli.conftest import Ran
+
+APP = ("--app", "hello:app")
+
+STRATEGY = """
+from attrs import frozen
+from conveyor import ErrorPolicy, FileParams, RowBatchStrategy
+
+@frozen
+class Price:
+    name: str
+    price: int
+
+class Prices(RowBatchStrategy[Price, FileParams]):
+    identifier = batch_type = "prices"
+    row = Price
+    params = FileParams
+    identifying = ("file",)
+    errors = ErrorPolicy.skip()
+    async def process_one(self, row, context):
+        with open("written", "a") as file:
+            file.write(f"{row.name}={row.price},")
+
+class Strict(Prices):
+    identifier = batch_type = "strict"
+    errors = ErrorPolicy.stop()
+
+app = Conveyor("sqlite:///jobs.db", batch_strategies=[Prices, Strict])
+"""
+ERROR_COLUMNS = "error_row,error_code,error_column,error_message"
+GOOD, BAD = b"name,price\ntea,1\n", b"name,price\ntea,1\nmilk,two\n"
+
+
+@pytest.fixture(autouse=True)
+def declared(folder: Path) -> None:
+    """Let the app process rows."""
+    with (folder / "hello.py").open("a") as file:
+        file.write(STRATEGY)
+
+
+@pytest.fixture
+def run(conveyor: Callable[..., Ran]) -> Callable[..., Ran]:
+    """Run a file of prices."""
+    return lambda file, *arguments: conveyor("batch", "run", "prices", str(file), "--yes", *arguments, *APP)
+
+
+def workbook(*rows: Sequence[object], sheet: str | None = None) -> bytes:
+    """Return a spreadsheet with these rows in its only sheet, or in one of this name behind an empty one."""
+    book = openpyxl.Workbook()
+    filled = book.active if sheet is None else book.create_sheet(sheet)
+    for row in rows:
+        filled.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def test_a_spreadsheet_is_read_and_its_bad_rows_come_as_csv(run: Callable[..., Ran], folder: Path) -> None:
+    (folder / "prices.xlsx").write_bytes(workbook(("name", "price"), ("tea", 1), ("milk", "two"), ("rice", 3.0)))
+    ran = run("prices.xlsx", "-o", "json")
+    assert (ran.code, ran.json["status"]) == (0, "completed_with_errors"), ran.err
+    assert (folder / "written").read_text() == "tea=1,rice=3,"
+    assert "1 bad row in prices.errors.csv; mend them, and run that file" in ran.err
+    header, row = (folder / "prices.errors.csv").read_text().splitlines()
+    assert header == f"name,price,{ERROR_COLUMNS}"
+    assert row.startswith("milk,two,2,invalid_value,price,")
+
+
+def test_another_sheet_is_named_and_one_of_no_spreadsheet_is_refused(run: Callable[..., Ran], folder: Path) -> None:
+    (folder / "prices.xlsx").write_bytes(workbook(("name", "price"), ("tea", 1), sheet="mine"))
+    assert run("prices.xlsx", "--sheet", "mine").code == 0
+    ran = run("prices.xlsx", "--sheet", "yours")
+    assert (ran.code, "there is no sheet 'yours'; there is: Sheet, mine" in ran.err) == (5, True)
+    (folder / "prices.csv").write_bytes(GOOD)
+    ran = run("prices.csv", "--sheet", "mine")
+    assert (ran.code, "'prices.csv' is no spreadsheet of rows" in ran.err) == (2, True)
+
+
+def test_what_only_calls_itself_a_spreadsheet_leaves_nothing_behind(run: Callable[..., Ran], folder: Path) -> None:
+    (folder / "prices.xlsx").write_bytes(b"name,price\ntea,1\n")
+    ran = run("prices.xlsx")
+    assert (ran.code, "not_a_workbook" in ran.err) == (5, True)
+    assert list((folder / "conveyor_files").glob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.xlsx", workbook(("name", "price"), ("tea", 1))), ("a.jsonl", b'{"name": "tea", "price": 1}\n')],
+)
+def test_standard_input_is_what_its_name_says(
+    run: Callable[..., Ran], folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    ran = run("-", "--name", name)
+    assert (ran.code, (folder / "written").read_text()) == (0, "tea=1,"), ran.err
+
+
+def test_bad_lines_of_json_come_as_lines_of_json(run: Callable[..., Ran], folder: Path) -> None:
+    (folder / "prices.jsonl").write_bytes(b'{"name": "tea", "price": 1}\n{"name": "milk", "price": "two"}\n')
+    assert run("prices.jsonl").code == 0
+    (line,) = (folder / "prices.errors.jsonl").read_text().splitlines()
+    assert json.loads(line)["error_column"] == "price"
+
+
+def test_an_error_file_never_takes_the_place_of_another(
+    run: Callable[..., Ran], conveyor: Callable[..., Ran], folder: Path
+) -> None:
+    (folder / "prices.csv").write_bytes(BAD)
+    (folder / "prices.errors.csv").write_text("mine")
+    ran = run("prices.csv", "-o", "json")
+    assert "1 bad row in prices.errors-2.csv" in ran.err
+    assert (folder / "prices.errors.csv").read_text() == "mine"
+    errors = ("batch", "errors", ran.json["id"], *APP, "--errors-file")
+    assert conveyor(*errors, "prices.errors-2.csv").code == 5
+    assert conveyor(*errors, "again.csv").code == 0
+    assert (folder / "again.csv").read_bytes() == (folder / "prices.errors-2.csv").read_bytes()
+    assert not list(folder.glob("*.part"))
+
+
+def test_where_no_row_is_bad_there_is_no_error_file(
+    run: Callable[..., Ran], conveyor: Callable[..., Ran], folder: Path
+) -> None:
+    (folder / "prices.csv").write_bytes(GOOD)
+    batch_id = run("prices.csv", "-o", "json").json["id"]
+    assert "no bad rows" in conveyor("batch", "errors", batch_id, "--errors-file", "bad.csv", *APP).err
+    assert not [*folder.glob("*.errors*"), *folder.glob("bad.csv")]
+
+
+def test_a_file_is_not_run_twice_unless_it_is_forced(run: Callable[..., Ran], folder: Path) -> None:
+    (folder / "prices.csv").write_bytes(GOOD)
+    first = run("prices.csv", "-o", "json")
+    stored = sorted((folder / "conveyor_files").iterdir())
+    ran = run("prices.csv")
+    assert (ran.code, first.json["id"] in ran.err, "--force" in ran.err) == (5, True, True), ran.err
+    assert sorted((folder / "conveyor_files").iterdir()) == stored
+    assert run("prices.csv", "--dry-run").code == 0
+    assert run("prices.csv", "--force").code == 0
+    (folder / "prices.csv").write_bytes(GOOD + b"rice,3\n")
+    assert run("prices.csv").code == 0
+    assert (folder / "written").read_text() == "tea=1,tea=1,tea=1,rice=3,"
+
+
+def test_a_dry_run_gives_all_bad_rows_of_a_file_that_is_refused(
+    conveyor: Callable[..., Ran], run: Callable[..., Ran], folder: Path
+) -> None:
+    (folder / "prices.csv").write_bytes(BAD)
+    ran = conveyor("batch", "run", "strict", "prices.csv", "--yes", *APP)
+    assert (ran.code, "with --dry-run, all bad rows come in a file" in ran.err) == (1, True)
+    ran = run("prices.csv", "--max-errors", "0")
+    assert (ran.code, "with --dry-run, all bad rows come in a file" in ran.err) == (5, True)
+    assert not (folder / "prices.errors.csv").exists()
+    ran = conveyor("batch", "run", "strict", "prices.csv", "--dry-run", "--max-errors", "0", *APP, "-o", "json")
+    assert (ran.code, ran.json["status"]) == (5, "completed_with_errors"), ran.err
+    assert "1 bad row, which is more than 0" in ran.err
+    assert (folder / "prices.errors.csv").exists()
+    assert not (folder / "written").exists()
