@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BY_ID = "SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (id=?)"
 # Where all that is looked for may be missing, there is one row to join it to.
 OF_ONE_ROW = {"SCAN CONSTANT ROW", "SCAN one"}
+# Rows that a statement is given as JSON are read one after another.
+OF_GIVEN_ROWS = "SCAN asked VIRTUAL TABLE"
 
 
 @pytest.fixture(params=[0, 1000], ids=["empty", "1000 rows"])
@@ -83,7 +85,8 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("queues/list_jobs_settled", "SEARCH history USING INDEX history_finished (queue=? AND state=?)"),
         ("jobs/get_next_delayed_timestamp", "live_delayed (queue=?)"),
         ("jobs/save_jobs_met", "SEARCH taken USING INDEX sqlite_autoindex_deduplication_keys_1 (queue=? AND name=?"),
-        ("jobs/save_jobs_met", "SEARCH answered USING PRIMARY KEY (digest=?)"),
+        ("jobs/save_jobs_met", "SEARCH deduplicated_adds USING PRIMARY KEY (add_id=?)"),
+        ("jobs/save_jobs_answer", "SEARCH deduplicated_adds USING PRIMARY KEY (add_id=? AND digest=?)"),
         ("jobs/save_jobs_forget_adds", "SEARCH deduplicated_adds USING COVERING INDEX deduplicated_adds_forget"),
         ("jobs/save_jobs_forget_keys", "SEARCH deduplication_keys USING COVERING INDEX deduplication_keys_until"),
         ("jobs/remove_job_key", "SEARCH deduplication_keys USING INDEX deduplication_keys_job (job_id=?)"),
@@ -108,7 +111,7 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
 def test_a_hot_statement_uses_its_index(connection: sqlite3.Connection, name: str, step: str) -> None:
     steps = plan(connection, name)
     assert any(step in found for found in steps), steps
-    steps = [found for found in steps if found not in OF_ONE_ROW]
+    steps = [found for found in steps if found not in OF_ONE_ROW and not found.startswith(OF_GIVEN_ROWS)]
     assert not any(found.startswith("SCAN") or "TEMP B-TREE" in found for found in steps), steps
 
 

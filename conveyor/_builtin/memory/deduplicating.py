@@ -72,25 +72,33 @@ class Answers:
     """What adds were answered that left no job, for a while: so that the same add again is answered alike."""
 
     def __init__(self) -> None:
-        self._receipts: dict[bytes, AddReceipt] = {}
-        self._order: deque[tuple[datetime, bytes]] = deque()
+        # By the id of the job first: only of an add whose id was answered before need anybody know the digest.
+        self._receipts: dict[str, dict[bytes, AddReceipt]] = {}
+        self._order: deque[tuple[datetime, str]] = deque()
 
-    def find(self, digest: bytes, now: datetime) -> AddReceipt | None:
+    def find(self, job: NewJob, now: datetime) -> AddReceipt | None:
         """Return what this add was answered before."""
         while self._order and self._order[0][0] <= now:
-            del self._receipts[self._order.popleft()[1]]
-        return self._receipts.get(digest)
+            self._forget(self._order.popleft()[1])
+        answers = self._receipts.get(job.id)
+        return None if answers is None else answers.get(add_digest(job))
 
-    def remember(self, digest: bytes, receipt: AddReceipt, now: datetime) -> None:
+    def remember(self, job: NewJob, receipt: AddReceipt, now: datetime) -> None:
         """Note what an add was answered."""
-        self._receipts[digest] = receipt
-        self._order.append((now + ANSWERS_REMEMBERED, digest))
+        self._receipts.setdefault(job.id, {})[add_digest(job)] = receipt
+        self._order.append((now + ANSWERS_REMEMBERED, job.id))
+
+    def _forget(self, job_id: str) -> None:
+        answers = self._receipts[job_id]
+        # Answers of one id are as old as their order in the dictionary.
+        del answers[next(iter(answers))]
+        if not answers:
+            del self._receipts[job_id]
 
 
 def meet_key(tables: Tables, job: NewJob, asked: Deduplication, now: datetime) -> AddReceipt | None:
     """Do what the mode says where another job holds the key of a new one; None: nobody does, and it is to be added."""
-    digest = add_digest(job)
-    answered = tables.answers.find(digest, now)
+    answered = tables.answers.find(job, now)
     if answered is not None:
         return answered
     hold = tables.queue(job.queue_name).keys.find((job.name, asked.key or ""), now)
@@ -105,7 +113,7 @@ def meet_key(tables: Tables, job: NewJob, asked: Deduplication, now: datetime) -
         _replace(tables, record, job, now)
     elif record is not None and asked.mode is DeduplicationMode.DEBOUNCE:
         _put_off(tables, record, due_at(job, now), now)
-    tables.answers.remember(digest, receipt, now)
+    tables.answers.remember(job, receipt, now)
     return receipt
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from conveyor._builtin.sqlite.deduplicating import forget_old_adds, forget_old_keys, meet_key, meets_key, take_new_keys
+from conveyor._builtin.sqlite.deduplicating import forget_old_keys
 from conveyor._builtin.sqlite.guards import count_waiting_of_group, guard_queue
 from conveyor._builtin.sqlite.inserting import insert_jobs, insert_live
+from conveyor._builtin.sqlite.met_keys import MetKeys
 from conveyor._builtin.sqlite.reading import look_for_job
 from conveyor._builtin.sqlite.rows import due_micros, expiry_micros
 from conveyor._builtin.sqlite.statements import sql
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from conveyor._builtin.sqlite.inserting import JobRow, LiveRow
     from conveyor._builtin.sqlite.transaction import Transaction
-    from conveyor.model.deduplication import Deduplication
     from conveyor.model.job import NewJob
     from conveyor.model.options import JobOptions
 
@@ -56,29 +56,12 @@ def _save(transaction: Transaction, jobs: Sequence[NewJob]) -> Sequence[AddRecei
 
 
 def _save_deduplicated(transaction: Transaction, jobs: Sequence[NewJob]) -> list[AddReceipt]:
-    """Add jobs with keys as if each came alone; those that come first with theirs go to SQLite together."""
     forget_old_keys(transaction, jobs)
-    taken = take_new_keys(transaction, jobs)
-    receipts: list[AddReceipt] = []
-    first: list[NewJob] = []
-    met = len(jobs) - len(taken)
-    for job in jobs:
-        if job.id in taken:
-            taken.remove(job.id)
-            first.append(job)
-            continue
-        # It may meet one of those before it.
-        receipts += _save_plain(transaction, first)
-        first = []
-        receipts.append(_save_met(transaction, job, job.deduplication))
-    forget_old_adds(transaction, met)
-    return receipts + _save_plain(transaction, first)
-
-
-def _save_met(transaction: Transaction, job: NewJob, asked: Deduplication | None) -> AddReceipt:
-    """Add a job whose id or key may be another's."""
-    met = None if asked is None else meet_key(transaction, job, asked)
-    return _save_plain(transaction, [job])[0] if met is None else met
+    met = MetKeys(transaction, jobs)
+    rest = [job for place, job in enumerate(jobs) if place not in met.receipts]
+    added = iter(_save_plain(transaction, rest))
+    met.write()
+    return [met.receipts.get(place) or next(added) for place in range(len(jobs))]
 
 
 def _save_plain(transaction: Transaction, jobs: Sequence[NewJob]) -> list[AddReceipt]:
@@ -99,7 +82,7 @@ def _save_if_room(transaction: Transaction, job: NewJob) -> AddReceipt:
     if group is None or group.max_size is None or not waits or look_for_job(transaction.connection, job.id):
         return _save(transaction, [job])[0]
     is_full = count_waiting_of_group(transaction.connection, job.queue_name, group.id) >= group.max_size
-    if is_full and not meets_key(transaction, job):
+    if is_full and not (job.deduplication is not None and MetKeys(transaction, [job]).receipts):
         return AddReceipt(job.id, Added.GROUP_FULL)
     return _save(transaction, [job])[0]
 

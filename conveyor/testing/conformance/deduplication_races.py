@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 from itertools import chain, permutations, product
+from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
@@ -24,6 +25,7 @@ from conveyor.testing.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
 __all__ = ["DeduplicationRacesConformance"]
 
@@ -43,6 +45,12 @@ KINDS: Final[Sequence[dict[str, Any]]] = (
     {"mode": "debounce"},
     {"mode": "throttle", "ttl": "1 minute"},
 )
+# And of what the bulks are drawn: few of each, so that they meet.
+WAYS: Final[Sequence[dict[str, Any]]] = (*KINDS, {"mode": "replace"})
+ADD_IDS: Final = "abcde"
+PAYLOADS: Final = (b"[1]", b"[2]")
+BULKS: Final = 20
+BULK: Final = 7
 
 
 def keyed(id: str, key: str, mode: str) -> NewJob:
@@ -133,6 +141,44 @@ class DeduplicationRacesConformance(StoreKit):
                     receipts += await workshop.jobs.save_jobs(jobs[place : place + size])
                 answers.append([(receipt.job_id.partition(" ")[2], receipt.outcome) for receipt in receipts])
             assert answers[0] == answers[1], chosen
+
+    async def test_bulks_of_any_ids_and_keys_are_answered_as_if_each_job_came_alone(self, workshop: Workshop) -> None:
+        draw = Random(BULKS)  # noqa: S311 - the same bulks again, no secret
+        for number in range(BULKS):
+            drawn = [
+                (draw.choice(ADD_IDS), draw.choice(KEYS), draw.choice(WAYS), draw.choice(PAYLOADS)) for _ in range(BULK)
+            ]
+            answers: list[list[tuple[str, Added]]] = []
+            left: list[list[tuple[str, bytes, datetime]]] = []
+            for queue, size in (("together", BULK), ("alone", 1)):
+                new = partial(workshop.new, queue=queue, delay="10s")
+                jobs = [
+                    new(
+                        f"{queue} {number} {id}",
+                        payload=payload,
+                        deduplication=Deduplication(key=f"{number}{key}", **way),
+                    )
+                    for id, key, way, payload in drawn
+                ]
+                receipts: list[AddReceipt] = []
+                for place in range(0, BULK, size):
+                    receipts += await workshop.jobs.save_jobs(jobs[place : place + size])
+                found = await workshop.jobs.find_jobs([job.id for job in jobs])
+                answers.append([(receipt.job_id.removeprefix(queue), receipt.outcome) for receipt in receipts])
+                left.append(sorted((job.id.removeprefix(queue), job.payload, job.run_at) for job in found.values()))
+            assert answers[0] == answers[1], drawn
+            assert left[0] == left[1], drawn
+
+    async def test_an_add_of_the_same_id_with_other_arguments_is_an_add_of_its_own(self, workshop: Workshop) -> None:
+        new = partial(workshop.new, delay="1 hour", deduplication=Deduplication(key="red", mode="debounce"))
+        await workshop.jobs.save_job(new("a"))
+        assert await workshop.jobs.save_job(new("b")) == AddReceipt("a", Added.POSTPONED)
+        workshop.clock.advance(5)
+        before = (await workshop.job("a")).run_at
+        assert await workshop.jobs.save_job(new("b")) == AddReceipt("a", Added.POSTPONED)
+        assert (await workshop.job("a")).run_at == before
+        assert await workshop.jobs.save_job(new("b", payload=b"[2]")) == AddReceipt("a", Added.POSTPONED)
+        assert (await workshop.job("a")).run_at > before
 
     async def test_settling_and_adding_at_once_leave_no_two_jobs_with_a_key(self, workshop: Workshop) -> None:
         needs(workshop.store.capabilities.has_deduplication, "has_deduplication")

@@ -111,11 +111,13 @@ def add_columns(jobs: Sequence[NewJob]) -> tuple[Any, ...]:
 def key_columns(jobs: Sequence[NewJob]) -> tuple[Any, ...]:
     """Return the last arguments of the database's function add_deduplicated_jobs."""
     asked = [job.deduplication for job in jobs]
+    # Most ask the same.
+    held_ins = {states: f",{','.join(states)}," for states in {one.held_in for one in asked if one is not None}}
     return (
         [one and one.key for one in asked],
         _column([one and interval(one.ttl) for one in asked]),
         [one and one.mode.value for one in asked],
-        [one and ",".join(one.held_in) for one in asked],
+        [one and held_ins[one.held_in] for one in asked],
         [None if job.deduplication is None else add_digest(job) for job in jobs],
     )
 

@@ -54,39 +54,25 @@ declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
   number bigint := cardinality(add_deduplicated_jobs.ids);
   first_place bigint := 1;
-  is_added boolean[] := conveyor.take_new_keys(ids, queues, names, keys, ttls, digests, since, now_at);
-  has_repeats boolean;
+  has_repeats boolean := (
+    select count(distinct asked.id) from unnest(add_deduplicated_jobs.ids) as asked(id)
+  ) < number;
+  is_added boolean[];
   rest bigint[] := '{}';
   i bigint;
   added record;
   told record;
 begin
+  if has_repeats then
+    is_added := array(select asked.key is null from unnest(add_deduplicated_jobs.keys) as asked(key));
+  else
+    select taken.is_added, taken.met, taken.met_ids, taken.met_outcomes
+    into is_added, met, met_ids, met_outcomes
+    from conveyor.take_or_meet_keys(
+      ids, queues, names, keys, ttls, modes, held_ins, digests, since, now_at
+    ) as taken;
+  end if;
   if false = any(is_added) then
-    has_repeats := (select count(distinct asked.id) from unnest(add_deduplicated_jobs.ids) as asked(id)) < number;
-    -- In one order, too, and only what takes no part in a circle: keys first, jobs later.
-    perform
-    from (
-      select distinct
-        asked.queue collate "C" as queue, asked.name collate "C" as name, asked.key collate "C" as key
-      from unnest(
-        add_deduplicated_jobs.queues, add_deduplicated_jobs.names, add_deduplicated_jobs.keys, is_added
-      ) as asked(queue, name, key, is_added)
-      where not asked.is_added
-      order by 1, 2, 3
-    ) as asked
-    cross join lateral (
-      select
-      from conveyor.deduplication_keys as known
-      where known.queue = asked.queue and known.name = asked.name and known.key = asked.key
-      for no key update
-    ) as locked;
-    if not has_repeats then
-      select held.met, held.met_ids, held.met_outcomes
-      into met, met_ids, met_outcomes
-      from conveyor.meet_held_keys(
-        ids, queues, names, keys, modes, held_ins, digests, is_added, since, now_at
-      ) as held;
-    end if;
     rest := array(
       select asked.place
       from unnest(is_added) with ordinality as asked(is_added, place)
@@ -95,6 +81,22 @@ begin
       select unnest(met)
       order by 1
     );
+    -- In one order, too, and only what takes no part in a circle: keys first, jobs later.
+    perform
+    from (
+      select distinct
+        asked.queue collate "C" as queue, asked.name collate "C" as name, asked.key collate "C" as key
+      from unnest(add_deduplicated_jobs.queues, add_deduplicated_jobs.names, add_deduplicated_jobs.keys)
+        with ordinality as asked(queue, name, key, place)
+      where asked.place in (select unnest(rest))
+      order by 1, 2, 3
+    ) as asked
+    cross join lateral (
+      select
+      from conveyor.deduplication_keys as known
+      where known.queue = asked.queue and known.name = asked.name and known.key = asked.key
+      for no key update
+    ) as locked;
   end if;
 
   -- The place after the last stands for the end.
@@ -444,6 +446,16 @@ declare
   places bigint[];
   mine record;
 begin
+  if first_place = 1 and last_place = cardinality(add_some_jobs.ids) and not false = any(is_added) then
+    select added.woken, added.delayed, added.duplicates
+    into woken, delayed, duplicates
+    from conveyor.add_jobs(
+      ids, queues, names, payloads, options, priorities, lifos, delays, run_ats, expire_ins, expire_ats, since, moment,
+      notifies
+    ) as added;
+    return;
+  end if;
+
   select
     array_agg(asked.place) as places, array_agg(asked.id) as ids, array_agg(asked.queue) as queues,
     array_agg(asked.name) as names, array_agg(asked.payload) as payloads, array_agg(asked.options) as options,
@@ -2000,78 +2012,6 @@ CREATE FUNCTION conveyor.matching_jobs(queues text[], names text[], states text[
     )
 $$;
 
-CREATE FUNCTION conveyor.meet_held_keys(ids text[], queues text[], names text[], keys text[], modes text[], held_ins text[], digests bytea[], is_added boolean[], since timestamp with time zone, now_at timestamp with time zone, OUT met bigint[], OUT met_ids text[], OUT met_outcomes text[]) RETURNS record
-    LANGUAGE plpgsql
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    AS $$
-begin
-  with asked as (
-    select
-      given.*, known.job_id as known_id, known.outcome, taken.job_id as holder,
-      not exists (select from conveyor.live where live.id = given.id offset 0)
-      and not exists (
-        select from conveyor.history where history.id = given.id and history.finished_at >= since offset 0
-      )
-      and (
-        known.job_id is not null
-        or given.mode in ('keep', 'reject', 'throttle')
-          and (taken.until is null or taken.until > now_at)
-          and (
-            holding.state = any(string_to_array(given.held_in, ','))
-            or given.mode = 'throttle' and taken.until is not null
-          )
-      ) is true as is_held
-    from unnest(
-      meet_held_keys.ids, meet_held_keys.queues, meet_held_keys.names, meet_held_keys.keys, meet_held_keys.modes,
-      meet_held_keys.held_ins, meet_held_keys.digests, meet_held_keys.is_added
-    ) with ordinality as given(id, queue, name, key, mode, held_in, digest, is_added, place)
-    left join lateral (
-      select adds.job_id, adds.outcome
-      from conveyor.deduplicated_adds as adds
-      where adds.digest = given.digest and adds.forget_at > now_at
-      offset 0
-    ) as known on true
-    left join lateral (
-      select keys.job_id, keys.until
-      from conveyor.deduplication_keys as keys
-      where keys.queue = given.queue and keys.name = given.name and keys.key = given.key
-      offset 0
-    ) as taken on true
-    left join lateral (
-      select live.state from conveyor.live where live.id = taken.job_id offset 0
-    ) as holding on true
-    where not given.is_added
-  ),
-  answered as (
-    select
-      asked.*, coalesce(asked.known_id, asked.holder) as met_id,
-      coalesce(
-        asked.outcome, case asked.mode when 'keep' then 'kept' when 'throttle' then 'throttled' else 'rejected' end
-      ) as answer,
-      bool_and(asked.is_held) over (
-        partition by asked.queue collate "C", asked.name collate "C", asked.key collate "C"
-      ) as is_met
-    from asked
-  ),
-  remembered as (
-    insert into conveyor.deduplicated_adds as adds (digest, job_id, outcome, forget_at)
-    select answered.digest, answered.met_id, answered.answer, now_at + interval '1 minute'
-    from answered
-    where answered.is_met and answered.known_id is null
-    order by answered.digest
-    -- One that was remembered too long ago may still be there.
-    on conflict (digest) do update
-    set job_id = excluded.job_id, outcome = excluded.outcome, forget_at = excluded.forget_at
-  )
-  select array_agg(answered.place), array_agg(answered.met_id), array_agg(answered.answer)
-  into met, met_ids, met_outcomes
-  from answered
-  where answered.is_met;
-end
-$$;
-
 CREATE FUNCTION conveyor.meet_key(new_id text, new_queue text, new_name text, new_payload bytea, new_options bytea, new_priority integer, is_lifo boolean, due_at timestamp with time zone, new_expires_at timestamp with time zone, new_key text, new_until timestamp with time zone, mode text, held_in text, new_digest bytea, now_at timestamp with time zone, OUT holder text, OUT answer text, OUT new_state text) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -2090,8 +2030,13 @@ begin
     -- Only now: whoever had the key locked until now may have made this very add.
     select known.job_id, known.outcome
     into holder, answer
-    from conveyor.deduplicated_adds as known
-    where known.digest = new_digest and known.forget_at > now_at;
+    from (
+      select adds.job_id, adds.outcome, adds.forget_at
+      from conveyor.deduplicated_adds as adds
+      where adds.digest = new_digest
+      offset 0
+    ) as known
+    where known.forget_at > now_at;
     if found then
       return;
     end if;
@@ -2175,7 +2120,7 @@ end
 $$;
 
 CREATE FUNCTION conveyor.micros(moment timestamp with time zone) RETURNS bigint
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ((EXTRACT(epoch FROM moment) * (1000000)::numeric))::bigint;
 
 CREATE FUNCTION conveyor.name_group() RETURNS trigger
@@ -2919,54 +2864,116 @@ begin
 end
 $$;
 
-CREATE FUNCTION conveyor.take_new_keys(ids text[], queues text[], names text[], keys text[], ttls interval[], digests bytea[], since timestamp with time zone, now_at timestamp with time zone) RETURNS boolean[]
+CREATE FUNCTION conveyor.take_or_meet_keys(ids text[], queues text[], names text[], keys text[], ttls interval[], modes text[], held_ins text[], digests bytea[], since timestamp with time zone, now_at timestamp with time zone, OUT is_added boolean[], OUT met bigint[], OUT met_ids text[], OUT met_outcomes text[]) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
     AS $$
 declare
-  is_added boolean[];
+  known_ids text[] := array(
+    select live.id
+    from conveyor.live
+    where live.id = any(take_or_meet_keys.ids)
+    union all
+    select history.id
+    from conveyor.history
+    where history.id = any(take_or_meet_keys.ids)
+      and history.finished_at >= since
+  );
+  new_answers bytea[];
 begin
-  with given as materialized (
-    select asked.*, row_number() over (partition by asked.id collate "C" order by asked.place) as turn
-    from unnest(take_new_keys.ids, take_new_keys.queues, take_new_keys.names, take_new_keys.keys, ttls, digests)
-      with ordinality as asked(id, queue, name, key, ttl, digest, place)
+  with looked as materialized (
+    select
+      given.*, taken.job_id as holder, answered.job_id as answered_id, answered.outcome,
+      (given.id in (select unnest(known_ids))) as is_known,
+      (
+        given.mode in ('keep', 'reject', 'throttle')
+        and (taken.until is null or taken.until > now_at)
+        and (
+          strpos(given.held_in, ',' || holding.state || ',') > 0
+          or given.mode = 'throttle' and taken.until is not null
+        )
+      ) is true as is_held
+    from unnest(
+      take_or_meet_keys.ids, take_or_meet_keys.queues, take_or_meet_keys.names, take_or_meet_keys.keys, ttls, modes,
+      held_ins, digests
+    ) with ordinality as given(id, queue, name, key, ttl, mode, held_in, digest, place)
+    -- With an offset, each is looked up by itself.
+    left join lateral (
+      select known.job_id, known.until
+      from conveyor.deduplication_keys as known
+      where known.queue = given.queue and known.name = given.name and known.key = given.key
+      offset 0
+    ) as taken on true
+    left join lateral (
+      select live.state from conveyor.live where live.id = taken.job_id offset 0
+    ) as holding on true
+    -- The time is compared outside: a server that expects nothing later than its last look would look by that alone.
+    left join lateral (
+      select adds.job_id, adds.outcome, adds.forget_at
+      from conveyor.deduplicated_adds as adds
+      where adds.digest = given.digest
+      offset 0
+    ) as answered on answered.forget_at > now_at
   ),
-  taken as (
+  took as (
     insert into conveyor.deduplication_keys as mine (queue, name, key, job_id, until)
-    select given.queue, given.name, given.key, given.id, conveyor.sayable(now_at + given.ttl)
-    from given
-    where given.key is not null
-      and given.turn = 1
-      -- Most that are held are met here, which is cheaper than below.
-      and not exists (
-        select from conveyor.deduplication_keys as known
-        where known.queue = given.queue and known.name = given.name and known.key = given.key
-        offset 0
-      )
-      and not exists (select from conveyor.live where live.id = given.id offset 0)
-      and not exists (
-        select from conveyor.history where history.id = given.id and history.finished_at >= since offset 0
-      )
-      and not exists (
-        select from conveyor.deduplicated_adds as known
-        where known.digest = given.digest and known.forget_at > now_at
-        offset 0
-      )
+    select looked.queue, looked.name, looked.key, looked.id, conveyor.sayable(now_at + looked.ttl)
+    from looked
+    where looked.key is not null
+      and looked.holder is null
+      and looked.answered_id is null
+      and not looked.is_known
     -- In one order, so that two callers with the same keys do not wait for each other in a circle.
-    order by given.queue collate "C", given.name collate "C", given.key collate "C", given.place
+    order by looked.queue collate "C", looked.name collate "C", looked.key collate "C", looked.place
     on conflict (queue, name, key) do nothing
-    returning mine.queue, mine.name, mine.key, mine.job_id
+    returning mine.job_id
+  ),
+  unsettled as (
+    select distinct looked.queue, looked.name, looked.key
+    from looked
+    where looked.holder is not null
+      and looked.answered_id is null
+      and not looked.is_held
+      and not looked.is_known
+  ),
+  judged as (
+    select
+      looked.*, took.job_id is not null or looked.key is null as is_added,
+      not looked.is_known and (looked.answered_id is not null or looked.is_held and unsettled.key is null) as is_met
+    from looked
+    left join took
+      on took.job_id = looked.id
+    left join unsettled
+      on unsettled.queue = looked.queue
+      and unsettled.name = looked.name
+      and unsettled.key = looked.key
   )
-  select array_agg(given.key is null or taken.job_id is not null order by given.place)
-  into is_added
-  from given
-  left join taken
-    on taken.job_id = given.id
-    and taken.queue = given.queue
-    and taken.name = given.name
-    and taken.key = given.key;
-  return is_added;
+  select
+    array_agg(judged.is_added order by judged.place),
+    array_agg(judged.place) filter (where judged.is_met),
+    array_agg(coalesce(judged.answered_id, judged.holder)) filter (where judged.is_met),
+    array_agg(
+      coalesce(
+        judged.outcome, case judged.mode when 'keep' then 'kept' when 'throttle' then 'throttled' else 'rejected' end
+      )
+    ) filter (where judged.is_met),
+    array_agg(case when judged.answered_id is null then judged.digest end) filter (where judged.is_met)
+  into is_added, met, met_ids, met_outcomes, new_answers
+  from judged;
+
+  -- After the keys: whoever adds the same jobs at the same time waits for keys first, too.
+  if met is not null then
+    insert into conveyor.deduplicated_adds as adds (digest, job_id, outcome, forget_at)
+    select given.digest, given.job_id, given.outcome, now_at + interval '1 minute'
+    from unnest(new_answers, met_ids, met_outcomes) as given(digest, job_id, outcome)
+    where given.digest is not null
+    order by given.digest
+    -- One that was remembered too long ago may still be there.
+    on conflict (digest) do update
+    set job_id = excluded.job_id, outcome = excluded.outcome, forget_at = excluded.forget_at;
+  end if;
 end
 $$;
 
@@ -3799,6 +3806,6 @@ CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH 
 CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '54a818d382b43a827917490037bd19e758d02ec991241a0d47ad0c8d6b59c53d', clock_timestamp());
+  (1, 'initial', 'a358171707cd69a9a2c68f24ee98fd8b514c55e53900828c8c05991f8450adbd', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

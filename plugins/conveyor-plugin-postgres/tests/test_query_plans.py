@@ -79,6 +79,10 @@ with runs as (
 )
 insert into conveyor.logs (job_id, message, at) select 'live-' || n, '', now() from generate_series(1, $1::bigint) as n
 """
+FILL_ANSWERS: Final = """
+insert into conveyor.deduplicated_adds (digest, job_id, outcome, forget_at)
+select decode(md5(n::text), 'hex'), 'gone', 'kept', now() - interval '1 hour' from generate_series(1, 5000) as n
+"""
 
 
 class HotPath:
@@ -102,7 +106,7 @@ class HotPath:
 
     async def run(self) -> None:
         """Do everything once that is done for each group of jobs."""
-        await self._add()
+        await self.add()
         token = await self._fetch(Want(QUEUE, 5), place=(0, 1, 1))
         await self._fetch(Want(QUEUE, 5), again=True)
         await self._fetch(Want(QUEUE, 5, lifo=True))
@@ -127,7 +131,8 @@ class HotPath:
         await schedules.fire_due(self._part, 10)
         await schedules.look(self._part, "nobody")
 
-    async def _add(self) -> None:
+    async def add(self) -> None:
+        """Add jobs of each kind, and some again."""
         jobs = [NewJob(str(uuid_utils.uuid7()), QUEUE, "noop", b"[]", JobOptions()) for _ in range(20)]
         await adding.save_jobs(self._part, jobs)
         for group in (None, *(Group(f"group-{number}", max_size=10**6) for number in range(5))):
@@ -138,6 +143,8 @@ class HotPath:
         assert {receipt.outcome for receipt in await adding.save_jobs(self._part, keyed)} == {"added"}
         again = [evolve(job, id=f"k{job.id}") for job in keyed]
         assert {receipt.outcome for receipt in await adding.save_jobs(self._part, again)} == {"replaced"}
+        kept = [evolve(job, id=f"q{job.id}", deduplication=Deduplication(key=job.id)) for job in jobs]
+        assert {receipt.outcome for receipt in await adding.save_jobs(self._part, kept)} == {"kept"}
 
     async def _add_to(self, queue: str, options: JobOptions) -> None:
         await adding.save_jobs(self._part, [NewJob(str(uuid_utils.uuid7()), queue, "noop", b"[]", options)] * 2)
@@ -217,6 +224,25 @@ def test_no_table_is_read_from_end_to_end(empty_url: str, size: int, *, is_known
             for table in TABLES:
                 await connection.execute(f"analyze conveyor.{table}")
             assert await complaints_of(plans, hot_path, connection, rest=size >= LARGE) == []
+        finally:
+            await connection.close()
+
+    asyncio.run(check())
+
+
+def test_an_answer_is_looked_for_by_its_digest_whatever_the_server_expects_of_times(empty_url: str) -> None:
+    async def check() -> None:
+        connection: Any = await asyncpg.connect(empty_url)
+        plans, hot_path = Plans(connection), HotPath(connection)
+        try:
+            await hot_path.open()
+            # As it knows, nothing is later than an hour ago: an index by time would give nothing to look through.
+            await connection.execute(FILL_ANSWERS)
+            await connection.execute("analyze conveyor.deduplicated_adds")
+            await plans.watch()
+            await hot_path.add()
+            looks = [node for node in plans.take_nodes() if node.get("Alias") == "adds" and "Index Name" in node]
+            assert {node["Index Name"] for node in looks} == {"deduplicated_adds_pkey"}
         finally:
             await connection.close()
 

@@ -209,11 +209,14 @@ create index deduplication_keys_job on deduplication_keys (job_id) where until i
 create index deduplication_keys_until on deduplication_keys (until) where until is not null;
 
 -- Adds that left no job because another had their key, for a while: so that the same add again is answered alike.
+-- add_id is the id of the job that was to be added; digest tells its add from others of the same id.
 create table deduplicated_adds (
-  digest text not null primary key,
+  add_id text not null,
+  digest blob not null,
   job_id text not null,
   outcome text not null,
-  forget_at integer not null
+  forget_at integer not null,
+  primary key (add_id, digest)
 ) without rowid;
 
 create index deduplicated_adds_forget on deduplicated_adds (forget_at);

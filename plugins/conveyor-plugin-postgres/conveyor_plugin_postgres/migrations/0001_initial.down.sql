@@ -132,13 +132,11 @@ drop function conveyor.expire_jobs_of;
 
 drop function conveyor.add_deduplicated_jobs;
 
-drop function conveyor.meet_held_keys;
-
 drop function conveyor.meet_key;
 
 drop function conveyor.add_some_jobs;
 
-drop function conveyor.take_new_keys;
+drop function conveyor.take_or_meet_keys;
 
 drop function conveyor.add_flow;
 

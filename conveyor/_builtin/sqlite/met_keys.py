@@ -1,0 +1,105 @@
+"""What becomes of jobs with deduplication keys that are added to SQLite: worked out for all of them, then written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from conveyor._builtin.sqlite.deduplicating import (
+    STATES,
+    Change,
+    asked_of,
+    change_holder,
+    due_state,
+    find_answer,
+    look_for_keys,
+    remember_answers,
+    take_keys,
+)
+from conveyor._builtin.sqlite.rows import micros_after
+from conveyor.model.deduplication import OUTCOMES, DeduplicationMode, add_digest, is_held
+from conveyor.model.queries import AddReceipt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor._builtin.sqlite.deduplicating import KeyLook, Named
+    from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor.model.job import NewJob
+    from conveyor.model.states import JobState
+
+__all__ = ["MetKeys"]
+
+_CHANGING: Final = frozenset({DeduplicationMode.REPLACE, DeduplicationMode.DEBOUNCE})
+
+
+class MetKeys:
+    """What becomes of jobs with keys, as if each were added alone, in order.
+
+    Nobody else writes in between. So one look at the tables is enough for all, and what they do to each other is
+    worked out here; what is written is one statement of each kind, not some for each job.
+
+    Attributes:
+        receipts: the answers of those that met a key, by their places. The others are to be added before `write`.
+    """
+
+    def __init__(self, transaction: Transaction, jobs: Sequence[NewJob]) -> None:
+        self._transaction = transaction
+        self.receipts: dict[int, AddReceipt] = {}
+        # Each key that is taken, with the id of the job and until when; and these jobs.
+        self._taken: defaultdict[Named, dict[str, tuple[str, int | None]]] = defaultdict(dict)
+        self._takers: dict[str, NewJob] = {}
+        self._changes: list[Change] = []
+        self._changed: dict[str, JobState] = {}
+        self._answers: dict[str, dict[bytes, AddReceipt]] = {}
+        for place, (job, look) in enumerate(zip(jobs, look_for_keys(transaction, jobs), strict=True)):
+            # Whose id is there already is told whether it is the same add, whatever its key.
+            if look.is_known or job.id in self._takers:
+                continue
+            receipt = self._answered(job, look) or self._meet(job, look)
+            if receipt is not None:
+                self.receipts[place] = receipt
+
+    def write(self) -> None:
+        """Take the keys, change the jobs that hold some, and remember what was answered."""
+        for named, taken in self._taken.items():
+            take_keys(self._transaction, named, taken)
+        for change in self._changes:
+            change_holder(self._transaction, change)
+        remember_answers(self._transaction, self._answers)
+
+    def _answered(self, job: NewJob, look: KeyLook) -> AddReceipt | None:
+        """Return what the very same add was answered before."""
+        here = self._answers.get(job.id, {})
+        if not here and not look.is_answered:
+            return None
+        digest = add_digest(job)
+        return here.get(digest) or find_answer(self._transaction, job.id, digest)
+
+    def _meet(self, job: NewJob, look: KeyLook) -> AddReceipt | None:
+        """Return the answer of a new job whose key is held; where it is not, the new one takes it."""
+        asked, key = asked_of(job)
+        taken = self._taken[job.queue_name, job.name]
+        holder, has_window = look.holder, bool(look.has_window)
+        if key in taken:
+            holder, until = taken[key]
+            has_window = until is not None
+        state = None if holder is None else self._state_of(holder, look)
+        if holder is None or not is_held(asked, state, has_window=has_window):
+            now = self._transaction.now
+            taken[key] = job.id, None if asked.ttl is None else micros_after(now, asked.ttl)
+            self._takers[job.id] = job
+            return None
+        if asked.mode in _CHANGING and state is not None:
+            self._changes.append(Change(holder, job, state, asked.mode is DeduplicationMode.REPLACE))
+            self._changed[holder] = due_state(self._transaction.now, job)
+        receipt = AddReceipt(holder, OUTCOMES[asked.mode])
+        self._answers.setdefault(job.id, {})[add_digest(job)] = receipt
+        return receipt
+
+    def _state_of(self, holder: str, look: KeyLook) -> JobState | None:
+        if holder in self._changed:
+            return self._changed[holder]
+        if holder in self._takers:
+            return due_state(self._transaction.now, self._takers[holder])
+        return None if look.state is None else STATES[look.state]
