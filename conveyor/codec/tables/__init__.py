@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from conveyor.codec.tables.columns import Column, column
+from conveyor.codec.tables.csv_blocks import TableBlock
 from conveyor.codec.tables.error_files import ErrorFileWriter
 from conveyor.codec.tables.forms import TableForm, TableFormat, TableLimits, TableRow
 from conveyor.codec.tables.layout import RowLayout
@@ -18,6 +19,7 @@ __all__ = [
     "Column",
     "ErrorFileWriter",
     "RowLayout",
+    "TableBlock",
     "TableForm",
     "TableFormat",
     "TableLimits",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
+from conveyor.codec.tables.csv_blocks import TableBlock, parse_block
 from conveyor.codec.tables.forms import (
     DELIMITERS,
     NOTE_COLUMN,
@@ -25,7 +26,7 @@ from conveyor.codec.tables.notes import is_own_row
 from conveyor.errors import BadFileError, BadRowError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from conveyor.codec.tables.layout import RowLayout
 
@@ -33,6 +34,8 @@ __all__ = ["CsvRecords"]
 
 # The csv module has one limit for the whole program.
 _LIMIT_LOCK: Final = Lock()
+# How many lines are tried at once behind one that needed a closer look.
+_FEW_LINES: Final = 16
 
 
 class _MoreNeededError(Exception):
@@ -62,6 +65,7 @@ class CsvRecords:
         self._parser: Iterator[list[str]] | None = None
         self._kept: Sequence[tuple[int, str]] | None = None  # None: all columns are
         self._note: int | None = None
+        self._most_lines = _FEW_LINES
         if table.columns:
             self._know(table)
 
@@ -82,7 +86,24 @@ class CsvRecords:
             self._is_open = not any(b'"' in line for line in lines)
         self._lines.extend(lines)
 
-    def take(self, *, is_last: bool) -> Iterator[TableRow]:
+    def take_block(self, most: int) -> TableBlock | None:
+        """Return rows that are whole and as they should be; None: there is none, or the next needs a closer look."""
+        if self._parser is None or self._is_open or self._kept is not None:
+            return None
+        room = min(self._limits.field_length, self._limits.row_bytes, csv.field_size_limit())
+        lines = self._lines[: min(most, self._most_lines)]
+        while lines and sum(map(len, lines)) > room:
+            lines = lines[: len(lines) // 2]
+        block = parse_block(lines, self._table, self._place, self.number) if lines else None
+        if block is None:
+            self._most_lines = _FEW_LINES
+            return None
+        self._most_lines = max(2 * self._most_lines, block.lines)
+        del self._lines[: block.lines]
+        self.number, self._place = block.number, block.ends[-1]
+        return block
+
+    def take(self, *, is_last: bool) -> Generator[TableRow, None, None]:
         """Yield the rows that are whole now."""
         self._is_last = is_last
         if self._is_open and not is_last:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,7 @@ from conveyor.codec.tables.forms import NOTE_COLUMN, OWN_COLUMNS, TableRow, row_
 from conveyor.codec.tables.notes import is_own_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from conveyor.codec.tables.forms import TableFormat, TableLimits
 
@@ -31,16 +32,20 @@ class JsonRecords:
         self.waiting = 0
         self._place = place
         self._limits = limits
-        self._lines: Sequence[bytes] = ()
+        self._lines: deque[bytes] = deque()
 
     def add(self, lines: Sequence[bytes], /) -> None:
         """Take lines."""
-        self._lines = (*self._lines, *lines)
+        self._lines.extend(lines)
 
-    def take(self, *, is_last: bool) -> Iterator[TableRow]:  # noqa: ARG002 - each line is a row
+    def take_block(self, most: int) -> None:  # noqa: ARG002 - each row is looked at by itself
+        """Return that there are no rows to take all at once."""
+        return
+
+    def take(self, *, is_last: bool) -> Generator[TableRow, None, None]:  # noqa: ARG002 - each line is a row
         """Yield a row for each line that is not blank."""
-        lines, self._lines = self._lines, ()
-        for line in lines:
+        while self._lines:
+            line = self._lines.popleft()
             self._place += len(line)
             if len(line) > self._limits.row_bytes:
                 raise row_too_large(self._limits, self.number + 1)

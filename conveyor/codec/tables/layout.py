@@ -12,13 +12,12 @@ from attrs import frozen
 from conveyor.codec.tables.blame import find_fault
 from conveyor.codec.tables.cells import CellParser, describe_type, is_optional, make_parser
 from conveyor.codec.tables.columns import Column, described_by
-from conveyor.codec.tables.forms import OWN_COLUMNS
+from conveyor.codec.tables.forms import OWN_COLUMNS, TableRow
+from conveyor.codec.tables.making import RowMaker
 from conveyor.errors import BadFileError, BadRowError, ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from conveyor.codec.tables.forms import TableRow
 
 __all__ = ["LayoutColumn", "RowLayout"]
 
@@ -27,6 +26,8 @@ RowT = TypeVar("RowT")
 # What stands behind the name of a column that must be there, in templates.
 REQUIRED_MARK: Final = "*"
 MOST_NAMED: Final = 5
+# So few rows are read one by one, where one of them is bad.
+_FEW_ROWS: Final = 8
 
 
 @frozen
@@ -72,6 +73,7 @@ class RowLayout(Generic[RowT]):
         self.columns: Sequence[LayoutColumn] = _columns_of(row_class)
         self._by_word = _words(self.columns, row_class)
         self._plan = lru_cache(maxsize=64)(self._make_plan)
+        self._maker = lru_cache(maxsize=8)(self._make_maker)
 
     @property
     def names(self) -> Sequence[str]:
@@ -138,9 +140,38 @@ class RowLayout(Generic[RowT]):
             found = next((header for header, column in plan if column.field.name == name), name)
             raise BadRowError("invalid_value", message, found) from exc
 
+    def read_many(
+        self, columns: tuple[str, ...], rows: Sequence[Sequence[str]], *, has_comma: bool = False
+    ) -> list[RowT | BadRowError]:
+        """Return rows of cells as instances, in the place of a bad one the error that `read` raises.
+
+        Args:
+            columns: what each cell stands in; none of them is conveyor's own.
+            rows: cells, as many in each row as there are columns.
+            has_comma: see `read`.
+        """
+        try:
+            return [*self._maker(columns).make(rows, has_comma=has_comma)]
+        except Exception:  # noqa: BLE001 - as in `read`; which row it is, and why, is found below
+            if len(rows) <= _FEW_ROWS:
+                return [self._read_one(columns, row, has_comma=has_comma) for row in rows]
+        middle = len(rows) // 2
+        first = self.read_many(columns, rows[:middle], has_comma=has_comma)
+        return first + self.read_many(columns, rows[middle:], has_comma=has_comma)
+
+    def _read_one(self, columns: tuple[str, ...], cells: Sequence[str], *, has_comma: bool) -> RowT | BadRowError:
+        row = TableRow(0, dict(zip(columns, cells, strict=True)), "", 0)
+        try:
+            return self.read(row, has_comma=has_comma)
+        except BadRowError as exc:
+            return exc
+
     def values_of(self, row: RowT) -> Mapping[str, Any]:
         """Return the values of an instance by column, for a writer."""
         return {column.name: getattr(row, column.field.name) for column in self.columns}
+
+    def _make_maker(self, columns: tuple[str, ...]) -> RowMaker[RowT]:
+        return RowMaker(self._make, [column for _, column in self._plan(columns)])
 
     def _make_plan(self, headers: tuple[str, ...]) -> Sequence[tuple[str, LayoutColumn]]:
         """Return which column each header is; raises BadRowError: rows of JSON lines have headers of their own."""

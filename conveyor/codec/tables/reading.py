@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from attrs import evolve
@@ -13,8 +14,9 @@ from conveyor.codec.tables.lines import LONGEST_MARK, Splitter, make_splitter, n
 from conveyor.errors import BadFileError, BatchJobError, ConveyorInternalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
+    from conveyor.codec.tables.csv_blocks import TableBlock
     from conveyor.codec.tables.layout import RowLayout
 
 __all__ = ["Records", "TableReader"]
@@ -44,8 +46,12 @@ class Records(Protocol):
         """Take lines."""
         ...
 
-    def take(self, *, is_last: bool) -> Iterator[TableRow]:
-        """Yield the rows that are whole now."""
+    def take_block(self, most: int) -> TableBlock | None:
+        """Return rows that are whole and as they should be; None: there is none, or the next needs a closer look."""
+        ...
+
+    def take(self, *, is_last: bool) -> Generator[TableRow, None, None]:
+        """Yield the rows that are whole now; closed before it is through, it goes on with the next row."""
         ...
 
 
@@ -96,6 +102,7 @@ class TableReader:
         self._encoding = None if encoding is None else name_encoding(encoding)
         self._head = b""
         self._is_resumed = False
+        self._is_last = False
         self._splitter: Splitter | None = None
         self._records: Records | None = None
         self._error: BadFileError | None = None
@@ -141,11 +148,15 @@ class TableReader:
 
     def cursor_after(self, row: TableRow) -> dict[str, Any]:
         """Return where to go on after a row, as JSON-like values; see `resume`."""
+        return self.cursor_at(row.end, row.number)
+
+    def cursor_at(self, end: int, number: int) -> dict[str, Any]:
+        """Return the same for the row of this number, which ends there."""
         if self.format is None:
             raise ConveyorInternalError("there was a row before there was a header")
         if self._format_json is None:
             self._format_json = self.format.to_json()
-        return {"offset": row.end, "number": row.number, "format": self._format_json}
+        return {"offset": end, "number": number, "format": self._format_json}
 
     def feed(self, block: bytes) -> Sequence[TableRow]:
         """Return the rows that are whole with this block of the file.
@@ -153,12 +164,8 @@ class TableReader:
         Raises:
             BadFileError: no row from here on can be told; rows that came before stay right.
         """
-        if self._records is None:
-            self._head += block
-            if len(self._head) < LONGEST_MARK:
-                return ()
-            block = self._begin()
-        return self._rows(block, is_last=False)
+        self.add(block)
+        return self._rows()
 
     def finish(self) -> Sequence[TableRow]:
         """Return the rows that the end of the file makes whole.
@@ -166,17 +173,70 @@ class TableReader:
         Raises:
             BadFileError: as for `feed`; or there is nothing in the file, or no row.
         """
-        block = self._begin() if self._records is None else b""
-        rows = self._rows(block, is_last=True)
+        self.end()
+        rows = self._rows()
         if self._error is not None:
             raise self._error
+        self._check_end()
+        return rows
+
+    def add(self, block: bytes) -> None:
+        """Take a block of the file; its rows are there for `take`."""
+        if self._records is None:
+            self._head += block
+            if len(self._head) < LONGEST_MARK:
+                return
+            block = self._begin()
+        self._records_now.add(self._splitter_now.feed(block))
+
+    def end(self) -> None:
+        """Say that there are no more blocks."""
+        if self._records is None:
+            block = self._begin()
+            self._records_now.add(self._splitter_now.feed(block))
+        self._records_now.add(self._splitter_now.finish())
+        self._is_last = True
+
+    def take(self, most: int) -> TableBlock | TableRow | None:
+        """Return at most so many of the next rows: a block where they are as they should be, else one row.
+
+        None: `add` more, or that was the end of the file.
+
+        Raises:
+            BadFileError: as for `feed` and `finish`.
+        """
+        records = self._records
+        if records is None:
+            return None
+        if (block := records.take_block(most)) is not None:
+            return block
+        with closing(records.take(is_last=self._is_last)) as rows:
+            row = next(rows, None)
+        if row is None:
+            self._check_waiting(self._splitter_now.waiting + records.waiting, records.number + 1)
+            if self._is_last:
+                self._check_end()
+        return row
+
+    def _check_end(self) -> None:
         if self._is_resumed:
-            return rows
+            return
         if self.format is None or not self._head:
             raise BadFileError("empty_file", "there is nothing in it")
-        if self._records is None or self._records.number == 0:
+        if self._records_now.number == 0:
             raise BadFileError("no_rows", "there is no row in it")
-        return rows
+
+    @property
+    def _records_now(self) -> Records:
+        if self._records is None:
+            raise ConveyorInternalError("rows are read before the file began")
+        return self._records
+
+    @property
+    def _splitter_now(self) -> Splitter:
+        if self._splitter is None:
+            raise ConveyorInternalError("rows are read before the file began")
+        return self._splitter
 
     def _begin(self) -> bytes:
         """Look at the first bytes of a file, and return what stands behind its byte order mark."""
@@ -192,20 +252,16 @@ class TableReader:
         else:
             self._records = CsvRecords(table, place, number, limits=self._limits, layout=self._layout)
 
-    def _rows(self, block: bytes, *, is_last: bool) -> Sequence[TableRow]:
-        splitter, records = self._splitter, self._records
+    def _rows(self) -> Sequence[TableRow]:
         if self._error is not None:
             raise self._error
-        if splitter is None or records is None:
-            raise ConveyorInternalError("rows are read before the file began")
-        records.add(splitter.feed(block))
-        if is_last:
-            records.add(splitter.finish())
+        if self._records is None:
+            return ()
         rows: list[TableRow] = []
         try:
-            for row in records.take(is_last=is_last):
+            for row in self._records.take(is_last=self._is_last):
                 rows.append(row)  # noqa: PERF402 - what came before an error is kept
-            self._check_waiting(splitter.waiting + records.waiting, records.number + 1)
+            self._check_waiting(self._splitter_now.waiting + self._records.waiting, self._records.number + 1)
         except BadFileError as exc:
             if not rows:
                 raise

@@ -17,10 +17,10 @@ from conveyor.model.batches.values import RowError, RowOutcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conveyor._runtime.batches.rows.blocks import RowBlock
     from conveyor._runtime.batches.rows.contexts import RunRowContext
     from conveyor.contracts.store.transactions import TransactionConnection
     from conveyor.model.batches.policy import ErrorPolicy
-    from conveyor.model.batches.rows import SourceRow
 
 __all__ = ["Attempt", "ChunkFailedError", "Outcome", "RowAgainError", "Standing"]
 
@@ -104,11 +104,11 @@ class Attempt(Generic[RowT]):
     policy: ErrorPolicy
     standing: Standing
     ends_at: float
-    rows: Sequence[SourceRow[RowT]] = ()
-    outcomes: list[Outcome] = field(factory=list)
+    rows: RowBlock[RowT]
+    outcomes: list[Outcome]
     connection: TransactionConnection | None = None
     is_whole: bool = False
-    _good: list[int] = field(init=False, factory=list)
+    _good: Sequence[int] = field(init=False, factory=list)
 
     async def run(self) -> int:
         """Process the rows; return how many, from the first on, are settled. Those may be saved, the others go back.
@@ -119,7 +119,8 @@ class Attempt(Generic[RowT]):
             TooManyBadRowsError: none is: the first row is one bad row too many.
         """
         limit = self._limit(None)
-        self._good = [index for index in range(limit) if self.outcomes[index] is None]
+        is_bare = self.outcomes.count(None) == len(self.outcomes)
+        self._good = range(limit) if is_bare else [at for at in range(limit) if self.outcomes[at] is None]
         pieces = Pieces(len(self._good))
         while (piece := pieces.take()) is not None:
             try:
@@ -158,12 +159,14 @@ class Attempt(Generic[RowT]):
                 return index  # it is the first of another chunk then, and its waits hold up no other row
             if self.standing.tries_left:
                 raise RowAgainError from error
-        self.outcomes[index] = bad_row(self.rows[index], error)
+        self.outcomes[index] = bad_row(self.rows.at(index), error)
         return self._limit(error)
 
     def _limit(self, cause: Exception | None) -> int:
         """Return which row is the first that is one bad row too many; all: there is none such."""
         failed = self.standing.failed
+        if RowError not in set(map(type, self.outcomes)):
+            return len(self.rows)
         for index, outcome in enumerate(self.outcomes):
             if not isinstance(outcome, RowError):
                 continue
@@ -205,16 +208,29 @@ class Attempt(Generic[RowT]):
     async def _handle(self, piece: range) -> int:
         if type(self.strategy).process is RowBatchStrategy.process:
             return await self._handle_each(piece)
-        rows = [self.rows[self._good[index]] for index in piece]
-        self.context.mean([row.number for row in rows])
+        numbers, rows = self._given(piece)
+        self.context.mean(numbers)
         try:
-            answers = await self.strategy.process([row.row for row in rows], self.context)  # type: ignore[misc]
+            answers = await self.strategy.process(rows, self.context)
         except UNBLAMED:
             raise
         except Exception as exc:  # whatever a user's function may raise: which row it is, is found out
             raise _PieceError(exc) from exc
-        self._take(piece, [None] * len(rows) if answers is None else answers)
+        if answers is not None:
+            self._take(piece, answers)
+        elif isinstance(self._good, range):
+            self.outcomes[piece.start : piece.stop] = [RowOutcome.DONE] * len(piece)
+        else:
+            self._take(piece, [None] * len(piece))
         return len(piece)
+
+    def _given(self, piece: range) -> tuple[list[int], list[RowT]]:
+        """Return the numbers and the rows of a piece."""
+        rows: list[Any] = self.rows.rows
+        if isinstance(self._good, range):
+            return self.rows.numbers[piece.start : piece.stop], rows[piece.start : piece.stop]
+        good = self._good[piece.start : piece.stop]
+        return [self.rows.numbers[at] for at in good], [rows[at] for at in good]
 
     def _take(self, piece: range, answers: Sequence[RowOutcome | BadRowError | None]) -> None:
         """Keep what `process` says of a piece."""
@@ -232,13 +248,14 @@ class Attempt(Generic[RowT]):
 
     async def _handle_each(self, piece: range) -> int:
         settled: list[Outcome] = []
+        rows: list[Any] = self.rows.rows
         for index in piece:
             if settled and anyio.current_time() >= self.ends_at:
                 break
-            row = self.rows[self._good[index]]
-            self.context.mean((row.number,))
+            at = self._good[index]
+            self.context.mean((self.rows.numbers[at],))
             try:
-                answer = await self.strategy.process_one(row.row, self.context)  # type: ignore[arg-type]
+                answer = await self.strategy.process_one(rows[at], self.context)
             except UNBLAMED:
                 raise
             except Exception as exc:
@@ -254,7 +271,7 @@ class Attempt(Generic[RowT]):
         if isinstance(answer, RowOutcome):
             return answer
         if isinstance(answer, BadRowError):
-            return bad_row(self.rows[index], answer)
+            return bad_row(self.rows.at(index), answer)
         raise self._wrong(f"an outcome must be a RowOutcome, a BadRowError or None, got {answer!r}")
 
     def _wrong(self, what: str) -> BatchJobError:

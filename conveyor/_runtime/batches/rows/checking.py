@@ -11,16 +11,16 @@ from conveyor.model.batches.rows import RowPreview
 from conveyor.model.batches.values import RowOutcome
 
 if TYPE_CHECKING:
+    from conveyor._runtime.batches.rows.blocks import RowBlock
     from conveyor._runtime.batches.rows.contexts import RunRowContext
     from conveyor._runtime.batches.rows.patience import Patience
-    from conveyor.model.batches.rows import SourceRow
     from conveyor.model.batches.values import RowError
 
-__all__ = ["check_row", "has_check"]
+__all__ = ["PASSED", "check_row", "has_check"]
 
 RowT = TypeVar("RowT")
 
-_PASSED: Final = RowPreview()
+PASSED: Final = RowPreview()
 
 
 def has_check(strategy: RowBatchStrategy[Any, Any]) -> bool:
@@ -29,19 +29,23 @@ def has_check(strategy: RowBatchStrategy[Any, Any]) -> bool:
 
 
 async def check_row(
-    strategy: RowBatchStrategy[RowT, Any], context: RunRowContext[Any], patience: Patience, row: SourceRow[RowT]
+    strategy: RowBatchStrategy[RowT, Any],
+    context: RunRowContext[Any],
+    patience: Patience,
+    *,
+    block: RowBlock[RowT],
+    at: int,
 ) -> RowPreview | RowError:
-    """Return what would become of a row, or why it is bad."""
-    if row.error is not None:
-        return row.error
-    if row.row is None or not has_check(strategy):
-        return _PASSED
+    """Return what would become of a row of a block, by the check that the strategy has, or why it is bad."""
+    number, row = block.numbers[at], block.rows[at]
+    if row is None:
+        return block.errors.get(number, PASSED)
     while True:
-        context.mean((row.number,))
+        context.mean((number,))
         try:
-            verdict = await strategy.check(row.row, context)
+            verdict = await strategy.check(row, context)
         except (ValueError, BadRowError) as exc:
-            return bad_row(row, exc)
+            return bad_row(block.at(at), exc)
         except TRANSIENT as exc:
             await patience.forgive(exc)
         else:
@@ -50,7 +54,7 @@ async def check_row(
 
 def _preview(verdict: object, context: RunRowContext[Any]) -> RowPreview:
     if verdict is None:
-        return _PASSED
+        return PASSED
     if isinstance(verdict, RowPreview):
         return verdict
     if isinstance(verdict, RowOutcome):

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from conveyor._runtime.batches.rows.blocks import RowBlock
 from conveyor._runtime.batches.rows.faults import bad_row
 from conveyor.codec import JsonCodec
 from conveyor.errors import BadRowError, PayloadError
 from conveyor.model.batches.rows import SourceRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
 
+    from conveyor._runtime.batches.rows.patience import Watch
     from conveyor.contracts.batch_job import BatchJobService
     from conveyor.model.batches.values import RowError
 
-__all__ = ["failed_rows", "json_reader"]
+__all__ = ["FailedRows", "json_reader"]
 
 RowT = TypeVar("RowT")
 
-PAGE: Final = 500
 
+class FailedRows(Generic[RowT]):
+    """A `RowReader` of the bad rows of a batch job, under the numbers they had there."""
 
-async def failed_rows(
-    batch_jobs: BatchJobService, batch_id: str, after: int, read: Callable[[RowError], SourceRow[RowT]]
-) -> AsyncGenerator[SourceRow[RowT], None]:
-    """Yield the bad rows of a batch job with numbers above `after`, under the numbers they had there."""
-    while errors := await batch_jobs.get_errors(batch_id, after=after, limit=PAGE):
-        for error in errors:
-            yield read(error)
-        after = errors[-1].row_number
+    def __init__(
+        self, batch_jobs: BatchJobService, batch_id: str, after: int, read: Callable[[RowError], SourceRow[RowT]]
+    ) -> None:
+        """Begin after the row of a number."""
+        self._batch_jobs = batch_jobs
+        self._batch_id = batch_id
+        self._after = after
+        self._read = read
+
+    async def take(self, most: int, _: Watch, /) -> RowBlock[RowT]:
+        """Return the next rows."""
+        block: RowBlock[RowT] = RowBlock(lambda _number, _row, place: place)
+        for error in await self._batch_jobs.get_errors(self._batch_id, after=self._after, limit=most):
+            row = self._read(error)
+            block.add(row, row)
+            self._after = error.row_number
+        return block
 
 
 def json_reader(row_class: type[RowT]) -> Callable[[RowError], SourceRow[RowT]]:

@@ -61,22 +61,23 @@ class Watch:
     """Tells when a time is over to those who handle one row after another.
 
     A look at the clock takes as long as reading a row of a fast source: so it looks about eight times in all.
+
+    Attributes:
+        look_at: with fewer rows than this it is not over; nobody need ask.
     """
 
     seconds: float
+    look_at: int = field(init=False, default=1)
     _began_at: float = field(init=False, factory=anyio.current_time)
-    _rows: int = field(init=False, default=0)
-    _look_at: int = field(init=False, default=1)
 
-    def is_over(self) -> bool:
-        """Whether the time is over; to be asked once after each row."""
-        self._rows += 1
-        if self._rows < self._look_at:
+    def is_over(self, rows: int) -> bool:
+        """Whether the time is over, now that so many rows are through."""
+        if rows < self.look_at:
             return False
         passed = anyio.current_time() - self._began_at
         if passed >= self.seconds:
             return True
         # As many rows as take an eighth of the time, if they go on as they did; at most as many as there were so far.
-        step = self._rows if passed <= 0 else int(self._rows * self.seconds / (8 * passed))
-        self._look_at = self._rows + max(1, min(self._rows, step))
+        step = rows if passed <= 0 else int(rows * self.seconds / (8 * passed))
+        self.look_at = rows + max(1, min(rows, step))
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import anyio
@@ -18,20 +18,21 @@ from conveyor.model.batches.policy import ErrorPolicy
 from conveyor.model.batches.values import RowError, RowOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from conveyor._runtime.batches.rows.attempts import Outcome
+    from conveyor._runtime.batches.rows.blocks import RowBlock, RowReader
     from conveyor._runtime.batches.rows.contexts import RunRowContext
     from conveyor.contracts.batch_job import BatchRun
     from conveyor.contracts.row_batches import RowBatchStrategy
-    from conveyor.model.batches.rows import RowPreview, SourceRow
+    from conveyor.model.batches.rows import RowPreview
 
 __all__ = ["Processing"]
 
 RowT = TypeVar("RowT")
 
-# Rows, each with what its check says: None where it is to be processed.
-_Chunk: TypeAlias = "Sequence[tuple[SourceRow[RowT], Outcome]]"
+# Rows, and for each what its check says: None where it is to be processed.
+_Chunk: TypeAlias = "tuple[RowBlock[RowT], list[Outcome]]"
 
 
 @frozen
@@ -56,7 +57,7 @@ class Processing(Generic[RowT]):
 
     strategy: RowBatchStrategy[RowT, Any]
     context: RunRowContext[Any]
-    rows: AsyncIterator[SourceRow[RowT]]
+    rows: RowReader[RowT]
     writes: bool
     processed: int = field(init=False, default=0)
     seconds: float = field(init=False, default=0.0)
@@ -70,7 +71,9 @@ class Processing(Generic[RowT]):
     _checks: bool = field(init=False)
     _passed: Outcome = field(init=False)
     _is_saving: bool = field(init=False, default=False)
-    _waiting: deque[tuple[SourceRow[RowT], Outcome]] = field(init=False, factory=deque)
+    # Checked rows that were put back, the next ones last; and rows that are read and not checked.
+    _waiting: list[_Chunk[RowT]] = field(init=False, factory=list)
+    _unchecked: RowBlock[RowT] | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         """Begin where the batch job stands."""
@@ -90,11 +93,12 @@ class Processing(Generic[RowT]):
         while True:
             while seconds := await self.strategy.throttle(self.context):
                 await self._patience.wait(seconds)
-            chunk = await self._next_chunk()
-            if not chunk:
+            rows, outcomes = await self._next_chunk()
+            if not rows:
                 break
-            handled = await self._settle(chunk)
-            self._waiting.extendleft(reversed(chunk[handled:]))
+            handled = await self._settle(rows, outcomes)
+            if handled < len(rows):
+                self._waiting.append((rows.part(handled), outcomes[handled:]))
         failed = self._counts[RowOutcome.FAILED]
         if self._policy.is_exceeded(failed, self._done, self._done):
             raise TooManyBadRowsError(self._run.batch_job.id, self._policy.describe(), failed)
@@ -102,57 +106,78 @@ class Processing(Generic[RowT]):
     async def _next_chunk(self) -> _Chunk[RowT]:
         """Return rows that were put back, or else as many of the source as fit, with what their checks say."""
         if self._waiting:
-            return [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
-        chunk: list[tuple[SourceRow[RowT], Outcome]] = []
+            rows, outcomes = self._waiting.pop()
+            if len(rows) > self._size:
+                self._waiting.append((rows.part(self._size), outcomes[self._size :]))
+            return rows.part(0, self._size), outcomes[: self._size]
         watch = Watch(self.strategy.chunk_seconds)
-        async for row in self.rows:
-            if self._checks or row.error is not None:
-                checked = await check_row(self.strategy, self.context, self._patience, row)
-                chunk.append((row, checked if isinstance(checked, RowError) else self._unless_written(checked)))
-            else:
-                chunk.append((row, self._passed))
-            if len(chunk) >= self._size or watch.is_over():
+        rows = self._unchecked or await self.rows.take(self._size, watch)
+        self._unchecked = None
+        if not self._checks:
+            return rows, self._unless_bad(rows)
+        return await self._checked(rows, watch)
+
+    def _unless_bad(self, rows: RowBlock[RowT]) -> list[Outcome]:
+        if not rows.errors:
+            return [self._passed] * len(rows)
+        return [rows.errors.get(number, self._passed) for number in rows.numbers]
+
+    async def _checked(self, rows: RowBlock[RowT], watch: Watch) -> _Chunk[RowT]:
+        """Return rows with what their checks say, as many as there is time for; the others wait."""
+        outcomes: list[Outcome] = []
+        for at in range(min(len(rows), self._size)):
+            checked = await check_row(self.strategy, self.context, self._patience, block=rows, at=at)
+            outcomes.append(checked if isinstance(checked, RowError) else self._unless_written(checked))
+            if watch.is_over(len(outcomes)):
                 break
-        return chunk
+        if len(outcomes) < len(rows):
+            self._unchecked = rows.part(len(outcomes))
+        return rows.part(0, len(outcomes)), outcomes
 
     def _unless_written(self, preview: RowPreview) -> Outcome:
         return None if self.writes else preview.outcome
 
-    async def _settle(self, chunk: _Chunk[RowT]) -> int:
+    async def _settle(self, rows: RowBlock[RowT], outcomes: list[Outcome]) -> int:
         """Process a chunk, in as many tries as it takes; return how many of its rows are settled and saved."""
         is_whole = True
         while True:
             try:
-                handled = await self._try(chunk, is_whole=is_whole)
+                handled = await self._try(rows, list(outcomes), is_whole=is_whole)
             except ChunkFailedError:
                 is_whole = False
             except RowAgainError as again:
                 # Alone, so that the others are neither held up nor done over and over.
-                chunk = chunk[:1]
+                rows, outcomes = rows.part(0, 1), outcomes[:1]
                 self._tries_left -= 1
-                self._run.log(f"row {chunk[0][0].number} is tried again after {again.__cause__!r}")
+                self._run.log(f"row {rows.numbers[0]} is tried again after {again.__cause__!r}")
                 await self._patience.wait(self._policy.wait.total_seconds())
             except TRANSIENT as exc:
                 if self._is_saving:
                     raise  # whether it took effect nobody knows but the store: the next run begins where that says
                 if isinstance(exc, TimeoutError):
-                    self._size = max(1, len(chunk) // 2)
-                    chunk = chunk[: self._size]
+                    self._size = max(1, len(rows) // 2)
+                    rows, outcomes = rows.part(0, self._size), outcomes[: self._size]
                 await self._patience.forgive(exc)
             else:
                 self._patience.renew()
                 self._tries_left = self._policy.retries
                 return handled
 
-    async def _try(self, chunk: _Chunk[RowT], *, is_whole: bool) -> int:
+    async def _try(self, rows: RowBlock[RowT], outcomes: list[Outcome], *, is_whole: bool) -> int:
         self._is_saving = False
         began_at = anyio.current_time()
         standing = Standing(self._done, self._counts[RowOutcome.FAILED], self._run.batch_job.total, self._tries_left)
-        attempt = Attempt(self.strategy, self.context, self._policy, standing, began_at + self.strategy.chunk_seconds)
-        attempt.is_whole = is_whole
-        attempt.rows = [row for row, _ in chunk]
-        attempt.outcomes = [outcome for _, outcome in chunk]
-        if None in attempt.outcomes and self._run.has_transactions:
+        attempt = Attempt(
+            self.strategy,
+            self.context,
+            self._policy,
+            standing,
+            ends_at=began_at + self.strategy.chunk_seconds,
+            rows=rows,
+            outcomes=outcomes,
+            is_whole=is_whole,
+        )
+        if None in outcomes and self._run.has_transactions:
             step = await self._try_in_transaction(attempt)
         else:
             step = self._step(attempt, await attempt.run())
@@ -181,9 +206,9 @@ class Processing(Generic[RowT]):
     def _step(self, attempt: Attempt[RowT], handled: int) -> _Step:
         outcomes = attempt.outcomes[:handled]
         errors = [outcome for outcome in outcomes if isinstance(outcome, RowError)]
-        counts = self._counts + Counter(outcome for outcome in outcomes if isinstance(outcome, RowOutcome))
+        counts = self._counts + _count(outcomes)
         counts[RowOutcome.FAILED] += len(errors)
-        return _Step(attempt.rows[handled - 1].cursor, self._done + handled, counts, errors)
+        return _Step(attempt.rows.at(handled - 1).cursor, self._done + handled, counts, errors)
 
     def _adapt(self, handled: int, seconds: float) -> None:
         self.processed += handled
@@ -195,3 +220,11 @@ class Processing(Generic[RowT]):
             most=self.strategy.chunk_size,
             wanted_seconds=self.strategy.chunk_seconds,
         )
+
+
+def _count(outcomes: Sequence[Outcome]) -> Counter[RowOutcome]:
+    """Count what became of rows that are not bad; most often that is the same for all."""
+    first = outcomes[0]
+    if isinstance(first, RowOutcome) and outcomes.count(first) == len(outcomes):
+        return Counter({first: len(outcomes)})
+    return Counter(outcome for outcome in outcomes if isinstance(outcome, RowOutcome))

@@ -1,12 +1,13 @@
-"""The rows of a batch job as one stream, wherever they come from, begun after a row."""
+"""The rows of a batch job, wherever they come from, begun after a row."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from conveyor._runtime.batches.rows.failed_rows import failed_rows, json_reader
+from conveyor._runtime.batches.rows.blocks import RowBlock
+from conveyor._runtime.batches.rows.failed_rows import FailedRows, json_reader
 from conveyor._runtime.batches.rows.files import open_file_rows, read_format, read_raw
 from conveyor.codec.tables import RowLayout
 from conveyor.contracts.file_storage import FileStorage
@@ -15,8 +16,10 @@ from conveyor.errors import ConfigurationError
 from conveyor.model.batches.rows import SourceRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable
 
+    from conveyor._runtime.batches.rows.blocks import RowReader
+    from conveyor._runtime.batches.rows.patience import Watch
     from conveyor.contracts.row_batches import RowContext, RowSource
     from conveyor.contracts.strategy import Injector
     from conveyor.model.batches.values import RowError
@@ -34,7 +37,7 @@ def has_files(strategy: RowBatchStrategy[Any, Any]) -> bool:
 @asynccontextmanager
 async def open_rows(
     strategy: RowBatchStrategy[RowT, Any], context: RowContext[Any], place: Any, injector: Injector
-) -> AsyncIterator[AsyncIterator[SourceRow[RowT]]]:
+) -> AsyncIterator[RowReader[RowT]]:
     """Open the rows after a place, which is the `SourceRow.cursor` of a row; None: all rows.
 
     Those of a batch job with a parent are the bad ones of that.
@@ -44,15 +47,52 @@ async def open_rows(
     parent_id = context.run.batch_job.parent_id
     if parent_id is not None:
         read = await _raw_reader(strategy, source, injector)
-        async with aclosing(failed_rows(strategy.batch_jobs, parent_id, number, read)) as rows:
-            yield rows
+        yield FailedRows(strategy.batch_jobs, parent_id, number, read)
     elif isinstance(source, FileRows):
         storage = injector.get(FileStorage)
         async with open_file_rows(storage, source, RowLayout(strategy.row), place) as rows:
             yield rows
     else:
-        async with aclosing(_numbered(strategy, source, number, cursor)) as rows:
-            yield rows
+        items = _pages(source, cursor) if isinstance(source, PagedRows) else source
+        if not hasattr(items, "__aiter__"):
+            raise ConfigurationError(
+                f"{type(strategy).__name__}.source must return an async iterator of (row, cursor), FileRows or "
+                f"PagedRows, got {type(items).__name__}"
+            )
+        try:
+            yield _Items(aiter(items), number)
+        finally:
+            # Where the run ends before the source: what it holds open is closed here, and not by the garbage collector.
+            await _close(items)
+
+
+class _Items(Generic[RowT]):
+    """A `RowReader` of rows that come each with its cursor."""
+
+    def __init__(self, items: AsyncIterator[tuple[RowT, Any]], number: int) -> None:
+        self._items = items
+        self._number = number
+
+    async def take(self, most: int, watch: Watch) -> RowBlock[RowT]:
+        """Return the next rows."""
+        block: RowBlock[RowT] = RowBlock(_tell)
+        rows, places = block.rows, block.places
+        look_at = min(most, watch.look_at)
+        # Nothing more in this loop: it goes through every row of a source.
+        async for row, at in self._items:
+            rows.append(row)
+            places.append(at)
+            if len(rows) >= look_at:
+                if len(rows) >= most or watch.is_over(len(rows)):
+                    break
+                look_at = min(most, watch.look_at)
+        block.numbers += range(self._number + 1, self._number + 1 + len(rows))
+        self._number += len(rows)
+        return block
+
+
+def _tell(number: int, row: RowT | None, at: Any) -> SourceRow[RowT]:
+    return SourceRow(number, {"row": number, "at": at}, row)
 
 
 async def _raw_reader(
@@ -64,27 +104,6 @@ async def _raw_reader(
     layout = RowLayout(strategy.row)
     table = await read_format(injector.get(FileStorage), source, layout)
     return lambda error: read_raw(error.raw, error.row_number, table, layout)
-
-
-async def _numbered(
-    strategy: RowBatchStrategy[RowT, Any],
-    source: AsyncIterable[tuple[RowT, Any]] | PagedRows[RowT],
-    number: int,
-    cursor: Any,
-) -> AsyncGenerator[SourceRow[RowT], None]:
-    items = _pages(source, cursor) if isinstance(source, PagedRows) else source
-    if not hasattr(items, "__aiter__"):
-        raise ConfigurationError(
-            f"{type(strategy).__name__}.source must return an async iterator of (row, cursor), FileRows or PagedRows, "
-            f"got {type(items).__name__}"
-        )
-    try:
-        async for row, at in items:
-            number += 1
-            yield SourceRow(number, {"row": number, "at": at}, row)
-    finally:
-        # Where the run ends before the source: what it holds open is closed here, and not by the garbage collector.
-        await _close(items)
 
 
 async def _close(source: object) -> None:
