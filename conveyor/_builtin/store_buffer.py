@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.store import BufferStore
     from conveyor.contracts.strategy import Injector
     from conveyor.model.buffers.values import BufferPlace, BufferSize, KeptJob
-    from conveyor.model.job import NewJob
+    from conveyor.model.job import JobData, NewJob
     from conveyor.model.queries import AddReceipt
 
 __all__ = ["StoreBufferStorage"]
@@ -86,6 +86,14 @@ class StoreBufferStorage:
     async def release(self, token: str, /) -> None:
         """Let others take what this token took."""
         await self._buffers.release(token)
+
+    async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
+        """End a job that is in a buffer as cancelled."""
+        return await self._buffers.cancel_job(job_id, reason)
+
+    async def remove_job(self, job_id: str, /) -> bool:
+        """Delete a job that is in a buffer."""
+        return await self._buffers.remove_job(job_id)
 
     async def find_places(self, job_ids: Sequence[str], /) -> Mapping[str, BufferPlace]:
         """Return where jobs went that were added to buffers."""

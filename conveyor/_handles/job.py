@@ -181,8 +181,12 @@ class Job(Generic[R_co]):
     async def cancel(self, reason: str = "cancelled by request") -> None:
         """End it as cancelled; a running handler is cancelled and can write nothing more.
 
+        In a buffer, it leaves that; where a flush has begun, whichever is first holds.
+
         Raises:
             InvalidJobStateError: it has ended already.
+            JobInBufferError: a flush merged it into another job.
+            CapabilityError: it is in a buffer whose storage cannot do that.
         """
         self._data = await jobs.cancel(self._services, self.id, reason)
 
@@ -242,7 +246,7 @@ class Job(Generic[R_co]):
         self._data = await jobs.discard(self._services, self.id)
 
     async def remove(self) -> None:
-        """Delete it, with its history; it must not be running."""
+        """Delete it, with its history; it must not be running. Of one in a buffer, as for `cancel`."""
         await jobs.remove(self._services, self.id)
 
     async def parent(self) -> Job[Any] | None:

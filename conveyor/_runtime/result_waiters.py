@@ -139,6 +139,10 @@ class ResultWaiters:
             if merged:
                 others = await self._look([*dict.fromkeys(merged.values())])
                 found |= {job_id: others[into] for job_id, into in merged.items()}
+            # What was flushed between these looks is a job by now.
+            gone = [job_id for job_id in gone if found[job_id] is None]
+        if gone:
+            found |= await self._store.jobs.find_jobs(gone)
         return found
 
     def _forget(self, job_id: str, waiter: _Waiter) -> None:

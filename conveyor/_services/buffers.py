@@ -10,6 +10,7 @@ from conveyor._services.buffer_news import BufferNews
 from conveyor._services.sealing import sealed_jobs
 from conveyor.codec import decode_json
 from conveyor.contracts.buffer_storage import TransactionalBufferStorage
+from conveyor.contracts.job_queue import StoreBackedJobQueueStrategy
 from conveyor.errors import BufferError, CapabilityError, ConfigurationError
 from conveyor.model.buffers.job_buffer import as_job_buffer
 from conveyor.model.buffers.news import BufferEventKind
@@ -29,7 +30,16 @@ if TYPE_CHECKING:
 
     AddJobs: TypeAlias = Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]]
 
-__all__ = ["Buffers", "add_collected", "add_one_collected", "buffer_size", "find_places", "get_sizes", "wanted_ids"]
+__all__ = [
+    "Buffers",
+    "add_collected",
+    "add_one_collected",
+    "buffer_size",
+    "find_places",
+    "get_sizes",
+    "is_in_store",
+    "wanted_ids",
+]
 
 # What is remembered of the jobs that a storage without `commit` merged; the store remembers the others for long.
 MERGES_REMEMBERED: Final = 10_000
@@ -220,6 +230,12 @@ async def find_places(services: Services, job_ids: Sequence[str]) -> Mapping[str
     if buffers.transactional is not None:
         return await buffers.transactional.find_places(job_ids)
     return {job_id: buffers.places[job_id] for job_id in job_ids if job_id in buffers.places}
+
+
+def is_in_store(services: Services) -> bool:
+    """Return whether what is added to a queue is kept in the app's store."""
+    job_queue = services.job_queue
+    return isinstance(job_queue, StoreBackedJobQueueStrategy) and job_queue.store is services.store
 
 
 def wanted_ids(buffer_ids: Sequence[str] | None) -> Sequence[str]:

@@ -12,9 +12,8 @@ import anyio
 import uuid_utils
 from attrs import evolve
 
-from conveyor._services.buffers import wanted_ids
+from conveyor._services.buffers import is_in_store, wanted_ids
 from conveyor.codec import decode_json, encode_json
-from conveyor.contracts.job_queue import StoreBackedJobQueueStrategy
 from conveyor.errors import BufferError, BufferTakeLostError, DuplicateJobError, StoreError
 from conveyor.model.buffers.job_buffer import ReduceErrorPolicy
 from conveyor.model.buffers.news import BufferEventKind
@@ -38,6 +37,8 @@ logger: Final = logging.getLogger("conveyor.buffers")
 
 # How long a chunk may take, from its jobs being taken to their being added; then others may take them.
 TAKEN_FOR: Final = timedelta(minutes=1)
+# So often in a row a flush takes what it lost; then it leaves the rest to the next one.
+MOST_LOSSES: Final = 3
 # How long it may take to hand back what a flush leaves behind that was cancelled or failed.
 HAND_BACK_SECONDS: Final = 5.0
 
@@ -83,15 +84,18 @@ async def _flush_taken(
     size = (await storage.get_sizes()).get(buffer.id)
     left = 0 if size is None else size.jobs
     added: list[NewJob] = []
-    flushed = 0
-    while left > 0:
+    flushed = losses = 0
+    while left > 0 and losses < MOST_LOSSES:
         try:
             jobs, taken = await _flush_chunk(services, storage, buffer, min(left, buffer.chunk_size))
         except BufferTakeLostError as exc:
+            # One of the jobs was cancelled; or another flush has the buffer, and then there is nothing to take.
             logger.warning("buffer %s: %s", buffer.id, exc.reason)
-            break
+            losses += 1
+            continue
         if not taken:
             break
+        losses = 0
         left -= taken
         flushed += taken
         added += jobs
@@ -140,18 +144,12 @@ async def _commit(
 async def _commit_once(
     services: Services, storage: TransactionalBufferStorage, token: str, plan: FlushPlan
 ) -> Sequence[AddReceipt]:
-    if _is_in_store(services):
+    if is_in_store(services):
         return await storage.commit(token, plan)
     # The queues are elsewhere. Who dies in between leaves jobs that the next flush adds again, under the same ids.
     receipts = await _add_plan(services, plan)
     await storage.commit(token, FlushPlan(plan.taken, (), traces_of(plan, receipts)))
     return receipts
-
-
-def _is_in_store(services: Services) -> bool:
-    """Return whether what is added to a queue is kept in the app's store."""
-    job_queue = services.job_queue
-    return isinstance(job_queue, StoreBackedJobQueueStrategy) and job_queue.store is services.store
 
 
 def _renamed(services: Services, plan: FlushPlan, job_id: str, new_id: str) -> FlushPlan:
@@ -237,7 +235,7 @@ async def _make_plan(services: Services, buffer: JobBuffer, kept: Sequence[KeptJ
         return await _reduce(services, buffer, kept)
     except Exception as exc:
         policy = buffer.on_reduce_error
-        if policy is ReduceErrorPolicy.DEAD_LETTER and not _is_in_store(services):
+        if policy is ReduceErrorPolicy.DEAD_LETTER and not is_in_store(services):
             # There are no failed jobs to add to.
             policy = ReduceErrorPolicy.KEEP
         logger.error(  # noqa: TRY400 - the traceback is in it

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from conveyor._services import buffered_jobs
+from conveyor._services.buffered_jobs import unbuffered
 from conveyor._services.buffers import find_places
 from conveyor._services.sealing import sealed_arguments
 from conveyor.errors import JobFailedError, JobNotFoundError
@@ -57,7 +59,8 @@ async def get(services: Services, job_id: str, queue_name: str | None = None) ->
     jobs = services.store.jobs
     job = await (jobs.find_job(job_id) if queue_name is None else jobs.get_job(queue_name, job_id))
     if job is None:
-        job = await _find_buffered(services, job_id)
+        # It may be flushed between these looks; then it is one by the third.
+        job = await _find_buffered(services, job_id) or await jobs.find_job(job_id)
     if job is None or queue_name not in {None, job.queue_name}:
         raise JobNotFoundError(job_id, queue_name or "")
     return job
@@ -131,20 +134,20 @@ def raise_unless_completed(job: JobData) -> None:
 
 
 async def cancel(services: Services, job_id: str, reason: str) -> JobData:
-    """End the job as cancelled; a running handler is cancelled too."""
-    return await services.store.jobs.cancel_job(job_id, clean_text(reason))
+    """End the job as cancelled, be it in a buffer still; a running handler is cancelled too."""
+    return await buffered_jobs.cancel(services, job_id, clean_text(reason))
 
 
 async def promote(services: Services, job_id: str) -> JobData:
     """Run a delayed job now."""
-    return await services.store.jobs.promote_job(job_id)
+    return await unbuffered(services, job_id, services.store.jobs.promote_job(job_id))
 
 
 async def rerun(services: Services, job_id: str, payload: bytes | None) -> JobData:
     """Run a settled job again; new data must fit its handler, where this program has it."""
     if payload is not None:
         payload = await _checked_data(services, job_id, payload)
-    return await services.store.jobs.rerun_job(job_id, payload)
+    return await unbuffered(services, job_id, services.store.jobs.rerun_job(job_id, payload))
 
 
 async def _checked_data(services: Services, job_id: str, payload: bytes) -> bytes:
@@ -158,37 +161,43 @@ async def _checked_data(services: Services, job_id: str, payload: bytes) -> byte
 
 async def update_data(services: Services, job_id: str, payload: bytes) -> JobData:
     """Give a live job other data, which must fit its handler, where this program has it."""
-    return await services.store.jobs.update_data(job_id, await _checked_data(services, job_id, payload))
+    return await unbuffered(
+        services, job_id, services.store.jobs.update_data(job_id, await _checked_data(services, job_id, payload))
+    )
 
 
 async def change_delay(services: Services, job_id: str, delay: Duration) -> JobData:
     """Let a delayed job be due so long from now."""
-    return await services.store.jobs.change_delay(job_id, parse_duration(delay, field="delay"))
+    return await unbuffered(
+        services, job_id, services.store.jobs.change_delay(job_id, parse_duration(delay, field="delay"))
+    )
 
 
 async def change_priority(services: Services, job_id: str, priority: int) -> JobData:
     """Give a job that is not running another priority."""
-    return await services.store.jobs.change_priority(job_id, check_integer(priority, "priority"))
+    return await unbuffered(
+        services, job_id, services.store.jobs.change_priority(job_id, check_integer(priority, "priority"))
+    )
 
 
 async def move_to_delayed(services: Services, job_id: str, at: datetime) -> JobData:
     """Put a job off until a time; a run of it ends by that."""
-    return await services.store.jobs.move_to_delayed(job_id, aware(at, "at"))
+    return await unbuffered(services, job_id, services.store.jobs.move_to_delayed(job_id, aware(at, "at")))
 
 
 async def move_to_failed(services: Services, job_id: str, reason: str) -> JobData:
     """End a live job as failed; a running handler is cancelled."""
-    return await services.store.jobs.move_to_failed(job_id, clean_text(reason))
+    return await unbuffered(services, job_id, services.store.jobs.move_to_failed(job_id, clean_text(reason)))
 
 
 async def discard(services: Services, job_id: str) -> JobData:
     """Let a live job have no further attempt."""
-    return await services.store.jobs.discard(job_id)
+    return await unbuffered(services, job_id, services.store.jobs.discard(job_id))
 
 
 async def remove(services: Services, job_id: str) -> None:
-    """Delete a job that is not running, with its history."""
-    await services.store.jobs.remove_job(job_id)
+    """Delete a job that is not running, with its history, be it in a buffer still."""
+    await buffered_jobs.remove(services, job_id)
 
 
 async def log(services: Services, job_id: str, message: str) -> None:

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.strategy import Injector
     from conveyor.model.buffers.values import BufferPlace, BufferSize, FlushPlan, KeptJob
-    from conveyor.model.job import NewJob
+    from conveyor.model.job import JobData, NewJob
     from conveyor.model.queries import AddReceipt
 
-__all__ = ["JobBufferStorageStrategy", "TransactionalBufferStorage"]
+__all__ = ["EditableBufferStorage", "JobBufferStorageStrategy", "TransactionalBufferStorage"]
 
 
 @runtime_checkable
@@ -74,4 +74,17 @@ class TransactionalBufferStorage(JobBufferStorageStrategy, Protocol):
 
     async def find_places(self, job_ids: Sequence[str], /) -> Mapping[str, BufferPlace]:
         """Return those of the jobs that are in a buffer or went into another job."""
+        ...
+
+
+@runtime_checkable
+class EditableBufferStorage(JobBufferStorageStrategy, Protocol):
+    """A strategy from which single jobs can be taken again; without it, core refuses that. See `BufferStore`."""
+
+    async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
+        """End a job that is in a buffer as cancelled, and return it; None: it is in none."""
+        ...
+
+    async def remove_job(self, job_id: str, /) -> bool:
+        """Delete a job that is in a buffer; return whether it was there."""
         ...

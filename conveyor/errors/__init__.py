@@ -7,6 +7,7 @@ ConveyorError
 │  └─ CapabilityError            the store cannot do what was asked
 ├─ JobError
 │  ├─ JobNotFoundError
+│  │  └─ JobInBufferError        it waits in a buffer, or went into another job
 │  ├─ InvalidJobStateError       the command is not legal in this state
 │  ├─ DuplicateJobError          the id is taken by another job
 │  ├─ GroupFullError             as many jobs of its group wait as may
@@ -20,7 +21,7 @@ ConveyorError
 │  └─ ScheduleNotFoundError      no schedule of that id
 ├─ FlowError                     no flow can be made of what was given
 ├─ BufferError                   a buffer cannot collect, reduce or flush
-│  └─ BufferTakeLostError        another flush has the jobs by now
+│  └─ BufferTakeLostError        another flush has the jobs by now, or one of them is gone
 ├─ BatchJobError
 │  ├─ BatchJobNotFoundError      no batch job of that id
 │  ├─ InvalidBatchStatusError    the command is not legal in this status
@@ -67,6 +68,7 @@ from conveyor.errors.jobs import (
     InvalidJobStateError,
     JobError,
     JobFailedError,
+    JobInBufferError,
     JobNotFoundError,
     LockLostError,
     PayloadError,
@@ -98,6 +100,7 @@ __all__ = [
     "InvalidJobStateError",
     "JobError",
     "JobFailedError",
+    "JobInBufferError",
     "JobNotFoundError",
     "LockLostError",
     "PayloadError",

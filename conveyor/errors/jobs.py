@@ -15,6 +15,7 @@ __all__ = [
     "InvalidJobStateError",
     "JobError",
     "JobFailedError",
+    "JobInBufferError",
     "JobNotFoundError",
     "LockLostError",
     "PayloadError",
@@ -41,6 +42,18 @@ class JobNotFoundError(JobError):
         super().__init__(
             f"no job {job_id!r}{where}: it never existed or was removed", job_id=job_id, queue_name=queue_name
         )
+
+
+class JobInBufferError(JobNotFoundError):
+    """The job is none of its queue's: it waits in a buffer still, or a flush merged it into another job."""
+
+    def __init__(self, job_id: str, buffer_id: str = "", merged_into: str | None = None) -> None:
+        self.buffer_id = buffer_id
+        self.merged_into = merged_into
+        says = f"job {job_id!r} is in buffer {buffer_id!r} still: cancel or remove it, or flush the buffer first"
+        if merged_into is not None:
+            says = f"job {job_id!r} was merged into job {merged_into!r}, which does the work of both: ask that one"
+        JobError.__init__(self, says, job_id=job_id)
 
 
 class InvalidJobStateError(JobError):

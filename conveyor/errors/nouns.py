@@ -39,8 +39,11 @@ class BufferError(ConveyorError):
 
 
 class BufferTakeLostError(BufferError):
-    """The jobs that a flush took were taken by another since: nothing was added, and nothing is lost."""
+    """What a flush took is not its own any more: nothing was added, and nothing is lost.
+
+    Another flush took the jobs since, or one of them was cancelled or removed.
+    """
 
     def __init__(self, buffer_id: str, token: str) -> None:
         self.token = token
-        super().__init__(buffer_id, "its jobs were taken by another flush meanwhile, which adds them")
+        super().__init__(buffer_id, "another flush took its jobs meanwhile, or one of them was cancelled or removed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from conveyor._builtin.memory import changes
 from conveyor._builtin.memory.adding import add_jobs, is_same_add
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from conveyor._builtin.memory.tables import Tables
     from conveyor.model.buffers.values import FlushPlan
-    from conveyor.model.job import NewJob
+    from conveyor.model.job import JobData, NewJob
 
 __all__ = ["MemoryBuffers"]
 
@@ -129,9 +129,8 @@ class MemoryBuffers:
     def _remove(self, buffer: _Buffer, plan: FlushPlan, traces: Mapping[str, str]) -> None:
         now = self._tables.now()
         for job_id in plan.taken:
-            row = buffer.jobs.pop(job_id)
-            del self._rows[job_id]
-            buffer.bytes -= len(row.job.payload)
+            row = buffer.jobs[job_id]
+            self._drop(row)
             if job_id in traces:
                 self._traces[job_id] = _Trace(traces[job_id], add_digest(row.job), now)
 
@@ -156,6 +155,34 @@ class MemoryBuffers:
             elif (trace := self._traces.get(job_id)) is not None and trace.into != job_id:
                 places[job_id] = BufferPlace(merged_into=trace.into)
         return places
+
+    async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
+        """End a job in a buffer as cancelled."""
+        row = self._rows.get(job_id)
+        if row is None:
+            return None
+        if job_id in self._tables.jobs:
+            raise DuplicateJobError(job_id, job_id, row.job.queue_name)
+        self._leave(row)
+        # It is no job for a moment, so it meets nobody's key.
+        add_jobs(self._tables, [evolve(row.job, deduplication=None)])
+        return changes.cancel(self._tables, job_id, reason).snapshot()
+
+    async def remove_job(self, job_id: str, /) -> bool:
+        """Delete a job from its buffer."""
+        row = self._rows.get(job_id)
+        if row is not None:
+            self._leave(row)
+        return row is not None
+
+    def _leave(self, row: _Row) -> None:
+        """Take one job out of its buffer; a flush that has taken the buffer lost it by that."""
+        self._drop(row)
+        row.buffer.token, row.buffer.taken_until = "", None
+
+    def _drop(self, row: _Row) -> None:
+        del self._rows[row.job.id], row.buffer.jobs[row.job.id]
+        row.buffer.bytes -= len(row.job.payload)
 
     async def forget_merged(self, age: timedelta, /, *, limit: int = 1000) -> int:
         """Remove old traces."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from attrs import evolve
+
 from conveyor._builtin.sqlite.adding import save_jobs
 from conveyor._builtin.sqlite.buffering import fail_added, insert_buffered
+from conveyor._builtin.sqlite.changes import cancel_job
 from conveyor._builtin.sqlite.packing import as_json
 from conveyor._builtin.sqlite.rows import from_micros, micros_after, span_micros
 from conveyor._builtin.sqlite.statements import sql
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from conveyor._builtin.sqlite.transactions import SqliteTransactions
     from conveyor._builtin.sqlite.writer import Writer
     from conveyor.model.buffers.values import FlushPlan
+    from conveyor.model.job import JobData
 
 __all__ = ["SqliteBuffers"]
 
@@ -74,6 +78,14 @@ class SqliteBuffers:
     async def find_places(self, job_ids: Sequence[str], /) -> Mapping[str, BufferPlace]:
         """Return where jobs went."""
         return await self._read(_places, job_ids)
+
+    async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
+        """End a job in a buffer as cancelled."""
+        return await self._write(_cancel, job_id, reason)
+
+    async def remove_job(self, job_id: str, /) -> bool:
+        """Delete a job from its buffer."""
+        return await self._write(_remove, job_id) is not None
 
     async def forget_merged(self, age: timedelta, /, *, limit: int = 1000) -> int:
         """Remove old traces."""
@@ -180,6 +192,28 @@ def _places(connection: sqlite3.Connection, job_ids: Sequence[str]) -> Mapping[s
     for buffer_id, *columns in connection.execute(sql("buffers/find_places"), ids):
         places[columns[0]] = BufferPlace(buffer_id, _kept(tuple(columns)))
     return places
+
+
+def _remove(transaction: Transaction, job_id: str) -> KeptJob | None:
+    """Take one job out of its buffer; a flush that has taken the buffer lost it by that."""
+    connection = transaction.connection
+    place = _places(connection, [job_id]).get(job_id)
+    if place is None or place.kept is None:
+        return None
+    connection.execute(sql("buffers/remove_job_untake"), (place.buffer_id,))
+    connection.execute(sql("buffers/commit_remove"), (as_json([job_id]),))
+    return place.kept
+
+
+def _cancel(transaction: Transaction, job_id: str, reason: str) -> JobData | None:
+    kept = _remove(transaction, job_id)
+    if kept is None:
+        return None
+    # It is no job for a moment, so it meets nobody's key.
+    (receipt,) = save_jobs(transaction, [evolve(kept.job, deduplication=None)])
+    if receipt.outcome is Added.DUPLICATE:
+        raise DuplicateJobError(receipt.job_id, job_id, kept.job.queue_name)
+    return cancel_job(transaction, job_id, reason)
 
 
 def _forget_merged(transaction: Transaction, age: timedelta, limit: int) -> int:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conveyor.model.buffers.values import BufferPlace, BufferSize, FlushPlan, KeptJob
-    from conveyor.model.job import NewJob
+    from conveyor.model.job import JobData, NewJob
     from conveyor.model.queries import AddReceipt
 
 __all__ = ["BufferStore"]
@@ -74,6 +74,24 @@ class BufferStore(Protocol):
 
     async def find_places(self, job_ids: Sequence[str], /) -> Mapping[str, BufferPlace]:
         """Return those of the jobs that are in a buffer or went into another job, by id."""
+        ...
+
+    async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
+        """End a job that is in a buffer as cancelled: in one step, it leaves the buffer and is a cancelled job.
+
+        Return it; None: it is in no buffer. It meets no deduplication key. Where a flush has taken the buffer, its
+        token has nothing any more, so its commit is refused: whichever commits first, holds.
+
+        Raises:
+            DuplicateJobError: another job has its id; nothing was done.
+        """
+        ...
+
+    async def remove_job(self, job_id: str, /) -> bool:
+        """Delete a job that is in a buffer, without a trace; return whether it was there.
+
+        A flush that has taken the buffer lost it, as for `cancel_job`.
+        """
         ...
 
     async def forget_merged(self, age: timedelta, /, *, limit: int = 1000) -> int:

@@ -1,15 +1,23 @@
-"""Buffers: jobs that end without having run, as dead letters of a flush."""
+"""Buffers: jobs that end without having run: as dead letters of a flush, cancelled, or removed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
+import anyio
+import pytest
+
+from conveyor.errors import BufferTakeLostError, DuplicateJobError
 from conveyor.model.buffers.values import FlushPlan
+from conveyor.model.deduplication import Deduplication
+from conveyor.model.queries import Added
 from conveyor.model.retention import Retention
 from conveyor.model.states import Command, JobState
-from conveyor.testing.conformance.buffers import facet, fill, ids_of, sizes, take
-from conveyor.testing.conformance.kit import StoreKit, needs
+from conveyor.testing.conformance.buffers import facet, fill, ids_of, into_first, receipts_of, sizes, take
+from conveyor.testing.conformance.kit import OpenWorkshop, StoreKit, needs
 from conveyor.testing.conformance.workshop import QUEUE, Workshop, ending, lock_of
+from conveyor.testing.flushing import BUFFER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +25,8 @@ if TYPE_CHECKING:
     from conveyor.model.buffers.values import KeptJob
 
 __all__ = ["BufferEndsConformance"]
+
+RIVALS: Final = 100
 
 
 async def fail(workshop: Workshop, kept: Sequence[KeptJob]) -> None:
@@ -82,3 +92,116 @@ class BufferEndsConformance(StoreKit):
         await fail(workshop, await take(workshop, "t"))
         await workshop.jobs.rerun_job("a")
         assert await workshop.fetch_order() == ["a"]
+
+    async def test_a_buffered_job_can_be_cancelled(self, workshop: Workshop) -> None:
+        await fill(workshop, *"abc")
+        cancelled = await facet(workshop).cancel_job("b", "changed my mind")
+        assert cancelled is not None
+        assert (cancelled.id, cancelled.state) == ("b", JobState.CANCELLED)
+        job = await workshop.job("b")
+        assert (job.state, job.finished_at) == (JobState.CANCELLED, workshop.clock.now())
+        assert job.error is not None
+        assert (job.error.type, job.error.message) == ("Cancelled", "changed my mind")
+        assert (await sizes(workshop), await facet(workshop).find_places(["b"])) == ({BUFFER: 2}, {})
+        assert ids_of(await take(workshop, "t")) == [*"ac"]
+        assert await workshop.fetch_order() == []
+
+    async def test_a_buffered_job_can_be_removed_and_added_anew(self, workshop: Workshop) -> None:
+        await fill(workshop, *"abc")
+        assert await facet(workshop).remove_job("b")
+        assert not await facet(workshop).remove_job("b")
+        assert (await workshop.state("b"), await facet(workshop).find_places(["b"])) == (None, {})
+        size = (await facet(workshop).get_sizes())[BUFFER]
+        assert (size.jobs, size.bytes) == (2, 2 * len(b"{}"))
+        await fill(workshop, "b")
+        assert ids_of(await take(workshop, "t")) == [*"acb"]
+
+    async def test_what_is_in_no_buffer_is_neither_cancelled_nor_removed(self, workshop: Workshop) -> None:
+        await fill(workshop, *"ab")
+        await take(workshop, "t")
+        await facet(workshop).commit("t", into_first(workshop, *"ab"))
+        for job_id in (*"ab", "nobody"):
+            assert await facet(workshop).cancel_job(job_id, "why not") is None
+            assert not await facet(workshop).remove_job(job_id)
+        assert await workshop.fetch_order() == ["a"]
+
+    @pytest.mark.parametrize("is_removed", [True, False])
+    async def test_a_flush_that_took_a_job_which_is_gone_adds_nothing(
+        self, workshop: Workshop, is_removed: bool
+    ) -> None:
+        await fill(workshop, *"abc")
+        await take(workshop, "t")
+        await (facet(workshop).remove_job("b") if is_removed else facet(workshop).cancel_job("b", "why not"))
+        with pytest.raises(BufferTakeLostError):
+            await facet(workshop).commit("t", into_first(workshop, *"abc"))
+        assert (await sizes(workshop), await workshop.fetch_order()) == ({BUFFER: 2}, [])
+        assert ids_of(await take(workshop, "again")) == [*"ac"]
+        await facet(workshop).commit("again", into_first(workshop, *"ac"))
+        assert await workshop.fetch_order() == ["a"]
+        assert (await facet(workshop).find_places([*"abc"])).keys() == {"c"}
+
+    async def test_a_flush_of_another_buffer_goes_on(self, workshop: Workshop) -> None:
+        await fill(workshop, "a")
+        await fill(workshop, "b", buffer="other")
+        await take(workshop, "t")
+        assert await facet(workshop).remove_job("b")
+        await facet(workshop).commit("t", into_first(workshop, "a"))
+        assert await workshop.fetch_order() == ["a"]
+
+    async def test_a_cancelled_job_meets_no_key_and_is_known_when_it_is_added_again(self, workshop: Workshop) -> None:
+        needs(workshop.store.capabilities.has_deduplication, "has_deduplication")
+        asked = Deduplication(key="k", mode="replace")
+        await workshop.add("holder", deduplication=asked)
+        job = workshop.new("a", payload=b"[1]", deduplication=asked, delay="1 hour")
+        await facet(workshop).add(BUFFER, [job])
+        await facet(workshop).cancel_job("a", "why not")
+        assert (await workshop.job("holder")).payload == b"{}"
+        (receipt,) = await facet(workshop).add(BUFFER, [job])
+        assert receipts_of([receipt]) == [("a", Added.BUFFERED)]
+        assert (await sizes(workshop), await workshop.state("a")) == ({}, JobState.CANCELLED)
+
+    async def test_a_job_whose_id_is_another_jobs_cannot_be_cancelled_in_its_buffer(self, workshop: Workshop) -> None:
+        await fill(workshop, *"ab")
+        await workshop.jobs.save_job(workshop.new("a", payload=b"[1]"))
+        with pytest.raises(DuplicateJobError):
+            await facet(workshop).cancel_job("a", "why not")
+        assert (await sizes(workshop), await workshop.state("a")) == ({BUFFER: 2}, JobState.WAITING)
+        assert await facet(workshop).remove_job("a")
+        assert ids_of(await take(workshop, "t")) == ["b"]
+
+    async def test_what_was_cancelled_in_a_buffer_is_there_after_a_restart(
+        self, workshop: Workshop, open_workshop: OpenWorkshop
+    ) -> None:
+        needs(workshop.store.capabilities.is_durable, "is_durable")
+        await fill(workshop, *"abc")
+        await facet(workshop).cancel_job("b", "why not")
+        await facet(workshop).remove_job("c")
+        async with open_workshop() as again:
+            assert (await sizes(again), await again.state("b")) == ({BUFFER: 1}, JobState.CANCELLED)
+
+    async def test_of_a_cancel_and_a_flush_the_first_holds(self, workshop: Workshop) -> None:
+        """Whoever flushes loses what it took as often as somebody cancels, and begins again."""
+        buffers = facet(workshop)
+        ids = [f"{number:03}" for number in range(RIVALS)]
+        await fill(workshop, *ids)
+        cancelled: set[str] = set()
+
+        async def cancel_some() -> None:
+            for job_id in ids[::7]:
+                if await buffers.cancel_job(job_id, "why not") is not None:
+                    cancelled.add(job_id)
+
+        async def flush() -> None:
+            number = 0
+            while kept := await take(workshop, f"t{number}", limit=10):
+                with suppress(BufferTakeLostError):
+                    await buffers.commit(f"t{number}", FlushPlan(ids_of(kept), [one.job for one in kept], {}))
+                number += 1
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(flush)
+            tasks.start_soon(cancel_some)
+        found = await workshop.jobs.find_jobs(ids)
+        assert {id for id, job in found.items() if job.state is JobState.CANCELLED} == cancelled
+        assert {id for id, job in found.items() if job.state is JobState.WAITING} == {*ids} - cancelled
+        assert await sizes(workshop) == {}

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 import pytest
 
 from conveyor._app import Conveyor
-from conveyor.contracts.buffer_storage import TransactionalBufferStorage
-from conveyor.errors import BufferError
+from conveyor.contracts.buffer_storage import EditableBufferStorage, TransactionalBufferStorage
+from conveyor.errors import BufferError, CapabilityError
 from conveyor.model.buffers.job_buffer import JobBuffer
 from conveyor.model.buffers.reducing import union
+from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,6 +117,22 @@ class BufferStorageConformance:
             await second.refresh()
             assert second.merged_into == first.id
             assert await app.buffers.flush() == {"b": [], "other": []}
+
+    async def test_a_job_can_be_cancelled_or_removed_where_the_storage_knows_single_jobs(
+        self, app: Conveyor, storage: JobBufferStorageStrategy
+    ) -> None:
+        async with app:
+            jobs = await app.queue(QUEUE).add_many([self.new(app, id) for id in "abc"])
+            if isinstance(storage, EditableBufferStorage):
+                await jobs[0].cancel("nobody wants it")
+                await jobs[1].remove()
+                assert (jobs[0].state, await app.queue(QUEUE).count("cancelled")) == (JobState.CANCELLED, 1)
+                assert [job.id for job in (await app.buffers.flush())["b"]] == ["c"]
+                return
+            for ask in (jobs[0].cancel, jobs[1].remove):
+                with pytest.raises(CapabilityError, match=type(storage).__name__):
+                    await ask()
+            assert await app.buffers.buffer_size(["b"]) == {"b": 3}
 
     async def test_what_cannot_be_reduced_stays(self, app: Conveyor) -> None:
         async with app:

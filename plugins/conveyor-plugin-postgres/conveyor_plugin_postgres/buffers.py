@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import evolve
+
 from conveyor.codec import decode_deduplication, decode_options, encode_deduplication, encode_options
 from conveyor.errors import BufferTakeLostError, DuplicateJobError
 from conveyor.model.buffers.dead_letters import dead_letters_of
@@ -15,6 +17,7 @@ from conveyor.model.job import NewJob
 from conveyor.model.queries import Added, AddReceipt
 from conveyor.model.retention import kept_for
 from conveyor_plugin_postgres.adding import Adder, save_jobs
+from conveyor_plugin_postgres.changes import cancel_job
 from conveyor_plugin_postgres.ids import made_between
 from conveyor_plugin_postgres.removing import delete_ended
 from conveyor_plugin_postgres.rows import error_column, interval
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from conveyor.model.buffers.dead_letters import DeadLetters
     from conveyor.model.buffers.values import FlushPlan
+    from conveyor.model.job import JobData
     from conveyor_plugin_postgres.database import Database
     from conveyor_plugin_postgres.part import Part, Row
     from conveyor_plugin_postgres.transactions import PostgresTransactions
@@ -33,10 +37,12 @@ __all__ = [
     "add",
     "buffer_columns",
     "buffer_receipts",
+    "cancel_buffered",
     "commit",
     "find_places",
     "forget_merged",
     "get_sizes",
+    "remove_buffered",
     "take",
 ]
 
@@ -83,6 +89,14 @@ class PostgresBuffers:
     async def find_places(self, job_ids: Sequence[str], /) -> Mapping[str, BufferPlace]:
         """Return where jobs went."""
         return await self._database.read(find_places, job_ids)
+
+    async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
+        """End a job in a buffer as cancelled."""
+        return await self._database.write(cancel_buffered, job_id, reason)
+
+    async def remove_job(self, job_id: str, /) -> bool:
+        """Delete a job from its buffer."""
+        return await self._database.write(remove_buffered, job_id) is not None
 
     async def forget_merged(self, age: timedelta, /, *, limit: int = 1000) -> int:
         """Remove old traces."""
@@ -183,6 +197,28 @@ async def find_places(part: Part, job_ids: Sequence[str]) -> Mapping[str, Buffer
     for buffer_id, *columns in await part.fetch("buffers/find_places", list(job_ids)):
         places[columns[0]] = BufferPlace(buffer_id, _kept(columns))
     return places
+
+
+async def remove_buffered(part: Part, job_id: str) -> KeptJob | None:
+    """Take one job out of its buffer, and return it; a flush that has taken the buffer lost it by that."""
+    place = (await find_places(part, [job_id])).get(job_id)
+    if place is None or place.kept is None:
+        return None
+    # Nobody commits a flush of this buffer from here on; one that did just now may have added the job.
+    await part.execute("buffers/remove_job_untake", place.buffer_id)
+    return place.kept if await part.execute("buffers/remove_job", job_id, place.buffer_id) else None
+
+
+async def cancel_buffered(part: Part, job_id: str, reason: str) -> JobData | None:
+    """End a job in a buffer as cancelled, and return it."""
+    kept = await remove_buffered(part, job_id)
+    if kept is None:
+        return None
+    # It is no job for a moment, so it meets nobody's key.
+    (receipt,) = await save_jobs(part, [evolve(kept.job, deduplication=None)])
+    if receipt.outcome is Added.DUPLICATE:
+        raise DuplicateJobError(receipt.job_id, job_id, kept.job.queue_name)
+    return await cancel_job(part, job_id, reason)
 
 
 async def forget_merged(part: Part, age: timedelta, limit: int) -> int:

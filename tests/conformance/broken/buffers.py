@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from anyio.lowlevel import checkpoint
 
-from conveyor._builtin.memory.buffers import MemoryBuffers
+from conveyor._builtin.memory.buffers import MemoryBuffers, _Row
 from conveyor.errors import BufferTakeLostError
 from conveyor.model.buffers.values import BufferPlace, FlushPlan
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conveyor.model.buffers.values import KeptJob
+    from conveyor.model.job import JobData
     from conveyor.model.queries import AddReceipt
 
 
@@ -99,3 +100,25 @@ class FailuresForgotten(MemoryBuffers):
 
     async def commit(self, token: str, plan: FlushPlan, /) -> Sequence[AddReceipt]:
         return await super().commit(token, FlushPlan(plan.taken, plan.jobs, plan.merged))
+
+
+class CancelsForgotten(MemoryBuffers):
+    """Removes a job from its buffer that was to be cancelled."""
+
+    async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
+        job = await super().cancel_job(job_id, reason)
+        if job is not None:
+            self._tables.remove(self._tables.job(job_id))
+        return job
+
+
+class FlushesNotStopped(MemoryBuffers):
+    """Lets a flush add what was removed after it was taken."""
+
+    def _leave(self, row: _Row) -> None:
+        self._drop(row)
+
+    async def commit(self, token: str, plan: FlushPlan, /) -> Sequence[AddReceipt]:
+        there = [job_id for job_id in plan.taken if job_id in self._rows]
+        merged = {job_id: into for job_id, into in plan.merged.items() if job_id in there}
+        return await super().commit(token, FlushPlan(there, plan.jobs, merged, plan.failure))

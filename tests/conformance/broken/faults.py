@@ -172,6 +172,8 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     buffers.TracesForgotten: "test_a_commit_removes_adds_and_leaves_a_trace",
     buffers.AddsAfterwards: "test_jobs_are_taken_and_added_in_the_order_in_which_they_came",
     buffers.NewestFirst: "test_jobs_are_taken_and_added_in_the_order_in_which_they_came",
+    buffers.CancelsForgotten: "test_a_buffered_job_can_be_cancelled",
+    buffers.FlushesNotStopped: "test_a_flush_that_took_a_job_which_is_gone_adds_nothing",
     buffers.FailuresForgotten: "test_jobs_that_could_not_be_reduced_can_be_added_as_failed",
     schedules.TimesNotMovedOn: "test_a_tick_fires_once",
     schedules.OpenJobsForgotten: "test_no_job_is_added_while_one_has_not_ended",

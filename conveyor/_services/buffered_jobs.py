@@ -1,0 +1,104 @@
+"""What can be done with a job that may be in a buffer still: cancel, remove; all else is refused by name."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from conveyor._services.buffers import find_places, is_in_store
+from conveyor.contracts.buffer_storage import EditableBufferStorage
+from conveyor.errors import CapabilityError, JobInBufferError, JobNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from conveyor._services.services import Services
+    from conveyor.model.job import JobData
+
+__all__ = ["cancel", "remove", "unbuffered"]
+
+T = TypeVar("T")
+
+# A job may be flushed between two looks, and no job comes back from where it went.
+_LOOKS: Final = 2
+
+
+async def unbuffered(services: Services, job_id: str, asked: Awaitable[T]) -> T:
+    """Return the answer of something that is asked of a job in a queue.
+
+    Raises:
+        JobInBufferError: it is in a buffer, or was merged.
+    """
+    try:
+        return await asked
+    except JobNotFoundError:
+        buffer_id = await _buffer_of(services, job_id)
+        if buffer_id is None:
+            raise
+    raise JobInBufferError(job_id, buffer_id)
+
+
+async def cancel(services: Services, job_id: str, reason: str) -> JobData:
+    """End a job as cancelled, wherever it is.
+
+    Raises:
+        JobInBufferError: it was merged into another.
+        CapabilityError: it is in a buffer, and the storage cannot do that, or the queue is in no store.
+        DuplicateJobError: it is in a buffer, and another job has its id.
+    """
+
+    async def cancel_buffered() -> JobData | None:
+        storage = _editable(services, "cancelling a job in a buffer")
+        if not is_in_store(services):
+            # There are no cancelled jobs for it to be one of.
+            name = type(services.job_queue).__name__
+            raise CapabilityError(name, "jobs in a store", "cancelling a job in a buffer", kind="job queue")
+        return await storage.cancel_job(job_id, reason)
+
+    return await _either(services, job_id, lambda: services.store.jobs.cancel_job(job_id, reason), cancel_buffered)
+
+
+async def remove(services: Services, job_id: str) -> None:
+    """Delete a job that is not running, wherever it is.
+
+    Raises:
+        JobInBufferError, CapabilityError: as for `cancel`, though the queue may be anywhere.
+    """
+
+    async def remove_stored() -> bool:
+        await services.store.jobs.remove_job(job_id)
+        return True
+
+    async def remove_buffered() -> bool | None:
+        storage = _editable(services, "removing a job from a buffer")
+        return await storage.remove_job(job_id) or None
+
+    await _either(services, job_id, remove_stored, remove_buffered)
+
+
+async def _either(
+    services: Services,
+    job_id: str,
+    in_store: Callable[[], Awaitable[T]],
+    in_buffer: Callable[[], Awaitable[T | None]],
+) -> T:
+    for _ in range(_LOOKS):
+        with suppress(JobNotFoundError):
+            return await in_store()
+        if await _buffer_of(services, job_id) is not None and (done := await in_buffer()) is not None:
+            return done
+    return await in_store()
+
+
+async def _buffer_of(services: Services, job_id: str) -> str | None:
+    place = (await find_places(services, [job_id])).get(job_id)
+    if place is not None and place.merged_into is not None:
+        raise JobInBufferError(job_id, merged_into=place.merged_into)
+    return None if place is None else place.buffer_id
+
+
+def _editable(services: Services, needed_by: str) -> EditableBufferStorage:
+    storage = services.buffers.storage
+    if not isinstance(storage, EditableBufferStorage):
+        raise CapabilityError(type(storage).__name__, "single jobs", needed_by, kind="buffer storage")
+    return storage
