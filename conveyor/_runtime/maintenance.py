@@ -1,7 +1,7 @@
 """Maintenance of a worker's queues: three loops, each calling its passes.
 
-Promotion sleeps until the next delayed job is due and is woken when a job is put off; stall detection,
-and expiry with it, looks at an interval, and retention at another. Where the store cannot be reached, all
+Promotion sleeps until the next delayed job is due and is woken when a job is put off; stall detection
+looks at an interval, and expiry at every fifth time; retention at another. Where the store cannot be reached, all
 just look again later: nothing is lost by being late.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,8 @@ __all__ = ["Promoter", "Retainer", "StallDetector"]
 
 # The wall clock may be set, the event loop's clock is not; waking early costs one query more.
 LONGEST_SLEEP_SECONDS: Final = 60.0
+# What had not started in time is not fetched anyway, and what a dead worker held is looked after at once.
+LOOKS_PER_EXPIRY: Final = 5
 # It goes through all that waits for children, and finds something only where somebody meddled with the store's tables.
 LOOKS_PER_REPAIR: Final = 60
 
@@ -99,12 +102,15 @@ class StallDetector:
 
     async def run(self) -> None:
         """Look for ever, at the worker's interval, spread so that many workers do not look at once."""
-        while True:
-            await until_available(self._look, "look for stalled and expired jobs", self._outage)
+        for number in count():
+            is_whole = number % LOOKS_PER_EXPIRY == 0
+            await until_available(partial(self._look, is_whole), "look for stalled and expired jobs", self._outage)
             await _sleep_about(self._options.stalled_interval)
 
-    async def _look(self) -> None:
-        await reclaim_stalled_jobs(self._store, self._options.max_stalled)
+    async def _look(self, is_whole: bool) -> None:
+        reclaimed = await reclaim_stalled_jobs(self._store, self._options.max_stalled)
+        if not (reclaimed or is_whole):
+            return
         # After it: a job that a dead worker held may have expired meanwhile.
         await expire_jobs(self._store)
         # After both: what a batch job waited for may have ended by them.

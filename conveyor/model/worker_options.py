@@ -76,7 +76,7 @@ class WorkerOptions:
     prefetch: int | Literal["auto"] = field(default="auto", validator=_prefetch)
     lifo: bool = field(default=False, validator=is_bool)
     lock_duration: timedelta = field(default=timedelta(seconds=30), converter=_lock_duration)
-    stalled_interval: timedelta = field(default=timedelta(seconds=5), converter=_stalled_interval)
+    stalled_interval: timedelta = field(default=timedelta(seconds=1), converter=_stalled_interval)
     max_stalled: int = field(default=3, validator=is_not_negative)
     retention_interval: timedelta = field(default=timedelta(minutes=1), converter=_retention_interval)
     shutdown_grace: timedelta = field(default=timedelta(seconds=30), converter=_shutdown_grace)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import JobData
 
-__all__ = ["extend_locks", "get_stalled_jobs", "reclaim_stalled_jobs", "release_locks"]
+__all__ = ["extend_locks", "get_stalled_jobs", "has_expired_sessions", "reclaim_stalled_jobs", "release_locks"]
 
 
 def extend_locks(transaction: Transaction, locks: Sequence[Lock], lock_duration: timedelta) -> Sequence[Lock]:
@@ -59,6 +59,11 @@ def get_stalled_jobs(connection: sqlite3.Connection, now: int, threshold: timede
     """Return active jobs whose lock has been over for longer than the threshold."""
     rows = connection.execute(sql("jobs/get_stalled_jobs"), (now - span_micros(threshold), max(limit, 0)))
     return [job_from_row(row) for row in rows]
+
+
+def has_expired_sessions(connection: sqlite3.Connection, now: int) -> bool:
+    """Return whether the lock of any session is over."""
+    return bool(connection.execute(sql("jobs/reclaim_stalled_jobs_any"), (now,)).fetchone()[0])
 
 
 def reclaim_stalled_jobs(transaction: Transaction, max_stalled: int, limit: int) -> Sequence[JobData]:

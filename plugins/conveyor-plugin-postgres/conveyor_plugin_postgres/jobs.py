@@ -222,4 +222,7 @@ class PostgresJobs:
 
     async def reclaim_stalled_jobs(self, max_stalled: int, /, *, limit: int = 1000) -> Sequence[JobData]:
         """Take active jobs whose lock is over away from their workers."""
+        # Nearly always there are none, and to know that takes no transaction.
+        if not await self._database.read(locking.has_expired_sessions):
+            return ()
         return await self._database.write(locking.reclaim_stalled_jobs, max_stalled, limit)

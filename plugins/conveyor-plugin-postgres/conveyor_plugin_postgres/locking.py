@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from conveyor.model.job import JobData
     from conveyor_plugin_postgres.part import Part
 
-__all__ = ["extend_locks", "get_stalled_jobs", "held_locks", "reclaim_stalled_jobs", "release_locks"]
+__all__ = [
+    "extend_locks",
+    "get_stalled_jobs",
+    "has_expired_sessions",
+    "held_locks",
+    "reclaim_stalled_jobs",
+    "release_locks",
+]
 
 
 async def extend_locks(part: Part, locks: Sequence[Lock], lock_duration: timedelta) -> Sequence[Lock]:
@@ -62,6 +69,12 @@ async def get_stalled_jobs(part: Part, threshold: timedelta, limit: int) -> Sequ
     """Return active jobs whose lock has been over for longer than the threshold."""
     rows = await part.fetch("jobs/get_stalled_jobs", interval(threshold), max(limit, 0), part.moment)
     return jobs_from_rows(rows)
+
+
+async def has_expired_sessions(part: Part) -> bool:
+    """Return whether the lock of any session is over."""
+    found: bool = await part.fetchval("jobs/reclaim_stalled_jobs_any", part.moment)
+    return found
 
 
 async def reclaim_stalled_jobs(part: Part, max_stalled: int, limit: int) -> Sequence[JobData]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -11,6 +12,8 @@ import pytest
 from server import Server
 
 from conveyor import Conveyor, JobBuffer
+from conveyor.model.sessions import SessionInfo
+from conveyor.testing import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,6 +83,15 @@ async def test_a_job_costs_a_small_part_of_a_statement(counting_url: str) -> Non
     assert calls["add_jobs"] == 1
     assert calls["settle_and_fetch"] > 0
     assert calls["all"] / JOBS < MOST_PER_JOB, calls
+
+
+async def test_a_look_for_stalled_jobs_is_one_statement_where_nobody_died(counting_url: str) -> None:
+    async with open_store(counting_url) as store:
+        await store.sessions.open(SessionInfo("a" * 32, "here", 1, "none"), timedelta(minutes=1))
+        await count(counting_url)
+        assert await store.jobs.reclaim_stalled_jobs(3) == ()
+        assert (await count(counting_url))["all"] == 1
+        await store.sessions.close("a" * 32)
 
 
 async def test_callers_who_add_at_once_share_statements(counting_url: str) -> None:

@@ -38,7 +38,7 @@ async def test_the_job_of_a_killed_worker_runs_again_soon_after_its_lock_is_over
         job = await pack.add()
         with anyio.fail_after(STARTUP_SECONDS):
             await BufferedByteReceiveStream(doomed.stdout).receive_until(b"\n", LONGEST_LINE)
-        async with app.worker("orders", stalled_interval="500ms"):
+        async with app.worker("orders"):
             doomed.kill()
             with anyio.fail_after(LOCK_SECONDS + MORE_SECONDS):
                 await began.wait()
