@@ -257,6 +257,20 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.add_job(queue text, name text, payload jsonb DEFAULT '{}'::jsonb, priority integer DEFAULT 0, attempts integer DEFAULT 1, delay interval DEFAULT NULL::interval, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires interval DEFAULT NULL::interval, group_id text DEFAULT NULL::text, tags text[] DEFAULT NULL::text[], version integer DEFAULT 1, job_id text DEFAULT NULL::text, deduplication_key text DEFAULT NULL::text, deduplication_ttl interval DEFAULT NULL::interval) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return conveyor.add_many(
+    queue, name, array[payload], priority, attempts, delay, run_at, expires, group_id, tags, version,
+    case when job_id is not null then array[job_id] end,
+    case when deduplication_key is not null then array[deduplication_key] end,
+    deduplication_ttl
+  );
+end
+$$;
+
 CREATE FUNCTION conveyor.add_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[] DEFAULT NULL::integer[], lifos boolean[] DEFAULT NULL::boolean[], delays interval[] DEFAULT NULL::interval[], run_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], expire_ins interval[] DEFAULT NULL::interval[], expire_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, moment timestamp with time zone DEFAULT NULL::timestamp with time zone, notifies boolean DEFAULT false, OUT woken text[], OUT delayed text[], OUT duplicates bigint[], OUT are_new boolean) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -373,6 +387,123 @@ begin
     perform pg_notify('conveyor.hints', format('- [["added", %s, ""]]', to_json(queue))) from unnest(woken) as queue;
     perform pg_notify('conveyor.hints', format('- [["delayed", %s, ""]]', to_json(queue))) from unnest(delayed) as queue;
   end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer DEFAULT 0, attempts integer DEFAULT 1, delay interval DEFAULT NULL::interval, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires interval DEFAULT NULL::interval, group_id text DEFAULT NULL::text, tags text[] DEFAULT NULL::text[], version integer DEFAULT 1, job_ids text[] DEFAULT NULL::text[], deduplication_keys text[] DEFAULT NULL::text[], deduplication_ttl interval DEFAULT NULL::interval) RETURNS SETOF text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  number integer := cardinality(payloads);
+  ids text[] := coalesce(job_ids, array(select conveyor.new_id() from generate_series(1, cardinality(payloads))));
+  bodies bytea[];
+  chosen jsonb := '{}';
+  same record;
+  added record;
+begin
+  perform conveyor.check_word('queue', queue);
+  perform conveyor.check_word('name', name);
+  if priority is null then
+    perform conveyor.refuse('priority', 'be a whole number', null);
+  elsif attempts is null or attempts < 1 then
+    perform conveyor.refuse('attempts', 'be at least 1', attempts::text);
+  elsif version is null or version < 1 then
+    perform conveyor.refuse('version', 'be at least 1', version::text);
+  elsif delay < interval '0' then
+    perform conveyor.refuse('delay', 'not be negative', delay::text);
+  elsif delay is not null and run_at is not null then
+    perform conveyor.refuse('run_at', 'be null where there is a delay', run_at::text);
+  elsif expires <= greatest(interval '0', delay) then
+    perform conveyor.refuse('expires', 'be longer than zero and than delay', expires::text);
+  elsif deduplication_ttl <= interval '0' then
+    perform conveyor.refuse('deduplication_ttl', 'be longer than zero', deduplication_ttl::text);
+  elsif payloads is null then
+    perform conveyor.refuse('payloads', 'be an array of JSON objects', null);
+  elsif cardinality(ids) <> number then
+    perform conveyor.refuse('job_ids', 'have one id for each payload', job_ids::text);
+  elsif cardinality(deduplication_keys) <> number then
+    perform conveyor.refuse('deduplication_keys', 'have one key, or null, for each payload', deduplication_keys::text);
+  elsif array_position(tags, null) is not null then
+    perform conveyor.refuse('tags', 'hold no null', tags::text);
+  end if;
+  perform conveyor.check_word('job_id', given.id) from unnest(ids) as given(id);
+  perform conveyor.check_word('deduplication_key', given.key)
+  from unnest(deduplication_keys) as given(key)
+  where given.key is not null;
+  perform conveyor.refuse('payload', 'be a JSON object of the handler''s arguments', given.payload::text)
+  from unnest(payloads) as given(payload)
+  where jsonb_typeof(given.payload) is distinct from 'object';
+  if number = 0 then
+    return;
+  end if;
+
+  -- As conveyor.codec writes them: what differs from the defaults.
+  if priority <> 0 then
+    chosen := chosen || jsonb_build_object('priority', priority);
+  end if;
+  if attempts <> 1 then
+    chosen := chosen || jsonb_build_object('attempts', attempts);
+  end if;
+  if version <> 1 then
+    chosen := chosen || jsonb_build_object('version', version);
+  end if;
+  if cardinality(tags) > 0 then
+    chosen := chosen || jsonb_build_object('tags', tags);
+  end if;
+  if group_id is not null then
+    perform conveyor.check_word('group_id', group_id);
+    chosen := chosen || jsonb_build_object('group', jsonb_build_object('id', group_id));
+  end if;
+  bodies := array(
+    select convert_to(given.payload::text, 'UTF8')
+    from unnest(payloads) with ordinality as given(payload, place)
+    order by given.place
+  );
+  -- What is the same for all of them, once for each.
+  select
+    array_fill(queue, array[number]) as queues,
+    array_fill(name, array[number]) as names,
+    case when chosen <> '{}' then array_fill(convert_to(chosen::text, 'UTF8'), array[number]) end as options,
+    array_fill(priority, array[number]) as priorities,
+    array_fill(delay, array[number]) as delays,
+    array_fill(run_at, array[number]) as run_ats,
+    array_fill(expires, array[number]) as expire_ins,
+    case when job_ids is null then clock_timestamp() - interval '1 day' else '-infinity' end as since
+  into same;
+
+  if deduplication_keys is null then
+    select result.duplicates
+    into added
+    from conveyor.add_jobs(
+      ids, same.queues, same.names, bodies, same.options, same.priorities, null, same.delays, same.run_ats,
+      same.expire_ins, null, same.since, null, true
+    ) as result;
+  else
+    select result.duplicates, result.met, result.met_ids
+    into added
+    from conveyor.add_deduplicated_jobs(
+      ids, same.queues, same.names, bodies, same.options, same.priorities, null, same.delays, same.run_ats,
+      same.expire_ins, null, same.since, null, true,
+      deduplication_keys,
+      array_fill(deduplication_ttl, array[number]),
+      array_fill('keep'::text, array[number]),
+      array_fill('waiting,waiting_children,delayed,active'::text, array[number]),
+      array(
+        select substring(sha256(convert_to(concat_ws(e'\x01', given.id, queue, name, given.body::text), 'UTF8')) for 16)
+        from unnest(ids, bodies) with ordinality as given(id, body, place)
+        order by given.place
+      )
+    ) as result;
+    for i in 1 .. coalesce(cardinality(added.met), 0) loop
+      ids[added.met[i]] := added.met_ids[i];
+    end loop;
+  end if;
+  if cardinality(added.duplicates) > 0 then
+    raise exception 'another job has the id %', quote_literal(ids[added.duplicates[1]])
+    using errcode = 'unique_violation', hint = 'The same job may be added again; another needs an id of its own.';
+  end if;
+  return query select unnest(ids);
 end
 $$;
 
@@ -613,7 +744,10 @@ begin
         select * from conveyor.live as job where job.id = given.id offset 0
       ) as live on true
       left join lateral (
-        select job.id from conveyor.history as job where job.id = given.id and live.id is null limit 1
+        select job.settled_id as id
+        from conveyor.find_settled(array[given.id]) as job
+        where live.id is null
+        limit 1
       ) as history on true
     ),
     written as (
@@ -681,6 +815,16 @@ begin
     insert into conveyor.starts as known (queue, scope, key, at, weight)
     values (of_queue, of_scope, of_key, now_micros, charge_rate.weight)
     on conflict (queue, scope, key, at) do update set weight = known.weight + excluded.weight;
+  end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.check_word(argument text, word text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if word is null or char_length(word) not between 1 and 255 or word ~ '[\x01-\x1f\x7f]' then
+    perform conveyor.refuse(argument, 'be 1 to 255 characters without control characters', word);
   end if;
 end
 $$;
@@ -1323,6 +1467,54 @@ begin
   end if;
 end
 $$;
+
+CREATE FUNCTION conveyor.find_settled(ids text[]) RETURNS TABLE(settled_id text, of_session text, of_fetch bigint, ended_as text)
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $_$
+declare
+  missing text[] := array(
+    select distinct given.id
+    from unnest(find_settled.ids) as given(id)
+    where not exists (select from conveyor.live where live.id = given.id offset 0)
+  );
+  since timestamptz;
+  settled record;
+begin
+  if missing = '{}' then
+    return;
+  end if;
+  select
+    case
+      when bool_and(given.is_dated)
+      then to_timestamp(
+        min(('x0000' || left(given.id, 8) || substr(given.id, 10, 4))::bit(64)::bigint)
+          filter (where given.is_dated) / 1000.0
+      ) - interval '1 day'
+      else '-infinity'
+    end
+  into since
+  from (
+    select one.id, one.id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$' as is_dated
+    from unnest(missing) as one(id)
+  ) as given;
+  for settled in
+    select history.id, history.session_id, history.fetch_number, history.outcome
+    from conveyor.history
+    where history.id = any(missing) and history.finished_at >= since
+  loop
+    missing := array_remove(missing, settled.id);
+    return query select settled.id, settled.session_id, settled.fetch_number, settled.outcome;
+  end loop;
+  if missing <> '{}' then
+    return query
+      select history.id, history.session_id, history.fetch_number, history.outcome
+      from conveyor.history
+      where history.id = any(missing) and history.finished_at < since;
+  end if;
+end
+$_$;
 
 CREATE FUNCTION conveyor.forget_parents(ids text[]) RETURNS void
     LANGUAGE plpgsql
@@ -2139,6 +2331,25 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.new_id() RETURNS text
+    LANGUAGE sql
+    AS $$
+  select encode(
+    set_bit(
+      set_bit(
+        overlay(
+          uuid_send(gen_random_uuid())
+          placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3)
+          from 1 for 6
+        ),
+        52, 1
+      ),
+      53, 1
+    ),
+    'hex'
+  )::uuid::text
+$$;
+
 CREATE FUNCTION conveyor.newest_head(of_queue text, of_group text, level integer, wanted_name text, stopped text[], OUT head_id text, OUT head_name text) RETURNS record
     LANGUAGE plpgsql
     AS $$
@@ -2543,6 +2754,15 @@ CREATE FUNCTION conveyor.rates_of(rules jsonb, job_name text, of_group text) RET
   where asked.limiter is not null
 $$;
 
+CREATE FUNCTION conveyor.refuse(argument text, must text, given text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  raise exception '% must %, got %', argument, must, coalesce(quote_literal(given), 'null')
+  using errcode = 'invalid_parameter_value';
+end
+$$;
+
 CREATE FUNCTION conveyor.release_locks(ids text[], session_ids text[], numbers bigint[]) RETURNS TABLE(released_id text, of_session text, of_fetch bigint, of_queue text)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -2696,7 +2916,7 @@ begin
       asked.place,
       case
         when exists (select from conveyor.live where live.id = asked.id offset 0)
-          or exists (select from conveyor.history where history.id = asked.id offset 0)
+          or exists (select from conveyor.find_settled(array[asked.id]))
         then 'lock_lost'
         else 'not_found'
       end
@@ -2773,11 +2993,14 @@ begin
   if applied < cardinality(settle_jobs.ids) then
     -- With an offset, each is looked up by itself; without, the server may choose to read all of a table for it.
     return query
+      with settled as materialized (
+        select * from conveyor.find_settled(settle_jobs.ids)
+      )
       select
         asked.place,
         case
           when exists (select from conveyor.live where live.id = asked.id offset 0)
-            or exists (select from conveyor.history where history.id = asked.id offset 0)
+            or exists (select from settled where settled.settled_id = asked.id)
           then 'lock_lost'
           else 'not_found'
         end
@@ -2785,12 +3008,11 @@ begin
         as asked(id, session_id, number, outcome, place)
       where not exists (
         select
-        from conveyor.history
-        where history.id = asked.id
-          and history.session_id = asked.session_id
-          and history.fetch_number = asked.number
-          and history.outcome = asked.outcome
-        offset 0
+        from settled
+        where settled.settled_id = asked.id
+          and settled.of_session = asked.session_id
+          and settled.of_fetch = asked.number
+          and settled.ended_as = asked.outcome
       )
       and not exists (
         select
@@ -3805,7 +4027,11 @@ CREATE TRIGGER live_reported AFTER UPDATE OF progress ON conveyor.live FOR EACH 
 
 CREATE TRIGGER live_watched BEFORE UPDATE OF state, progress ON conveyor.live FOR EACH STATEMENT EXECUTE FUNCTION conveyor.look_for_watchers();
 
+REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_id text, deduplication_key text, deduplication_ttl interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
+
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', 'a358171707cd69a9a2c68f24ee98fd8b514c55e53900828c8c05991f8450adbd', clock_timestamp());
+  (1, 'initial', '83776d03e6db1dd3cdc755c6631369aae2b8741f04d4d7397511ffae97a05a25', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

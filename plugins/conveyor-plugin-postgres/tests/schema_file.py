@@ -30,7 +30,6 @@ def schema_file(server: Server) -> str:
     what = (
         "--schema-only",
         "--no-owner",
-        "--no-privileges",
         "--schema=conveyor",
         "--exclude-table=conveyor.history_2*",
     )

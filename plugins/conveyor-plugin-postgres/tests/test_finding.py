@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import pytest
-from conveyor_plugin_postgres import changes, reading
+from conveyor_plugin_postgres import changes, journal, reading, settling
 from conveyor_plugin_postgres.ids import made_between
 from conveyor_plugin_postgres.part import Part
 from conveyor_plugin_postgres.statements import Statements
 from plans import Plans
 
+from conveyor.model.job import LogEntry, Progress, ProgressReport
+from conveyor.model.locks import Lock, LockToken
+from conveyor.model.settlement import RefusalReason
+from conveyor.model.states import Command
+from conveyor.testing.conformance.workshop import ending
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +101,25 @@ async def test_what_is_done_with_one_job_touches_its_day_alone(
         assert 0 < len({name for name in plans.take_tables() if name.startswith("history_")}) <= FEW
 
 
+async def write_late(part: Part, job_id: str) -> Sequence[object]:
+    """Say of a job, which another run has settled, all that a run may say; return what was refused."""
+    lock = Lock(job_id, LockToken("f" * 32, 7))
+    refused = (await settling.settle_jobs(part, [ending(lock, Command.COMPLETE)])).refused
+    reported = await journal.set_progress(part, [ProgressReport(lock, Progress(1, 2))])
+    logged = await journal.append_logs(part, [LogEntry(job_id, "late", lock=lock, attempt=1)])
+    return [refusal.reason for refusal in (*refused, *reported, *logged)]
+
+
+async def test_what_comes_too_late_is_refused_without_a_look_into_every_day(connection: Any) -> None:
+    job_id = id_made_at(NOW)
+    await connection.execute(FILL, job_id, NOW)
+    plans = Plans(connection)
+    await plans.watch()
+    assert await write_late(Part(connection, Statements(), None), job_id) == [RefusalReason.LOCK_LOST] * 3
+    await asyncio.sleep(0)
+    assert 0 < len({name for name in plans.take_tables() if name.startswith("history_")}) <= FEW
+
+
 async def test_what_became_of_a_job_is_found_with_its_attempts(connection: Any) -> None:
     job_id = id_made_at(NOW)
     await connection.execute(FILL, job_id, NOW - 20 * DAY)
@@ -126,6 +151,13 @@ async def test_a_job_is_found_whatever_its_id_says_of_its_time(
     assert await find(connection, job_id) == {job_id}
     assert await find(connection, id_made_at(NOW), job_id, job_id, "nobody") >= {job_id}
     assert await find(connection, "nobody", id_made_at(NOW - DAY)) == set()
+    part = Part(connection, Statements(), None)
+    assert await write_late(part, job_id) == [RefusalReason.LOCK_LOST] * 3
+    assert await write_late(part, "nobody") == [RefusalReason.NOT_FOUND] * 3
+    # The same end again as was applied is not refused.
+    run = "session_id = repeat('f', 32), fetch_number = 7, outcome = 'completed'"
+    await connection.execute(f"update conveyor.history set {run}")
+    assert await write_late(part, job_id) == [RefusalReason.LOCK_LOST] * 2
 
 
 def test_an_id_from_the_future_says_nothing_of_when_its_job_ended() -> None:

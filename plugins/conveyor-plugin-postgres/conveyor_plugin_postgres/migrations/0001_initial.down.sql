@@ -1,3 +1,13 @@
+drop function conveyor.add_job;
+
+drop function conveyor.add_many;
+
+drop function conveyor.check_word;
+
+drop function conveyor.refuse;
+
+drop function conveyor.new_id;
+
 drop trigger live_watched on conveyor.live;
 
 drop trigger live_moved on conveyor.live;
@@ -159,6 +169,8 @@ drop function conveyor.make_partition;
 drop function conveyor.save_step;
 
 drop function conveyor.matching_jobs;
+
+drop function conveyor.find_settled;
 
 drop function conveyor.find_jobs;
 

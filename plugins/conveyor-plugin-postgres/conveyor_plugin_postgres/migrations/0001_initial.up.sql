@@ -169,6 +169,58 @@ begin
 end
 $$;
 
+-- Those of the jobs that are settled, with the runs that settled them, for who met a job that is not its own any more.
+-- As find_jobs does, it looks first where ids of version 7 let expect them: from the day before they were made.
+create function conveyor.find_settled(ids text[])
+returns table (settled_id text, of_session text, of_fetch bigint, ended_as text)
+language plpgsql
+stable
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  missing text[] := array(
+    select distinct given.id
+    from unnest(find_settled.ids) as given(id)
+    where not exists (select from conveyor.live where live.id = given.id offset 0)
+  );
+  since timestamptz;
+  settled record;
+begin
+  if missing = '{}' then
+    return;
+  end if;
+  select
+    case
+      when bool_and(given.is_dated)
+      then to_timestamp(
+        min(('x0000' || left(given.id, 8) || substr(given.id, 10, 4))::bit(64)::bigint)
+          filter (where given.is_dated) / 1000.0
+      ) - interval '1 day'
+      else '-infinity'
+    end
+  into since
+  from (
+    select one.id, one.id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$' as is_dated
+    from unnest(missing) as one(id)
+  ) as given;
+  for settled in
+    select history.id, history.session_id, history.fetch_number, history.outcome
+    from conveyor.history
+    where history.id = any(missing) and history.finished_at >= since
+  loop
+    missing := array_remove(missing, settled.id);
+    return query select settled.id, settled.session_id, settled.fetch_number, settled.outcome;
+  end loop;
+  if missing <> '{}' then
+    return query
+      select history.id, history.session_id, history.fetch_number, history.outcome
+      from conveyor.history
+      where history.id = any(missing) and history.finished_at < since;
+  end if;
+end
+$$;
+
 -- The jobs that a filter means; an argument that is null, or no tags, leaves all. Texts to look for are in small letters.
 -- The planner puts its query in place of the call, so that an order and a limit outside reach the indexes.
 create function conveyor.matching_jobs(
@@ -3563,11 +3615,14 @@ begin
   if applied < cardinality(settle_jobs.ids) then
     -- With an offset, each is looked up by itself; without, the server may choose to read all of a table for it.
     return query
+      with settled as materialized (
+        select * from conveyor.find_settled(settle_jobs.ids)
+      )
       select
         asked.place,
         case
           when exists (select from conveyor.live where live.id = asked.id offset 0)
-            or exists (select from conveyor.history where history.id = asked.id offset 0)
+            or exists (select from settled where settled.settled_id = asked.id)
           then 'lock_lost'
           else 'not_found'
         end
@@ -3575,12 +3630,11 @@ begin
         as asked(id, session_id, number, outcome, place)
       where not exists (
         select
-        from conveyor.history
-        where history.id = asked.id
-          and history.session_id = asked.session_id
-          and history.fetch_number = asked.number
-          and history.outcome = asked.outcome
-        offset 0
+        from settled
+        where settled.settled_id = asked.id
+          and settled.of_session = asked.session_id
+          and settled.of_fetch = asked.number
+          and settled.ended_as = asked.outcome
       )
       and not exists (
         select
@@ -3784,7 +3838,7 @@ begin
       asked.place,
       case
         when exists (select from conveyor.live where live.id = asked.id offset 0)
-          or exists (select from conveyor.history where history.id = asked.id offset 0)
+          or exists (select from conveyor.find_settled(array[asked.id]))
         then 'lock_lost'
         else 'not_found'
       end
@@ -3827,7 +3881,10 @@ begin
         select * from conveyor.live as job where job.id = given.id offset 0
       ) as live on true
       left join lateral (
-        select job.id from conveyor.history as job where job.id = given.id and live.id is null limit 1
+        select job.settled_id as id
+        from conveyor.find_settled(array[given.id]) as job
+        where live.id is null
+        limit 1
       ) as history on true
     ),
     written as (
@@ -4092,5 +4149,217 @@ begin
   return counted;
 end
 $$;
+
+-- A new id, as conveyor makes them: a UUID of version 7.
+create function conveyor.new_id() returns text
+language sql volatile
+as $$
+  select encode(
+    set_bit(
+      set_bit(
+        overlay(
+          uuid_send(gen_random_uuid())
+          placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3)
+          from 1 for 6
+        ),
+        52, 1
+      ),
+      53, 1
+    ),
+    'hex'
+  )::uuid::text
+$$;
+
+-- Refuses a value that whoever adds by SQL gave.
+create function conveyor.refuse(argument text, must text, given text) returns void
+language plpgsql as $$
+begin
+  raise exception '% must %, got %', argument, must, coalesce(quote_literal(given), 'null')
+  using errcode = 'invalid_parameter_value';
+end
+$$;
+
+-- Refuses what is no name of a queue, a job or a group, and no id, as conveyor.model.checks does.
+create function conveyor.check_word(argument text, word text) returns void
+language plpgsql as $$
+begin
+  if word is null or char_length(word) not between 1 and 255 or word ~ '[\x01-\x1f\x7f]' then
+    perform conveyor.refuse(argument, 'be 1 to 255 characters without control characters', word);
+  end if;
+end
+$$;
+
+-- For clients in any language, and for triggers: adds a job of one name for each of the payloads, which are JSON objects of
+-- the handler's arguments, in the caller's transaction. Returns their ids, in order; where another job holds the
+-- deduplication key, that one's. What it refuses has the SQLSTATE 22023, an id that another job has 23505.
+-- It runs with its owner's rights: a role that may call it need not see the jobs.
+create function conveyor.add_many(
+  queue text,
+  name text,
+  payloads jsonb[],
+  priority integer default 0,
+  attempts integer default 1,
+  delay interval default null,
+  run_at timestamptz default null,
+  expires interval default null,
+  group_id text default null,
+  tags text[] default null,
+  version integer default 1,
+  job_ids text[] default null,
+  deduplication_keys text[] default null,
+  deduplication_ttl interval default null
+)
+returns setof text
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  number integer := cardinality(payloads);
+  ids text[] := coalesce(job_ids, array(select conveyor.new_id() from generate_series(1, cardinality(payloads))));
+  bodies bytea[];
+  chosen jsonb := '{}';
+  same record;
+  added record;
+begin
+  perform conveyor.check_word('queue', queue);
+  perform conveyor.check_word('name', name);
+  if priority is null then
+    perform conveyor.refuse('priority', 'be a whole number', null);
+  elsif attempts is null or attempts < 1 then
+    perform conveyor.refuse('attempts', 'be at least 1', attempts::text);
+  elsif version is null or version < 1 then
+    perform conveyor.refuse('version', 'be at least 1', version::text);
+  elsif delay < interval '0' then
+    perform conveyor.refuse('delay', 'not be negative', delay::text);
+  elsif delay is not null and run_at is not null then
+    perform conveyor.refuse('run_at', 'be null where there is a delay', run_at::text);
+  elsif expires <= greatest(interval '0', delay) then
+    perform conveyor.refuse('expires', 'be longer than zero and than delay', expires::text);
+  elsif deduplication_ttl <= interval '0' then
+    perform conveyor.refuse('deduplication_ttl', 'be longer than zero', deduplication_ttl::text);
+  elsif payloads is null then
+    perform conveyor.refuse('payloads', 'be an array of JSON objects', null);
+  elsif cardinality(ids) <> number then
+    perform conveyor.refuse('job_ids', 'have one id for each payload', job_ids::text);
+  elsif cardinality(deduplication_keys) <> number then
+    perform conveyor.refuse('deduplication_keys', 'have one key, or null, for each payload', deduplication_keys::text);
+  elsif array_position(tags, null) is not null then
+    perform conveyor.refuse('tags', 'hold no null', tags::text);
+  end if;
+  perform conveyor.check_word('job_id', given.id) from unnest(ids) as given(id);
+  perform conveyor.check_word('deduplication_key', given.key)
+  from unnest(deduplication_keys) as given(key)
+  where given.key is not null;
+  perform conveyor.refuse('payload', 'be a JSON object of the handler''s arguments', given.payload::text)
+  from unnest(payloads) as given(payload)
+  where jsonb_typeof(given.payload) is distinct from 'object';
+  if number = 0 then
+    return;
+  end if;
+
+  -- As conveyor.codec writes them: what differs from the defaults.
+  if priority <> 0 then
+    chosen := chosen || jsonb_build_object('priority', priority);
+  end if;
+  if attempts <> 1 then
+    chosen := chosen || jsonb_build_object('attempts', attempts);
+  end if;
+  if version <> 1 then
+    chosen := chosen || jsonb_build_object('version', version);
+  end if;
+  if cardinality(tags) > 0 then
+    chosen := chosen || jsonb_build_object('tags', tags);
+  end if;
+  if group_id is not null then
+    perform conveyor.check_word('group_id', group_id);
+    chosen := chosen || jsonb_build_object('group', jsonb_build_object('id', group_id));
+  end if;
+  bodies := array(
+    select convert_to(given.payload::text, 'UTF8')
+    from unnest(payloads) with ordinality as given(payload, place)
+    order by given.place
+  );
+  -- What is the same for all of them, once for each.
+  select
+    array_fill(queue, array[number]) as queues,
+    array_fill(name, array[number]) as names,
+    case when chosen <> '{}' then array_fill(convert_to(chosen::text, 'UTF8'), array[number]) end as options,
+    array_fill(priority, array[number]) as priorities,
+    array_fill(delay, array[number]) as delays,
+    array_fill(run_at, array[number]) as run_ats,
+    array_fill(expires, array[number]) as expire_ins,
+    case when job_ids is null then clock_timestamp() - interval '1 day' else '-infinity' end as since
+  into same;
+
+  if deduplication_keys is null then
+    select result.duplicates
+    into added
+    from conveyor.add_jobs(
+      ids, same.queues, same.names, bodies, same.options, same.priorities, null, same.delays, same.run_ats,
+      same.expire_ins, null, same.since, null, true
+    ) as result;
+  else
+    select result.duplicates, result.met, result.met_ids
+    into added
+    from conveyor.add_deduplicated_jobs(
+      ids, same.queues, same.names, bodies, same.options, same.priorities, null, same.delays, same.run_ats,
+      same.expire_ins, null, same.since, null, true,
+      deduplication_keys,
+      array_fill(deduplication_ttl, array[number]),
+      array_fill('keep'::text, array[number]),
+      array_fill('waiting,waiting_children,delayed,active'::text, array[number]),
+      array(
+        select substring(sha256(convert_to(concat_ws(e'\x01', given.id, queue, name, given.body::text), 'UTF8')) for 16)
+        from unnest(ids, bodies) with ordinality as given(id, body, place)
+        order by given.place
+      )
+    ) as result;
+    for i in 1 .. coalesce(cardinality(added.met), 0) loop
+      ids[added.met[i]] := added.met_ids[i];
+    end loop;
+  end if;
+  if cardinality(added.duplicates) > 0 then
+    raise exception 'another job has the id %', quote_literal(ids[added.duplicates[1]])
+    using errcode = 'unique_violation', hint = 'The same job may be added again; another needs an id of its own.';
+  end if;
+  return query select unnest(ids);
+end
+$$;
+
+-- Adds one job, as add_many adds several.
+create function conveyor.add_job(
+  queue text,
+  name text,
+  payload jsonb default '{}',
+  priority integer default 0,
+  attempts integer default 1,
+  delay interval default null,
+  run_at timestamptz default null,
+  expires interval default null,
+  group_id text default null,
+  tags text[] default null,
+  version integer default 1,
+  job_id text default null,
+  deduplication_key text default null,
+  deduplication_ttl interval default null
+)
+returns text
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return conveyor.add_many(
+    queue, name, array[payload], priority, attempts, delay, run_at, expires, group_id, tags, version,
+    case when job_id is not null then array[job_id] end,
+    case when deduplication_key is not null then array[deduplication_key] end,
+    deduplication_ttl
+  );
+end
+$$;
+
+-- Whoever may look at the schema may not add for that.
+revoke execute on function conveyor.add_many, conveyor.add_job from public;
 
 select conveyor.make_partitions(clock_timestamp());
