@@ -31,6 +31,7 @@ class OpenParts:
         self._store: Store | None = None
         self._job_queue: JobQueueStrategy | None = None
         self._file_storage: FileStorage | None = None
+        self._deduplicating: JobQueueStrategy | None = None
 
     @property
     def store(self) -> Store:
@@ -145,10 +146,14 @@ class OpenParts:
     def check_deduplication(self) -> None:
         """Raise CapabilityError where the job queue strategy, or the store, does not deduplicate."""
         job_queue = self.job_queue
+        # Asked with each add: to find out whether an object keeps a protocol takes longer than the add itself.
+        if job_queue is self._deduplicating:
+            return
         if not isinstance(job_queue, DeduplicatingJobQueueStrategy):
             raise CapabilityError(type(job_queue).__name__, "deduplication", "deduplication=", kind="job queue")
         if not job_queue.has_deduplication:
             raise CapabilityError(self.store.name, "deduplication", "deduplication=")
+        self._deduplicating = job_queue
 
 
 def required(part: T | None) -> T:

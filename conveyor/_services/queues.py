@@ -166,13 +166,15 @@ def check_receipts(jobs: Sequence[NewJob], receipts: Sequence[AddReceipt]) -> No
 async def _added_jobs(
     services: Services, jobs: Sequence[NewJob], receipts: Sequence[AddReceipt], *, is_visible: bool
 ) -> list[AddedJob]:
-    """Return what each add led to; those that met another job's key are looked up, where the store shows them."""
-    met = [receipt.job_id for receipt in receipts if receipt.outcome not in _NEW]
+    """Return what each add led to; those that met another job's key bring it, or are looked up."""
+    met = [receipt.job_id for receipt in receipts if receipt.outcome not in _NEW and receipt.job is None]
     # Inside the caller's transaction the store shows neither what it added nor what it changed.
     found = await services.store.jobs.find_jobs(met) if met and is_visible else {}
     return [
         (
-            job if receipt.outcome in _NEW else found.get(receipt.job_id) or evolve(job, id=receipt.job_id),
+            job
+            if receipt.outcome in _NEW
+            else receipt.job or found.get(receipt.job_id) or evolve(job, id=receipt.job_id),
             receipt.outcome,
         )
         for job, receipt in zip(jobs, receipts, strict=True)

@@ -105,6 +105,8 @@ def check_name(value: str, kind: str) -> str:
 def _check_word(value: str, kind: str, longest: int) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= longest:
         raise ConfigurationError(f"{kind} must be a string of 1 to {longest} characters, got {value!r}")
+    if value.isascii() and value.isprintable():
+        return value  # as nearly all are: one look at each character costs more than making a job
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise ConfigurationError(f"{kind} must hold no control characters, got {value!r}")
     if any(0xD800 <= ord(character) <= 0xDFFF for character in value):

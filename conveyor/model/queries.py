@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from conveyor.model.states import JobState
 
@@ -69,11 +69,15 @@ class Added(StrEnum):
 class AddReceipt:
     """What became of one added job: `job_id` is its id, or that of the job that already had the id or holds the key.
 
+    `job` is the one that holds the key, as the store saw it right after the add; None: nothing was met, it is gone, or
+    the store did not look. Two receipts are equal whether or not they bring it.
+
     Treat it as frozen: it is not, because it is made once per job.
     """
 
     job_id: str
     outcome: Added = Added.ADDED
+    job: JobData | None = field(default=None, eq=False, repr=False)
 
 
 @frozen

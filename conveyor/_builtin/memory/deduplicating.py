@@ -100,7 +100,7 @@ def meet_key(tables: Tables, job: NewJob, asked: Deduplication, now: datetime) -
     """Do what the mode says where another job holds the key of a new one; None: nobody does, and it is to be added."""
     answered = tables.answers.find(job, now)
     if answered is not None:
-        return answered
+        return _with_job(tables, answered)
     hold = tables.queue(job.queue_name).keys.find((job.name, asked.key or ""), now)
     if hold is None:
         return None
@@ -114,7 +114,7 @@ def meet_key(tables: Tables, job: NewJob, asked: Deduplication, now: datetime) -
     elif record is not None and asked.mode is DeduplicationMode.DEBOUNCE:
         _put_off(tables, record, due_at(job, now), now)
     tables.answers.remember(job, receipt, now)
-    return receipt
+    return _with_job(tables, receipt)
 
 
 def find_holder(tables: Tables, queue_name: str, key: NamedKey) -> JobRecord | None:
@@ -130,6 +130,12 @@ def take_key(queue: QueueTable, record: JobRecord, asked: Deduplication, now: da
     """Give the key to a job that was added just now."""
     record.key = (record.name, asked.key or "")
     queue.keys.take(record.key, record.id, asked.ttl, now)
+
+
+def _with_job(tables: Tables, receipt: AddReceipt) -> AddReceipt:
+    record = tables.jobs.get(receipt.job_id)
+    # Another receipt than the one that is remembered, which need not keep a job.
+    return AddReceipt(receipt.job_id, receipt.outcome, None if record is None else record.snapshot())
 
 
 def _replace(tables: Tables, record: JobRecord, job: NewJob, now: datetime) -> None:

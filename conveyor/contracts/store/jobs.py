@@ -53,6 +53,7 @@ class JobStore(Protocol):
 
         Otherwise the job is added and takes the key, for `ttl` or for as long as it exists. So a job that settles,
         expires or is removed frees its key, and one that is rerun has it again, unless another took it meanwhile.
+        The receipt may bring the job that holds the key, as it stands after the add, which spares the caller a look.
         The same add again within `ANSWERS_REMEMBERED` is answered as before, whatever came between, and changes
         nothing. All of it holds with any number of callers, and within one call as if each job came alone, in order.
         A job of another payload whose id is taken is DUPLICATE and touches no key.

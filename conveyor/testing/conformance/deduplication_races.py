@@ -169,6 +169,17 @@ class DeduplicationRacesConformance(StoreKit):
             assert answers[0] == answers[1], drawn
             assert left[0] == left[1], drawn
 
+    @pytest.mark.parametrize("mode", MODES)
+    async def test_a_receipt_brings_the_job_that_holds_the_key_as_it_stands_or_none(
+        self, workshop: Workshop, mode: str
+    ) -> None:
+        await workshop.jobs.save_job(keyed("a", "red", mode))
+        workshop.clock.advance(5)
+        for _ in range(2):  # the same again, too
+            receipts = await workshop.jobs.save_jobs([keyed("b", "red", mode), keyed("c", "blue", mode)])
+            assert receipts[0].job in (None, await workshop.job("a"))
+            assert receipts[1].job is None
+
     async def test_an_add_of_the_same_id_with_other_arguments_is_an_add_of_its_own(self, workshop: Workshop) -> None:
         new = partial(workshop.new, delay="1 hour", deduplication=Deduplication(key="red", mode="debounce"))
         await workshop.jobs.save_job(new("a"))

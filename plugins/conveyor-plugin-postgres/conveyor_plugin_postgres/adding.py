@@ -16,6 +16,7 @@ from conveyor.model.deduplication import add_digest
 from conveyor.model.events import NotificationKind
 from conveyor.model.queries import Added, AddReceipt
 from conveyor_plugin_postgres.ids import made_between
+from conveyor_plugin_postgres.reading import find_jobs
 from conveyor_plugin_postgres.rows import interval
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ __all__ = [
 AT_ONCE: Final = 5000
 # So many columns have the answers that tell at their end which groups were full, without keys and with them.
 WITH_SIZES: Final = (5, 8)
+_MET: Final = frozenset({Added.KEPT, Added.REPLACED, Added.POSTPONED, Added.THROTTLED})
 
 
 async def save_jobs(part: Part, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
@@ -87,7 +89,17 @@ async def _save_run(part: Part, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
         part.hint(NotificationKind.ADDED, queue_name)
     for queue_name in row[1] or ():
         part.hint(NotificationKind.DELAYED, queue_name)
-    return receipts_of(jobs, row)
+    receipts = receipts_of(jobs, row)
+    await _bring_jobs(part, [receipt for receipt in receipts if receipt.outcome in _MET])
+    return receipts
+
+
+async def _bring_jobs(part: Part, receipts: Sequence[AddReceipt]) -> None:
+    """Look once for the jobs that hold keys: each of those who share the statement would have to by itself."""
+    if receipts:
+        found = await find_jobs(part, [receipt.job_id for receipt in receipts])
+        for receipt in receipts:
+            receipt.job = found.get(receipt.job_id)
 
 
 def add_columns(jobs: Sequence[NewJob]) -> tuple[Any, ...]:
