@@ -1,18 +1,22 @@
 -- Adds hours that ended by a time to the sum of all; returns how many rows that were.
 -- parameters: 1 time, 2 how many at most
 -- index: primary key of run_counts
-with old as (
-  delete from conveyor.run_counts
-  where (span, start, queue, name, session_id) in (
-    select span, start, queue, name, session_id
-    from conveyor.run_counts
-    where span = 3600
-      and start <= $1::timestamptz - interval '1 hour'
-    order by span, start, queue, name, session_id
-    limit $2
-    for update skip locked
-  )
-  returning start, queue, name, counts
+-- A subquery of the delete could be run once for each row, and so bring more than the limit.
+with chosen as materialized (
+  select span, start, queue, name, session_id
+  from conveyor.run_counts
+  where span = 3600
+    and start <= $1::timestamptz - interval '1 hour'
+  order by span, start, queue, name, session_id
+  limit $2
+  for update skip locked
+),
+old as (
+  delete from conveyor.run_counts as counted
+  using chosen
+  where (counted.span, counted.start, counted.queue, counted.name, counted.session_id)
+    = (chosen.span, chosen.start, chosen.queue, chosen.name, chosen.session_id)
+  returning counted.start, counted.queue, counted.name, counted.counts
 ),
 cells as (
   select to_timestamp(0) as start, old.queue, old.name, counted.word,
