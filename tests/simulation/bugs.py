@@ -122,6 +122,14 @@ async def _flush_reports_first(self: Settler) -> None:
         await self._settle()
 
 
+async def _run_one_after_the_other(self: Suspects) -> None:
+    """Let no other have his turn while there is a suspect."""
+    await _until_empty(self)
+    while names := await self._queue_names():
+        await self._fetcher.fetch_suspect(names)
+        await _until_empty(self)
+
+
 async def _make_no_room(self: Suspects) -> Sequence[str]:
     return await self._queue_names()
 
@@ -140,6 +148,7 @@ async def _have_no_mercy(self: Worker) -> None:
     await anyio.sleep_forever()
 
 
+_until_empty: Final = Suspects._until_empty
 _divide: Final = Shares.divide
 _end_cancelled: Final = Slot._end_cancelled
 _end: Final = Slot._end
@@ -198,6 +207,9 @@ BUGS: Final[dict[str, list[tuple[Any, str, Any]]]] = {
     ],
     "suspects run beside others": [
         (Suspects, "_queue_names_once_empty", _make_no_room),
+    ],
+    "suspects leave the others no turn": [
+        (Suspects, "_until_empty", _run_one_after_the_other),
     ],
     "the weights of queues are ignored": [
         (Shares, "divide", _divide_evenly),

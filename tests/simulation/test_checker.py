@@ -117,7 +117,7 @@ def test_a_wrong_order_is_named() -> None:
 
 def noted(*events: tuple[float, str, str, str, LockToken | None, str], **planned: Any) -> list[str]:
     """Return what is wrong with a history of these events, beside how its jobs ended."""
-    jobs = [PlannedJob(job_id, "left", 0, 1.0, **planned) for job_id in ("j", "k")]
+    jobs = [PlannedJob(job_id, "left", 0, 1.0, **planned) for job_id in ("i", "j", "k")]
     plan = Plan(0, jobs, 2, 2, 0, 1.0)
     heard = [
         Event(at, kind, who, job_id, token, detail, store_at=at) for at, kind, who, job_id, token, detail in events
@@ -188,6 +188,34 @@ OPENED: Final = (0.0, "opened", "w1", "", None, "")
             [OPENED, (2.0, "waits", "", "j", None, "left"), (10.0, "healed", "", "", None, "")],
             {},
         ),
+        (
+            "j waited 6.5 s for a worker that had a free slot",
+            [
+                OPENED,
+                (0.0, "waits", "", "k", None, "left suspect"),
+                (1.0, "waits", "", "j", None, "left"),
+                (2.0, "fetched", "w1", "i", FIRST, ""),
+                (2.0, "started", "w1", "i", FIRST, ""),
+                (12.0, "ended", "w1", "i", FIRST, "ended"),
+                (20.0, "healed", "", "", None, ""),
+            ],
+            {},
+        ),
+        (
+            "j had to let a second suspect pass, after 9.0 s",
+            [
+                OPENED,
+                (0.0, "waits", "", "k", None, "left suspect"),
+                (1.0, "waits", "", "j", None, "left"),
+                (2.0, "fetched", "w1", "k", FIRST, ""),
+                (2.0, "taken", "", "k", None, ""),
+                (2.0, "started", "w1", "k", FIRST, ""),
+                (9.0, "ended", "w1", "k", FIRST, "ended"),
+                (9.0, "waits", "", "k", None, "left suspect"),
+                (10.0, "fetched", "w1", "k", LockToken("a", 2), ""),
+            ],
+            {},
+        ),
         ("promoted 6.0 s late", [OPENED, (9.0, "promoted", "", "j", None, "6.0")], {}),
         (
             "fetched 9.0 s before it released",
@@ -222,6 +250,24 @@ def test_what_was_fetched_before_it_stalled_is_no_suspect() -> None:
         (8.0, "started", "w1", "j", FIRST, ""),
     )
     assert not any("a suspect did not run alone" in line for line in lines)
+
+
+def test_nobody_else_is_fetched_while_a_worker_makes_room_for_a_suspect() -> None:
+    lines = noted(
+        ADDED,
+        OPENED,
+        (0.0, "fetched", "w1", "i", FIRST, ""),
+        (0.0, "started", "w1", "i", FIRST, ""),
+        (1.0, "waits", "", "k", None, "left suspect"),
+        (1.0, "waits", "", "j", None, "left"),
+        (20.0, "ended", "w1", "i", FIRST, "ended"),
+        (20.0, "fetched", "w1", "k", FIRST, ""),
+        (20.0, "taken", "", "k", None, ""),
+        (20.0, "started", "w1", "k", FIRST, ""),
+        (40.0, "ended", "w1", "k", FIRST, "ended"),
+        (40.0, "taken", "", "j", None, ""),
+    )
+    assert not any("j waited" in line or "had to let" in line for line in lines)
 
 
 def test_a_share_that_is_not_its_queues_is_named() -> None:

@@ -39,6 +39,7 @@ FOUND_BY: Final = {
     "a job is started whose time to start went by on the way": 96,
     "a run may end between its reports and its settlement": 243,
     "suspects run beside others": 2,
+    "suspects leave the others no turn": 26,
     "the weights of queues are ignored": 31,
     "a worker that wants the newest gets the oldest": 123,
     "jobs fetched ahead stay, however long they do not start": 44,

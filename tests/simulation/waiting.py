@@ -1,11 +1,12 @@
 """No runnable job waits while a healthy worker has a free slot (P7): longer than one wake-up, or than the polling
-fallback where notifications are lost."""
+fallback where notifications are lost. What suspects keep from whom, `turns` knows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from tests.simulation.plan import POLL_SECONDS
+from tests.simulation.turns import SuspectTurns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,6 @@ class WaitChecker:
         self._excuses = excuses
         self._report = report
         self._waiting: dict[str, tuple[float, str]] = {}
-        self._suspects: set[str] = set()
         self._paused: set[str] = set()
         # Of each process that is well: since when, how many jobs run in it, since when it has had a free slot.
         self._well_since: dict[str, float] = {}
@@ -44,8 +44,8 @@ class WaitChecker:
         self._faults: dict[str, set[str]] = {}
         self._opened: set[str] = set()
         self._leaving: set[str] = set()
-        self._calm_at = 0.0
         self._longest = self._longest_wait()
+        self._turns = SuspectTurns(plan, excuses, self._longest, report)
 
     def _longest_wait(self) -> float:
         plan = self._plan
@@ -58,6 +58,7 @@ class WaitChecker:
     def hear(self, event: Event) -> None:
         """Take the next event; judge first what lasted until now."""
         self._judge(event)
+        self._turns.hear(event)
         follow = getattr(self, f"_on_{event.kind}", None)
         if follow is not None:
             follow(event)
@@ -68,11 +69,11 @@ class WaitChecker:
             self._come_back(event.process, event.at + BACK_SECONDS)
 
     def _judge(self, event: Event) -> None:
-        if self._suspects or not self._waiting or not self._free_since:
+        if not self._waiting or not self._free_since:
             return
-        free_since = min(self._free_since.values())
+        free_since = min(max(since, self._turns.open_since(process)) for process, since in self._free_since.items())
         for job_id, (since, queue_name) in list(self._waiting.items()):
-            begin = max(since, free_since, self._calm_at)
+            begin = max(since, free_since)
             if queue_name not in self._paused and event.at - begin > self._longest:
                 self._report(event, f"{job_id} waited {event.at - begin:.1f} s for a worker that had a free slot")
                 del self._waiting[job_id]
@@ -81,35 +82,12 @@ class WaitChecker:
 
     def _on_waits(self, event: Event) -> None:
         queue_name, *suspect = event.detail.split()
-        if suspect:
-            self._suspects.add(event.job_id)
-            self._waiting.pop(event.job_id, None)
-        else:
+        self._waiting.pop(event.job_id, None)
+        if not suspect:
             self._waiting[event.job_id] = (event.at, queue_name)
 
     def _on_taken(self, event: Event) -> None:
         self._waiting.pop(event.job_id, None)
-
-    def _on_settled(self, event: Event) -> None:
-        self._forgive(event)
-
-    def _on_removed(self, event: Event) -> None:
-        self._forgive(event)
-
-    def _on_rerun(self, event: Event) -> None:
-        self._forgive(event)
-
-    def _on_cancelled(self, event: Event) -> None:
-        self._forgive(event)
-
-    def _on_expired(self, event: Event) -> None:
-        self._forgive(event)
-
-    def _forgive(self, event: Event) -> None:
-        """A suspect is none any more: its worker takes others again."""
-        if event.job_id in self._suspects:
-            self._suspects.discard(event.job_id)
-            self._calm_at = event.at + BACK_SECONDS
 
     def _on_paused(self, event: Event) -> None:
         self._paused.add(event.detail)
