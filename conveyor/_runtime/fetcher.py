@@ -162,11 +162,10 @@ class Fetcher:
         wants = self._wants(demand) if demand > 0 else ()
         return self._begin(wants) if wants else None
 
-    async def fetch_suspect(self, queue_names: Sequence[str]) -> None:
-        """Fetch one job that stalled before, from the first of these queues that has any."""
+    async def fetch_suspect(self, queue_names: Sequence[str]) -> bool:
+        """Fetch one job that stalled before, from the first of these queues that has any; return whether one came."""
         wants = [Want(name, 1, is_suspect=True) for name in queue_names if name in self._queues.names]
-        if wants:
-            await self._fetch(self._begin(wants))
+        return bool(wants and await self._fetch(self._begin(wants)))
 
     async def fetch_one_of_each(self) -> bool:
         """Ask every queue for one job, whatever hints say; return whether any had one."""

@@ -69,6 +69,9 @@ class LimitWatcher:
             if not await self._wakeup.wait(self._seconds_until(room_at)) and room_at is not None:
                 for queue_name in self._guarded.names:
                     self._fetcher.notice_work(queue_name)
+                # Whoever has a free slot fetches now, and whoever has none, later; that it was too little wakes this.
+                # To ask again before that would bring the same answer, at once.
+                await self._wakeup.wait(self._longest_sleep_seconds)
 
     async def learn(self, queue_names: Sequence[str]) -> None:
         """Learn which of these queues have limits or groups."""

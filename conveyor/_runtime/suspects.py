@@ -2,7 +2,8 @@
 
 A suspect may be what its last worker died of. So before a worker takes one it fetches nothing more and lets what
 runs come to its end: whatever the suspect does, it does it to itself. After each suspect the others have their
-turn, so neither kind waits for ever.
+turn, so neither kind waits for ever. Room that was made for a suspect which may not start yet is not made again
+at once.
 """
 
 from __future__ import annotations
@@ -68,14 +69,19 @@ class Suspects:
             return False
         if self._is_busy:
             await anyio.sleep(LEAD_SECONDS)
+        began_at = anyio.current_time()
+        is_vain = False
         try:
             self._fetcher.hold()
             queue_names = await self._queue_names_once_empty()
             if queue_names:
-                await self._fetcher.fetch_suspect(queue_names)
+                is_vain = not await self._fetcher.fetch_suspect(queue_names)
                 await self._until_empty()
         finally:
             self._fetcher.go_on()
+        if is_vain:
+            # A limit of its queue holds it up. The others get as much time as room was made for nothing.
+            await anyio.sleep(max(anyio.current_time() - began_at, self._poll_seconds))
         return bool(queue_names)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from conveyor import Conveyor
+from conveyor import Conveyor, GroupLimits, RateLimit
 from conveyor._builtin.memory.store import MemoryStore
 from conveyor.model.limits import QueueLimits
 from conveyor.testing.clocks import JumpingClock, jumping_backends
@@ -65,3 +65,32 @@ async def test_limits_whose_hint_was_lost_are_learned_once_a_job_comes() -> None
         await (await app.queue("work").add("note")).result(timeout="10s")
         await anyio.sleep(5)
         assert counted.calls["get_limits"] > before
+
+
+@pytest.mark.timeout(30)
+async def test_a_worker_without_a_free_slot_is_not_told_again_and_again_that_there_is_room() -> None:
+    clock = JumpingClock()
+    counted = FaultyStore(MemoryStore(clock))
+    app = Conveyor(counted, clock=clock)
+
+    @app.queue("work").job()
+    async def note() -> None: ...
+
+    @app.queue("other").job()
+    async def hold() -> None:
+        await anyio.sleep(100)
+
+    async with app:
+        await app.queue("work").set_limits(group=GroupLimits(limiter=RateLimit(1, "2s")))
+        async with app.worker(concurrency=2, poll_interval="10s"):
+            jobs = [await note.options(group="acme").add() for _ in range(2)]
+            await anyio.sleep(1)
+            # Both slots are taken when the second may start.
+            holds = [await hold.add() for _ in range(2)]
+            await anyio.sleep(1.5)
+            before = asked(counted)
+            await anyio.sleep(90)
+            # A look in each of nine intervals, maybe with one at the limits themselves.
+            assert asked(counted) - before <= 2 * 9
+            for job in (*jobs, *holds):
+                await job.result(timeout="300s")

@@ -29,6 +29,7 @@ from conveyor.errors import StoreUnavailableError
 from conveyor.model.outcomes import Failed
 from conveyor.model.queries import Want
 from conveyor.model.settlement import SettleReport
+from tests.simulation.feature_bugs import FEATURE_BUGS
 from tests.simulation.threads import VirtualWatchdog
 
 if TYPE_CHECKING:
@@ -125,8 +126,7 @@ async def _flush_reports_first(self: Settler) -> None:
 async def _run_one_after_the_other(self: Suspects) -> None:
     """Let no other have his turn while there is a suspect."""
     await _until_empty(self)
-    while names := await self._queue_names():
-        await self._fetcher.fetch_suspect(names)
+    while await self._fetcher.fetch_suspect(await self._queue_names()):
         await _until_empty(self)
 
 
@@ -235,6 +235,7 @@ BUGS: Final[dict[str, list[tuple[Any, str, Any]]]] = {
     "the thread does not renew while the loop is blocked": [
         (VirtualWatchdog, "look", _nothing),
     ],
+    **FEATURE_BUGS,
 }
 
 

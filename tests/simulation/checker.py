@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.simulation.excuses import Excuses
+from tests.simulation.flow_rules import FlowRules
+from tests.simulation.keeping import KeepingRules
+from tests.simulation.limit_rules import LimitRules
 from tests.simulation.order import wrong_order
 from tests.simulation.runs import RunChecker
+from tests.simulation.tick_rules import TickRules
 from tests.simulation.waiting import WaitChecker
 from tests.simulation.workers import WorkerChecker
 
@@ -30,12 +34,24 @@ def check(plan: Plan, history: History) -> list[str]:
 
     excuses = Excuses(history)
     runs = RunChecker(plan, history, excuses, report)
-    others = (WorkerChecker(plan, excuses, report), WaitChecker(plan, excuses, report))
+    limits = LimitRules(plan, history, report)
+    ticks = TickRules(plan, runs.ended_as, report)
+    keeping = KeepingRules(plan, history, report)
+    others = (
+        WorkerChecker(plan, excuses, report),
+        # Before the limits: it judges what lasted until now.
+        WaitChecker(plan, excuses, report, limits.room_since),
+        limits,
+        FlowRules(plan, report),
+        ticks,
+        keeping,
+    )
     for event in history.events:
         runs.hear(event)
         for other in others:
             other.hear(event)
-    runs.check_end(broken.append)
+    for rules in (runs, ticks, keeping):
+        rules.check_end(broken.append)
     if plan.is_calm:
         broken += wrong_order(plan, history)
     return broken

@@ -48,8 +48,10 @@ class Line:
         self.capabilities = store.capabilities
         self.guarantees = store.guarantees
         # Optional facets that no client here uses: a worker goes on without them.
-        self.schedules = self.flows = self.limits = self.metrics = self.events = None
+        self.metrics = self.events = None
         self.buffers = self.batches = self.batch_parts = None
+        for facet in {"schedules", "flows", "limits"} - facets.keys():
+            setattr(self, facet, None)
         self._facets = {facet: _Facet(self, inner) for facet, inner in facets.items()}
 
     def __getattr__(self, name: str) -> Any:

@@ -10,6 +10,7 @@ from attrs import define, field
 
 if TYPE_CHECKING:
     from conveyor.model.job import JobData
+    from conveyor.model.limits import QueueLimits
     from conveyor.model.locks import LockToken
 
 __all__ = ["Event", "History"]
@@ -22,8 +23,9 @@ class Event:
     """One thing that happened, at a virtual time in seconds, which `store_at` is by the store's clock.
 
     Kinds of the store, noted as they take effect: added, fetched, settled, refused, released, reclaimed, logged,
-    cancelled, promoted, rerun, removed, expired, waits and taken (a job in its line, and out of it), paused and
-    resumed (a queue), opened, closed. Of handlers: started, told (to stop), ended. Of clients: acknowledged. Of
+    cancelled, promoted, rerun, removed, expired, outdated, waits and taken (a job in its line, and out of it), awaits
+    and awaits_no_more (its children), repaired, paused, resumed and limited (a queue), scheduled and ticked (a
+    schedule), opened, closed. Of handlers: started, told (to stop), ended, throttled. Of clients: acknowledged. Of
     processes: began, left, crashed. Of the nemesis: frozen, thawed, blocked, unblocked, killed, cut_off, connected,
     stopping, interrupted, forgotten, jumped, healed.
     """
@@ -46,6 +48,8 @@ class History:
         sessions: which process opened which session.
         spoiled: when a call of a process failed.
         clock_offset: by how much the store's clock was set forward so far.
+        limits: those that queues were given, by the numbers that the events have.
+        kept: of the jobs that had ended and were kept when all was calm, how long ago they had.
     """
 
     events: list[Event] = field(factory=list)
@@ -53,6 +57,8 @@ class History:
     final: dict[str, JobData] = field(factory=dict)
     spoiled: list[tuple[float, str]] = field(factory=list)
     clock_offset: float = 0.0
+    limits: list[QueueLimits] = field(factory=list)
+    kept: dict[str, float] = field(factory=dict)
 
     def note(
         self,

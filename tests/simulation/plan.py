@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from attrs import Factory, frozen
+from attrs import Factory, evolve, frozen
+
+from conveyor.model.limits import GroupLimits, QueueLimits
+from tests.simulation.features import Features, with_features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["LOCK_SECONDS", "MAX_STALLED", "POLL_SECONDS", "Deed", "Plan", "PlannedJob", "make_plan"]
+__all__ = [
+    "LOCK_SECONDS",
+    "MAX_STALLED",
+    "POLL_SECONDS",
+    "RETENTION_SECONDS",
+    "START",
+    "Deed",
+    "JobsById",
+    "Plan",
+    "PlannedJob",
+    "make_plan",
+]
 
 LOCK_SECONDS: Final = 6.0
 MAX_STALLED: Final = 5
 POLL_SECONDS: Final = 5.0
+# When the store's clock begins.
+START: Final = datetime(2030, 1, 1, tzinfo=UTC)
+RETENTION_SECONDS: Final = 3.0
 # Faults end by then.
 HORIZON_SECONDS: Final = 30.0
 QUEUES: Final = ("left", "right")
+# So many seeds have more in them than plain jobs.
+SHARE_OF_FEATURES: Final = 0.5
 
 
 @frozen
@@ -29,6 +49,8 @@ class PlannedJob:
         is_stubborn: told to stop, its handler returns a value all the same.
         lines: how many lines its handler logs: the last as it ends, the others as it begins.
         expires_seconds: so long after it was added no run of it may begin.
+        throttles: how often its handler meets a limit that conveyor does not know.
+        keep_seconds: how long its record is kept at most once it completed.
     """
 
     id: str
@@ -49,6 +71,11 @@ class PlannedJob:
     expires_seconds: float | None = None
     is_lifo: bool = False
     is_removed: bool = False
+    name: str = "work"
+    group: str | None = None
+    throttles: int = 0
+    keep_seconds: float | None = None
+    on_child_failure: str = "fail"
 
 
 @frozen
@@ -98,10 +125,48 @@ class Plan:
     weights: Mapping[str, int] = Factory(lambda: dict.fromkeys(QUEUES, 1))
     is_lifo: bool = False
     is_calm: bool = False
+    features: Features | None = None
+
+
+class JobsById(dict[str, PlannedJob]):
+    """The jobs of a plan by id, those that its schedules add among them."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__({job.id: job for job in plan.jobs})
+        self._schedules = plan.features.schedules if plan.features is not None else ()
+
+    def __missing__(self, job_id: str) -> PlannedJob:
+        """Return the job of a tick."""
+        schedule_id, is_tick, _ = job_id.partition("@")
+        for schedule in self._schedules:
+            if is_tick and schedule.id == schedule_id:
+                return PlannedJob(job_id, schedule.queue_name, schedule.made_at, schedule.seconds, name="tick")
+        raise KeyError(job_id)
 
 
 def make_plan(seed: int) -> Plan:
     """Draw a plan."""
+    plan = _make_plain_plan(seed)
+    draw = Random(f"features {seed}")
+    if draw.random() > SHARE_OF_FEATURES:
+        return plan
+    if plan.is_calm:
+        return _with_groups(plan, draw)
+    jobs, features = with_features(plan.jobs, QUEUES, draw)
+    # The store's clock stands behind what rates allow and when ticks are due: a rule for each jump would be another.
+    has_times = features.limits or features.schedules or features.retention
+    return evolve(plan, jobs=jobs, features=features, jumps=0 if has_times else plan.jumps)
+
+
+def _with_groups(plan: Plan, draw: Random) -> Plan:
+    """Let the groups of both queues take turns, whose weights say how many."""
+    jobs = [evolve(job, group=draw.choice(("acme", "bolt", None))) for job in plan.jobs]
+    weights = {group: draw.choice((1, 2, 3)) for group in ("", "acme", "bolt")}
+    limits = {name: QueueLimits(group=GroupLimits(weights=weights)) for name in QUEUES}
+    return evolve(plan, jobs=jobs, features=Features(limits))
+
+
+def _make_plain_plan(seed: int) -> Plan:
     draw = Random(seed)
     kind = draw.random()
     if kind < 0.1:

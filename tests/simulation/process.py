@@ -8,7 +8,8 @@ import anyio
 
 from conveyor import Conveyor, JobContext, Retry, Snooze
 from conveyor._plugins import Plugins
-from tests.simulation.plan import LOCK_SECONDS, MAX_STALLED, POLL_SECONDS, QUEUES
+from conveyor.model.retention import Retention
+from tests.simulation.plan import LOCK_SECONDS, MAX_STALLED, POLL_SECONDS, QUEUES, RETENTION_SECONDS, JobsById
 from tests.simulation.scheduler import process_name
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ class Process:
         self.is_gone = False
         self.scope = anyio.CancelScope()
         self._plan = plan
-        self._jobs = {job.id: job for job in plan.jobs}
+        self._jobs = JobsById(plan)
         self._history = history
         self._stop = anyio.Event()
-        self._app = Conveyor(line, clock=clock, plugins=PLUGINS)
+        retention = None if plan.features is None else plan.features.retention
+        self._app = Conveyor(line, clock=clock, plugins=PLUGINS, retention=retention or Retention())
         for queue_name in QUEUES:
-            self._app.queue(queue_name).job("work")(self._work)
+            for job_name in ("work", "tick"):
+                self._app.queue(queue_name).job(job_name)(self._work)
 
     def stop(self) -> None:
         """Ask it to stop gracefully."""
@@ -65,6 +68,7 @@ class Process:
                         max_stalled=MAX_STALLED,
                         shutdown_grace=plan.grace_seconds,
                         poll_interval=POLL_SECONDS,
+                        retention_interval=RETENTION_SECONDS,
                     ),
                 ):
                     await self._stop.wait()
@@ -100,12 +104,23 @@ class Process:
             self._note("ended", job.id, token, how)
         return self._outcome(context, job, token)
 
+    def _is_limited(self, job: PlannedJob) -> bool:
+        features = self._plan.features
+        return features is not None and job.queue_name in features.limits
+
+    def _count_throttled(self, job: PlannedJob) -> int:
+        return sum(event.job_id == job.id and event.kind == "throttled" for event in self._history.events)
+
     def _outcome(self, context: JobContext, job: PlannedJob, token: LockToken | None) -> Any:
         snoozed = sum(event.job_id == job.id and event.detail == "snoozed" for event in self._history.events)
         if snoozed < job.snoozes:
             return Snooze(0.5)
+        if self._is_limited(job) and self._count_throttled(job) < job.throttles:
+            self._note("throttled", job.id, token)
+            return Retry(0.7)
         if context.attempt <= job.failures:
-            if job.backoff_seconds:
+            # With limits, such a retry would cost no attempt.
+            if job.backoff_seconds and not self._is_limited(job):
                 return Retry(job.backoff_seconds)
             raise RuntimeError("as planned")
         return "done"

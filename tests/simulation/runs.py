@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from conveyor.model.states import JobState
-from tests.simulation.plan import LOCK_SECONDS, MAX_STALLED
+from tests.simulation.plan import LOCK_SECONDS, MAX_STALLED, JobsById
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,7 @@ class _Run:
     lost_by: str = ""
     lost_at: float = 0.0
     lines: int = 0
+    is_throttled: bool = False
 
 
 @define
@@ -62,11 +63,18 @@ class RunChecker:
     """Hears every event in order, then judges how it ended; `report` takes what was wrong."""
 
     def __init__(self, plan: Plan, history: History, excuses: Excuses, report: Callable[[Event, str], None]) -> None:
-        self._planned = {job.id: job for job in plan.jobs}
+        self._planned = JobsById(plan)
+        features = plan.features
+        edges = () if features is None else [edge for flow in features.flows for edge in flow.edges]
+        self._parents = {parent_id for parent_id, _ in edges}
         self._history = history
         self._excuses = excuses
         self._report = report
         self._jobs: dict[str, _Job] = {}
+
+    def ended_as(self, job_id: str) -> str:
+        """Return how a job ended; nothing: it has not."""
+        return self._jobs[job_id].ended_as if job_id in self._jobs else ""
 
     def hear(self, event: Event) -> None:
         """Take the next event."""
@@ -116,6 +124,8 @@ class RunChecker:
             self._report(event, "settled though its handler never began")
         elif run.how == "stopped" and event.is_counted and not _is_overdue(run, planned):
             self._report(event, f"a run that was stopped from outside was charged as {event.detail}")
+        elif run.is_throttled and event.is_counted:
+            self._report(event, "a handler that met a limit was charged an attempt")
         elif run.lines < planned.lines - (run.how == "stopped"):
             self._report(event, "settled before the lines of its run were written")
 
@@ -187,6 +197,21 @@ class RunChecker:
         job.ended_as = "removed"
         job.is_removed = True
 
+    def _on_outdated(self, event: Event, job: _Job) -> None:
+        if not job.ended_as:
+            self._report(event, "removed as outdated though it had not ended")
+        job.ended_as = "removed"
+        job.is_removed = True
+
+    def _on_awaits_no_more(self, event: Event, job: _Job) -> None:
+        """A child ended otherwise than completed, and its parent with it."""
+        if event.detail == JobState.FAILED:
+            job.ended_as = "failed"
+
+    def _on_awaits(self, event: Event, job: _Job) -> None:
+        if job.holder is not None or job.ended_as:
+            self._report(event, f"waits for its children though it was {job.ended_as or 'active'}")
+
     def _lose(self, event: Event, job: _Job, how: str) -> _Run:
         assert job.holder is not None
         run, job.holder = job.holder, None
@@ -225,6 +250,10 @@ class RunChecker:
             is_news = at - run.lost_at <= TOLD_WITHIN_SECONDS
             return is_news or not self._excuses.was_reached(run.process, run.lost_at, at)
         return False
+
+    def _on_throttled(self, event: Event, job: _Job) -> None:
+        assert event.token is not None
+        job.runs[event.token].is_throttled = True
 
     def _on_told(self, event: Event, job: _Job) -> None:
         assert event.token is not None
@@ -286,7 +315,8 @@ class RunChecker:
             wrong.append(f"{charged}, and {job.attempts} and {job.stalls} happened")
         if final.attempts_made > final.options.attempts:
             wrong.append(f"{final.attempts_made} attempts, {final.options.attempts} allowed")
-        if final.state is JobState.FAILED and not _may_fail(self._planned[job_id], job):
+        may_fail = job_id in self._parents or _may_fail(self._planned[job_id], job)
+        if final.state is JobState.FAILED and not may_fail:
             wrong.append("failed though its handler never would")
         return wrong
 

@@ -5,7 +5,7 @@ Nothing here waits, so what is noted stands in the order in which it took effect
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from conveyor.model.settlement import Refusal
 from conveyor.model.states import JobState
@@ -15,15 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from conveyor._builtin.memory.records import JobRecord
     from conveyor._builtin.memory.store import MemoryStore
+    from conveyor._builtin.memory.tables import QueueTable
     from conveyor.model.job import JobData, LogEntry
     from conveyor.model.locks import Lock
     from conveyor.model.queries import Want
+    from conveyor.model.retention import Retention
     from conveyor.model.sessions import SessionInfo
     from conveyor.model.settlement import Settlement
     from tests.simulation.history import History
 
 __all__ = ["NotedJobs", "NotedQueues", "NotedSessions", "NotedWaiting"]
+
+SETTLED: Final = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
 
 
 class NotedWaiting:
@@ -33,9 +38,11 @@ class NotedWaiting:
         self._tables = store.jobs._tables
         self._history = history
         self._known: dict[str, str] = {}
+        self._blocked: set[str] = set()
 
     def note(self) -> None:
         """Note what has changed since this was asked last."""
+        self.note_parents()
         now = {
             record.id: f"{queue.name} suspect" if record.stalled_count else queue.name
             for queue in self._tables.queues.values()
@@ -50,6 +57,17 @@ class NotedWaiting:
             if self._known.get(job_id) != where:
                 self._history.note("waits", job_id=job_id, detail=where)
         self._known = now
+
+    def note_parents(self) -> None:
+        """Note which jobs wait for their children since, and what became of those that do no more."""
+        queues = self._tables.queues.values()
+        blocked = {job_id for queue in queues for job_id in queue.by_state[JobState.WAITING_CHILDREN]}
+        for job_id in sorted(self._blocked - blocked):
+            record = self._tables.jobs.get(job_id)
+            self._history.note("awaits_no_more", job_id=job_id, detail="gone" if record is None else record.state.value)
+        for job_id in sorted(blocked - self._blocked):
+            self._history.note("awaits", job_id=job_id)
+        self._blocked = blocked
 
 
 class NotedJobs:
@@ -175,6 +193,24 @@ class NotedJobs:
         self._waiting.note()
         return count
 
+    async def remove_outdated_jobs(
+        self, queue_names: Sequence[str], retention: Retention, /, *, limit: int = 1000
+    ) -> int:
+        now = self._tables.now()
+        settled = [
+            (job.id, job.state.value, (now - job.finished_at).total_seconds(), _count_later(queue, job))
+            for queue in self._tables.queues.values()
+            for state in SETTLED
+            for job in queue.by_state[state].values()
+            if job.finished_at is not None
+        ]
+        count = await self._jobs.remove_outdated_jobs(queue_names, retention, limit=limit)
+        for job_id, state, age, later in settled:
+            if job_id not in self._tables.jobs:
+                self._history.note("outdated", job_id=job_id, detail=f"{state} {age:.6f} {later}")
+        self._waiting.note()
+        return count
+
     async def _change(self, kind: str, job_id: str, verb: Any) -> Any:
         changed = await verb
         self._history.note(kind, job_id=job_id)
@@ -191,8 +227,16 @@ class NotedJobs:
                 self._history.note("expired", job_id=job.id)
 
     def _note_fetched(self, worker_id: str, jobs: Sequence[JobData]) -> None:
+        # What was settled or expired before may have let them go on.
+        self._waiting.note_parents()
         for job in jobs:
             self._history.note("fetched", self._history.sessions[worker_id], job.id, job.token)
+
+
+def _count_later(queue: QueueTable, job: JobRecord) -> int:
+    """Return how many jobs of a queue ended later than this, or at the same moment: which counts as later is open."""
+    ends = (other.finished_at for state in SETTLED for other in queue.by_state[state].values() if other is not job)
+    return sum(end is not None and job.finished_at is not None and end >= job.finished_at for end in ends)
 
 
 class NotedQueues:

@@ -27,8 +27,19 @@ _LOST: Final = ("released", "reclaimed", "cancelled", "settled")
 class SuspectTurns:
     """Hears every event in order; reports whoever had to let two suspects pass."""
 
-    def __init__(self, plan: Plan, excuses: Excuses, longest: float, report: Callable[[Event, str], None]) -> None:
-        """Follow workers for whom a job without a suspect waits so long at most."""
+    def __init__(
+        self,
+        plan: Plan,
+        excuses: Excuses,
+        longest: float,
+        report: Callable[[Event, str], None],
+        room_since: Callable[[str], float],
+    ) -> None:
+        """Follow workers that let a job wait so long at most where there are no suspects.
+
+        `room_since` says since when no limit keeps a job from starting.
+        """
+        self._room_since = room_since
         self._plan = plan
         self._excuses = excuses
         self._longest = longest
@@ -93,6 +104,7 @@ class SuspectTurns:
             return
         for job_id, since in self._passed.pop(event.process, {}).items():
             queue, waits_since = self._others.get(job_id, ("", math.inf))
+            waits_since = max(waits_since, self._room_since(job_id))
             waited = event.at - waits_since
             is_excused = queue in self._paused or not self._excuses.was_untouched(event.process, since, event.at)
             if waits_since <= since and waited > self._longest and not is_excused:

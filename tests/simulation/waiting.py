@@ -23,6 +23,8 @@ SLACK_SECONDS: Final = 1.0
 BACK_SECONDS: Final = 3.0 + POLL_SECONDS
 # A promoter that lost touch looks again after a second.
 PROMOTER_SECONDS: Final = 2.0
+# A ticker that heard nothing looks all the same so often.
+TICKER_SECONDS: Final = 60.0
 _FAULTS: Final = {"frozen": "thawed", "blocked": "unblocked", "cut_off": "connected"}
 _AWAY: Final = frozenset({*_FAULTS, "killed", "stopping", "interrupted", "left", "crashed"})
 _BACK: Final = {end: begin for begin, end in _FAULTS.items()}
@@ -31,8 +33,16 @@ _BACK: Final = {end: begin for begin, end in _FAULTS.items()}
 class WaitChecker:
     """Hears every event in order."""
 
-    def __init__(self, plan: Plan, excuses: Excuses, report: Callable[[Event, str], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        excuses: Excuses,
+        report: Callable[[Event, str], None],
+        room_since: Callable[[str], float] = lambda _: 0.0,
+    ) -> None:
+        """Follow all queues; `room_since` says since when no limit keeps a job from starting."""
         self._plan = plan
+        self._room_since = room_since
         self._excuses = excuses
         self._report = report
         self._waiting: dict[str, tuple[float, str]] = {}
@@ -45,7 +55,7 @@ class WaitChecker:
         self._opened: set[str] = set()
         self._leaving: set[str] = set()
         self._longest = self._longest_wait()
-        self._turns = SuspectTurns(plan, excuses, self._longest, report)
+        self._turns = SuspectTurns(plan, excuses, self._longest, report, room_since)
 
     def _longest_wait(self) -> float:
         plan = self._plan
@@ -73,7 +83,7 @@ class WaitChecker:
             return
         free_since = min(max(since, self._turns.open_since(process)) for process, since in self._free_since.items())
         for job_id, (since, queue_name) in list(self._waiting.items()):
-            begin = max(since, free_since)
+            begin = max(since, free_since, self._room_since(job_id))
             if queue_name not in self._paused and event.at - begin > self._longest:
                 self._report(event, f"{job_id} waited {event.at - begin:.1f} s for a worker that had a free slot")
                 del self._waiting[job_id]
@@ -102,12 +112,20 @@ class WaitChecker:
         """Judge how late it was."""
         if not event.detail:
             return  # by hand
-        late_seconds = float(event.detail)
+        self._judge_lateness(event, float(event.detail), self._longest)
+
+    def _on_ticked(self, event: Event) -> None:
+        """Judge how late it was; that a schedule was made is news which may be lost."""
+        *_, tick_at, at = event.detail.split()
+        longest = self._longest + (TICKER_SECONDS if self._plan.deafness else 0.0)
+        self._judge_lateness(event, float(at) - float(tick_at), longest)
+
+    def _judge_lateness(self, event: Event, late_seconds: float, longest: float) -> None:
         began_at = event.at - late_seconds
-        if late_seconds <= self._longest + PROMOTER_SECONDS or self._excuses.has_jumped(began_at, event.at):
+        if late_seconds <= longest + PROMOTER_SECONDS or self._excuses.has_jumped(began_at, event.at):
             return
         if any(since <= began_at for since in self._well_since.values()):
-            self._report(event, f"promoted {late_seconds:.1f} s late")
+            self._report(event, f"{event.kind} {late_seconds:.1f} s late")
 
     # Processes.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -17,10 +17,11 @@ from conveyor._builtin.memory.store import MemoryStore
 from conveyor._runtime import crew, slots
 from conveyor.model.queries import ALL_NAMES
 from tests.simulation.clients import start_clients
+from tests.simulation.facets import noted_features
 from tests.simulation.faults import Line
 from tests.simulation.history import History
 from tests.simulation.nemesis import Nemesis
-from tests.simulation.plan import QUEUES, Plan, make_plan
+from tests.simulation.plan import QUEUES, RETENTION_SECONDS, START, Plan, make_plan
 from tests.simulation.process import PLUGINS, Process
 from tests.simulation.scheduler import Freezer, run_seeded
 from tests.simulation.threads import VirtualTurn, VirtualWatchdog
@@ -33,7 +34,6 @@ __all__ = ["World", "simulate"]
 
 # By so long after the faults have ended, and the time the handlers take, everything must be settled.
 PATIENCE_SECONDS: Final = 80.0
-START: Final = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def simulate(seed: int, plan: Plan | None = None) -> tuple[Plan, History]:
@@ -86,8 +86,10 @@ class World:
         self._store = MemoryStore(self._clock)
         waiting = NotedWaiting(self._store, history)
         self.sessions = NotedSessions(self._store, history, waiting)
-        self._facets = {"jobs": NotedJobs(self._store, history, waiting), "sessions": self.sessions}
+        self._facets: dict[str, Any] = {"jobs": NotedJobs(self._store, history, waiting), "sessions": self.sessions}
         self._queues = self._facets["queues"] = NotedQueues(self._store, history)
+        if plan.features is not None:
+            self._facets |= noted_features(self._store, history, waiting)
         self._numbers = count(1)
         self._killed: list[Process] = []
         self._lines: list[Line] = []
@@ -98,9 +100,10 @@ class World:
         """Let it all happen."""
         plan = self._plan
         self.freezer = Freezer()
+        await self._set_limits()
         async with anyio.create_task_group() as self.tasks:
             async with self._client, anyio.create_task_group() as clients:
-                start_clients(clients, self._client, plan.jobs, plan.deeds, self.history)
+                start_clients(clients, self._client, plan, self.history)
                 if plan.is_calm:
                     await anyio.sleep(1)
                 for _ in range(plan.processes):
@@ -109,7 +112,13 @@ class World:
             await self._heal()
             await self._wait_for_peace()
             await self._end()
-        self.history.final.update(await self._store.jobs.find_jobs([job.id for job in plan.jobs]))
+        self.history.final.update(await self._store.jobs.find_jobs(list(self._store.jobs._tables.jobs)))
+
+    async def _set_limits(self) -> None:
+        """Let limits hold before any worker is there: it knows of them then from its first job on."""
+        features = self._plan.features
+        for queue_name, limits in () if features is None else features.limits.items():
+            await self._facets["limits"].set_limits(queue_name, limits)
 
     def begin_process(self) -> None:
         """Start one more process."""
@@ -148,13 +157,33 @@ class World:
         work_seconds = sum(
             (job.seconds + job.hold_seconds + 1) * (job.attempts + job.snoozes + 1) for job in self._plan.jobs
         )
-        with anyio.move_on_after(PATIENCE_SECONDS + work_seconds):
+        with anyio.move_on_after(PATIENCE_SECONDS + work_seconds + self._seconds_of_features()):
             while not await self._is_settled():  # noqa: ASYNC110 - virtual time, and no event of ours tells
                 await anyio.sleep(2)
+        await self._let_retention_end()
+
+    def _seconds_of_features(self) -> float:
+        """Return how much longer it may take where jobs wait for each other, for a rate, or for a time."""
+        features = self._plan.features
+        if features is None:
+            return 0.0
+        runs = sum(job.attempts + job.snoozes + job.throttles + 1 for job in self._plan.jobs)
+        ticks = sum(one.limit * (one.every_seconds + one.seconds + 1) for one in features.schedules)
+        return 4.0 * (runs + ticks)
 
     async def _is_settled(self) -> bool:
-        jobs = await self._store.jobs.find_jobs([job.id for job in self._plan.jobs])
-        return all(job.state.is_settled for job in jobs.values())
+        jobs = self._store.jobs._tables.jobs.values()
+        schedules = await self._store.schedules.list_schedules()
+        return all(job.state.is_settled for job in jobs) and all(one.due_at is None for one in schedules)
+
+    async def _let_retention_end(self) -> None:
+        """Let whoever removes what is outdated look twice, and note what there is then."""
+        if self._plan.features is None or self._plan.features.retention is None:
+            return
+        await anyio.sleep(2.5 * RETENTION_SECONDS)
+        for job in self._store.jobs._tables.jobs.values():
+            if job.finished_at is not None:
+                self.history.kept[job.id] = (self._clock.now() - job.finished_at).total_seconds()
 
     async def _end(self) -> None:
         for process in self.living:

@@ -30,7 +30,9 @@ def expire_jobs(tables: Tables, queues: Iterable[QueueTable], now: datetime, lim
         before = total
         while queue.expiring and queue.expiring[0][0] <= now and (limit is None or total < limit):
             expires_at, _, ticket, record = heappop(queue.expiring)
-            if record.ticket == ticket and record.state in _EXPIRING and tables.jobs.get(record.id) is record:
+            # One that was rerun expires no more, though it may never have left a line since.
+            is_due = record.ticket == ticket and record.expires_at == expires_at and record.state in _EXPIRING
+            if is_due and tables.jobs.get(record.id) is record:
                 _expire(record, expires_at, now)
                 gone.append(record)
                 total += 1

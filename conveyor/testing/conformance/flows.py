@@ -173,6 +173,14 @@ class FlowsConformance(FlowKit):
         await bench.run()
         assert await bench.states("part", "top") == [JobState.COMPLETED, JobState.CANCELLED]
 
+    async def test_a_rerun_parent_expires_no_more(self, bench: FlowBench) -> None:
+        await bench.add_pair(expires="10s")
+        await bench.workshop.jobs.cancel_job("top", "enough")
+        await bench.workshop.jobs.rerun_job("top")
+        bench.workshop.clock.advance(10)
+        assert await bench.workshop.jobs.expire_jobs() == 0
+        assert await bench.workshop.state("top") is JobState.WAITING_CHILDREN
+
     async def test_parents_keep_their_order_among_others(self, bench: FlowBench) -> None:
         await bench.add(bench.flow("last", bench.part("a"), priority=1))
         await bench.add(bench.flow("first", bench.part("b"), lifo=True))
