@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conveyor._runtime.batches.service import BatchRuns
     from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.model.batches.options import BatchKeywords
+    from conveyor.model.batches.parts import BatchPart
     from conveyor.model.batches.status import BatchStatus
     from conveyor.model.batches.values import RowError
     from conveyor.model.job import NewJob
@@ -100,6 +101,10 @@ class Batches:
     async def get(self, batch_id: str) -> BatchJob:
         """Return a batch job by its id."""
         return BatchJob(self._services, await changing.get(self._services, batch_id))
+
+    async def parts(self, batch_id: str) -> Sequence[BatchPart]:
+        """Return the parts of one, by number; none: it is not divided."""
+        return await changing.parts(self._services, batch_id)
 
     async def list(
         self,

@@ -32,6 +32,7 @@ from conveyor._runtime.result_waiters import ResultWaiters
 from conveyor._runtime.runs import Runs
 from conveyor._runtime.transient import Outage
 from conveyor._runtime.worker import Worker
+from conveyor._services.batches.dividing import check_parts
 from conveyor._services.batches.limiting import declare_most_running
 from conveyor._services.buffers import find_places
 from conveyor._services.elsewhere import ElsewhereStore
@@ -207,6 +208,7 @@ class Supervisor:
             else:
                 equipment = self._equip(self._worked_store(job_queue), self.event_bus or EventBus(None), weights)
             if self.services.batches.queue_name in weights:
+                check_parts(self.services, equipment.store)
                 await declare_most_running(self.services, equipment.store)
             yield await stack.enter_async_context(
                 self._run_worker(Worker(equipment, weights, options, listener), queues, weights)

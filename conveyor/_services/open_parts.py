@@ -16,7 +16,15 @@ from conveyor.errors import CapabilityError, ConfigurationError
 if TYPE_CHECKING:
     from conveyor.contracts.file_storage import FileStorage
     from conveyor.contracts.job_queue import JobQueueStrategy
-    from conveyor.contracts.store import BatchStore, FlowStore, InspectionStore, MetricsStore, ScheduleStore, Store
+    from conveyor.contracts.store import (
+        BatchPartStore,
+        BatchStore,
+        FlowStore,
+        InspectionStore,
+        MetricsStore,
+        ScheduleStore,
+        Store,
+    )
 
 __all__ = ["OpenParts", "required"]
 
@@ -93,6 +101,14 @@ class OpenParts:
             CapabilityError: the store has none.
         """
         return self._facet(self.store.batches, "batches", needed_by)
+
+    def batch_part_store(self, needed_by: str) -> BatchPartStore:
+        """Return the store's batch parts facet.
+
+        Raises:
+            CapabilityError: the store has none.
+        """
+        return self._facet(self.store.batch_parts, "batch_parts", needed_by)
 
     def metrics(self, needed_by: str) -> MetricsStore:
         """Return the store's metrics facet.

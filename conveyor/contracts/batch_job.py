@@ -209,6 +209,37 @@ class BatchRun(Protocol):
         ...
 
     @property
+    def part(self) -> Any:
+        """What this run works on, as it was given to `process_parts`; None: on all there is.
+
+        In the run of a part, cursor and numbers are those of the part.
+        """
+        ...
+
+    @property
+    def can_divide(self) -> bool:
+        """Whether `process_parts` works: the store keeps parts, and this is no dry run, and no run of a part."""
+        ...
+
+    async def process_parts(self, parts: Sequence[Any], /) -> None:
+        """Divide the batch job into parts, and return once all of them are done; for `process_job`, and only there.
+
+        For each part `process_job` is called again, with a run whose `part` says which, in a job of its own wherever
+        there is room for one, or between in this one. Parts may be worked on at the same time; each stops, goes on and
+        is tried again from where it was. One that was divided before goes on with the parts that it has.
+
+        Args:
+            parts: what belongs to each, as JSON-like values.
+
+        Raises:
+            BatchStoppedError, BatchRunLostError: see `save`. Let them pass.
+            BatchPartFailedError: a part failed. Let it pass.
+            BatchJobError: `can_divide` says that it cannot.
+            CapabilityError: the store keeps no parts.
+        """
+        ...
+
+    @property
     def result(self) -> Mapping[str, Any] | None:
         """What came of it so far, as this run or one before set it, pre-processing too; None: nothing was set."""
         ...
@@ -258,7 +289,11 @@ class BatchRun(Protocol):
         ...
 
     def set_result(self, result: Mapping[str, Any], /) -> None:
-        """Say what came of it; kept with the next save, or with the end."""
+        """Say what came of it; kept with the next save, or with the end.
+
+        Raises:
+            BatchJobError: it has no JSON form; or this is the run of a part.
+        """
         ...
 
     def set_total(self, total: int, /) -> None:

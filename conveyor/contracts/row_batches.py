@@ -155,6 +155,9 @@ class RowBatchStrategy(AbstractBatchJobStrategy, Generic[RowT, ParamsT]):
         chunk_seconds: how long that should take; the size of chunks adapts to it. A run stops between two chunks, and
             a transaction takes a third of the lock duration at most.
         errors: what becomes of a batch job with bad rows.
+        parts: into how many parts of the same size rows are divided, which are worked on at the same time; a part has
+            `chunk_size` rows at least. Above 1, a row must not depend on what becomes of rows before it. Where the
+            parts end is noted while all rows are read to check them. A dry run is not divided.
         rollback_safe: whether all that `process` or `process_one` does is undone where its transaction is rolled
             back: then a dry run does it, and rolls back. Otherwise a dry run only checks rows.
     """
@@ -164,6 +167,7 @@ class RowBatchStrategy(AbstractBatchJobStrategy, Generic[RowT, ParamsT]):
     chunk_size: ClassVar[int] = 500
     chunk_seconds: ClassVar[float] = 1.0
     errors: ClassVar[ErrorPolicy] = ErrorPolicy.stop()
+    parts: ClassVar[int] = 1
     rollback_safe: ClassVar[bool] = False
 
     # Set by `init`.
@@ -311,5 +315,6 @@ class RowWork(Protocol):
         Raises:
             TooManyBadRowsError: there are more than the strategy's `errors` allow; what was done stays done.
             BatchStoppedError, BatchRunLostError: see `BatchRun.save`.
+            BatchPartFailedError: see `BatchRun.process_parts`.
         """
         ...

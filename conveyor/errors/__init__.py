@@ -27,6 +27,7 @@ ConveyorError
 │  ├─ InvalidBatchStatusError    the command is not legal in this status
 │  ├─ DuplicateBatchJobError     the same is there already
 │  ├─ BatchStoppedError          its run is to stop: strategies let it pass
+│  ├─ BatchPartFailedError       a part of it failed in a job of its own
 │  ├─ BatchRunLostError          another run processes it by now
 │  ├─ BadRowError                one of its rows is wrong
 │  ├─ BadFileError               its file is no table
@@ -46,6 +47,7 @@ from conveyor.errors.batches import (
     BadRowError,
     BatchJobError,
     BatchJobNotFoundError,
+    BatchPartFailedError,
     BatchRunLostError,
     BatchStoppedError,
     DuplicateBatchJobError,
@@ -84,6 +86,7 @@ __all__ = [
     "BadRowError",
     "BatchJobError",
     "BatchJobNotFoundError",
+    "BatchPartFailedError",
     "BatchRunLostError",
     "BatchStoppedError",
     "BufferError",

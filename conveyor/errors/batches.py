@@ -14,6 +14,7 @@ __all__ = [
     "BadRowError",
     "BatchJobError",
     "BatchJobNotFoundError",
+    "BatchPartFailedError",
     "BatchRunLostError",
     "BatchStoppedError",
     "DuplicateBatchJobError",
@@ -83,6 +84,20 @@ class BatchRunLostError(BatchJobError):
         super().__init__(
             f"another run processes batch job {batch_id!r} by now: {run!r} may write nothing of it", batch_id=batch_id
         )
+
+
+class BatchPartFailedError(BatchJobError):
+    """A part of the batch job failed in a job of its own, and so has the batch job. What was done stays done.
+
+    Attributes:
+        part: which one, counted from 1.
+        reason: what its run raised, or what became of its job.
+    """
+
+    def __init__(self, batch_id: str, part: int, reason: str) -> None:
+        self.part = part
+        self.reason = reason
+        super().__init__(f"part {part} of batch job {batch_id!r} failed: {reason}", batch_id=batch_id)
 
 
 class BadRowError(BatchJobError):

@@ -151,14 +151,15 @@ async def _list(
 
 async def _show(batch_id: str, options: StoreOptions, *, unmasked: bool) -> int:
     from conveyor._cli.batches.ids import meant
-    from conveyor._cli.batches.records import batch_record, write_batch
+    from conveyor._cli.batches.records import batch_record, part_record, write_batch
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.opening import looking_only
 
     async with looking_only(find_operated_app(options)) as app:
         found = await meant(app, batch_id)
+        parts = await app.batches.parts(found.id)
         masking = None if unmasked else app.masking
-    record = batch_record(found, masking)
+    record = {**batch_record(found, masking), "each_part": [part_record(part, masking) for part in parts]}
     if options.output == "table":
         write_batch(record)
     else:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conveyor._handles.batch_job import BatchJob
+    from conveyor.model.batches.parts import BatchPart
     from conveyor.model.batches.values import RowError
     from conveyor.model.masking import Masking
 
@@ -21,6 +22,7 @@ __all__ = [
     "ROW_TITLES",
     "batch_record",
     "list_row",
+    "part_record",
     "progress_in_words",
     "row_cells",
     "row_record",
@@ -29,13 +31,14 @@ __all__ = [
 
 LIST_TITLES: Final = ("id", "type", "status", "done", "total", "failed", "by", "age", "message")
 ROW_TITLES: Final = ("row", "column", "code", "message")
+PART_TITLES: Final = ("part", "status", "done", "failed", "error")
 
 # The store's own affair: who may write, and what two are compared by.
 _HIDDEN: Final = frozenset({"run", "run_started_at", "run_started_from", "identity", "cursor"})
 # What people wrote, or what speaks of it.
 _WRITTEN: Final = ("context", "result", "message", "error", "history", "progress")
 # Shown below the fields, each under a heading.
-_APART: Final = ("context", "result", "counts", "history")
+_APART: Final = ("context", "result", "counts", "history", "each_part")
 
 
 def batch_record(batch: BatchJob, masking: Masking | None) -> dict[str, Any]:
@@ -47,6 +50,20 @@ def batch_record(batch: BatchJob, masking: Masking | None) -> dict[str, Any]:
         return record
     secrets = masking.secrets(record["context"])
     return record | {name: masking.value(record[name], secrets) for name in _WRITTEN}
+
+
+def part_record(part: BatchPart, masking: Masking | None) -> dict[str, Any]:
+    """Return what is known of a part of a batch job."""
+    error = part.error if masking is None or part.error is None else masking.text(part.error)
+    counts = {outcome.value: count for outcome, count in part.counts.items()}
+    return {
+        "number": part.number,
+        "status": part.status.value,
+        "done": part.done,
+        "counts": counts,
+        "job_id": part.job_id,
+        "error": error,
+    }
 
 
 def row_record(error: RowError, masking: Masking | None) -> dict[str, Any]:
@@ -108,8 +125,15 @@ def write_batch(batch: Mapping[str, Any]) -> None:
     if batch["counts"]:
         write("\nrows")
         write_table((), batch["counts"].items())
+    if batch.get("each_part"):
+        write("\nparts")
+        write_table(PART_TITLES, [_part_cells(part) for part in batch["each_part"]])
     write("\nhistory")
     write_table((), [_history_cells(change) for change in batch["history"]])
+
+
+def _part_cells(part: Mapping[str, Any]) -> Sequence[object]:
+    return (part["number"], part["status"], part["done"], part["counts"].get("failed", 0), part["error"])
 
 
 def _history_cells(change: Mapping[str, Any]) -> Sequence[object]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from conveyor._runtime.batches.working import BatchWork
 from conveyor._services.batches import creating
-from conveyor._services.batches.jobs import created_by_job, pre_process_name
+from conveyor._services.batches.jobs import created_by_job, part_name, pre_process_name
 from conveyor._services.batches.strategies import CREATE, make_strategy
 from conveyor._services.context import JobContext
 from conveyor._services.handlers import make_handler
@@ -38,6 +38,7 @@ def register(runs: BatchRuns, given: BatchJobStrategy) -> None:
     work = BatchWork(runs, strategy)
     _add(runs, pre_process_name(strategy.batch_type), work.pre_process)
     _add(runs, strategy.batch_type, work.process)
+    _add(runs, part_name(strategy.batch_type), work.parts.process)
     if services.handlers.find(services.batches.queue_name, CREATE) is None:
         _add(runs, CREATE, _Creation(runs).create)
 

@@ -15,18 +15,20 @@ from conveyor._services.batches.sealing import opened_context, opened_result, se
 from conveyor.codec import decode_json, encode_json
 from conveyor.errors import BatchJobError, BatchRunLostError, BatchStoppedError, CapabilityError
 from conveyor.model.batches.changing import stepped
+from conveyor.model.batches.parts import seen_by_part
 from conveyor.model.batches.status import STOPPING_STATUSES, BatchStatus
 from conveyor.model.batches.values import BatchStep, RowError, RowOutcome
 from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from conveyor._runtime.transient import Outage
     from conveyor._services.context import JobContext
     from conveyor._services.services import Services
     from conveyor.contracts.batch_job import BatchTransaction
+    from conveyor.model.batches.parts import BatchPart
     from conveyor.model.batches.values import BatchJobData
 
 __all__ = ["Run"]
@@ -44,13 +46,33 @@ class Run:
     """
 
     def __init__(
-        self, services: Services, batch: BatchJobData, context: JobContext, *, token: str, outage: Outage
+        self,
+        services: Services,
+        batch: BatchJobData,
+        context: JobContext,
+        *,
+        token: str,
+        outage: Outage,
+        part: BatchPart | None = None,
+        lead: Callable[[Run, Sequence[Any]], Awaitable[None]] | None = None,
     ) -> None:
-        """Bind to a batch job that was started with the token, and to the job that works for it."""
+        """Bind to a batch job that was started with the token, and to the job that works for it.
+
+        Args:
+            services: of the app.
+            batch: the batch job as it was started.
+            context: of the job that works for it.
+            token: compared by the store with every write.
+            outage: whether the store can be used.
+            part: the part that was started with the token; None: the batch job was.
+            lead: divides the batch job and leads its parts; None: this run may not.
+        """
         self.token = token
         self.is_told = False
         self._services = services
-        self._batch = batch
+        self._batch = batch if part is None else seen_by_part(batch, part)
+        self._part = part
+        self._lead = lead
         self._job = context
         self._outage = outage
         # Opened when the strategy asks, so that what does not open is an error of the run.
@@ -108,6 +130,27 @@ class Run:
         return self._total
 
     @property
+    def part(self) -> Any:
+        """What belongs to the part that this run works on; None: all."""
+        return None if self._part is None else decode_json(self._part.span)
+
+    @property
+    def can_divide(self) -> bool:
+        """Whether `process_parts` works."""
+        has_parts = self._services.store.batch_parts is not None
+        return has_parts and self._lead is not None and not self.is_dry_run
+
+    async def process_parts(self, parts: Sequence[Any], /) -> None:
+        """Divide the batch job, once, and see to it that all its parts are processed."""
+        if self._lead is None or self.is_dry_run:
+            raise BatchJobError(
+                f"batch job {self._batch.id!r} is not divided by a dry run, before it is processed, or in a part",
+                batch_id=self._batch.id,
+            )
+        await self._lead(self, parts)
+        await self._take_up()
+
+    @property
     def state(self) -> Any:
         """What the app's lifespan gave."""
         return self._services.state
@@ -139,13 +182,22 @@ class Run:
 
     async def check_stopped(self) -> None:
         """Raise BatchStoppedError where the run is to stop."""
-        store = self._services.batch_store("a batch job's run")
-        found = await until_available(lambda: store.get_batch(self._batch.id), "look at a batch job", self._outage)
+        found = await self.look()
         if found is not None and self.token and found.run != self.token:
             raise BatchRunLostError(found.id, self.token)
         status = BatchStatus.CANCELLED if found is None else found.status
         self._batch = evolve(self._batch, status=status)
         self._raise_if_stopping()
+
+    async def look(self) -> BatchJobData | None:
+        """Return the batch job as it is by now; the run of a part sees the part's numbers as its own."""
+        store = self._services.batch_store("a batch job's run")
+        found = await until_available(lambda: store.get_batch(self._batch.id), "look at a batch job", self._outage)
+        if found is None or self._part is None:
+            return found
+        number, parts = self._part.number, self._services.batch_part_store("a batch job's run")
+        kept = await until_available(lambda: parts.get_parts(found.id), "look at parts of a batch job", self._outage)
+        return next((seen_by_part(found, part) for part in kept if part.number == number), None)
 
     def transaction(self) -> AbstractAsyncContextManager[BatchTransaction]:
         """Open a transaction for rows; see `BatchRun.transaction`."""
@@ -167,6 +219,11 @@ class Run:
 
     def set_result(self, result: Mapping[str, Any], /) -> None:
         """Say what came of it."""
+        if self._part is not None:
+            raise BatchJobError(
+                f"batch job {self._batch.id!r} is in parts, and its result is that of all: set it in post_process",
+                batch_id=self._batch.id,
+            )
         # What cannot be kept is refused here, where it was said.
         sealed_result(self._services, self._batch, result)
         self._new_result = dict(result)
@@ -214,7 +271,16 @@ class Run:
             tuple(_clean(error) for error in errors),
             None if message is None else clean_text(message),
             self.new_result(),
+            None if self._part is None else self._part.number,
         )
+
+    async def _take_up(self) -> None:
+        """Take up what the runs of the parts have written."""
+        found = await self.look()
+        if found is None or found.run != self.token:
+            raise BatchRunLostError(self._batch.id, self.token)
+        self._batch = found
+        self._total = found.total
 
     async def _save(self, step: BatchStep) -> None:
         store = self._services.batch_store("a batch job's run")
@@ -226,7 +292,10 @@ class Run:
     def saved(self, step: BatchStep, status: BatchStatus) -> None:
         """Note that a step was kept, and the status that the store answered with."""
         # The store's own clock is not asked for: its next answer brings the time.
-        self._batch = evolve(stepped(self._batch, self.token, step, self._batch.updated_at), status=status)
+        kept = stepped(self._batch, self.token, step, self._batch.updated_at)
+        # A part goes on while the run that leads changes its worker.
+        is_led_on = self._part is not None and status is BatchStatus.INTERRUPTED
+        self._batch = evolve(kept, status=BatchStatus.PROCESSING if is_led_on else status)
         self._has_new_result = False
         self._tell_progress(step)
 

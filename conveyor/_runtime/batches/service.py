@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
+import anyio
+
 from conveyor._runtime.transient import Outage
 from conveyor._services.batches import changing
 from conveyor.errors import BatchJobError
@@ -31,7 +33,8 @@ class BatchRuns:
         """Bind to an app, which need not be open yet."""
         self.services: Final = services
         self.outage: Outage = Outage()
-        self._running: dict[str, Run] = {}
+        self._running: dict[str, list[Run]] = {}
+        self._bells: dict[str, anyio.Event] = {}
 
     async def get(self, batch_job_id: str, /) -> BatchJobData:
         """Return a batch job."""
@@ -47,7 +50,8 @@ class BatchRuns:
         """Return the run that goes on here."""
         run = _current.get()
         if run is None or run.batch_job.id != batch_job_id:
-            run = self._running.get(batch_job_id)
+            # That which began last: one that works on a part is within that which leads.
+            run = next(reversed(self._running.get(batch_job_id, ())), None)
         if run is None:
             raise BatchJobError(f"batch job {batch_job_id!r} is not run in this program now", batch_id=batch_job_id)
         return run
@@ -56,12 +60,26 @@ class BatchRuns:
     def entered(self, run: Run) -> Iterator[None]:
         """Let a run be found for as long as the context lasts."""
         batch_id = run.batch_job.id
-        self._running[batch_id] = run
+        self._running.setdefault(batch_id, []).append(run)
         token = _current.set(run)
         try:
             yield
         finally:
             run.tell_rest()
             _current.reset(token)
-            if self._running.get(batch_id) is run:
+            running = self._running[batch_id]
+            running.remove(run)
+            if not running:
                 del self._running[batch_id]
+
+    def ring(self, batch_id: str) -> None:
+        """Wake the run that leads the parts of a batch job, if it is of this program."""
+        bell = self._bells.pop(batch_id, None)
+        if bell is not None:
+            bell.set()
+
+    async def wait_for_ring(self, batch_id: str, seconds: float) -> None:
+        """Wait until a part of a batch job ended in this program, at most so long."""
+        bell = self._bells.setdefault(batch_id, anyio.Event())
+        with anyio.move_on_after(seconds):
+            await bell.wait()

@@ -68,7 +68,7 @@ async def open_rows(run: Run, batches: BatchStore, outage: Outage) -> AsyncItera
                 "the transaction was rolled back: nobody said in it, by save(), how far the run is then",
                 batch_id=run.batch_job.id,
             )
-        status = None if run.is_dry_run else await _committed(transaction, run, step, batches, outage)
+        status = None if run.is_dry_run else await _committed(transaction, run, step)
     if status is None:
         status = await until_available(
             lambda: batches.save_step(run.batch_job.id, run.token, step), "save how far a dry run is", outage
@@ -76,15 +76,13 @@ async def open_rows(run: Run, batches: BatchStore, outage: Outage) -> AsyncItera
     run.saved(step, status)
 
 
-async def _committed(
-    transaction: OpenTransaction, run: Run, step: BatchStep, batches: BatchStore, outage: Outage
-) -> BatchStatus:
+async def _committed(transaction: OpenTransaction, run: Run, step: BatchStep) -> BatchStatus:
     batch_id = run.batch_job.id
     try:
         return await _commit_step(transaction, run, step)
     except StoreUnavailableError as exc:
         # All of it took effect or nothing: the number of steps tells.
-        found = await until_available(lambda: batches.get_batch(batch_id), "look at a batch job", outage)
+        found = await run.look()
         if found is None or found.run != run.token:
             raise BatchRunLostError(batch_id, run.token) from exc
         if found.steps < step.number:

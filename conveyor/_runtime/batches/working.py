@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Final, TypedDict
 import anyio
 import uuid_utils
 
+from conveyor._runtime.batches.faults import is_only, said
+from conveyor._runtime.batches.parts.leading import PartLeader
+from conveyor._runtime.batches.parts.working import PartWork
 from conveyor._runtime.batches.run import Run
 from conveyor._runtime.transient import until_available
 from conveyor._services.batches import changing
@@ -21,6 +24,7 @@ from conveyor._services.batches.jobs import new_work
 from conveyor._services.context import JobContext
 from conveyor.errors import (
     BatchJobNotFoundError,
+    BatchPartFailedError,
     BatchRunLostError,
     BatchStoppedError,
     InvalidBatchStatusError,
@@ -30,7 +34,6 @@ from conveyor.model.batches.status import STOPPING_STATUSES, WORKED_STATUSES, Ba
 from conveyor.model.batches.values import BatchChange, Confirmation, RowOutcome
 from conveyor.model.outcomes import Cancel, Failed, Outcome, Snooze
 from conveyor.model.retry import exponential, retry_delay
-from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -74,6 +77,8 @@ class BatchWork:
         self._runs = runs
         self._services = runs.services
         self._strategy = strategy
+        self.parts: PartWork = PartWork(runs, strategy)
+        self._leader = PartLeader(runs, strategy, self.parts)
 
     async def pre_process(self, context: JobContext, batch_id: str) -> Outcome | None:
         """Look at what is to be done, and confirm it where nobody else is to."""
@@ -108,7 +113,8 @@ class BatchWork:
         batch = await self._change_if_ours(batch, BatchCommand.START, context, run=token)
         if batch is None:
             return await self._look_again(batch_id, context)
-        run = Run(self._services, batch, context, token=token, outage=self._runs.outage)
+        lead = self._leader.lead
+        run = Run(self._services, batch, context, token=token, outage=self._runs.outage, lead=lead)
         with self._runs.entered(run):
             try:
                 return await self._work(run)
@@ -140,12 +146,12 @@ class BatchWork:
         return None
 
     async def _after_error(self, run: Run, error: Exception) -> Outcome | None:
-        if _is_only(error, BatchRunLostError):
+        if is_only(error, BatchRunLostError):
             return await self._lost(run)
-        if _is_only(error, BatchStoppedError):
+        if is_only(error, BatchStoppedError):
             return await self._stopped(run)
         if await self._is_tried_again(run, error):
-            return await self._interrupted(run, _said(error), error)
+            return await self._interrupted(run, said(error), error)
         try:
             await self._strategy.hooks.handle_processing_error(run.batch_job.id, error)
         except Exception:
@@ -153,7 +159,7 @@ class BatchWork:
         return await self._failed(run, error)
 
     async def _after_looking(self, run: Run, error: Exception) -> Outcome | None:
-        if _is_only(error, BatchStoppedError):
+        if is_only(error, BatchStoppedError):
             return AT_ONCE if run.job.stopping else None
         if isinstance(error, StoreUnavailableError):
             return Snooze(retry_delay(BACKOFF, 1, jitter=0))
@@ -165,7 +171,7 @@ class BatchWork:
             BatchCommand.FAIL,
             run.job,
             run=run.token or None,
-            error=_said(error),
+            error=said(error),
             result=run.new_result(),
             total=run.total,
         )
@@ -175,6 +181,9 @@ class BatchWork:
         return Failed(error, retry=False)
 
     async def _is_tried_again(self, run: Run, error: Exception) -> bool:
+        if isinstance(error, BatchPartFailedError):
+            # It was tried again as often as it may be.
+            return False
         if isinstance(error, StoreUnavailableError):
             # Whatever was on its way is kept or not: the next run finds out.
             return True
@@ -201,7 +210,7 @@ class BatchWork:
             run.job,
             run=run.token,
             reason=reason,
-            error=None if error is None else _said(error),
+            error=None if error is None else said(error),
             # What the store could not do is no fault of the run.
             is_retry=error is not None and not isinstance(error, StoreUnavailableError),
             result=run.new_result(),
@@ -272,14 +281,3 @@ class BatchWork:
         except (BatchRunLostError, InvalidBatchStatusError, BatchJobNotFoundError) as exc:
             logger.debug("%s was not done: %s", command, exc)
             return None
-
-
-def _is_only(error: Exception, kind: type[Exception]) -> bool:
-    """Whether nothing but this was raised, by one task or several."""
-    if isinstance(error, ExceptionGroup):
-        return error.split(kind)[1] is None
-    return isinstance(error, kind)
-
-
-def _said(error: Exception) -> str:
-    return clean_text(f"{type(error).__qualname__}: {clean_text(error)}")

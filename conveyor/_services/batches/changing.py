@@ -16,10 +16,11 @@ from conveyor.model.batches.values import BatchChange
 from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from conveyor._services.event_buffer import EventBuffer
     from conveyor._services.services import Services
+    from conveyor.model.batches.parts import BatchPart
     from conveyor.model.batches.values import BatchFilter, BatchJobData, BatchPage, RowError
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "errors",
     "find",
     "get",
+    "parts",
     "pause",
     "remove",
     "resume",
@@ -53,6 +55,13 @@ async def get(services: Services, batch_id: str) -> BatchJobData:
     if batch is None:
         raise BatchJobNotFoundError(batch_id)
     return batch
+
+
+async def parts(services: Services, batch_id: str) -> Sequence[BatchPart]:
+    """Return the parts of a batch job, by number; where the store keeps none, it has none."""
+    await get(services, batch_id)
+    store = services.store.batch_parts
+    return () if store is None else await store.get_parts(batch_id)
 
 
 async def find(services: Services, wanted: BatchFilter, cursor: str | None, limit: int) -> BatchPage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uuid_utils
 
@@ -13,12 +13,26 @@ from conveyor.errors import ConfigurationError
 from conveyor.model.checks import check_job_id
 from conveyor.model.job import NewJob
 from conveyor.model.options import JobOptions
+from conveyor.model.retry import exponential
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from conveyor._services.batches.strategies import Strategy
     from conveyor._services.services import Services
 
-__all__ = ["check_batch_id", "created_by_job", "is_job_of", "new_work", "pre_process_name"]
+__all__ = [
+    "check_batch_id",
+    "created_by_job",
+    "is_job_of",
+    "new_part_work",
+    "new_work",
+    "part_name",
+    "pre_process_name",
+]
 
+# The wait before a part that failed is tried again.
+PART_BACKOFF: Final = exponential("1s", max="5 minutes", jitter=0)
 # The ids of its jobs begin with that of the batch job, and are no longer than those of other jobs.
 LONGEST_BATCH_ID: Final = 200
 
@@ -44,15 +58,25 @@ def pre_process_name(batch_type: str) -> str:
     return f"{batch_type}:pre_process"
 
 
+def part_name(batch_type: str) -> str:
+    """Return the name of the jobs that work on parts of batch jobs of a type."""
+    return f"{batch_type}:part"
+
+
 def new_work(services: Services, batch_id: str, job_name: str) -> NewJob:
     """Make a job that works for a batch job, as the store gets it. Each is another one."""
-    job = NewJob(
-        f"{batch_id}:{uuid_utils.uuid7()}",
-        services.batches.queue_name,
-        job_name,
-        encode_json({"batch_id": batch_id}),
-        JobOptions(),
-    )
+    return _new_job(services, job_name, {"batch_id": batch_id}, JobOptions())
+
+
+def new_part_work(services: Services, strategy: Strategy, batch_id: str, part: int) -> NewJob:
+    """Make a job that works for a part of a batch job; it fails no more often than a run of the batch job may."""
+    options = JobOptions(attempts=strategy.max_retries + 1, backoff=PART_BACKOFF)
+    return _new_job(services, part_name(strategy.batch_type), {"batch_id": batch_id, "part": part}, options)
+
+
+def _new_job(services: Services, job_name: str, arguments: Mapping[str, Any], options: JobOptions) -> NewJob:
+    job_id = f"{arguments['batch_id']}:{uuid_utils.uuid7()}"
+    job = NewJob(job_id, services.batches.queue_name, job_name, encode_json(arguments), options)
     codec = services.payload_codec
     return job if codec is None else sealed_jobs(codec, [job])[0]
 

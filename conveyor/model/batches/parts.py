@@ -37,6 +37,7 @@ __all__ = [
     "part_ended",
     "part_started",
     "part_stepped",
+    "seen_by_part",
 ]
 
 # In these the parts of a batch job go on, also while the job that leads them changes its worker.
@@ -198,6 +199,19 @@ def part_stepped(
         retries=0 if is_forward else batch.retries,
     )
     return whole, after
+
+
+def seen_by_part(batch: BatchJobData, part: BatchPart) -> BatchJobData:
+    """Return a batch job as the run of a part sees it: run, cursor and numbers are the part's.
+
+    Where the part's run may save nothing, there is no run. Where only the run that leads was interrupted, it goes on.
+    """
+    has_run = batch.status in PART_STATUSES and not part.is_done and part.error is None
+    status = BatchStatus.PROCESSING if batch.status is BatchStatus.INTERRUPTED else batch.status
+    run = part.run if has_run else None
+    return evolve(
+        batch, status=status, run=run, steps=part.steps, cursor=part.cursor, done=part.done, counts=part.counts
+    )
 
 
 def part_ended(

@@ -84,7 +84,7 @@ class NewBatchJob:
         created_by: who wants it, in the words of the app.
         identity: while a batch job of the type has the same identity and neither failed nor was cancelled, this one is
             refused. None: it is not.
-        parent_id: the batch job that it is a part of, or whose failed rows it takes up.
+        parent_id: the batch job whose failed rows it takes up.
     """
 
     id: str

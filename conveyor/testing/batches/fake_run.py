@@ -68,6 +68,7 @@ class FakeBatchRun:
             after it was. None: none does.
         stop_reason: where it is set, the run is told to stop, with this reason, at its next save.
         logs: what the strategy logged.
+        part: the part that it works on, as `BatchRun.part`, where it is set. A fake run is not divided by itself.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class FakeBatchRun:
         self.kill_at: int | None = None
         self.kill_after = False
         self.stop_reason: str | None = None
+        self.part: Any = None
         self.logs: list[str] = []
         self._state = state
         self._begin = begin
@@ -132,6 +134,19 @@ class FakeBatchRun:
     def result(self) -> Mapping[str, Any] | None:
         """See `BatchRun.result`."""
         return cast("Mapping[str, Any] | None", decode_json(self.batch_job.result))
+
+    @property
+    def can_divide(self) -> bool:
+        """Return False; see `BatchRun.can_divide`."""
+        return False
+
+    async def process_parts(self, parts: Sequence[Any], /) -> None:
+        """Refuse to divide; see `BatchRun.process_parts`.
+
+        Raises:
+            CapabilityError: always.
+        """
+        raise CapabilityError("fake", "batch_parts", f"run.process_parts() with {len(parts)} parts")
 
     @property
     def state(self) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import pytest
 from attrs import evolve
-from conveyor_plugin_postgres import batch_steps, batches
+from conveyor_plugin_postgres import batch_part_rows, batch_steps, batches
 from conveyor_plugin_postgres.part import Part
 from conveyor_plugin_postgres.statements import Statements
 from plans import Plans
@@ -42,6 +42,11 @@ from generate_series(1, $1::bigint) as n
 FILL_ERRORS: Final = """
 insert into conveyor.batch_errors (batch_id, row_number, error)
 select 'old-' || n % 1000, n, '["bad", "bad", null, ""]'
+from generate_series(1, $1::bigint) as n
+"""
+FILL_PARTS: Final = """
+insert into conveyor.batch_parts (batch_id, number, span, job_id)
+select 'old-' || n / 4, n % 4, '', 'old-' || n
 from generate_series(1, $1::bigint) as n
 """
 
@@ -91,9 +96,9 @@ def on_a_line(url: str, check: Callable[[Line, Plans, Any], Awaitable[None]]) ->
 
 async def fill(connection: Any) -> None:
     """Have many batch jobs, bad rows and jobs."""
-    for statement in (FILL, FILL_JOBS, FILL_ERRORS):
+    for statement in (FILL, FILL_JOBS, FILL_ERRORS, FILL_PARTS):
         await connection.execute(statement, MANY)
-    await connection.execute("analyze conveyor.batches, conveyor.batch_errors, conveyor.live")
+    await connection.execute("analyze conveyor.batches, conveyor.batch_errors, conveyor.batch_parts, conveyor.live")
 
 
 async def updates(connection: Any) -> tuple[int, int]:
@@ -135,6 +140,8 @@ def test_batch_jobs_are_found_by_indexes(empty_url: str, mode: str) -> None:
             "batches_worked": lambda: batches.find_stranded(part, 10),
             "batches_pkey": lambda: batches.look(part, last.id),
             "batch_errors_pkey": lambda: batches.get_errors(part, "old-1", 500, 10),
+            "batch_parts_pkey": lambda: batch_part_rows.read_parts(part, "old-1"),
+            "batch_parts_pkey ": lambda: batch_part_rows.find_part(part, "old-1", 3),
             "batches_ended": lambda: batches.remove_ended(part, timedelta(hours=1), None, 10),
         }
         for index, ask in asked.items():

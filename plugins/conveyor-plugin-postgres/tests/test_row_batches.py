@@ -53,6 +53,11 @@ class Numbers(RowBatchStrategy[Number, Params]):
         await context.connection.executemany("insert into numbers (value) values ($1)", [(row.value,) for row in rows])
 
 
+class InParts(Numbers):
+    chunk_size: ClassVar[int] = 5
+    parts: ClassVar[int] = 4
+
+
 def make_table(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("drop table if exists numbers")
@@ -76,3 +81,15 @@ async def test_a_dry_run_leaves_the_table_as_it_was(empty_url: str) -> None:
     end = await run_batch(Numbers, {}, url=empty_url, dry_run=True)
     assert numbers(empty_url) == []
     assert end.batch_job.counts[RowOutcome.FAILED] == len(end.errors) == len(BAD)
+
+
+@pytest.mark.parametrize("loses_step", [False, True])
+async def test_rows_of_all_parts_are_written_once_though_the_program_is_killed(
+    empty_url: str, loses_step: bool
+) -> None:
+    make_table(empty_url)
+    url = f"{empty_url}?clock=app"
+    end = await run_batch(InParts, {}, url=url, crash_after=3, crashes=2, loses_step=loses_step)
+    assert sorted(numbers(empty_url)) == WRITTEN
+    assert [error.row_number for error in end.errors] == sorted(BAD)
+    assert (end.runs, end.batch_job.parts, end.batch_job.parts_done, end.batch_job.done) == (3, 4, 4, ROWS)

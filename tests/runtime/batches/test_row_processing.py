@@ -438,3 +438,17 @@ class TestTime:
         run = made(Catalogue())
         await whole(Slow(products(500)), run)
         assert 10 <= run.saves <= 16
+
+
+async def test_one_part_is_tried_by_itself() -> None:
+    catalogue = Catalogue()
+    run = made(catalogue)
+    run.part = {"after": {"row": 30, "at": 30}, "last": 60, "until": {"row": 60, "at": 60}}
+    run.start()
+    strategy = await opened(Import(products(100, {40})), run)
+    await strategy.process_job("batch-1")
+    assert catalogue.rows() == [(f"sku-{index}", index) for index in range(30, 60) if index != 40]
+    assert sorted(run.errors) == [41]
+    # It is through, and another run of it finds nothing to do.
+    await strategy.process_job("batch-1")
+    assert (catalogue.writes(), run.batch_job.done) == (29, 30)

@@ -99,9 +99,15 @@ class Processing(Generic[RowT]):
             handled = await self._settle(rows, outcomes)
             if handled < len(rows):
                 self._waiting.append((rows.part(handled), outcomes[handled:]))
+        self._check_end()
+
+    def _check_end(self) -> None:
         failed = self._counts[RowOutcome.FAILED]
         if self._policy.is_exceeded(failed, self._done, self._done):
             raise TooManyBadRowsError(self._run.batch_job.id, self._policy.describe(), failed)
+
+    async def _standing(self) -> Standing:
+        return Standing(self._done, self._counts[RowOutcome.FAILED], self._run.batch_job.total, self._tries_left)
 
     async def _next_chunk(self) -> _Chunk[RowT]:
         """Return rows that were put back, or else as many of the source as fit, with what their checks say."""
@@ -166,7 +172,7 @@ class Processing(Generic[RowT]):
     async def _try(self, rows: RowBlock[RowT], outcomes: list[Outcome], *, is_whole: bool) -> int:
         self._is_saving = False
         began_at = anyio.current_time()
-        standing = Standing(self._done, self._counts[RowOutcome.FAILED], self._run.batch_job.total, self._tries_left)
+        standing = await self._standing()
         attempt = Attempt(
             self.strategy,
             self.context,

@@ -8,6 +8,7 @@ from attrs import fields, fields_dict, has
 
 from conveyor._runtime.batches.rows.contexts import RunRowContext
 from conveyor._runtime.batches.rows.files import find_file
+from conveyor._runtime.batches.rows.parts import MarkedRows, process_part, refuse_too_many
 from conveyor._runtime.batches.rows.previewing import preview_rows
 from conveyor._runtime.batches.rows.processing import Processing
 from conveyor._runtime.batches.rows.sources import has_files, open_rows
@@ -96,11 +97,23 @@ class RowsOfStrategies:
             told = {"name": file.name, "size": file.size, "sha256": file.sha256}
             run.set_result({**(run.result or {}), "file": told})
         async with open_rows(strategy, context, None, self._injector) as rows:
-            await preview_rows(strategy, context, rows)
+            marked = MarkedRows(rows, strategy.parts)
+            await preview_rows(strategy, context, marked if strategy.parts > 1 else rows)
+        if spans := marked.spans(least=strategy.chunk_size):
+            run.set_result({**(run.result or {}), "parts": spans})
 
     async def process(self, strategy: RowBatchStrategy[Any, Any], run: BatchRun, /) -> None:
         """Process the rows that are left; see `RowWork.process`."""
+        spans = (run.result or {}).get("parts", ())
+        if spans and run.can_divide:
+            await run.process_parts(spans)
+            refuse_too_many(strategy, run)
+            run.set_result({name: value for name, value in (run.result or {}).items() if name != "parts"})
+            return
         context = RunRowContext(run, self.read_params(strategy, run.context))
+        if run.part is not None:
+            await process_part(strategy, context, self._injector)
+            return
         writes = not run.is_dry_run or (run.has_transactions and strategy.rollback_safe)
         async with open_rows(strategy, context, run.cursor, self._injector) as rows:
             processing = Processing(strategy, context, rows, writes)
@@ -128,10 +141,11 @@ def _refuse_fileless(strategy: RowBatchStrategy[Any, Any]) -> None:
 
 
 def _refuse_numbers(strategy: RowBatchStrategy[Any, Any]) -> None:
-    size, seconds = strategy.chunk_size, strategy.chunk_seconds
+    seconds = strategy.chunk_seconds
     name = type(strategy).__name__
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise ConfigurationError(f"{name}.chunk_size must be a whole number of at least 1, got {size!r}")
+    for of, number in (("chunk_size", strategy.chunk_size), ("parts", strategy.parts)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise ConfigurationError(f"{name}.{of} must be a whole number of at least 1, got {number!r}")
     if not isinstance(seconds, (int, float)) or not seconds > 0:
         raise ConfigurationError(f"{name}.chunk_seconds must be a number above 0, got {seconds!r}")
 

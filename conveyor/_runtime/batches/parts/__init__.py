@@ -1,0 +1,1 @@
+"""Batch jobs in parts: the run that divides one and leads, and the runs that work on a part each."""
