@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from conveyor._runtime.transient import Outage, until_available
 from conveyor._services.batches import changing
+from conveyor._services.batches.looking import look
 from conveyor._services.batches.sealing import opened_context, opened_result
 from conveyor.codec import to_json
 from conveyor.model.batches.progress import BatchProgress, progress_of
@@ -121,7 +122,7 @@ class BatchJob:
 
     async def refresh(self) -> Self:
         """Look again, and return this handle. Raises BatchJobNotFoundError where it was removed."""
-        self._data = await changing.get(self._services, self.id)
+        self._data = await look(self._services, self.id)
         return self
 
     async def wait_until_ended(self, timeout: Duration | None = None) -> Self:
@@ -160,7 +161,7 @@ class BatchJob:
         return self._now(await changing.retry(self._services, self.id, by, reason, failed_rows=False))
 
     async def remove(self) -> None:
-        """Delete it, once it has ended, with its history and its bad rows."""
+        """Delete it, once it has ended, with its history, its bad rows, and its files that would expire."""
         await changing.remove(self._services, self.id)
 
     def errors(self) -> AsyncIterator[RowError]:
@@ -243,9 +244,7 @@ class BatchEvents:
                     raise StopAsyncIteration
                 await _next_look(self._buffer)
             self._look(
-                await until_available(
-                    lambda: changing.get(self._services, self._id), "look at a batch job", self._outage
-                )
+                await until_available(lambda: look(self._services, self._id), "look at a batch job", self._outage)
             )
         return self._waiting.pop(0)
 

@@ -10,6 +10,7 @@ from attrs import frozen
 from conveyor._handles.batch_job import BatchEvents, BatchJob
 from conveyor._runtime.batches.registering import register
 from conveyor._services.batches import changing, creating, error_files
+from conveyor._services.batches.looking import look
 from conveyor.model.batches.options import parse_batch_keywords, parse_filter
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Batches:
 
     async def get(self, batch_id: str) -> BatchJob:
         """Return a batch job by its id."""
-        return BatchJob(self._services, await changing.get(self._services, batch_id))
+        return BatchJob(self._services, await look(self._services, batch_id))
 
     async def parts(self, batch_id: str) -> Sequence[BatchPart]:
         """Return the parts of one, by number; none: it is not divided."""
@@ -164,7 +165,7 @@ class Batches:
         return BatchJob(self._services, changed)
 
     async def remove(self, batch_id: str) -> None:
-        """Delete one that has ended, with its history and its bad rows."""
+        """Delete one that has ended, with its history, its bad rows, and its files that would expire."""
         await changing.remove(self._services, batch_id)
 
     async def template(self, batch_type: str) -> str:

@@ -150,7 +150,7 @@ class Retainer:
                 self._outage,
             )
             await until_available(
-                lambda: remove_old(self._store, self._retention), "remove old batch jobs", self._outage
+                lambda: remove_old(self._services, self._store, self._retention), "remove old batch jobs", self._outage
             )
             await until_available(lambda: roll_up_metrics(self._store, self._retention), "add metrics up", self._outage)
             await until_available(lambda: prune_events(self._store), "forget old events", self._outage)

@@ -105,6 +105,17 @@ class AbstractBatchJobStrategy(ABC):
         """
         return context
 
+    async def stored_files(self, context: Mapping[str, Any], result: Mapping[str, Any] | None, /) -> Sequence[str]:
+        """Return the keys of the stored files that are of use only as long as a batch job is kept.
+
+        When it is removed, those go that would expire and that no other batch job names.
+
+        Args:
+            context: what it was to do.
+            result: what came of it; None: nothing was said.
+        """
+        return ()
+
     async def pre_process_batch_job(self, batch_job_id: str, /) -> None:
         """Look at what is to be done: count it, check it. Nothing is written yet. It may be called again."""
         return

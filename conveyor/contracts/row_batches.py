@@ -247,6 +247,10 @@ class RowBatchStrategy(AbstractBatchJobStrategy, Generic[RowT, ParamsT]):
         """
         return await self.row_work.identify(self, context)
 
+    async def stored_files(self, context: Mapping[str, Any], result: Mapping[str, Any] | None, /) -> Sequence[str]:
+        """Return the file that rows come from, where they come from one."""
+        return [context["file"]] if self.row_work.has_file(self) else []
+
     async def pre_process_batch_job(self, batch_job_id: str, /) -> None:
         """Read and check all rows, and keep what was found as the result."""
         await self.row_work.pre_process(self, self.batch_jobs.run(batch_job_id))
@@ -294,6 +298,10 @@ class RowWork(Protocol):
         Raises:
             StoredFileNotFoundError
         """
+        ...
+
+    def has_file(self, strategy: RowBatchStrategy[Any, Any], /) -> bool:
+        """Whether rows come from the file that the context names."""
         ...
 
     def make_template(self, strategy: RowBatchStrategy[Any, Any], /) -> str:

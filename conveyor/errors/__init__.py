@@ -35,6 +35,7 @@ ConveyorError
 │  └─ TooManyBadRowsError        more than its strategy allows
 ├─ StoreError                    the driver's error is always ``__cause__``
 │  ├─ StoreUnavailableError      transient: core retries
+│  ├─ ConstraintError(kind, columns)    a constraint of a table refuses what was to be written
 │  ├─ SessionLostError           the store knows no such worker session: core opens it again
 │  └─ SchemaError                run: conveyor store migrate
 └─ ConveyorInternalError         our bug
@@ -79,7 +80,7 @@ from conveyor.errors.jobs import (
     UnknownHandlerError,
 )
 from conveyor.errors.nouns import BufferError, BufferTakeLostError, FlowError, ScheduleError, ScheduleNotFoundError
-from conveyor.errors.stores import SchemaError, SessionLostError, StoreError, StoreUnavailableError
+from conveyor.errors.stores import ConstraintError, SchemaError, SessionLostError, StoreError, StoreUnavailableError
 
 __all__ = [
     "BadFileError",
@@ -93,6 +94,7 @@ __all__ = [
     "BufferTakeLostError",
     "CapabilityError",
     "ConfigurationError",
+    "ConstraintError",
     "ConveyorError",
     "ConveyorInternalError",
     "DuplicateBatchJobError",

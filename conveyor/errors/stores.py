@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from conveyor.errors.configuration import ConveyorError
 
-__all__ = ["SchemaError", "SessionLostError", "StoreError", "StoreUnavailableError"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["ConstraintError", "SchemaError", "SessionLostError", "StoreError", "StoreUnavailableError"]
 
 
 class StoreError(ConveyorError):
@@ -22,6 +27,20 @@ class StoreUnavailableError(StoreError):
     tries again for as long as it takes; your own calls raise it at once. Whether a call that raised it took effect is
     not known; each can be repeated.
     """
+
+
+class ConstraintError(StoreError):
+    """The database refuses what a user's own statement writes: a constraint of a table speaks against it.
+
+    Attributes:
+        kind: "unique", "not_null", "foreign_key", "check", or "other".
+        columns: of which columns, as the driver says it; empty: it does not.
+    """
+
+    def __init__(self, message: str, kind: str, columns: Iterable[str] = ()) -> None:
+        self.kind = kind
+        self.columns: tuple[str, ...] = tuple(columns)
+        super().__init__(message)
 
 
 class SessionLostError(StoreError):

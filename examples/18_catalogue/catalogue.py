@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -124,6 +124,15 @@ class ProductExport(AbstractBatchJobStrategy):
             await run.save(cursor=place, done=place["done"], counts={RowOutcome.DONE: place["done"]})
         file = await self.files.finish(place["file"])
         run.set_result({"file": file.key, "size": file.size, "sha256": file.sha256})
+
+    async def stored_files(
+        self,
+        context: Mapping[str, Any],  # noqa: ARG002 - it names no file
+        result: Mapping[str, Any] | None,
+        /,
+    ) -> list[str]:
+        """Return the file: it goes with the batch job."""
+        return [] if result is None else [result["file"]]
 
     async def build_template(self) -> str:
         """Return none: nothing is uploaded."""

@@ -12,9 +12,11 @@ from rich.console import Console
 
 from conveyor import Conveyor
 from conveyor._cli.batches.creating import parse_context
+from conveyor._cli.batches.records import batch_record
 from conveyor._cli.batches.tellers import Lines, bar_on
 from conveyor._cli.batches.watching import follow
 from conveyor._cli.discovery import load_app
+from conveyor._handles.batch_job import BatchEvent, BatchEventKind
 from conveyor.errors import ConfigurationError
 from tests.app.batches.strategies import Counting
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 APP = ("--app", "hello:app")
 STORE = ("--store", "sqlite:///jobs.db")
 SECRET = "hunter2-and-more"
+PROGRESS = {"total": 9, "per_second": None, "seconds_left": None, "message": None}
 
 STRATEGIES = """
 from conveyor import AbstractBatchJobStrategy
@@ -408,3 +411,19 @@ async def test_a_watcher_is_told_what_it_waits_for(is_terminal: bool, capsys: py
     assert "".join(told.split()).count("".join(hint.split())) == 1
     assert "confirmed by ada: fine [red]" in told
     assert "3 of 3 rows" in told
+
+
+@pytest.mark.anyio
+async def test_progress_is_no_line_for_each_step(capsys: pytest.CaptureFixture[str]) -> None:
+    moments = iter(range(100))
+    lines = Lines(lambda: float(next(moments)))
+    async with Conveyor("memory://", batch_strategies=[Counting]) as app:
+        batch = await app.batches.create("count", {"rows": 3})
+        for done in range(1, 9):
+            event = BatchEvent(BatchEventKind.PROGRESS, batch)
+            lines.happened(event, batch_record(batch, None) | {"progress": {**PROGRESS, "done": done}})
+        await batch.cancel()
+        lines.happened(event, batch_record(batch, None) | {"progress": {**PROGRESS, "done": 9}})
+    told = [int(line.split()[0]) for line in capsys.readouterr().err.splitlines()]
+    # Two are looked at for each line that is printed, and the last one always is.
+    assert told == [1, 6, 9]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from conveyor.errors import StoreError, StoreUnavailableError
+from conveyor.errors import ConstraintError, StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,13 +38,33 @@ _LASTING: Final = {
 }
 
 
+_CONSTRAINTS: Final = {
+    "SQLITE_CONSTRAINT_UNIQUE": "unique",
+    "SQLITE_CONSTRAINT_PRIMARYKEY": "unique",
+    "SQLITE_CONSTRAINT_ROWID": "unique",
+    "SQLITE_CONSTRAINT_NOTNULL": "not_null",
+    "SQLITE_CONSTRAINT_FOREIGNKEY": "foreign_key",
+    "SQLITE_CONSTRAINT_CHECK": "check",
+}
+_NAMED: Final = re.compile(r"(?:UNIQUE|NOT NULL) constraint failed: (.+\..+)")
+
+
 def statement_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Return conveyor's error for what a user's own statement met: its text is the driver's."""
     if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _TRANSIENT:
         return store_error(error, path)
-    refused = StoreError(f"SQLite refused a statement: {error}")
+    text = f"SQLite refused a statement: {error}"
+    refused = _constraint(error, text) if isinstance(error, sqlite3.IntegrityError) else StoreError(text)
     refused.__cause__ = error
     return refused
+
+
+def _constraint(error: sqlite3.IntegrityError, text: str) -> ConstraintError:
+    kind = _CONSTRAINTS.get(error.sqlite_errorname, "other")
+    # "UNIQUE constraint failed: products.sku, products.shop"; of an index over an expression it names the index.
+    found = _NAMED.fullmatch(str(error)) if kind in {"unique", "not_null"} else None
+    columns = () if found is None else [name.rpartition(".")[2] for name in found[1].split(", ")]
+    return ConstraintError(text, kind, columns)
 
 
 def store_error(error: sqlite3.Error, path: Path) -> StoreError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -10,7 +11,7 @@ from conveyor._cli.output import printable, say, write_json
 from conveyor.model.batches.status import BatchStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.console import Console
     from rich.progress import Progress
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JsonLines", "Teller", "bar_on", "teller_on_stderr"]
 
+PROGRESS_SECONDS: Final = 5.0
 _WAITS_FOR: Final = {
     BatchStatus.CREATED: "no worker has taken it yet: run one of its app, with conveyor worker MODULE:ATTR",
     BatchStatus.PRE_PROCESSED: "it waits for somebody to confirm it: conveyor batch confirm {id}",
@@ -41,16 +43,22 @@ class Teller(Protocol):
 
 
 class Lines:
-    """A line on stderr for every change of status, and for progress."""
+    """A line on stderr for every change of status, and now and then for progress."""
 
-    def __init__(self) -> None:
-        """Say nothing yet."""
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Say nothing yet; the time is in seconds."""
         self._silent_in: BatchStatus | None = None
+        self._now = now
+        self._next_progress_at = now()
 
     def happened(self, event: BatchEvent, record: Mapping[str, Any]) -> None:
-        """Say it."""
+        """Say it, but not each step: an hour's import would fill a log with thousands."""
         self._silent_in = None
-        say(printable(_progress_line(record) if event.change is None else _status_line(event, record)))
+        if event.change is not None:
+            say(printable(_status_line(event, record)))
+        elif event.batch.status.is_ended or self._now() >= self._next_progress_at:
+            self._next_progress_at = self._now() + PROGRESS_SECONDS
+            say(printable(_progress_line(record)))
 
     def silent(self, batch: BatchJob) -> None:
         """Say what it waits for, once."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import uuid_utils
 
 from conveyor._services.batches.creating import create_of_bad_rows
+from conveyor._services.batches.files import remove_files
 from conveyor._services.batches.jobs import is_job_of, new_work, pre_process_name
 from conveyor.errors import BatchJobNotFoundError, ConfigurationError
 from conveyor.model.batches.status import BatchCommand, BatchStatus
@@ -114,8 +115,10 @@ async def retry(
 
 
 async def remove(services: Services, batch_id: str) -> None:
-    """Delete one that has ended, with its history and its bad rows."""
+    """Delete one that has ended, with its history, its bad rows, and its files that would expire."""
+    batch = await get(services, batch_id)
     await services.batch_store("app.batches.remove()").remove_batch(batch_id)
+    await remove_files(services, [batch])
 
 
 async def template(services: Services, batch_type: str) -> str:

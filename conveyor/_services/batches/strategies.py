@@ -29,6 +29,7 @@ _MAY_HAVE: Final = (
     "prepare_batch_job_for_processing",
     "validate_context",
     "identify",
+    "stored_files",
     "pre_process_batch_job",
     "post_process",
     "should_retry_on_processing_error",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from anyio.lowlevel import checkpoint
 
 from conveyor._services.batches import changing
+from conveyor._services.batches.files import remove_files
 from conveyor.errors import BatchJobError, BatchRunLostError, InvalidBatchStatusError
 from conveyor.model.batches.status import STOPPING_STATUSES, BatchCommand, BatchStatus
 from conveyor.model.batches.values import BatchChange
@@ -78,16 +79,17 @@ async def _ask(batches: BatchStore, batch: BatchJobData, command: BatchCommand, 
     return await batches.change_batch(batch.id, change)
 
 
-async def remove_old(store: Store, retention: Retention) -> int:
+async def remove_old(services: Services, store: Store, retention: Retention) -> int:
     """Remove every batch job that ended longer ago than settled jobs are kept, or is one of its type too many.
 
-    Return how many there were.
+    Their files that would expire go, too. Return how many batch jobs there were.
     """
     if store.batches is None or (retention.max_age is None and retention.max_count is None):
         return 0
     total = 0
     while removed := await store.batches.remove_ended(retention.max_age, most=retention.max_count, limit=CHUNK):
         total += len(removed)
+        await remove_files(services, removed)
         await checkpoint()
     if total:
         logger.info("removed %d batch jobs that were to be kept no longer", total)

@@ -28,8 +28,9 @@ class TransactionConnection(Protocol):
     with ConfigurationError; savepoints are the caller's.
 
     Each method raises StoreError where the database refuses a statement (the driver's error is ``__cause__``; the
-    transaction goes on unless the database ended it), and TimeoutError once the transaction has taken too long
-    and was rolled back. After a statement that was cancelled, the transaction can only be rolled back.
+    transaction goes on unless the database ended it), ConstraintError where a constraint of a table does, and
+    TimeoutError once the transaction has taken too long and was rolled back. After a statement that was cancelled, the
+    transaction can only be rolled back.
     """
 
     async def execute(self, sql: str, /, *params: object) -> int:

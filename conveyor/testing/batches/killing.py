@@ -69,6 +69,7 @@ async def run_batch(
     crashes: int = 1,
     loses_step: bool = False,
     dry_run: bool = False,
+    worker: Mapping[str, Any] | None = None,
     **app_options: Any,
 ) -> BatchEnd:
     """Create a batch job in an app of its own, and work for it until it ends; kill the program on the way.
@@ -84,6 +85,8 @@ async def run_batch(
         crashes: how many programs are killed.
         loses_step: they are killed right before the step is saved instead.
         dry_run: whether the batch job keeps nothing.
+        worker: options of `Conveyor.worker`. A store whose time is that of a server waits for the end of a dead
+            program's locks, so give it a `lock_duration` of a second or two.
         app_options: of `Conveyor`, such as its lifespan.
 
     Raises:
@@ -99,7 +102,7 @@ async def run_batch(
                 app = Conveyor(
                     FaultyStore(store, killing), clock=clock, batch_strategies=[make_strategy()], **app_options
                 )
-                await _work(app, _batches(store), context, dry_run=dry_run)
+                await _work(app, _batches(store), context, worker or {}, dry_run=dry_run)
             except* RunKilledError:
                 clock.leap()
             steps += killing.saved
@@ -109,11 +112,14 @@ async def run_batch(
                 return BatchEnd(batch, errors, runs, steps, store.capabilities.has_transactions)
 
 
-async def _work(app: Conveyor, batches: BatchStore, context: Mapping[str, Any], *, dry_run: bool) -> None:
+async def _work(
+    app: Conveyor, batches: BatchStore, context: Mapping[str, Any], worker: Mapping[str, Any], *, dry_run: bool
+) -> None:
     batch_type = app.batches.types()[0]
     async with app:
         await app.batches.create(batch_type, context, id=BATCH_ID, dry_run=dry_run, confirmation=Confirmation.AUTOMATIC)
-        async with app.worker(stalled_interval=timedelta(milliseconds=50)):
+        options: dict[str, Any] = {"stalled_interval": timedelta(milliseconds=50), **worker}
+        async with app.worker(**options):
             await _until_ended(batches)
 
 

@@ -29,6 +29,7 @@ class BatchTrial:
         read: returns what was written: the same, and comparable, whenever the same was.
         url: an empty store.
         app_options: of `Conveyor`, such as its lifespan.
+        worker: of `Conveyor.worker`, such as a short `lock_duration`; see `run_batch`.
     """
 
     make_strategy: Callable[[], BatchJobStrategy]
@@ -36,6 +37,7 @@ class BatchTrial:
     read: Callable[[], Awaitable[Any]]
     url: str = "memory://"
     app_options: Mapping[str, Any] = field(factory=dict)
+    worker: Mapping[str, Any] = field(factory=dict)
 
 
 async def prove_resume(begin: Callable[[], AbstractAsyncContextManager[BatchTrial]], *, at_most: int = 20) -> int:
@@ -85,6 +87,7 @@ async def _try(
             url=trial.url,
             crash_after=crash_after,
             loses_step=loses_step,
+            worker=trial.worker,
             **trial.app_options,
         )
         return await trial.read(), end

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from conveyor.errors import CapabilityError, ConfigurationError, InvalidJobStateError, LockLostError, StoreError
+from conveyor.errors import (
+    CapabilityError,
+    ConfigurationError,
+    ConstraintError,
+    InvalidJobStateError,
+    LockLostError,
+    StoreError,
+)
 from conveyor.model.flows import plan_flow
 from conveyor.model.job import LogEntry
 from conveyor.model.queries import Added
@@ -74,6 +81,31 @@ class TransactionsConformance(StoreKit):
             assert await many("delete from books", []) == 0
             await transaction.commit(ending(lock_of(job), Command.COMPLETE))
         assert await books.titles() == ["Persuasion"] * 1200
+
+    async def test_a_constraint_that_refuses_a_statement_is_told_by_its_kind(
+        self, workshop: Workshop, books: Books
+    ) -> None:
+        job = await workshop.fetched("a")
+        refused = {
+            "('tea', 'here', 2)": ("unique", ("name", "shop")),
+            "('milk', null, 1)": ("not_null", ("shop",)),
+            "('milk', 'here', -1)": ("check", ()),
+        }
+        async with books.begun(lock_of(job)) as transaction:
+            write = transaction.connection.execute
+            await write("drop table if exists book_prices")
+            await write(
+                "create table book_prices (name text not null, shop text not null, price integer check (price > 0), "
+                "primary key (name, shop))"
+            )
+            await write("insert into book_prices values ('tea', 'here', 1)")
+            for row, (kind, columns) in refused.items():
+                with pytest.raises(ConstraintError) as caught:
+                    await write(f"insert into book_prices values {row}")  # noqa: S608 - rows of this test
+                assert caught.value.kind == kind
+                # A driver need not say which.
+                assert caught.value.columns in {columns, ()}
+            assert len(await transaction.connection.fetch("select name from book_prices")) == 1
 
     async def test_the_end_of_a_run_that_its_transaction_settled_is_applied_already(
         self, workshop: Workshop, books: Books

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import asyncpg
 
-from conveyor.errors import SessionLostError, StoreError, StoreUnavailableError
+from conveyor.errors import ConstraintError, SessionLostError, StoreError, StoreUnavailableError
 
 __all__ = ["DRIVER_ERRORS", "statement_error", "store_error"]
 
@@ -52,13 +53,30 @@ _LASTING: Final = {
 }
 
 
+_CONSTRAINT_CLASS: Final = "23"
+_CONSTRAINTS: Final = {"23505": "unique", "23502": "not_null", "23503": "foreign_key", "23514": "check"}
+_KEY: Final = re.compile(r"\(([^()]+)\)=\(")
+
+
 def statement_error(error: BaseException, shown: str) -> StoreError:
     """Return conveyor's error for what a user's own statement met: its text is the driver's."""
     if _advice(error, _TRANSIENT) is not None or getattr(error, "sqlstate", None) is None:
         return store_error(error, shown)
-    refused = StoreError(f"PostgreSQL refused a statement: {error}")
+    text = f"PostgreSQL refused a statement: {error}"
+    state = str(getattr(error, "sqlstate", ""))
+    refused = _constraint(error, state, text) if state.startswith(_CONSTRAINT_CLASS) else StoreError(text)
     refused.__cause__ = error
     return refused
+
+
+def _constraint(error: BaseException, state: str, text: str) -> ConstraintError:
+    column = getattr(error, "column_name", None)
+    if column is not None:
+        return ConstraintError(text, _CONSTRAINTS.get(state, "other"), [column])
+    # In every language: "Key (sku, shop)=(tea, here) already exists." An expression is no column.
+    found = _KEY.search(getattr(error, "detail", None) or "")
+    columns = [] if found is None else found[1].split(", ")
+    return ConstraintError(text, _CONSTRAINTS.get(state, "other"), columns)
 
 
 def store_error(error: BaseException, shown: str) -> StoreError:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import anyio.to_thread
 import psycopg
 import pytest
 from attrs import frozen
 
 from conveyor import ErrorPolicy, RowBatchStrategy
 from conveyor.model.batches.values import RowOutcome
-from conveyor.testing.batches import run_batch
+from conveyor.testing.batches import BatchTrial, prove_resume, run_batch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from conveyor import RowContext
 
@@ -74,6 +76,45 @@ async def test_bad_rows_are_found_and_all_others_are_written_once(empty_url: str
     end = await run_batch(Numbers, {}, url=empty_url)
     assert numbers(empty_url) == WRITTEN
     assert [error.row_number for error in end.errors] == sorted(BAD)
+
+
+@asynccontextmanager
+async def begin(url: str, empty: Callable[[], None]) -> AsyncIterator[BatchTrial]:
+    # It runs a loop of its own.
+    await anyio.to_thread.run_sync(empty)
+    make_table(url)
+
+    async def read() -> list[int]:
+        return numbers(url)
+
+    # Its locks end by the server's clock, which no test can put forward.
+    yield BatchTrial(Numbers, {}, read, url=url, worker={"lock_duration": "2 seconds"})
+
+
+async def test_rows_are_written_once_wherever_the_program_is_killed(empty_url: str, cleaner: Any) -> None:
+    assert await prove_resume(lambda: begin(empty_url, cleaner.empty), at_most=2) == 4
+
+
+async def test_a_row_that_a_constraint_refuses_names_its_column(empty_url: str) -> None:
+    class Marks(Numbers):
+        async def process(self, rows: Sequence[Number], context: RowContext[Params], /) -> None:
+            values = [(max(row.value, 1), "there" if row.value == 3 else "here") for row in rows]
+            await context.connection.executemany('insert into marks (mark, "the shop") values ($1, $2)', values)
+
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute("drop table if exists marks, shops")
+        connection.execute("create table shops (name text primary key)")
+        connection.execute("insert into shops values ('here')")
+        connection.execute(
+            'create table marks (mark integer unique check (mark <> 5), "the shop" text not null references shops)'
+        )
+    end = await run_batch(Marks, {"rows": 9}, url=empty_url)
+    assert [(error.row_number, error.code, error.column) for error in end.errors] == [
+        (3, "unknown_reference", "the shop"),
+        (5, "refused", None),
+        (7, "not_unique", "mark"),
+        (8, "not_unique", "mark"),
+    ]
 
 
 async def test_a_dry_run_leaves_the_table_as_it_was(empty_url: str) -> None:

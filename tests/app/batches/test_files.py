@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import anyio
 import openpyxl
 import pytest
 from attrs import frozen
 
-from conveyor import Conveyor, ErrorPolicy, FileParams, RowBatchStrategy
-from conveyor.errors import BadFileError, BatchJobError, DuplicateBatchJobError, StoredFileNotFoundError
+from conveyor import AesGcmCodec, Conveyor, ErrorPolicy, FileParams, Retention, RowBatchStrategy
+from conveyor._builtin.local_files.storage import LocalFileStorage
+from conveyor._services.maintenance.batches import remove_old
+from conveyor.errors import (
+    BadFileError,
+    BatchJobError,
+    DuplicateBatchJobError,
+    StoredFileNotFoundError,
+    StoreUnavailableError,
+)
 from conveyor.testing.conformance.file_storage import read, stream
 from tests.app.batches.strategies import Counting
 
 if TYPE_CHECKING:
-    from conveyor import RowContext
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from conveyor import BatchJob, RowContext
 
 pytestmark = pytest.mark.anyio
 
@@ -126,3 +139,99 @@ async def test_a_spreadsheet_is_kept_as_csv_or_not_at_all(app: Conveyor) -> None
             await app.files.write_workbook("prices.xlsx", file, sheet="mine")
         with pytest.raises(BadFileError, match="not_a_workbook"):
             await app.files.write_workbook("prices.xlsx", io.BytesIO(b"name,price\n"))
+
+
+class Writing(Counting):
+    """Its files are what its context and its result name."""
+
+    identifier = batch_type = "writing"
+
+    async def stored_files(self, context: Mapping[str, Any], result: Mapping[str, Any] | None, /) -> Sequence[str]:
+        return [context["out"], *([result["also"]] if result and "also" in result else [])]
+
+
+async def ended(app: Conveyor, batch_type: str, context: Mapping[str, Any], **options: Any) -> BatchJob:
+    return await (await app.batches.create(batch_type, context, **options)).wait_until_ended("20 seconds")
+
+
+@pytest.mark.parametrize("by_pass", [False, True])
+async def test_files_that_would_expire_go_with_the_last_batch_job_that_names_them(
+    store_url: str, *, by_pass: bool
+) -> None:
+    app = Conveyor(
+        store_url, batch_strategies=[Prices, Writing], payload_codec=AesGcmCodec({"a": AesGcmCodec.new_key()})
+    )
+    old = Retention(max_age=timedelta(microseconds=1))
+
+    async def remove(*batches: BatchJob) -> None:
+        if by_pass:
+            assert await remove_old(app._services, app._services.store, old) == len(batches)
+        else:
+            for batch in batches:
+                await app.batches.remove(batch.id)
+
+    async with app, app.worker(retention_interval="1 hour"):
+        text = stream(b"name,price\na,1\n")
+        expires = (await app.files.write("a.csv", text, expires_in="1 day")).key
+        stays = (await app.files.write("b.csv", text)).key
+        named = (await app.files.write("c.csv", text, expires_in="1 day")).key
+        waits = await app.batches.create("writing", {"out": "none", "and": [named]}, confirmation="manual")
+        await remove(
+            await ended(app, "prices", {"file": expires}, force=True),
+            await ended(app, "prices", {"file": expires}, force=True),
+            await ended(app, "prices", {"file": stays}),
+            await ended(app, "writing", {"out": named}),
+        )
+        assert [await app.files.find(key) is not None for key in (expires, stays, named)] == [False, True, True]
+        await waits.cancel()
+        await remove(waits)
+        # Nobody's: it was named in a place that its strategy does not mean.
+        assert await app.files.find(named) is not None
+
+
+async def test_files_stay_where_another_batch_job_does_not_open_or_the_storage_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(LocalFileStorage):
+        async def delete(self, key: str, /) -> bool:
+            raise StoreUnavailableError(f"{key} is on a disk that is not there")
+
+    url, keys = f"sqlite:///{tmp_path}/jobs.db", [AesGcmCodec({"a": AesGcmCodec.new_key()}) for _ in range(2)]
+    async with Conveyor(url, batch_strategies=[Counting], payload_codec=keys[0]) as other:
+        foreign = await other.batches.create("count", {})
+    async with Conveyor(url, batch_strategies=[Prices], payload_codec=keys[1]) as app, app.worker():
+        file = (await app.files.write("a.csv", stream(b"name,price\na,1\n"), expires_in="1 day")).key
+        await app.batches.remove((await ended(app, "prices", {"file": file})).id)
+        assert await app.files.find(file) is not None
+        last = await ended(app, "prices", {"file": file})
+    async with Conveyor(url, batch_strategies=[Counting], payload_codec=keys[0]) as other:
+        await other.batches.cancel(foreign.id)
+        await other.batches.remove(foreign.id)
+    async with Conveyor(url, batch_strategies=[Prices], payload_codec=keys[1], file_storage=Broken()) as app:
+        await app.batches.remove(last.id)
+        assert "could not be deleted; they are there until they expire" in caplog.text
+        assert await app.files.find(file) is not None
+
+
+async def test_the_look_at_rows_is_seen_while_it_goes_on(store_url: str) -> None:
+    seen = anyio.Event()
+
+    class Looking(Counting):
+        async def pre_process_batch_job(self, batch_job_id: str, /) -> None:
+            run = self.batch_jobs.run(batch_job_id)
+            await run.save(cursor=None, done=7, total=9, message="7 rows checked")
+            await seen.wait()
+
+    app = Conveyor(store_url, batch_strategies=[Looking])
+    async with app, app.worker():
+        batch = await app.batches.create("count", {})
+        with anyio.fail_after(20):
+            async with app.batches.events(batch.id) as events:
+                async for event in events:
+                    if event.batch.progress.done == 7:
+                        break
+        progress = (await app.batches.get(batch.id)).progress
+        assert (progress.done, progress.total, progress.message) == (7, 9, "7 rows checked")
+        seen.set()
+        await batch.wait_until_ended("20 seconds")
+        assert (batch.status, batch.progress.done) == ("completed", 0)

@@ -104,10 +104,10 @@ async def test_what_ended_long_ago_is_removed(store_url: str) -> None:
     async with app:
         batch = await app.batches.create("count", {})
         old = Retention(max_age=timedelta(microseconds=1))
-        assert await remove_old(app._services.store, old) == 0
+        assert await remove_old(app._services, app._services.store, old) == 0
         await batch.cancel()
-        assert await remove_old(app._services.store, Retention()) == 0
-        assert await remove_old(app._services.store, Retention(max_age=None)) == 0
-        assert await remove_old(app._services.store, old) == 1
+        assert await remove_old(app._services, app._services.store, Retention()) == 0
+        assert await remove_old(app._services, app._services.store, Retention(max_age=None)) == 0
+        assert await remove_old(app._services, app._services.store, old) == 1
         with pytest.raises(BatchJobNotFoundError):
             await batch.refresh()

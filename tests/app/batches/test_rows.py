@@ -151,3 +151,22 @@ async def test_failed_rows_alone_are_tried_again(tmp_path: Path) -> None:
         assert again.status is BatchStatus.COMPLETED
         assert (again.progress.done, again.progress.total) == (len(BAD), len(BAD))
     assert numbers(path) == WRITTEN + sorted(BAD)
+
+
+async def test_a_row_that_a_constraint_refuses_names_its_column(tmp_path: Path) -> None:
+    class Marks(Chunks):
+        async def process(self, rows: Sequence[Number], context: RowContext[Params], /) -> None:
+            values = [(max(row.value, 1), None if row.value == 3 else "here") for row in rows]
+            await context.connection.executemany("INSERT INTO marks (mark, shop) VALUES (?, ?)", values)
+
+    path = tmp_path / "jobs.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE marks (mark INTEGER UNIQUE CHECK (mark <> 5), shop TEXT NOT NULL)")
+    end = await run_batch(Marks, {"rows": 9}, url=f"sqlite:///{path}")
+    assert [(error.row_number, error.code, error.column) for error in end.errors] == [
+        (3, "missing_value", "shop"),
+        (5, "refused", None),
+        (7, "not_unique", "mark"),
+        (8, "not_unique", "mark"),
+    ]
+    assert end.errors[2].message == "SQLite refused a statement: UNIQUE constraint failed: marks.mark"

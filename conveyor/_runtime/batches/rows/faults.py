@@ -10,6 +10,7 @@ from conveyor.errors import (
     BatchRunLostError,
     BatchStoppedError,
     ConfigurationError,
+    ConstraintError,
     ConveyorInternalError,
     LockLostError,
     PayloadError,
@@ -35,6 +36,8 @@ UNBLAMED: Final = (
     ConveyorInternalError,
 )
 
+_CODES: Final = {"unique": "not_unique", "not_null": "missing_value", "foreign_key": "unknown_reference"}
+
 
 def bad_row(row: SourceRow[Any], error: Exception) -> RowError:
     """Return what is kept of a row that an exception is blamed on."""
@@ -43,6 +46,12 @@ def bad_row(row: SourceRow[Any], error: Exception) -> RowError:
         return RowError(row.number, error.code, clean_text(error.message), error.column, raw)
     if isinstance(error, ValueError):
         return RowError(row.number, "invalid_value", clean_text(str(error)), None, raw)
+    if isinstance(error, ConstraintError):
+        # Of several columns none is the one that is wrong.
+        column = error.columns[0] if len(error.columns) == 1 else None
+        # What stands below it in some drivers' messages is the row that they made of this one, with all its values.
+        message = clean_text(str(error).partition("\n")[0])
+        return RowError(row.number, _CODES.get(error.kind, "refused"), message, column, raw)
     return RowError(row.number, "failed", clean_text(f"{type(error).__name__}: {error}"), None, raw)
 
 

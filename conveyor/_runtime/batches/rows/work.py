@@ -85,6 +85,10 @@ class RowsOfStrategies:
             compared["file"] = (await find_file(self._injector.get(FileStorage), params.file)).sha256
         return compared
 
+    def has_file(self, strategy: RowBatchStrategy[Any, Any], /) -> bool:
+        """Whether rows come from the file that the context names; see `RowWork.has_file`."""
+        return has_files(strategy)
+
     def make_template(self, strategy: RowBatchStrategy[Any, Any], /) -> str:
         """Return a file that people fill in; see `RowWork.make_template`."""
         return make_template(RowLayout(strategy.row)) if has_files(strategy) else ""
