@@ -167,5 +167,6 @@ def test_a_dry_run_gives_all_bad_rows_of_a_file_that_is_refused(
     ran = conveyor("batch", "run", "strict", "prices.csv", "--dry-run", "--max-errors", "0", *APP, "-o", "json")
     assert (ran.code, ran.json["status"]) == (5, "completed_with_errors"), ran.err
     assert "1 bad row, which is more than 0" in ran.err
+    assert "nothing is kept: rows were only checked, since what writing them does cannot be undone" in ran.err
     assert (folder / "prices.errors.csv").exists()
     assert not (folder / "written").exists()

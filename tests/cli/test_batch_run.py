@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conveyor._cli.batches.previews import preview_lines
+from conveyor._cli.batches.previews import dry_run_lines, preview_lines
 from tests.cli.conftest import await_file, await_line
 
 if TYPE_CHECKING:
@@ -187,3 +187,23 @@ def test_a_preview_is_told_in_a_few_lines() -> None:
     assert len(lines) == 1 + 5 + 2 + 1
     assert list(preview_lines({"result": None, "total": 3})) == ["3 rows"]
     assert list(preview_lines({"result": None, "total": None})) == []
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        (None, []),
+        ({"preview": {}}, []),
+        ({"dry_run": "yes"}, []),
+        ({"dry_run": {"rows_were": ["burnt"]}}, []),
+        (
+            {"dry_run": {"rows_were": "rolled_back", "estimate_seconds": 2.5}},
+            [
+                "nothing is kept: all rows were written, and rolled back",
+                "to process them all would take about 2s",
+            ],
+        ),
+    ],
+)
+def test_a_dry_run_says_what_it_did(result: object, told: list[str]) -> None:
+    assert list(dry_run_lines({"result": result})) == told

@@ -10,10 +10,14 @@ from conveyor._cli.output import in_words, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["failed_in", "preview_lines"]
+__all__ = ["dry_run_lines", "failed_in", "preview_lines"]
 
 # More are not read before a question; all of them are in `conveyor batch show`.
 _SHOWN: Final = 5
+_TRIED: Final = {
+    "rolled_back": "all rows were written, and rolled back",
+    "checked": "rows were only checked, since what writing them does cannot be undone",
+}
 
 
 def failed_in(record: Mapping[str, Any]) -> int:
@@ -40,6 +44,18 @@ def preview_lines(record: Mapping[str, Any]) -> Iterator[str]:
         yield printable(f"  column {column or '(none)'}: {told}")
     for error in preview["first_errors"][:_SHOWN]:
         yield printable(f"  row {error['row']}: {error['message']}")
+
+
+def dry_run_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a dry run did; nothing where its strategy does not say so."""
+    result = record["result"]
+    found = result.get("dry_run") if isinstance(result, dict) else None
+    # Strategies without rows may keep anything there.
+    if not isinstance(found, dict) or (tried := _TRIED.get(str(found.get("rows_were")))) is None:
+        return
+    yield f"nothing is kept: {tried}"
+    if isinstance(seconds := found.get("estimate_seconds"), int | float):
+        yield f"to process them all would take about {in_words(seconds)}"
 
 
 def _preview_of(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from conveyor._cli.asking import ask, counted
 from conveyor._cli.batches.creating import created
 from conveyor._cli.batches.error_files import write_error_file
 from conveyor._cli.batches.known_types import check_type
-from conveyor._cli.batches.previews import failed_in, preview_lines
+from conveyor._cli.batches.previews import dry_run_lines, failed_in, preview_lines
 from conveyor._cli.batches.records import batch_record
 from conveyor._cli.batches.tellers import teller_on_stderr
 from conveyor._cli.batches.uploads import make_upload, put
@@ -125,7 +125,10 @@ class FileRun:
                     await write_error_file(app, batch, self.how.errors_file)
                 except BatchJobError as exc:
                     say(f"{exc}; see conveyor batch errors {batch.id}")
-            return batch_record(batch, self.masking)
+            record = batch_record(batch, self.masking)
+            for line in dry_run_lines(record):
+                say(line)
+            return record
 
     async def _work(self, batch: BatchJob, *, until: frozenset[BatchStatus]) -> BatchJob:
         """Run a worker, and tell how it goes, until the batch job has such a status, or has ended."""

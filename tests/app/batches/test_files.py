@@ -197,14 +197,14 @@ async def test_files_stay_where_another_batch_job_does_not_open_or_the_storage_f
             raise StoreUnavailableError(f"{key} is on a disk that is not there")
 
     url, keys = f"sqlite:///{tmp_path}/jobs.db", [AesGcmCodec({"a": AesGcmCodec.new_key()}) for _ in range(2)]
-    async with Conveyor(url, batch_strategies=[Counting], payload_codec=keys[0]) as other:
+    async with Conveyor(url, prefix="other-", batch_strategies=[Counting], payload_codec=keys[0]) as other:
         foreign = await other.batches.create("count", {})
     async with Conveyor(url, batch_strategies=[Prices], payload_codec=keys[1]) as app, app.worker():
         file = (await app.files.write("a.csv", stream(b"name,price\na,1\n"), expires_in="1 day")).key
         await app.batches.remove((await ended(app, "prices", {"file": file})).id)
         assert await app.files.find(file) is not None
         last = await ended(app, "prices", {"file": file})
-    async with Conveyor(url, batch_strategies=[Counting], payload_codec=keys[0]) as other:
+    async with Conveyor(url, prefix="other-", batch_strategies=[Counting], payload_codec=keys[0]) as other:
         await other.batches.cancel(foreign.id)
         await other.batches.remove(foreign.id)
     async with Conveyor(url, batch_strategies=[Prices], payload_codec=keys[1], file_storage=Broken()) as app:
