@@ -170,3 +170,23 @@ def test_a_dry_run_gives_all_bad_rows_of_a_file_that_is_refused(
     assert "nothing is kept: rows were only checked, since what writing them does cannot be undone" in ran.err
     assert (folder / "prices.errors.csv").exists()
     assert not (folder / "written").exists()
+
+
+def test_a_file_is_left_to_a_worker(conveyor: Callable[..., Ran], folder: Path) -> None:
+    (folder / "prices.csv").write_bytes(GOOD)
+    assert conveyor("store", "migrate", *APP).code == 0
+    create = ("batch", "create", "prices", *APP, "--file")
+    ran = conveyor(*create, "prices.csv", "-o", "json")
+    assert ran.code == 0, ran.err
+    shown = conveyor("batch", "show", ran.json["id"], *APP, "-o", "json").json
+    assert shown["status"] == "created"
+    kept = sorted((folder / "conveyor_files").iterdir())
+    assert shown["context"]["file"] in {path.stem for path in kept}
+    for arguments, code, said in [
+        (("no.csv",), 2, "there is no file 'no.csv'"),
+        (("prices.csv",), 5, ran.json["id"]),
+        (("prices.csv", "--set", "colour=red"), 5, "colour: there is no such field"),
+    ]:
+        again = conveyor(*create, *arguments)
+        assert (again.code, said in again.err) == (code, True), again.err
+    assert sorted((folder / "conveyor_files").iterdir()) == kept

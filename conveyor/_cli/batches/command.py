@@ -169,7 +169,7 @@ async def _show(batch_id: str, options: StoreOptions, *, unmasked: bool) -> int:
 
 for _command, _example in (
     (run, "conveyor batch run product-import products.csv --app shop:app --errors-file bad.csv"),
-    (create, "conveyor batch create product-import --set file=products.csv --confirm manual"),
+    (create, "conveyor batch create product-import --file products.csv --confirm manual"),
     (confirm, "conveyor batch confirm 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de --by ada"),
     (pause, 'conveyor batch pause 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de --reason "the shop is slow"'),
     (resume, "conveyor batch resume 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de"),

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 from attrs import frozen
 from cyclopts import Parameter
 
-from conveyor._cli.batches.parameters import BatchType, By, Force
+from conveyor._cli.batches.parameters import BatchType, By, Force, check_file
 from conveyor._cli.parameters import StoreOptions, flattened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conveyor._app import Conveyor
+    from conveyor._cli.batches.uploads import Upload
     from conveyor._handles.batch_job import BatchJob
     from conveyor.model.batches.options import BatchKeywords
 
-__all__ = ["ContextOptions", "DryRun", "create", "created", "parse_context"]
+__all__ = ["ContextOptions", "DryRun", "create", "created", "created_of_file", "parse_context"]
 
 _DEFAULTS: Final = StoreOptions()
-_CONTEXT: Final = '{"file": "products.csv"}'
+_CONTEXT: Final = '{"region": "eu"}'
 
 Confirm: TypeAlias = Annotated[
     Literal["manual", "automatic"] | None,
@@ -55,6 +56,14 @@ def create(
     /,
     *,
     wanted: Annotated[ContextOptions, flattened] = _NOTHING,
+    file: Annotated[
+        str | None,
+        Parameter(
+            help="A file that goes into the app's file storage; its key goes into the context as `file`. "
+            "- for standard input.",
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
     dry_run: DryRun = False,
     confirm: Confirm = None,
     by: By = None,
@@ -69,6 +78,8 @@ def create(
 
     from conveyor._cli.batches.parameters import person
 
+    if file is not None:
+        check_file(file)
     context = parse_context(wanted.context, wanted.set or ())
     keywords: BatchKeywords = {
         "dry_run": dry_run,
@@ -76,7 +87,7 @@ def create(
         "confirmation": confirm,
         "force": force,
     }
-    return anyio.run(_create, batch_type, context, keywords, options)
+    return anyio.run(_create, batch_type, file, context, keywords, options)
 
 
 def parse_context(text: str, settings: Sequence[str]) -> dict[str, Any]:
@@ -138,13 +149,41 @@ async def created(app: Conveyor, batch_type: str, context: Mapping[str, Any], ke
         raise CommandError(ExitCode.REFUSED, what) from exc
 
 
-async def _create(batch_type: str, context: Mapping[str, Any], keywords: BatchKeywords, options: StoreOptions) -> int:
+async def created_of_file(
+    app: Conveyor, upload: Upload, batch_type: str, context: Mapping[str, Any], keywords: BatchKeywords
+) -> BatchJob:
+    """Put a file into the app's file storage, and create a batch job of it; where that is refused, the file goes again.
+
+    Raises:
+        CommandError: it cannot be read, or as for `created`.
+    """
+    from conveyor._cli.batches.uploads import put
+
+    key = await put(app, upload)
+    try:
+        return await created(app, batch_type, {**context, "file": key}, keywords)
+    except Exception:
+        # Nobody else knows of it.
+        await app.files.delete(key)
+        raise
+
+
+async def _create(
+    batch_type: str, file: str | None, context: Mapping[str, Any], keywords: BatchKeywords, options: StoreOptions
+) -> int:
+    from conveyor._cli.batches.known_types import check_type
+    from conveyor._cli.batches.uploads import make_upload
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.opening import looking_only
     from conveyor._cli.output import say, show_record
 
     async with looking_only(find_operated_app(options)) as app:
-        made = await created(app, batch_type, context, keywords)
+        if file is None:
+            made = await created(app, batch_type, context, keywords)
+        else:
+            check_type(app, batch_type)
+            upload = make_upload(app, batch_type, file, None, None)
+            made = await created_of_file(app, upload, batch_type, context, keywords)
     show_record({"id": made.id, "status": str(made.status)}, options.output)
     say(f"see how it goes: conveyor batch watch {made.id}")
     return 0

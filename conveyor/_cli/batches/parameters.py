@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
 
-__all__ = ["BatchId", "BatchType", "By", "Force", "person"]
+__all__ = ["STDIN", "BatchId", "BatchType", "By", "Force", "check_file", "person"]
+
+STDIN: Final = "-"
 
 BatchId: TypeAlias = Annotated[str, Parameter(help="Id of the batch job, or how it begins.")]
 BatchType: TypeAlias = Annotated[str, Parameter(help="Type of batch job, as `conveyor batch types` lists them.")]
@@ -16,6 +19,18 @@ By: TypeAlias = Annotated[
 Force: TypeAlias = Annotated[
     bool, Parameter(name="--force", negative="", show_default=False, help="Also where another one is the same.")
 ]
+
+
+def check_file(file: str) -> None:
+    """Refuse a file that is not there, before anything is opened.
+
+    Raises:
+        CommandError: it is not there.
+    """
+    from conveyor._cli.failures import CommandError, ExitCode
+
+    if file != STDIN and not Path(file).is_file():
+        raise CommandError(ExitCode.USAGE, f"there is no file {file!r}")
 
 
 def person(given: str | None) -> str | None:

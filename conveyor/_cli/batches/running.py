@@ -10,7 +10,7 @@ from attrs import frozen
 from cyclopts import Parameter, validators
 
 from conveyor._cli.batches.creating import ContextOptions, DryRun
-from conveyor._cli.batches.parameters import BatchType, By, Force
+from conveyor._cli.batches.parameters import BatchType, By, Force, check_file
 from conveyor._cli.parameters import StoreOptions, Unmasked, Yes, flattened
 
 if TYPE_CHECKING:
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
     from conveyor.model.batches.options import BatchKeywords
 
-__all__ = ["STDIN", "RunOptions", "run"]
+__all__ = ["RunOptions", "run"]
 
 _DEFAULTS: Final = StoreOptions()
 _NOTHING: Final = ContextOptions()
-STDIN: Final = "-"
 
 
 @frozen(kw_only=True)
@@ -118,8 +117,7 @@ def _check(file: str, how: RunOptions) -> None:
     """
     from conveyor._cli.failures import CommandError, ExitCode
 
-    if file != STDIN and not Path(file).is_file():
-        raise CommandError(ExitCode.USAGE, f"there is no file {file!r}")
+    check_file(file)
     if how.errors_file is not None and how.errors_file.exists():
         raise CommandError(
             ExitCode.REFUSED, f"there is a file {str(how.errors_file)!r} already", "name another, or remove it"

@@ -8,13 +8,13 @@ import anyio
 from attrs import define
 
 from conveyor._cli.asking import ask, counted
-from conveyor._cli.batches.creating import created
+from conveyor._cli.batches.creating import created_of_file
 from conveyor._cli.batches.error_files import write_error_file
 from conveyor._cli.batches.known_types import check_type
 from conveyor._cli.batches.previews import dry_run_lines, failed_in, preview_lines
 from conveyor._cli.batches.records import batch_record
 from conveyor._cli.batches.tellers import teller_on_stderr
-from conveyor._cli.batches.uploads import make_upload, put
+from conveyor._cli.batches.uploads import make_upload
 from conveyor._cli.batches.watching import follow
 from conveyor._cli.failures import CommandError, ExitCode
 from conveyor._cli.opening import services_of
@@ -49,7 +49,6 @@ class FileRun:
     masking: Masking | None
     # Once it is created.
     batch_id: str = ""
-    stored_key: str = ""
 
     def run(self) -> dict[str, Any]:
         """Check the file, ask, and process it; return what came of it, as it may be shown.
@@ -78,13 +77,7 @@ class FileRun:
             _check_keeps(app)
             check_type(app, self.batch_type)
             upload = make_upload(app, self.batch_type, self.file, self.how.name, self.how.sheet)
-            self.stored_key = await put(app, upload)
-            try:
-                batch = await created(app, self.batch_type, {**self.context, "file": self.stored_key}, self.keywords)
-            except Exception:
-                # Nobody else knows of it.
-                await app.files.delete(self.stored_key)
-                raise
+            batch = await created_of_file(app, upload, self.batch_type, self.context, self.keywords)
             self.batch_id = batch.id
             batch = await self._work(batch, until=frozenset({BatchStatus.PRE_PROCESSED}))
             record = batch_record(batch, self.masking)

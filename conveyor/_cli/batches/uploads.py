@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 from attrs import frozen
 
-from conveyor._cli.batches.running import STDIN
+from conveyor._cli.batches.parameters import STDIN
 from conveyor._cli.failures import CommandError, ExitCode
 from conveyor._cli.opening import services_of
 from conveyor.contracts.row_batches import RowBatchStrategy
