@@ -120,7 +120,7 @@ def parse_url(url: str) -> PostgresOptions:
         )
     return PostgresOptions(
         dsn=urlunsplit(parts._replace(query=urlencode(drivers))),
-        shown=_shown(parts.hostname or drivers.get("host"), parts.port, parts.path, schema),
+        shown=_shown(parts.netloc.rpartition("@")[2] or drivers.get("host"), parts.path, schema),
         schema=schema,
         pool_size=_number("pool_size", ours.get("pool_size", "5"), _MOST_CONNECTIONS),
         timeout=_duration("timeout", ours.get("timeout", "10s")),
@@ -158,8 +158,8 @@ def _direct(parts: SplitResult, drivers: Mapping[str, str], address: str) -> str
     return urlunsplit(parts._replace(netloc=f"{user}{at}{address}", query=query))
 
 
-def _shown(host: str | None, port: int | None, path: str, schema: str) -> str:
-    where = f"{host or 'localhost'}{f':{port}' if port else ''}{path}"
+def _shown(address: str | None, path: str, schema: str) -> str:
+    where = f"{address or 'localhost'}{path}"
     return f"postgresql:{where}" if schema == DEFAULT_SCHEMA else f"postgresql:{where}?schema={schema}"
 
 

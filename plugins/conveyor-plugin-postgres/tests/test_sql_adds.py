@@ -109,7 +109,7 @@ async def test_options_travel_with_the_job(empty_url: str) -> None:
 
 
 async def test_many_are_added_at_once_in_order(empty_url: str, poor_url: str) -> None:
-    payloads = "select array_agg(jsonb_build_object('number', n)) from generate_series(1, 500) as n"
+    payloads = "select array_agg(jsonb_build_object('number', n)) from generate_series(1, 50) as n"
     rows = query(poor_url, f"select * from conveyor.add_many('orders', 'pack', ({payloads}))")
     app = Conveyor(empty_url)
     ran: list[tuple[str, int]] = []
@@ -121,7 +121,8 @@ async def test_many_are_added_at_once_in_order(empty_url: str, poor_url: str) ->
         if len(ran) == len(rows):
             is_done.set()
 
-    async with app, app.worker("orders", concurrency=1):
+    # What is fetched ahead and does not start soon goes back, and on a busy machine others overtake it.
+    async with app, app.worker("orders", concurrency=1, prefetch=0):
         with anyio.fail_after(DEADLINE_SECONDS):
             await is_done.wait()
     assert ran == [(job_id, number) for number, (job_id,) in enumerate(rows, start=1)]
