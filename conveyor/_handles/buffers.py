@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conveyor._services.services import Services
     from conveyor.contracts.job_buffer import JobBufferLike
     from conveyor.model.buffers.news import BufferCounts
+    from conveyor.model.buffers.values import BufferSize
 
 __all__ = ["Buffers"]
 
@@ -55,6 +56,16 @@ class Buffers:
         them. Unknown ids are absent.
         """
         return await buffers.buffer_size(self._services, ids)
+
+    async def sizes(self) -> dict[str, BufferSize]:
+        """Return how full each buffer is that has jobs, by id: jobs, bytes, when the oldest and the newest came.
+
+        Also those that nobody here registered; of a storage that cannot tell, what this program put there.
+
+        Raises:
+            CapabilityError: the store keeps no buffers, and no other place is named for them.
+        """
+        return dict(await buffers.get_sizes(self._services))
 
     def counts(self) -> dict[str, BufferCounts]:
         """Return what happened to each buffer in this program so far: collected, reduced, added, flushes, failures."""

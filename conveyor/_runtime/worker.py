@@ -120,6 +120,7 @@ class Worker:
             fetcher=self._fetcher,
             settler=self._settler,
             suspects=self._crew.suspects,
+            services=self._equipment.services,
             outage=self._equipment.outage,
         ).run()
 

@@ -61,6 +61,11 @@ class BufferNews:
         self._now = now
         self._streams: list[BufferEventStream] = []
 
+    @property
+    def added_count(self) -> int:
+        """How many jobs all flushes of this program added to queues so far."""
+        return sum(counts.added for counts in self.counts.values())
+
     def tell(self, kind: BufferEventKind, buffer_id: str, jobs: int, added: int = 0, *, error: str = "") -> None:
         """Count an event, and hand it to every stream."""
         self.counts[buffer_id] = counted(self.counts.get(buffer_id, _NOTHING), kind, jobs, added)

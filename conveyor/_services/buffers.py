@@ -52,6 +52,7 @@ class Buffers:
         by_id: those registered, in the order in which they were.
         on_registered: called when one is registered: it may have triggers.
         places: where jobs are or went, of a storage that cannot tell.
+        flushing: how many flushes go on in this program.
         news: what happens in them.
     """
 
@@ -60,6 +61,7 @@ class Buffers:
         self.by_id: dict[str, JobBuffer] = {}
         self.on_registered: Callable[[], None] = lambda: None
         self.places: dict[str, BufferPlace] = {}
+        self.flushing: int = 0
         self._storage: JobBufferStorageStrategy | None = None
         self._transactional: TransactionalBufferStorage | None = None
         self._clock: Clock | None = None

@@ -69,10 +69,14 @@ async def flush_buffer(services: Services, buffer: JobBuffer) -> list[NewJob]:
     Another flush of it, wherever that goes on, leaves nothing for this one.
     """
     storage = services.buffers.transactional
-    if storage is None:
-        added, taken = await _flush_cleared(services, services.buffers.storage, buffer)
-    else:
-        added, taken = await _flush_taken(services, storage, buffer)
+    services.buffers.flushing += 1
+    try:
+        if storage is None:
+            added, taken = await _flush_cleared(services, services.buffers.storage, buffer)
+        else:
+            added, taken = await _flush_taken(services, storage, buffer)
+    finally:
+        services.buffers.flushing -= 1
     if taken:
         services.buffers.news.tell(BufferEventKind.FLUSHED, buffer.id, taken, len(added))
     return added

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from conveyor import Conveyor, Retry, Snooze
+from conveyor import Conveyor, JobBuffer, Retry, Snooze, union
 from conveyor._app import run_until_signalled
 from conveyor._runtime.onlookers import LoggingOnlooker
 from conveyor.errors import ConfigurationError
@@ -147,3 +147,51 @@ async def test_suspects_run_too(app: Conveyor) -> None:
         await store.jobs.reclaim_stalled_jobs(3)
     await burst(app)
     assert await counts(app) == {"completed": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({"max_jobs": 2}, 0),
+        ({"flush_on_shutdown": True}, 0),
+        ({"max_jobs": 2, "flush_on_shutdown": True}, 0),
+        ({"max_age": "1 hour"}, 3),
+        ({}, 3),
+    ],
+)
+async def test_a_burst_runs_what_is_in_buffers_that_are_due_or_flushed_at_the_end(
+    app: Conveyor, options: dict[str, Any], left: int
+) -> None:
+    done: list[int] = []
+
+    @app.queue("work").job()
+    async def note(numbers: list[int]) -> None:
+        done.extend(numbers)
+
+    app.buffers.add_buffer(JobBuffer("b", collect=lambda _: True, reduce=union("numbers"), **options))
+    async with app:
+        await note.add_many([note.new([number]) for number in range(3)])
+    await burst(app)
+    async with app:
+        assert await app.buffers.buffer_size() == {"b": left}
+    assert (sorted(done), await counts(app)) == (([], {}) if left else ([0, 1, 2], {"completed": 1}))
+
+
+async def test_a_burst_ends_though_a_buffer_cannot_be_flushed(app: Conveyor) -> None:
+    tries = 0
+
+    def fail(_: object) -> Any:
+        nonlocal tries
+        tries += 1
+        raise ValueError("no way")
+
+    @app.queue("work").job()
+    async def note() -> None: ...
+
+    app.buffers.add_buffer(JobBuffer("b", collect=lambda _: True, reduce=fail, max_jobs=1))
+    async with app:
+        await note.add()
+    await burst(app)
+    assert tries <= 2  # the flusher's, and the burst's
+    async with app:
+        assert await app.buffers.buffer_size() == {"b": 1}

@@ -88,3 +88,10 @@ def test_a_reduce_that_fails_is_told_and_leaves_its_jobs(conveyor: Callable[...,
     assert ran.code == 1
     assert "there is nobody" in ran.err
     assert conveyor("buffers", "list", *STORE, "-o", "json").json[0]["jobs"] == 4
+
+
+def test_top_tells_how_full_they_are(conveyor: Callable[..., Ran]) -> None:
+    (buffer,) = conveyor("top", *STORE, "-o", "json").json["buffers"]
+    assert (buffer["id"], buffer["jobs"]) == ("greetings", 3)
+    assert buffer["oldest_seconds"] >= 0
+    assert any(line.split()[:2] == ["greetings", "3"] for line in conveyor("top", *STORE).out.splitlines())

@@ -12,6 +12,8 @@ from conveyor._runtime.burst import Burst
 from conveyor._runtime.outbox import Outbox
 from conveyor._runtime.transient import Outage
 from conveyor._runtime.wakeup import Wakeup
+from conveyor._services.services import Services
+from conveyor.model.buffers.news import BufferEventKind
 from conveyor.model.locks import LockToken
 from conveyor.testing import make_job
 from conveyor.testing.clocks import jumping_backends
@@ -99,9 +101,9 @@ class FakeWorker:
         self.asked.append("notice")
 
 
-def make_burst(worker: FakeWorker, board: Board) -> Burst:
-    part = cast("Any", worker)
-    return Burst(part, board, fetcher=part, settler=part, suspects=part, outage=Outage())
+def make_burst(worker: FakeWorker, board: Board, services: Services | None = None) -> Burst:
+    part, services = cast("Any", worker), services or Services()
+    return Burst(part, board, fetcher=part, settler=part, suspects=part, services=services, outage=Outage())
 
 
 async def test_a_burst_believes_only_what_the_store_says() -> None:
@@ -121,3 +123,28 @@ async def test_a_burst_asks_nothing_while_others_ask(busy: str) -> None:
         assert worker.asked == []
         setattr(worker, busy, False)
     assert worker.asked == ["flush", "promote", "fetch", "suspects"]
+
+
+async def test_a_burst_asks_nothing_while_a_buffer_is_flushed() -> None:
+    worker, services = FakeWorker([False], [[]]), Services()
+    services.buffers.flushing = 1
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(make_burst(worker, Board("s", Outbox(Wakeup())), services).run)
+        await anyio.sleep(10)
+        assert worker.asked == []
+        services.buffers.flushing = 0
+    assert worker.asked == ["flush", "promote", "fetch", "suspects"]
+
+
+async def test_a_burst_looks_again_after_a_flush_that_added_jobs_while_it_looked() -> None:
+    services = Services()
+
+    class FlushedMeanwhile(FakeWorker):
+        async def get_suspect_queues(self, queue_names: Any) -> Sequence[str]:
+            if self.asked.count("fetch") == 1:
+                services.buffers.news.tell(BufferEventKind.REDUCED, "b", 2, 1)
+            return await super().get_suspect_queues(queue_names)
+
+    worker = FlushedMeanwhile([False, False], [[], []])
+    await make_burst(worker, Board("s", Outbox(Wakeup())), services).run()
+    assert worker.asked == ["flush", "promote", "fetch", "suspects"] * 2

@@ -1,4 +1,4 @@
-"""A look at a store: its depths, runs and workers, as JSON."""
+"""A look at a store: its depths, runs, buffers and workers, as JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from conveyor._cli.opening import services_of
 from conveyor._cli.workers import worker_record
+from conveyor.errors import CapabilityError
 
 if TYPE_CHECKING:
     from conveyor._app import Conveyor
@@ -31,8 +32,26 @@ async def look(app: Conveyor, window: str) -> dict[str, Any]:
         "window_seconds": None if metrics.window is None else metrics.window.total_seconds(),
         "queues": [_queue(depth, metrics) for depth in metrics.depths],
         "jobs": [_job(roll_up) for roll_up in metrics.totals()],
+        "buffers": await _buffers(app, metrics),
         "workers": [worker_record(session) for session in await app.workers()],
     }
+
+
+async def _buffers(app: Conveyor, metrics: Metrics) -> list[dict[str, Any]]:
+    try:
+        sizes = await app.buffers.sizes()
+    except CapabilityError:
+        # A store without buffers has nothing in them.
+        return []
+    return [
+        {
+            "id": buffer_id,
+            "jobs": size.jobs,
+            "bytes": size.bytes,
+            "oldest_seconds": max((metrics.at - size.oldest_at).total_seconds(), 0.0),
+        }
+        for buffer_id, size in sorted(sizes.items())
+    ]
 
 
 def _queue(depth: QueueDepth, metrics: Metrics) -> dict[str, Any]:

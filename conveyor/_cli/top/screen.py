@@ -1,4 +1,4 @@
-"""What ``conveyor top`` shows of a look: a headline and three tables, as text or filling a terminal."""
+"""What ``conveyor top`` shows of a look: a headline and four tables, as text or filling a terminal."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ def headline(record: Mapping[str, Any]) -> str:
 
 
 def tables(record: Mapping[str, Any]) -> Iterator[Table]:
-    """Yield titles and rows: queues, job names that ran, workers; those with nothing in them are left out."""
+    """Yield titles and rows: queues, job names that ran, buffers, workers; those with nothing in them are left out."""
     if record["queues"]:
         yield ("queue", *_LIVE, "oldest", *_OUTCOMES), [_queue_row(queue) for queue in record["queues"]]
     if record["jobs"]:
         titles = ("job", "queue", *_OUTCOMES, "wait p50", "p95", "p99", "run p50", "p95", "p99")
         yield titles, [_job_row(job) for job in record["jobs"]]
+    if record["buffers"]:
+        yield ("buffer", "jobs", "bytes", "oldest"), [_buffer_row(buffer) for buffer in record["buffers"]]
     if record["workers"]:
         yield TITLES, [worker_row(worker) for worker in record["workers"]]
 
@@ -49,6 +51,10 @@ def _queue_row(queue: Mapping[str, Any]) -> Sequence[object]:
 def _job_row(job: Mapping[str, Any]) -> Sequence[object]:
     times = [job[kind][percentile] for kind in ("wait_seconds", "run_seconds") for percentile in ("p50", "p95", "p99")]
     return (job["name"], job["queue"], *_counts(job), *(_in_figures(seconds) for seconds in times))
+
+
+def _buffer_row(buffer: Mapping[str, Any]) -> Sequence[object]:
+    return (buffer["id"], buffer["jobs"], buffer["bytes"], in_words(buffer["oldest_seconds"]))
 
 
 def _counts(runs: Mapping[str, Any]) -> Sequence[object]:

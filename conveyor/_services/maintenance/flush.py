@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from conveyor._services.services import Services
+    from conveyor.model.buffers.job_buffer import JobBuffer
     from conveyor.model.buffers.values import BufferSize
 
 __all__ = ["FlushPass", "flush_at_shutdown"]
@@ -47,6 +48,19 @@ class FlushPass:
         self._report_unknown(sizes)
         return await self._flush_due(sizes)
 
+    async def look_before_the_end(self) -> None:
+        """Flush what is due, and what is to be flushed when the app closes.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        sizes = await get_sizes(self.services)
+        await self._flush_due(sizes)
+        now = self.services.buffers.now()
+        for buffer in [*self.services.buffers.by_id.values()]:
+            if buffer.flush_on_shutdown and buffer.id in sizes and self._rests_until(buffer.id, now) <= now:
+                await self._try_to_flush(buffer, now)
+
     async def _flush_due(self, sizes: Mapping[str, BufferSize]) -> timedelta | None:
         now = self.services.buffers.now()
         waits: list[timedelta] = []
@@ -55,21 +69,29 @@ class FlushPass:
             at = None if size is None else due_at(buffer, size)
             if at is None:
                 continue
-            at = max(at, self._failures.get(buffer.id, (0, at))[1])
+            at = max(at, self._rests_until(buffer.id, at))
             if at > now:
                 waits.append(at - now)
-                continue
-            try:
-                await flush_buffer(self.services, buffer)
-            except (StoreError, CapabilityError):
-                raise
-            except Exception as exc:
-                if not isinstance(exc, BufferError):
-                    logger.exception("buffer %s could not be flushed", buffer.id)
-                waits.append(self._note_failure(buffer.id, now))
-            else:
-                self._failures.pop(buffer.id, None)
+            elif (pause := await self._try_to_flush(buffer, now)) is not None:
+                waits.append(pause)
         return min(waits, default=None)
+
+    async def _try_to_flush(self, buffer: JobBuffer, now: datetime) -> timedelta | None:
+        """Flush a buffer; return for how long it is left alone where that failed."""
+        try:
+            await flush_buffer(self.services, buffer)
+        except (StoreError, CapabilityError):
+            raise
+        except Exception as exc:
+            if not isinstance(exc, BufferError):
+                logger.exception("buffer %s could not be flushed", buffer.id)
+            return self._note_failure(buffer.id, now)
+        self._failures.pop(buffer.id, None)
+        return None
+
+    def _rests_until(self, buffer_id: str, otherwise: datetime) -> datetime:
+        """Return until when a buffer is left alone whose last flush failed."""
+        return self._failures.get(buffer_id, (0, otherwise))[1]
 
     def _note_failure(self, buffer_id: str, now: datetime) -> timedelta:
         """Return for how long the buffer is left alone; why it failed was logged where it did."""

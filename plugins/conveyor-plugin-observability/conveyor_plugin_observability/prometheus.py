@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from conveyor.errors import CapabilityError
 from conveyor.model.metrics import bucket_of, upper_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
     from conveyor import Conveyor
+    from conveyor.model.buffers.values import BufferSize
     from conveyor.model.metrics import Histogram, Metrics, RollUp
     from conveyor.model.sessions import SessionInfo
 
@@ -25,6 +29,7 @@ __all__ = ["Page", "metrics_page", "metrics_text", "render"]
 # Each bound is twice the one before, from a millisecond to more than an hour: the store's own are four times as many.
 _BOUNDS: Final = range(bucket_of(0.001), bucket_of(4096) + 1, bucket_of(0.002) - bucket_of(0.001))
 _OF_A_HANDLER: Final = ("queue", "name")
+NO_BUFFERS: Final[Mapping[str, BufferSize]] = MappingProxyType({})
 
 
 class Page(NamedTuple):
@@ -51,27 +56,39 @@ async def metrics_page(app: Conveyor, accept: str = "") -> Page:
         CapabilityError, StoreError: as `metrics_text` does.
     """
     # With no window, so that no counter is ever less than it was.
-    return render(await app.metrics(window=None), await app.workers(), accept)
+    metrics, workers = await app.metrics(window=None), await app.workers()
+    buffers: Mapping[str, BufferSize] = {}
+    with suppress(CapabilityError):  # a store without buffers has nothing in them
+        buffers = await app.buffers.sizes()
+    return render(metrics, workers, accept, buffers=buffers)
 
 
-def render(metrics: Metrics, workers: Sequence[SessionInfo] = (), accept: str = "") -> Page:
+def render(
+    metrics: Metrics,
+    workers: Sequence[SessionInfo] = (),
+    accept: str = "",
+    *,
+    buffers: Mapping[str, BufferSize] = NO_BUFFERS,
+) -> Page:
     """Write what was read."""
     encode, content_type = choose_encoder(accept)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Read(metrics, workers))
+    registry.register(_Read(metrics, workers, buffers))
     return Page(encode(registry), content_type)
 
 
 class _Read(Collector):
     """Hands out what was read before: the library asks without awaiting."""
 
-    def __init__(self, metrics: Metrics, workers: Sequence[SessionInfo]) -> None:
+    def __init__(self, metrics: Metrics, workers: Sequence[SessionInfo], buffers: Mapping[str, BufferSize]) -> None:
         self._metrics = metrics
         self._workers = workers
+        self._buffers = buffers
 
     def collect(self) -> Iterable[Metric]:
         totals = self._metrics.totals()
         yield from _depths(self._metrics)
+        yield from _fillings(self._buffers, self._metrics)
         yield from _crew(self._workers, self._metrics)
         yield _runs(totals)
         yield _times("conveyor_wait_seconds", "From when jobs were due to when they were fetched.", totals, _waits)
@@ -93,6 +110,19 @@ def _depths(metrics: Metrics) -> Iterator[Metric]:
         oldest.add_metric((depth.queue_name,), 0 if since is None else max(0, (metrics.at - since).total_seconds()))
     yield jobs
     yield oldest
+
+
+def _fillings(buffers: Mapping[str, BufferSize], metrics: Metrics) -> Iterator[Metric]:
+    jobs = GaugeMetricFamily("conveyor_buffered_jobs", "Jobs that wait in a buffer.", labels=("buffer",))
+    size = GaugeMetricFamily("conveyor_buffered_bytes", "Bytes of their arguments.", labels=("buffer",))
+    oldest = GaugeMetricFamily(
+        "conveyor_oldest_buffered_seconds", "For how long the oldest job has been in a buffer.", labels=("buffer",)
+    )
+    for buffer_id, filling in sorted(buffers.items()):
+        jobs.add_metric((buffer_id,), filling.jobs)
+        size.add_metric((buffer_id,), filling.bytes)
+        oldest.add_metric((buffer_id,), max(0, (metrics.at - filling.oldest_at).total_seconds()))
+    yield from (jobs, size, oldest)
 
 
 def _crew(workers: Sequence[SessionInfo], metrics: Metrics) -> Iterator[Metric]:

@@ -21,19 +21,21 @@ from conveyor_plugin_observability.prometheus import render
 from conveyor_plugin_observability.serving import serve_until_signalled, serving
 from prometheus_client.parser import text_string_to_metric_families
 
-from conveyor import Conveyor, JobState
+from conveyor import Conveyor, JobBuffer, JobState
 from conveyor.__main__ import main
 from conveyor.errors import CapabilityError, ConfigurationError, StoreUnavailableError
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.metrics import Histogram, Metrics, QueueDepth, RollUp, bucket_of
 from conveyor.model.sessions import SessionInfo
+from conveyor.testing import ManualClock, open_store
+from conveyor.testing.faults import FaultyStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
-LABELS = ("queue", "name", "outcome", "state", "le")
+LABELS = ("buffer", "queue", "name", "outcome", "state", "le")
 OLDEST = "conveyor_oldest_waiting_seconds"
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -135,6 +137,31 @@ async def test_the_numbers_of_a_store_are_read_and_only_grow() -> None:
     assert after["conveyor_runs_total", "work", "run", "retried"] == 1
     assert after["conveyor_runs_total", "work", "run", "failed"] == 1
     assert after["conveyor_run_seconds_count", "work", "run"] == 3
+
+
+async def test_how_full_buffers_are_is_told_and_since_when() -> None:
+    clock = ManualClock(NOW)
+    app = Conveyor("memory://", clock=clock)
+    app.buffers.add_buffer(JobBuffer("reindex", collect=lambda job: job.name == "reindex", reduce=list))
+    async with app:
+        assert "conveyor_buffered_jobs{" not in await metrics_text(app)
+        await app.queue("work").add("reindex", {"id": 1})
+        clock.advance(60)
+        await app.queue("work").add("reindex", {"id": 2})
+        full = samples(await metrics_text(app))
+        await app.buffers.flush()
+        assert "conveyor_buffered_jobs{" not in await metrics_text(app)
+    assert full["conveyor_buffered_jobs", "reindex"] == 2
+    assert full["conveyor_buffered_bytes", "reindex"] == 2 * len(b'{"id":1}')
+    assert full["conveyor_oldest_buffered_seconds", "reindex"] == 60
+
+
+async def test_a_store_without_buffers_tells_of_none() -> None:
+    async with open_store("memory://") as store:
+        without = FaultyStore(store)
+        without.buffers = None
+        async with Conveyor(without) as app:
+            assert "conveyor_buffered_jobs{" not in await metrics_text(app)
 
 
 async def test_an_asgi_server_answers_get_and_head_and_speaks_openmetrics_where_asked() -> None:

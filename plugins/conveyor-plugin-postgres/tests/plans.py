@@ -14,6 +14,7 @@ __all__ = ["Plans"]
 # Tables that grow with the jobs; the days of history are tables, too.
 _LARGE: Final = re.compile(
     r"live|history\w*|attempts|logs|schedules|queue_groups|rates|starts|deduplication_keys|deduplicated_adds|batches|batch_parts|batch_errors"
+    r"|buffered|buffer_merges"
 )
 _SETTINGS: Final = """
 load 'auto_explain';

@@ -5,7 +5,8 @@ delete from conveyor.buffer_merges
 where job_id = any(array(
   select job_id
   from conveyor.buffer_merges
-  where merged_at <= coalesce($3::timestamptz, clock_timestamp()) - $1::interval
+  -- As a subquery, the time is looked up in the index; the clock by itself would be asked for each row of it.
+  where merged_at <= (select coalesce($3::timestamptz, clock_timestamp()) - $1::interval)
   order by merged_at
   limit $2
 ))
