@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["GroupsConformance"]
 
 # Tests that do not use it themselves.
+ROUNDS: Final = 30
 NEEDED: Final = pytest.mark.usefixtures("limits")
 SMALL: Final = Group("acme", max_size=2)
 
@@ -102,6 +104,29 @@ class GroupsConformance(StoreKit):
         await workshop.add(*(f"u{number}" for number in range(30)))
         first = await served(await workshop.hand(), 36)
         assert [sum(job_id[0] == group for job_id in first) for group in "aub"] == [18, 12, 6]
+
+    @pytest.mark.parametrize("concurrency", [None, 3])
+    async def test_a_fetch_of_many_takes_what_as_many_fetches_of_one_would(
+        self, workshop: Workshop, limits: LimitStore, concurrency: int | None
+    ) -> None:
+        draw = Random(ROUNDS)  # noqa: S311 - the same rounds again, no secret
+        queues = ("together", "alone")
+        for queue in queues:
+            await limits.set_limits(queue, QueueLimits(group=GroupLimits(concurrency, weights={"a": 3, "": 2, "d": 7})))
+        hand = await workshop.hand()
+        for number in range(ROUNDS):
+            added = [(f"{number}-{place}", draw.choice(("", *"aabcdef"))) for place in range(draw.randrange(14))]
+            taken: list[list[str]] = []
+            count = draw.randrange(1, 14)
+            for queue in queues:
+                for id, group in added:
+                    await workshop.add(f"{queue} {id}", queue=queue, group=group or None)
+                limits_of_fetches = [count] if queue == "together" else [1] * count
+                jobs = [job for limit in limits_of_fetches for job in await hand.fetch(limit, queue=queue)]
+                taken.append(sorted(job.id.removeprefix(queue) for job in jobs))
+                for job in sorted(jobs, key=lambda job: job.id)[number % 3 :]:
+                    await workshop.finish(job)
+            assert taken[0] == taken[1], number
 
     @NEEDED
     async def test_a_group_that_was_away_has_saved_up_one_turn(self, workshop: Workshop) -> None:

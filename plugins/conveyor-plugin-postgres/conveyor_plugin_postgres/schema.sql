@@ -1832,6 +1832,17 @@ CREATE FUNCTION conveyor.leave_buffer(ids text[], into_ids text[], now_at timest
   where into_id is not null
 $$;
 
+CREATE FUNCTION conveyor.leave_round(of_queue text, of_group text, place bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform from conveyor.queue_groups where queue_groups.seq = place for update skip locked;
+  if found and not conveyor.group_waits(of_queue, of_group) then
+    delete from conveyor.queue_groups where queue_groups.seq = place;
+  end if;
+end
+$$;
+
 CREATE FUNCTION conveyor.lock_alike(session text, number bigint, of_queue text, longest bigint, wanted_name text, stopped text[], now_at timestamp with time zone, rules jsonb, round bigint, at bigint, weight bigint) RETURNS text[]
     LANGUAGE plpgsql
     AS $$
@@ -1978,6 +1989,8 @@ declare
   picked text[] := '{}';
   from_at bigint := -1;
   from_group text := '';
+  room bigint;
+  together record;
   turn record;
   head_id text;
   head_name text;
@@ -2004,6 +2017,25 @@ begin
   end if;
   perform conveyor.gather_groups(of_queue, rules, round, now_micros);
 
+  -- Where no rate and no name may stop one, all are taken at once, or nearly; the loop below does what is left.
+  if not is_lifo and not rules ? 'limiter' and not rules ? 'names' and rules #> '{group,limiter}' is null then
+    room := longest;
+    if rules ? 'concurrency' then
+      room := least(room, (rules ->> 'concurrency')::bigint - (
+        select count(*) from conveyor.live where live.queue = of_queue and live.state in ('active', '') and live.is_limited
+      ));
+    end if;
+    while cardinality(picked) < room loop
+      together := conveyor.lock_in_turns(
+        session, number, of_queue, room - cardinality(picked), wanted_name, excluded, stopped, now_at,
+        (rules #>> '{group,concurrency}')::bigint, rules #> '{group,weights}', round
+      );
+      exit when together.picked is null;
+      picked := picked || together.picked;
+      round := together.round;
+    end loop;
+  end if;
+
   while cardinality(picked) < longest loop
     select queue_groups.seq, queue_groups.group_id, queue_groups.at
     into turn
@@ -2025,11 +2057,7 @@ begin
     if head_id is null then
       if not conveyor.group_waits(of_queue, turn.group_id) then
         round := greatest(round, turn.at);
-        -- Who adds to it from here on waits for its row; what was added before is seen by looking again.
-        perform from conveyor.queue_groups where queue_groups.seq = turn.seq for update skip locked;
-        if found and not conveyor.group_waits(of_queue, turn.group_id) then
-          delete from conveyor.queue_groups where queue_groups.seq = turn.seq;
-        end if;
+        perform conveyor.leave_round(of_queue, turn.group_id, turn.seq);
       end if;
       -- Where somebody adds to it right now, it stays, and is passed like one of which nothing is wanted.
       from_at := turn.at;
@@ -2100,6 +2128,175 @@ begin
     end if;
   end loop;
   return '{}';
+end
+$$;
+
+CREATE FUNCTION conveyor.lock_in_turns(session text, number bigint, of_queue text, room bigint, wanted_name text, excluded text[], stopped text[], now_at timestamp with time zone, most bigint, weights jsonb, INOUT round bigint, OUT picked text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+  last_at bigint;
+  moved bigint[];
+  places bigint[];
+  spent bigint[];
+  spent_groups text[];
+begin
+  with turns as materialized (
+    select
+      known.seq, known.group_id, known.at, greatest(known.at, lock_in_turns.round) as base,
+      5040000 / coalesce((weights ->> known.group_id)::bigint, 1) as step
+    from conveyor.queue_groups as known
+    where known.queue = of_queue
+      and known.at is not null
+      and not known.is_parked
+      and known.group_id <> all(excluded)
+    order by known.at, known.group_id
+    limit room
+  ),
+  -- Where there are so many groups, each has a turn before those behind them have one. Where there are fewer, by then they
+  -- have had as many turns as are wanted.
+  horizon as materialized (
+    select
+      case
+        when count(*) = room then max(turns.at)
+        else max(turns.base) + ceil(room / sum(1.0 / turns.step))::bigint
+      end as at,
+      case
+        when count(*) = room then (array_agg(turns.group_id order by turns.at desc, turns.group_id desc))[1]
+      end as group_id
+    from turns
+  ),
+  owed as materialized (
+    select
+      turns.*, horizon.at as until_at, horizon.group_id as until_group,
+      least(
+        1 + greatest((horizon.at - turns.base) / turns.step, 0),
+        case
+          when turns.group_id <> '' and most is not null
+          then greatest(most - (
+            select count(*)
+            from conveyor.live
+            where live.queue = of_queue
+              and live.group_id = turns.group_id
+              and live.state in ('active', '')
+              and live.is_limited
+          ), 0)
+        end
+      ) as wanted
+    from turns
+    cross join horizon
+  ),
+  heads as (
+    select owed.*, first.*
+    from owed
+    left join lateral (
+      select live.id, live.priority, live.order_at, live.order_seq
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id = owed.group_id
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+      order by live.priority, live.order_at, live.order_seq
+      limit owed.wanted
+      for no key update skip locked
+    ) as first on true
+    where owed.group_id <> ''
+    union all
+    select owed.*, first.*
+    from owed
+    left join lateral (
+      select live.id, live.priority, live.order_at, live.order_seq
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id is null
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+      order by live.priority, live.order_at, live.order_seq
+      limit owed.wanted
+      for no key update skip locked
+    ) as first on true
+    where owed.group_id = ''
+  ),
+  placed as (
+    select
+      heads.*, count(heads.id) over same_group as found,
+      case
+        when row_number() over in_order = 1 then heads.at
+        else heads.base + (row_number() over in_order - 1) * heads.step
+      end as place
+    from heads
+    window
+      same_group as (partition by heads.seq),
+      in_order as (partition by heads.seq order by heads.priority, heads.order_at, heads.order_seq)
+  ),
+  numbered as (
+    select
+      placed.*, is_near,
+      row_number() over (order by is_near desc, placed.place, placed.group_id) as turn
+    from placed
+    cross join lateral (
+      select
+        placed.id is not null
+        and (
+          placed.until_group is null
+          or (placed.place, placed.group_id) <= (placed.until_at, placed.until_group)
+        ) as is_near
+    ) as here
+  ),
+  marked as materialized (
+    select numbered.*, numbered.is_near and numbered.turn <= room as is_taken
+    from numbered
+  ),
+  served as (
+    select
+      marked.seq, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found,
+      count(*) filter (where marked.is_taken) as number
+    from marked
+    group by marked.seq, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found
+  ),
+  ends as (
+    select array_agg(marked.id) as ids, max(marked.place) as at
+    from marked
+    where marked.is_taken
+  )
+  select
+    min(ends.ids), min(ends.at),
+    array_agg(served.seq) filter (where served.number > 0),
+    array_agg(served.base + served.number * served.step) filter (where served.number > 0),
+    array_agg(served.seq) filter (where is_spent),
+    array_agg(served.group_id) filter (where is_spent)
+  into picked, last_at, moved, places, spent, spent_groups
+  from served
+  cross join ends
+  cross join lateral (
+    select
+      served.number = served.found
+      and served.found < served.wanted
+      and case when served.number = 0 then served.at else served.base + served.number * served.step end < ends.at
+      as is_spent
+  ) as here;
+
+  if picked is not null then
+    update conveyor.live
+    set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+    where live.id = any(picked);
+    perform conveyor.move_groups(moved, places);
+    round := greatest(round, last_at);
+  end if;
+  if spent is not null then
+    for i in 1 .. cardinality(spent) loop
+      if not conveyor.group_waits(of_queue, spent_groups[i]) then
+        perform conveyor.leave_round(of_queue, spent_groups[i], spent[i]);
+      end if;
+    end loop;
+  end if;
 end
 $$;
 
@@ -2314,6 +2511,20 @@ $$;
 CREATE FUNCTION conveyor.micros(moment timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ((EXTRACT(epoch FROM moment) * (1000000)::numeric))::bigint;
+
+CREATE FUNCTION conveyor.move_groups(moved bigint[], places bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+begin
+  update conveyor.queue_groups
+  set at = given.place
+  from unnest(moved, places) as given(seq, place)
+  where queue_groups.seq = given.seq;
+end
+$$;
 
 CREATE FUNCTION conveyor.name_group() RETURNS trigger
     LANGUAGE plpgsql
@@ -4032,6 +4243,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '83776d03e6db1dd3cdc755c6631369aae2b8741f04d4d7397511ffae97a05a25', clock_timestamp());
+  (1, 'initial', 'faddf834cbbe18bb66a7ad25620817f0d382dc8e96b45348db7968baef5952df', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -41,6 +41,7 @@ SESSION: Final = "f" * 32
 QUEUE: Final = "default"
 LIMITED: Final = "limited"
 GROUPED: Final = "grouped"
+TURNS: Final = "turns"
 TABLES: Final = ("live", "history", "attempts", "logs", "sessions", "queues", "queue_groups", "rates", "starts")
 # Of ten jobs that live, one is delayed, one stalled before, one is of a session that is gone.
 FILL: Final = """
@@ -63,8 +64,8 @@ FILL_GUARDED: Final = """
 insert into conveyor.live
   (id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, payload, group_id)
 select queue || '-' || n, n, queue, 'noop', 'waiting', 0, n, n, now(), now(), '',
-       case queue when 'grouped' then 'g-' || n % 1000 end
-from generate_series(1, $1::bigint / 2) as n, (values ('limited'), ('grouped')) as kinds(queue)
+       case when queue <> 'limited' then 'g-' || n % 1000 end
+from generate_series(1, $1::bigint / 2) as n, (values ('limited'), ('grouped'), ('turns')) as kinds(queue)
 """
 # All are due in a day.
 FILL_SCHEDULES: Final = """
@@ -99,6 +100,7 @@ class HotPath:
         rate = RateLimit(10**6, "1s")
         for queue, limits in (
             (LIMITED, QueueLimits(10**6, rate)),
+            (TURNS, QueueLimits(10**6, group=GroupLimits(10**6, weights={"g-1": 3}))),
             (GROUPED, QueueLimits(group=GroupLimits(10**6, rate), names={"noop": NameLimits(10**6, rate)})),
         ):
             await self._part.execute("limits/set_limits_guard", queue)
@@ -117,6 +119,7 @@ class HotPath:
         await self._fetch(Want(LIMITED, 5))
         await self._fetch(Want(LIMITED, 5, lifo=True))
         await self._fetch(Want(GROUPED, 5))
+        await self._fetch(Want(TURNS, 5))
         await self._fetch(Want(GROUPED, 5, lifo=True, job_name="noop"))
         await self._fetch(Want(GROUPED, 5, is_suspect=True))
         await changes.promote_delayed_jobs(self._part, [QUEUE], 100)
@@ -137,6 +140,7 @@ class HotPath:
         await adding.save_jobs(self._part, jobs)
         for group in (None, *(Group(f"group-{number}", max_size=10**6) for number in range(5))):
             await self._add_to(LIMITED if group is None else GROUPED, JobOptions(group=group))
+            await self._add_to(TURNS, JobOptions(group=group))
         receipts = await adding.save_jobs(self._part, [*jobs[:10], NewJob(jobs[0].id, QUEUE, "x", b"", JobOptions())])
         assert receipts[-1].outcome == "duplicate"
         keyed = [evolve(job, id=f"k{job.id}", deduplication=Deduplication(key=job.id, mode="replace")) for job in jobs]

@@ -54,6 +54,12 @@ drop function conveyor.add_sized_jobs;
 
 drop function conveyor.lock_guarded;
 
+drop function conveyor.lock_in_turns;
+
+drop function conveyor.move_groups;
+
+drop function conveyor.leave_round;
+
 drop function conveyor.lock_alike;
 
 drop function conveyor.group_waits;

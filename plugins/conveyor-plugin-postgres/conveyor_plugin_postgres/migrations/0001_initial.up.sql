@@ -2946,6 +2946,211 @@ begin
 end
 $$;
 
+-- Takes a group out of the round of which nothing waits. Who adds to it from here on waits for its row; what was added
+-- before is seen by looking again.
+create function conveyor.leave_round(of_queue text, of_group text, place bigint) returns void
+language plpgsql as $$
+begin
+  perform from conveyor.queue_groups where queue_groups.seq = place for update skip locked;
+  if found and not conveyor.group_waits(of_queue, of_group) then
+    delete from conveyor.queue_groups where queue_groups.seq = place;
+  end if;
+end
+$$;
+
+-- Gives groups other places in the round.
+create function conveyor.move_groups(moved bigint[], places bigint[]) returns void
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+begin
+  update conveyor.queue_groups
+  set at = given.place
+  from unnest(moved, places) as given(seq, place)
+  where queue_groups.seq = given.seq;
+end
+$$;
+
+-- Locks the next jobs of a queue whose groups take turns, and in which nothing but how many of a group run at once (most;
+-- null: any number) may stop one: all in one statement, and otherwise as lock_guarded does. It takes no more than `room`,
+-- and perhaps less than there is: it is asked again then. round is where the round stands, before and after.
+-- A group has its first turn at its place, and its next ones where that or the round is, whichever is later, and a step
+-- further each time; so all turns are known beforehand, and the first of them are the next, in the order of their places.
+create function conveyor.lock_in_turns(
+  session text, number bigint, of_queue text, room bigint, wanted_name text, excluded text[], stopped text[],
+  now_at timestamptz, most bigint, weights jsonb, inout round bigint, out picked text[]
+)
+language plpgsql
+set enable_seqscan = off
+-- What is not looked up group by group are the rows of this statement.
+set enable_nestloop = off
+set enable_mergejoin = off
+as $$
+declare
+  last_at bigint;
+  moved bigint[];
+  places bigint[];
+  spent bigint[];
+  spent_groups text[];
+begin
+  with turns as materialized (
+    select
+      known.seq, known.group_id, known.at, greatest(known.at, lock_in_turns.round) as base,
+      5040000 / coalesce((weights ->> known.group_id)::bigint, 1) as step
+    from conveyor.queue_groups as known
+    where known.queue = of_queue
+      and known.at is not null
+      and not known.is_parked
+      and known.group_id <> all(excluded)
+    order by known.at, known.group_id
+    limit room
+  ),
+  -- Where there are so many groups, each has a turn before those behind them have one. Where there are fewer, by then they
+  -- have had as many turns as are wanted.
+  horizon as materialized (
+    select
+      case
+        when count(*) = room then max(turns.at)
+        else max(turns.base) + ceil(room / sum(1.0 / turns.step))::bigint
+      end as at,
+      case
+        when count(*) = room then (array_agg(turns.group_id order by turns.at desc, turns.group_id desc))[1]
+      end as group_id
+    from turns
+  ),
+  owed as materialized (
+    select
+      turns.*, horizon.at as until_at, horizon.group_id as until_group,
+      least(
+        1 + greatest((horizon.at - turns.base) / turns.step, 0),
+        case
+          when turns.group_id <> '' and most is not null
+          then greatest(most - (
+            select count(*)
+            from conveyor.live
+            where live.queue = of_queue
+              and live.group_id = turns.group_id
+              and live.state in ('active', '')
+              and live.is_limited
+          ), 0)
+        end
+      ) as wanted
+    from turns
+    cross join horizon
+  ),
+  heads as (
+    select owed.*, first.*
+    from owed
+    left join lateral (
+      select live.id, live.priority, live.order_at, live.order_seq
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id = owed.group_id
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+      order by live.priority, live.order_at, live.order_seq
+      limit owed.wanted
+      for no key update skip locked
+    ) as first on true
+    where owed.group_id <> ''
+    union all
+    select owed.*, first.*
+    from owed
+    left join lateral (
+      select live.id, live.priority, live.order_at, live.order_seq
+      from conveyor.live
+      where live.queue = of_queue
+        and live.state = 'waiting'
+        and live.stalled_count = 0
+        and live.group_id is null
+        and live.name <> all(stopped)
+        and (wanted_name is null or live.name = wanted_name)
+      order by live.priority, live.order_at, live.order_seq
+      limit owed.wanted
+      for no key update skip locked
+    ) as first on true
+    where owed.group_id = ''
+  ),
+  placed as (
+    select
+      heads.*, count(heads.id) over same_group as found,
+      case
+        when row_number() over in_order = 1 then heads.at
+        else heads.base + (row_number() over in_order - 1) * heads.step
+      end as place
+    from heads
+    window
+      same_group as (partition by heads.seq),
+      in_order as (partition by heads.seq order by heads.priority, heads.order_at, heads.order_seq)
+  ),
+  numbered as (
+    select
+      placed.*, is_near,
+      row_number() over (order by is_near desc, placed.place, placed.group_id) as turn
+    from placed
+    cross join lateral (
+      select
+        placed.id is not null
+        and (
+          placed.until_group is null
+          or (placed.place, placed.group_id) <= (placed.until_at, placed.until_group)
+        ) as is_near
+    ) as here
+  ),
+  marked as materialized (
+    select numbered.*, numbered.is_near and numbered.turn <= room as is_taken
+    from numbered
+  ),
+  served as (
+    select
+      marked.seq, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found,
+      count(*) filter (where marked.is_taken) as number
+    from marked
+    group by marked.seq, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found
+  ),
+  ends as (
+    select array_agg(marked.id) as ids, max(marked.place) as at
+    from marked
+    where marked.is_taken
+  )
+  select
+    min(ends.ids), min(ends.at),
+    array_agg(served.seq) filter (where served.number > 0),
+    array_agg(served.base + served.number * served.step) filter (where served.number > 0),
+    array_agg(served.seq) filter (where is_spent),
+    array_agg(served.group_id) filter (where is_spent)
+  into picked, last_at, moved, places, spent, spent_groups
+  from served
+  cross join ends
+  cross join lateral (
+    select
+      served.number = served.found
+      and served.found < served.wanted
+      and case when served.number = 0 then served.at else served.base + served.number * served.step end < ends.at
+      as is_spent
+  ) as here;
+
+  if picked is not null then
+    update conveyor.live
+    set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+    where live.id = any(picked);
+    perform conveyor.move_groups(moved, places);
+    round := greatest(round, last_at);
+  end if;
+  if spent is not null then
+    for i in 1 .. cardinality(spent) loop
+      if not conveyor.group_waits(of_queue, spent_groups[i]) then
+        perform conveyor.leave_round(of_queue, spent_groups[i], spent[i]);
+      end if;
+    end loop;
+  end if;
+end
+$$;
+
 -- Locks the next jobs of a queue with limits or groups that may start; returns them. Its row of guards is locked already.
 -- Groups take turns by start-time fair queuing: see conveyor.model.rates, which has the cost of a turn, too.
 create function conveyor.lock_guarded(
@@ -2962,6 +3167,8 @@ declare
   picked text[] := '{}';
   from_at bigint := -1;
   from_group text := '';
+  room bigint;
+  together record;
   turn record;
   head_id text;
   head_name text;
@@ -2988,6 +3195,25 @@ begin
   end if;
   perform conveyor.gather_groups(of_queue, rules, round, now_micros);
 
+  -- Where no rate and no name may stop one, all are taken at once, or nearly; the loop below does what is left.
+  if not is_lifo and not rules ? 'limiter' and not rules ? 'names' and rules #> '{group,limiter}' is null then
+    room := longest;
+    if rules ? 'concurrency' then
+      room := least(room, (rules ->> 'concurrency')::bigint - (
+        select count(*) from conveyor.live where live.queue = of_queue and live.state in ('active', '') and live.is_limited
+      ));
+    end if;
+    while cardinality(picked) < room loop
+      together := conveyor.lock_in_turns(
+        session, number, of_queue, room - cardinality(picked), wanted_name, excluded, stopped, now_at,
+        (rules #>> '{group,concurrency}')::bigint, rules #> '{group,weights}', round
+      );
+      exit when together.picked is null;
+      picked := picked || together.picked;
+      round := together.round;
+    end loop;
+  end if;
+
   while cardinality(picked) < longest loop
     select queue_groups.seq, queue_groups.group_id, queue_groups.at
     into turn
@@ -3009,11 +3235,7 @@ begin
     if head_id is null then
       if not conveyor.group_waits(of_queue, turn.group_id) then
         round := greatest(round, turn.at);
-        -- Who adds to it from here on waits for its row; what was added before is seen by looking again.
-        perform from conveyor.queue_groups where queue_groups.seq = turn.seq for update skip locked;
-        if found and not conveyor.group_waits(of_queue, turn.group_id) then
-          delete from conveyor.queue_groups where queue_groups.seq = turn.seq;
-        end if;
+        perform conveyor.leave_round(of_queue, turn.group_id, turn.seq);
       end if;
       -- Where somebody adds to it right now, it stays, and is passed like one of which nothing is wanted.
       from_at := turn.at;
