@@ -48,7 +48,7 @@ async def _unnamed(services: Services, keys: Collection[str]) -> Sequence[str]:
         page = await store.find_batches(BatchFilter(), cursor=cursor, limit=PAGE)
         for other in page.batches:
             text = _written_in(services, other)
-            keys = () if text is None else [key for key in keys if key.encode() not in text]
+            keys = () if text is None else [key for key in keys if encode_json(key)[1:-1] not in text]
         if (cursor := page.cursor) is None:
             break
     return sorted(keys)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conveyor import BatchJob, RowContext
+    from conveyor.model.stored_files import StoredFile
 
 pytestmark = pytest.mark.anyio
 
@@ -211,6 +212,23 @@ async def test_files_stay_where_another_batch_job_does_not_open_or_the_storage_f
         await app.batches.remove(last.id)
         assert "could not be deleted; they are there until they expire" in caplog.text
         assert await app.files.find(file) is not None
+
+
+async def test_keys_may_hold_what_json_writes_in_another_way(tmp_path: Path) -> None:
+    class Quoting(LocalFileStorage):
+        async def find(self, key: str, /) -> StoredFile | None:
+            return await super().find(key.strip('"'))
+
+        async def delete(self, key: str, /) -> bool:
+            return await super().delete(key.strip('"'))
+
+    app = Conveyor(f"sqlite:///{tmp_path}/jobs.db", batch_strategies=[Writing], file_storage=Quoting())
+    async with app, app.worker():
+        key = f'"{(await app.files.write("a.csv", stream(b"1"), expires_in="1 day")).key}"'
+        batches = [await ended(app, "writing", {"out": key}) for _ in range(2)]
+        for batch, is_there in zip(batches, (True, False), strict=True):
+            await app.batches.remove(batch.id)
+            assert (await app.files.find(key) is not None) is is_there
 
 
 async def test_the_look_at_rows_is_seen_while_it_goes_on(store_url: str) -> None:
