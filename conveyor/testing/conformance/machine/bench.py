@@ -13,7 +13,7 @@ from conveyor.model.states import Command
 from conveyor.testing.conformance.flow_bench import waiting_for_children
 from conveyor.testing.conformance.machine.comparison import Comparison
 from conveyor.testing.conformance.machine.draws import DEDUPLICATIONS, IDS, QUEUES
-from conveyor.testing.conformance.machine.reference import ReferenceStore
+from conveyor.testing.conformance.machine.scheduling import WholeReference
 from conveyor.testing.conformance.workshop import LOCK, Hand, Workshop, ending, lock_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
     from conveyor.model.job import JobData, NewJob
+    from conveyor.model.limits import QueueLimits
     from conveyor.model.locks import Lock
     from conveyor.model.queries import Want
     from conveyor.model.settlement import Settlement
@@ -39,7 +40,7 @@ class MachineBench(RuleBasedStateMachine):
         super().__init__()
         self.portal = portal
         self.workshop = workshop
-        self.reference: ReferenceStore = ReferenceStore(workshop.clock.now)
+        self.reference: WholeReference = WholeReference(workshop.clock.now)
         self.comparison: Comparison = Comparison(workshop.store, self.reference, IDS, QUEUES)
         self.hands: list[Hand] = [Hand(workshop.store), Hand(workshop.store)]
         self.locks: list[Lock] = []
@@ -61,6 +62,16 @@ class MachineBench(RuleBasedStateMachine):
             await self.workshop.queues.obliterate(queue, force=True)
         for session in await self.workshop.sessions.list_sessions():
             await self.workshop.sessions.close(session.id)
+        schedules = self.workshop.store.schedules
+        if schedules is not None:
+            for schedule in await schedules.list_schedules():
+                await schedules.remove_schedule(schedule.id)
+
+    def set_limits(self, queue: str, limits: QueueLimits) -> None:
+        """Let these limits hold, in a store that has any."""
+        if self.workshop.store.limits is not None:
+            self.ask(self.workshop.store.limits.set_limits(queue, limits))
+            self.reference.set_limits(queue, limits)
 
     def save(self, described: Sequence[Description]) -> None:
         """Add jobs."""

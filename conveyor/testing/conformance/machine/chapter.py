@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
+from conveyor.model.limits import NO_LIMITS
 from conveyor.model.queries import Want
 from conveyor.testing.conformance.books import Books
 from conveyor.testing.conformance.kit import StoreKit
 from conveyor.testing.conformance.machine.draws import QUEUES, Description, FlowShape, descriptions, flow_shapes
+from conveyor.testing.conformance.machine.governing import GoverningRules
 from conveyor.testing.conformance.machine.growing import FlowRules
 from conveyor.testing.conformance.machine.operating import OperatingRules
 from conveyor.testing.conformance.machine.running import RunningRules
@@ -58,6 +60,32 @@ class StoreMachine(RunningRules, OperatingRules, TransactingRules, FlowRules):
         self.fetch(0, [Want(queue, 100, is_suspect=is_suspect) for queue in QUEUES for is_suspect in (True, False)])
 
 
+class GovernedMachine(RunningRules, OperatingRules, GoverningRules):
+    """The same with limits, schedules and retention, and without flows and transactions: there is enough to meet."""
+
+    @initialize(described=st.lists(descriptions, min_size=3, max_size=8))
+    def begin(self, described: list[Description]) -> None:
+        """Begin with jobs of which some run already."""
+        self.save(described)
+        self.fetch(0, [Want(queue, 2) for queue in QUEUES])
+
+    @rule(described=st.lists(descriptions, min_size=1, max_size=3))
+    def add(self, described: list[Description]) -> None:
+        self.save(described)
+
+    @invariant()
+    def look(self) -> None:
+        self.ask(self.comparison.look())
+
+    def teardown(self) -> None:
+        """Compare the histories, and the order of all that waits once nothing holds it up."""
+        self.ask(self.comparison.look_at_histories())
+        for queue in QUEUES:
+            self.resume(queue)
+            self.set_limits(queue, NO_LIMITS)
+        self.fetch(0, [Want(queue, 100, is_suspect=is_suspect) for queue in QUEUES for is_suspect in (True, False)])
+
+
 class MachineConformance(StoreKit):
     """Forty short lives of a store; ``CONVEYOR_MACHINE_EXAMPLES=5000`` gives it as many, drawn anew."""
 
@@ -95,5 +123,23 @@ class MachineConformance(StoreKit):
                     self.books = books
                     if books is not None:
                         self.ask(books.clear())
+
+            run_state_machine_as_test(Machine, settings=machine_settings)
+
+    def test_random_commands_to_governed_queues_answer_as_the_reference_does(
+        self,
+        open_workshop: OpenWorkshop,
+        machine_settings: settings,
+        anyio_backend_name: str,
+        anyio_backend_options: dict[str, Any],
+    ) -> None:
+        with (
+            start_blocking_portal(anyio_backend_name, anyio_backend_options) as portal,
+            portal.wrap_async_context_manager(open_workshop()) as workshop,
+        ):
+
+            class Machine(GovernedMachine):
+                def __init__(self) -> None:
+                    super().__init__(portal, workshop)
 
             run_state_machine_as_test(Machine, settings=machine_settings)

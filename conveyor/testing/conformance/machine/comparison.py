@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor.contracts.store import JobStore, Store
     from conveyor.model.job import JobData
-    from conveyor.testing.conformance.machine.reference import ReferenceStore
+    from conveyor.testing.conformance.machine.scheduling import WholeReference
 
 __all__ = ["Comparison", "command_job"]
 
@@ -28,7 +28,7 @@ class Comparison:
     """Looks at a store and at the reference beside it, and asserts that they agree."""
 
     def __init__(
-        self, store: Store, reference: ReferenceStore, job_ids: Sequence[str], queue_names: Sequence[str]
+        self, store: Store, reference: WholeReference, job_ids: Sequence[str], queue_names: Sequence[str]
     ) -> None:
         self._store = store
         self._reference = reference
@@ -38,8 +38,10 @@ class Comparison:
 
     async def look(self) -> None:
         """Compare every job, the counts and the times; of lists and histories one after the other, look by look."""
-        found = await self._store.jobs.find_jobs(self._job_ids)
-        assert {job_id: view_of(job) for job_id, job in found.items()} == self._reference.views()
+        expected = self._reference.views()
+        # Those that schedules added have ids that are not drawn.
+        found = await self._store.jobs.find_jobs([*self._job_ids, *(expected.keys() - set(self._job_ids))])
+        assert {job_id: view_of(job) for job_id, job in found.items()} == expected
         for queue in self._queue_names:
             counts = dict(await self._store.queues.get_job_counts(queue))
             assert counts == {state: len(self._reference.select(queue, state)) for state in JobState}
@@ -49,6 +51,7 @@ class Comparison:
         assert list(suspects) == self._reference.suspect_queues(self._queue_names)
         stalled = await self._store.jobs.get_stalled_jobs(NOTHING)
         assert sorted(job.id for job in stalled) == self._reference.stalled(NOTHING)
+        await self._compare_governing()
         self._looks += 1
         await self._compare_list(
             self._queue_names[self._looks % len(self._queue_names)], STATES[self._looks % len(STATES)]
@@ -63,6 +66,17 @@ class Comparison:
             await self._compare_family(job_id)
         if self._store.flows is not None:
             assert await self._store.flows.repair_flows() == 0
+
+    async def _compare_governing(self) -> None:
+        """Compare how far limits are used, and how schedules stand."""
+        if self._store.limits is not None:
+            for queue in self._queue_names:
+                usages = await self._store.limits.get_limit_usages(queue)
+                told = [(one.scope, one.key, one.kind, one.used, one.max, one.waiting) for one in usages]
+                assert sorted(told) == self._reference.usages(queue)
+        if self._store.schedules is not None:
+            schedules = await self._store.schedules.list_schedules()
+            assert {schedule.id: schedule for schedule in schedules} == self._reference.schedules
 
     async def _compare_list(self, queue: str, state: JobState) -> None:
         listed = await self._store.queues.list_jobs(queue, state)

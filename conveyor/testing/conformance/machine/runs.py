@@ -8,7 +8,7 @@ from conveyor.model.job import AttemptOutcome
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.settlement import as_discarded, is_another_attempt, stands_as
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, Command, JobState
-from conveyor.testing.conformance.machine.flowing import ReferenceFlows
+from conveyor.testing.conformance.machine.limiting import ReferenceLimits
 from conveyor.testing.conformance.machine.tables import ReferenceSession
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ReferenceRuns"]
 
 
-class ReferenceRuns(ReferenceFlows):
+class ReferenceRuns(ReferenceLimits):
     """The verbs of a worker, answered in the same terms as by the store under test."""
 
     def open(self, session_id: str, lock: timedelta) -> None:
@@ -56,7 +56,8 @@ class ReferenceRuns(ReferenceFlows):
             limit = want.limit
             if want.is_suspect:
                 limit = 0 if any(job.stalled_count for job in self.held_by(session_id)) else 1
-            for job in sorted(ready, key=lambda job: job.order(want.lifo and not want.is_suspect))[:limit]:
+            ready.sort(key=lambda job: job.order(want.lifo and not want.is_suspect))
+            for job in self.start(want.queue_name, ready, limit):
                 job.state, job.token, job.started_at = JobState.ACTIVE, token, self.now()
                 fetched.append(job.new.id)
         return fetched

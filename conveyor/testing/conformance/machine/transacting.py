@@ -67,8 +67,9 @@ class TransactingRules(MachineBench):
                 assert await self.books.titles_in(transaction.connection) == self.reference.written
                 added = await self._write_in(transaction, written)
                 # Nobody else sees any of it yet.
-                found = await self.workshop.jobs.find_jobs(IDS)
-                assert {job_id: view_of(job) for job_id, job in found.items()} == self.reference.views()
+                expected = self.reference.views()
+                found = await self.workshop.jobs.find_jobs([*IDS, *(expected.keys() - set(IDS))])
+                assert {job_id: view_of(job) for job_id, job in found.items()} == expected
                 return added, await _end(transaction, written, settlement)
         except LockLostError:
             return None
