@@ -93,6 +93,9 @@ def test_a_file_is_processed_and_its_bad_rows_are_ready_to_be_mended(
     ran = conveyor(*command)
     assert (ran.code, ran.out) == (5, "")
     assert "there is a file 'bad.csv' already" in ran.err
+    ran = conveyor("batch", "run", "lines", "names.csv", "--yes", "--force", *APP, "-o", "json")
+    assert (ran.code, ran.json["result"]["preview"]["estimate"]["runs"]) == (0, 1)
+    assert " to process them, as in 1 earlier run\n" in ran.err
 
 
 def test_an_error_file_is_written_as_the_file_was(conveyor: Callable[..., Ran], folder: Path) -> None:

@@ -8,7 +8,7 @@ from conveyor._cli.asking import counted
 from conveyor._cli.output import in_words, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["dry_run_lines", "failed_in", "preview_lines"]
 
@@ -17,6 +17,12 @@ _SHOWN: Final = 5
 _TRIED: Final = {
     "rolled_back": "all rows were written, and rolled back",
     "checked": "rows were only checked, since what writing them does cannot be undone",
+}
+
+
+_BASES: Final[Mapping[str, Callable[[int], str]]] = {
+    "earlier_runs": lambda runs: f"in {counted(runs, 'earlier run')}",
+    "dry_runs": lambda runs: f"in {counted(runs, 'dry run')}",
 }
 
 
@@ -36,6 +42,9 @@ def preview_lines(record: Mapping[str, Any]) -> Iterator[str]:
     kinds = ", ".join(f"{count} {outcome}" for outcome, count in preview["counts"].items())
     took = in_words(preview["check_seconds"])
     yield f"{counted(preview['rows'], 'row')}, read and checked in {took}: {kinds or 'none'}"
+    if estimate := preview.get("estimate"):
+        basis = _BASES[estimate["basis"]](estimate["runs"])
+        yield f"  about {in_words(estimate['seconds'])} to process them, as {basis}"
     for difference in preview["differences"][:_SHOWN]:
         changes = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in difference["changes"].items())
         yield printable(f"  row {difference['row']}: {changes}")

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
+from conveyor._runtime.batches.parts.bell import Bell
 from conveyor._runtime.transient import Outage
 from conveyor._services.batches import changing
 from conveyor.errors import BatchJobError
@@ -34,7 +33,7 @@ class BatchRuns:
         self.services: Final = services
         self.outage: Outage = Outage()
         self._running: dict[str, list[Run]] = {}
-        self._bells: dict[str, anyio.Event] = {}
+        self._bells: dict[str, Bell] = {}
 
     async def get(self, batch_job_id: str, /) -> BatchJobData:
         """Return a batch job."""
@@ -72,14 +71,18 @@ class BatchRuns:
             if not running:
                 del self._running[batch_id]
 
-    def ring(self, batch_id: str) -> None:
-        """Wake the run that leads the parts of a batch job, if it is of this program."""
-        bell = self._bells.pop(batch_id, None)
-        if bell is not None:
-            bell.set()
+    @contextmanager
+    def listening(self, batch_id: str) -> Iterator[Bell]:
+        """Hear of parts of a batch job that end in this program; one run of it leads, so one listens."""
+        bell = self._bells[batch_id] = Bell()
+        try:
+            yield bell
+        finally:
+            if self._bells.get(batch_id) is bell:
+                del self._bells[batch_id]
 
-    async def wait_for_ring(self, batch_id: str, seconds: float) -> None:
-        """Wait until a part of a batch job ended in this program, at most so long."""
-        bell = self._bells.setdefault(batch_id, anyio.Event())
-        with anyio.move_on_after(seconds):
-            await bell.wait()
+    def ring(self, batch_id: str) -> None:
+        """Tell the run that leads the parts of a batch job, if it is of this program, that one of them ended."""
+        bell = self._bells.get(batch_id)
+        if bell is not None:
+            bell.ring()

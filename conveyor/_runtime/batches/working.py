@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 import anyio
 import uuid_utils
 
+from conveyor._runtime.batches.estimating import add_estimate
 from conveyor._runtime.batches.faults import is_only, said
 from conveyor._runtime.batches.parts.leading import PartLeader
 from conveyor._runtime.batches.parts.working import PartWork
@@ -88,6 +89,7 @@ class BatchWork:
             try:
                 with self._runs.entered(run):
                     await self._strategy.hooks.pre_process_batch_job(batch_id)
+                await add_estimate(self._services, self._strategy, run, self._runs.outage)
             except Exception as exc:  # noqa: BLE001 - whatever a strategy raises is the batch job's failure
                 return await self._after_looking(run, exc)
             batch = await self._change_if_ours(

@@ -11,10 +11,10 @@ from conveyor.model.batches.status import BatchStatus
 if TYPE_CHECKING:
     from conveyor.model.batches.values import BatchJobData
 
-__all__ = ["BatchProgress", "progress_of"]
+__all__ = ["RUNNING_STATUSES", "BatchProgress", "progress_of"]
 
 # In these a run goes on, so that there is a rate.
-_RUNNING: Final = frozenset({BatchStatus.PROCESSING, BatchStatus.PAUSING, BatchStatus.CANCELLING})
+RUNNING_STATUSES: Final = frozenset({BatchStatus.PROCESSING, BatchStatus.PAUSING, BatchStatus.CANCELLING})
 
 
 @frozen
@@ -51,7 +51,7 @@ def progress_of(batch: BatchJobData) -> BatchProgress:
 
 
 def _rate(batch: BatchJobData) -> float | None:
-    if batch.run_started_at is None or batch.status not in _RUNNING:
+    if batch.run_started_at is None or batch.status not in RUNNING_STATUSES:
         return None
     seconds = (batch.updated_at - batch.run_started_at).total_seconds()
     done = batch.done - batch.run_started_from

@@ -423,6 +423,26 @@ async def test_a_part_is_tried_again_where_its_strategy_says_so() -> None:
         assert (batch.status, batch.data.done) == (BatchStatus.COMPLETED, ROWS)
 
 
+async def test_one_whose_parts_are_done_processes_no_row_again() -> None:
+    class Finishing(Remembered):
+        has_failed: ClassVar[bool] = False
+
+        async def post_process(self, batch_job_id: str, /) -> None:
+            if not Finishing.has_failed:
+                Finishing.has_failed = True
+                raise RuntimeError("not yet")
+
+    strategy = Finishing()
+    async with Conveyor("memory://", batch_strategies=[strategy]) as app, app.worker():
+        batch = await app.batches.create("remembered", {})
+        await batch.wait_until_ended("20s")
+        assert (batch.status, batch.data.parts_done) == (BatchStatus.FAILED, 4)
+        await batch.retry()
+        await batch.wait_until_ended("20s")
+        assert (batch.status, batch.data.done) == (BatchStatus.COMPLETED, ROWS)
+    assert len(strategy.rows) == ROWS
+
+
 async def test_a_source_that_changed_since_it_was_checked_is_refused() -> None:
     class Shrinking(Remembered):
         is_checked: ClassVar[bool] = False

@@ -170,3 +170,24 @@ async def test_a_row_that_a_constraint_refuses_names_its_column(tmp_path: Path) 
         (8, "not_unique", "mark"),
     ]
     assert end.errors[2].message == "SQLite refused a statement: UNIQUE constraint failed: marks.mark"
+
+
+async def test_a_preview_tells_how_long_it_will_take_as_earlier_ones_did(tmp_path: Path) -> None:
+    path = tmp_path / "estimate.db"
+    make_table(path)
+    app = Conveyor(f"sqlite:///{path}", batch_strategies=[Chunks()])
+    async with app, app.worker():
+
+        async def estimate(*, dry_run: bool = False) -> Any:
+            batch = await app.batches.create("numbers", {}, dry_run=dry_run)
+            await batch.wait_until_ended("20s")
+            assert batch.status is BatchStatus.COMPLETED_WITH_ERRORS
+            assert batch.result is not None
+            return batch.result["preview"]["estimate"]
+
+        assert await estimate(dry_run=True) is None
+        told = await estimate()
+        assert (told["basis"], told["runs"]) == ("dry_runs", 1)
+        assert told["seconds"] == pytest.approx(ROWS / told["per_second"])
+        told = await estimate()
+        assert (told["basis"], told["runs"]) == ("earlier_runs", 1)

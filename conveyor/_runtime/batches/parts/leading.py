@@ -20,6 +20,7 @@ from conveyor.model.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from conveyor._runtime.batches.parts.bell import Bell
     from conveyor._runtime.batches.parts.working import PartWork
     from conveyor._runtime.batches.run import Run
     from conveyor._runtime.batches.service import BatchRuns
@@ -54,18 +55,17 @@ class PartLeader:
         """
         await self._divide(run, spans)
         own = await self._employ(run)
-        try:
-            while open_parts := await self._open_parts(run):
-                await run.check_stopped()
-                part = _vacant(run, open_parts, await self._jobs(open_parts), own)
-                if part is None:
-                    await self._runs.wait_for_ring(run.batch_job.id, LOOK_SECONDS)
-                else:
-                    await self._work_on(run, part)
-        except Exception as exc:
-            if is_only(exc, BatchStoppedError):
-                await self._see_out(run)
-            raise
+        with self._runs.listening(run.batch_job.id) as bell:
+            try:
+                while open_parts := await self._open_parts(run):
+                    await run.check_stopped()
+                    part = _vacant(run, open_parts, await self._jobs(open_parts), own)
+                    if part is None or not await self._work_on(run, part):
+                        await bell.wait(LOOK_SECONDS)
+            except Exception as exc:
+                if is_only(exc, BatchStoppedError):
+                    await self._see_out(run, bell)
+                raise
 
     async def _divide(self, run: Run, spans: Sequence[Any]) -> None:
         # Made once: when the answer is lost, the same is asked for again.
@@ -100,23 +100,24 @@ class PartLeader:
             self._runs.outage,
         )
 
-    async def _work_on(self, run: Run, part: BatchPart) -> None:
+    async def _work_on(self, run: Run, part: BatchPart) -> bool:
+        """Work on a part; False: its own job began meanwhile, or this run is lost itself, which the next look tells."""
         try:
             await self._work.work(run.batch_job, part, run.job)
         except Exception as exc:
             if not is_only(exc, BatchRunLostError):
                 raise
-            # Its own job began meanwhile, or this run is lost itself, which the next look tells.
-            await self._runs.wait_for_ring(run.batch_job.id, LOOK_SECONDS)
+            return False
+        return True
 
-    async def _see_out(self, run: Run) -> None:
+    async def _see_out(self, run: Run, bell: Bell) -> None:
         """Wait until no job works on a part; each stops within a chunk. A worker that stops waits for none."""
         while not run.job.stopping:
             parts = [part for part in await self._open_parts(run) if part.job_id != run.job.job.id]
             jobs = await self._jobs(parts)
             if not any(job.state is JobState.ACTIVE for job in jobs.values()):
                 return
-            await self._runs.wait_for_ring(run.batch_job.id, LOOK_SECONDS)
+            await bell.wait(LOOK_SECONDS)
 
     async def _open_parts(self, run: Run) -> list[BatchPart]:
         parts = await until_available(

@@ -103,20 +103,21 @@ class RowsOfStrategies:
         async with open_rows(strategy, context, None, self._injector) as rows:
             marked = MarkedRows(rows, strategy.parts)
             await preview_rows(strategy, context, marked if strategy.parts > 1 else rows)
-        if spans := marked.spans(least=strategy.chunk_size):
-            run.set_result({**(run.result or {}), "parts": spans})
+        spans = marked.spans(least=strategy.chunk_size)
+        run.set_result({**_without_parts(run), **({"parts": spans} if spans else {})})
 
     async def process(self, strategy: RowBatchStrategy[Any, Any], run: BatchRun, /) -> None:
         """Process the rows that are left; see `RowWork.process`."""
-        spans = (run.result or {}).get("parts", ())
-        if spans and run.can_divide:
-            await run.process_parts(spans)
-            refuse_too_many(strategy, run)
-            run.set_result({name: value for name, value in (run.result or {}).items() if name != "parts"})
-            return
         context = RunRowContext(run, self.read_params(strategy, run.context))
         if run.part is not None:
             await process_part(strategy, context, self._injector)
+            return
+        spans = (run.result or {}).get("parts", ())
+        # One that is divided stays so, though its result, which is the strategy's, tells of no parts any more.
+        if run.batch_job.parts or (spans and run.can_divide):
+            await run.process_parts(spans)
+            refuse_too_many(strategy, run)
+            run.set_result(_without_parts(run))
             return
         writes = not run.is_dry_run or (run.has_transactions and strategy.rollback_safe)
         async with open_rows(strategy, context, run.cursor, self._injector) as rows:
@@ -124,6 +125,10 @@ class RowsOfStrategies:
             await processing.process_rows()
         if run.is_dry_run:
             run.set_result({**(run.result or {}), "dry_run": _dry_run(processing, run)})
+
+
+def _without_parts(run: BatchRun) -> dict[str, Any]:
+    return {name: value for name, value in (run.result or {}).items() if name != "parts"}
 
 
 def _dry_run(processing: Processing[Any], run: BatchRun) -> dict[str, Any]:
