@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from conveyor._builtin.sqlite import transaction_thread, writing
-from conveyor.errors import ConfigurationError, StoreError
+from conveyor.errors import ConfigurationError, LockLostError, StoreError, StoreUnavailableError
 from conveyor.model.locks import Lock
 from conveyor.model.queries import Want
 from conveyor.model.settlement import settle_completed
@@ -30,6 +30,12 @@ pytestmark = pytest.mark.anyio
 
 ROWS: Final = 20_000
 TURNS: Final = 6
+
+
+@pytest.fixture(autouse=True)
+def _long_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is."""
+    monkeypatch.setattr(transaction_thread, "_KEPT_SECONDS", 5.0)
 
 
 async def fetch(store: SQLiteStore, *names: str) -> list[JobData]:
@@ -151,6 +157,59 @@ async def test_of_a_file_that_was_replaced_none_is_kept(
         await connection.execute("insert into books values ('Emma')")
     with closing(sqlite3.connect(file)) as new:
         assert new.execute("select title from books").fetchall() == [("Emma",)]
+
+
+async def test_a_zombie_begins_no_transaction_on_it_either(store: SQLiteStore) -> None:
+    first, second, third = await fetch(store, "a", "b", "c")
+    async with sold(store, first) as connection:
+        await connection.execute("create table books (title)")
+    await store.jobs.cancel_job("b", "sold out")
+    with pytest.raises(LockLostError):
+        async with sold(store, second):
+            pass
+    async with sold(store, third) as connection:
+        await connection.execute("insert into books values ('Emma')")
+
+
+async def test_while_another_process_writes_it_waits_as_long_as_any(store: SQLiteStore, file: Path) -> None:
+    first, second, third = await fetch(store, "a", "b", "c")
+    async with sold(store, first) as connection:
+        await connection.execute("create table books (title)")
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        with pytest.raises(StoreUnavailableError, match="is writing"):
+            async with sold(store, second):
+                pass
+        other.execute("rollback")
+    async with sold(store, third) as connection:
+        await connection.execute("insert into books values ('Emma')")
+
+
+async def test_one_in_which_nothing_is_asked_ends_in_time_too(
+    store: SQLiteStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction_thread, "_KEPT_SECONDS", 0.5)
+    first, second = await fetch(store, "a", "b")
+    async with sold(store, first) as connection:
+        await connection.execute("create table books (title)")
+    assert second.token is not None
+    assert kept(store) is not None
+    transaction = await store.transactions.begin(Lock(second.id, second.token), timedelta(milliseconds=100))
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=0)) as other:
+
+        async def is_free() -> bool:
+            try:
+                other.execute("begin immediate")
+            except sqlite3.OperationalError:
+                return False
+            return True
+
+        assert not await is_free()
+        await eventually(is_free)
+        other.execute("rollback")
+    with pytest.raises(TimeoutError):
+        await transaction.connection.execute("insert into books values ('Emma')")
+    await transaction.roll_back()
 
 
 async def test_a_store_that_is_closed_rolls_back_what_is_open(file: Path) -> None:

@@ -10,6 +10,7 @@ import queue
 import sqlite3
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 import anyio
@@ -20,7 +21,7 @@ from conveyor._builtin.sqlite.operations import roll_back
 from conveyor.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from conveyor._builtin.sqlite.loop import EventLoop
     from conveyor._builtin.sqlite.options import SqliteOptions
@@ -31,7 +32,8 @@ __all__ = ["Request", "TransactionThread"]
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_KEPT_SECONDS: Final = 1.0
+# It may also find out so much later that a transaction has taken too long, in which nothing was asked yet.
+_KEPT_SECONDS: Final = 0.1
 _CLOSE_SECONDS: Final = 30.0
 # Not the words that a user would type: of a statement that was run before, nobody asks again whether it is allowed.
 _BEGIN: Final = "begin immediate -- by conveyor"
@@ -64,7 +66,11 @@ _AnyRequest: TypeAlias = Request[object]
 
 
 class TransactionThread:
-    """Does what is asked, in order. `submit` and `close` are called on the event loop, the rest on the thread."""
+    """Does what is asked, in order.
+
+    `submit`, `borrowed` and `close` are called on the event loop, the rest by who has the connection: the thread, or a
+    borrower.
+    """
 
     def __init__(self, options: SqliteOptions, loop: EventLoop, file: WatchedFile) -> None:
         """Prepare; the first request starts the thread."""
@@ -74,6 +80,8 @@ class TransactionThread:
         self._queue: queue.SimpleQueue[_AnyRequest | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        # Held by whoever uses the connection.
+        self._is_used = threading.Lock()
         self._ended = anyio.Event()
         self._generation = 0
         self._is_own_statement = False
@@ -105,6 +113,18 @@ class TransactionThread:
         self._queue.put(None)
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
             await self._ended.wait()
+
+    @contextmanager
+    def borrowed(self) -> Iterator[sqlite3.Connection | None]:
+        """On the event loop, use the connection for something short; None: there is none that can be used at once."""
+        if not self._is_used.acquire(blocking=False):
+            yield None
+            return
+        try:
+            is_usable = self._generation == self._file.generation and self._file.is_in_place and not self._is_closed
+            yield self.connection if is_usable else None
+        finally:
+            self._is_used.release()
 
     def connect(self) -> sqlite3.Connection:
         """Return a connection on which nothing of an earlier transaction is left.
@@ -151,12 +171,14 @@ class TransactionThread:
 
     def _main(self) -> None:
         while (request := self._take()) is not None:
-            request.run()
-            # Before the answer: whoever hears it may write at once.
-            if request.is_last:
-                self._let_go(has_failed=request.error is not None)
+            with self._is_used:
+                request.run()
+                # Before the answer: whoever hears it may write at once.
+                if request.is_last:
+                    self._let_go(has_failed=request.error is not None)
             self._loop.post(request.done.set)
-        self.drop()
+        with self._is_used:
+            self.drop()
         self._loop.post(self._ended.set)
 
     def _take(self) -> _AnyRequest | None:
@@ -164,14 +186,21 @@ class TransactionThread:
             try:
                 return self._queue.get(timeout=self._patience_seconds)
             except queue.Empty:
-                self.drop()
+                with self._is_used:
+                    # Meanwhile a borrower may have begun a transaction.
+                    if not self._is_in_transaction or time.monotonic() >= self.deadline:
+                        self.drop()
+
+    @property
+    def _is_in_transaction(self) -> bool:
+        return self.connection is not None and self.connection.in_transaction
 
     @property
     def _patience_seconds(self) -> float | None:
         """How long the connection may wait for a request; None: there is none."""
         if self.connection is None:
             return None
-        if self.connection.in_transaction:
+        if self._is_in_transaction:
             return max(0.0, self.deadline - time.monotonic())
         return _KEPT_SECONDS
 

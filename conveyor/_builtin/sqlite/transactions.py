@@ -44,6 +44,8 @@ __all__ = ["SqliteTransactions"]
 T = TypeVar("T")
 
 _ROLL_BACK_SECONDS: Final = 5.0
+# Of rows that are written in one transaction several share a page, and it is pages that a checkpoint moves.
+_ROWS_COUNTED_ONCE: Final = 2
 
 
 class SqliteTransactions:
@@ -78,7 +80,7 @@ class SqliteTransactions:
         def on_end(hints: Sequence[Notification]) -> None:
             self._gaps.note(began_at, anyio.current_time(), longest)
             self._is_free.release()
-            self._writer.note_written(turn.changes)
+            self._writer.note_written(turn.changes // _ROWS_COUNTED_ONCE)
             if hints:
                 self._writer.post(_publish, hints)
 
