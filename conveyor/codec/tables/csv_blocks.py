@@ -77,7 +77,7 @@ def _decode(data: bytes, lines: Sequence[bytes], encoding: str) -> list[str]:
     return [line.decode(encoding) for line in lines]
 
 
-def _parse(texts: list[str], delimiter: str, *, has_quotes: bool) -> tuple[list[list[str]], Sequence[int]]:
+def _parse(texts: list[str], delimiter: str, *, has_quotes: bool) -> tuple[list[list[str]], list[int]]:
     """Return the cells of rows up to the first that is no CSV or not whole, and behind which line each row ends."""
     reader = csv.reader(texts, delimiter=delimiter, strict=True)
     if not has_quotes:
