@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
@@ -15,6 +15,8 @@ from conveyor import Conveyor, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from conveyor import Job
 
 pytestmark = pytest.mark.anyio
 
@@ -91,6 +93,7 @@ async def test_a_dump_of_a_busy_store_goes_on_where_it_was_taken(server: Server)
 
 async def test_indexes_are_made_anew_while_workers_run(server: Server) -> None:
     ran: list[int] = []
+    jobs: list[Job[Any]] = []
     app, _ = make_app(server.url, ran, is_hanging=False)
     async with app:
         queue = app.queue("orders")
@@ -99,7 +102,7 @@ async def test_indexes_are_made_anew_while_workers_run(server: Server) -> None:
     async with app, app.worker("orders"):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(anyio.to_thread.run_sync, execute, server.url, REINDEX)
-            jobs = [await queue.add("pack", {"number": number}) for number in range(50)]
+            jobs += [await queue.add("pack", {"number": number}) for number in range(50)]
         for job in jobs:
             await job.wait_until_finished(timeout=DEADLINE_SECONDS)
     assert sorted(ran) == list(range(50))
