@@ -117,7 +117,8 @@ class WaitChecker:
     def _on_ticked(self, event: Event) -> None:
         """Judge how late it was; that a schedule was made is news which may be lost."""
         *_, tick_at, at = event.detail.split()
-        longest = self._longest + (TICKER_SECONDS if self._plan.deafness else 0.0)
+        may_be_lost = self._plan.deafness or self._plan.cuts
+        longest = self._longest + (TICKER_SECONDS if may_be_lost else 0.0)
         self._judge_lateness(event, float(at) - float(tick_at), longest)
 
     def _judge_lateness(self, event: Event, late_seconds: float, longest: float) -> None:
