@@ -78,7 +78,7 @@ async def test_what_was_imported_is_exported_as_it_was(catalogue: ModuleType, tm
         assert first.counts == {RowOutcome.CREATED: ROWS - len(bad), RowOutcome.FAILED: len(bad)}
         errors = [error async for error in first.errors()]
         assert [error.row_number for error in errors] == sorted(bad)
-        assert {error.column for error in errors} == {"price", None}
+        assert {error.column for error in errors} == {"price", "name"}
 
         mended = await imported(app, catalogue.COLUMNS, {})
         assert mended.status is BatchStatus.COMPLETED

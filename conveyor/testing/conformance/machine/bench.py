@@ -120,6 +120,8 @@ class MachineBench(RuleBasedStateMachine):
     def settlement(self, lock: Lock, end: End) -> Settlement:
         """Return the end of a run, and remember it."""
         command, is_snoozed, is_removed = end
+        if command is Command.WAIT_FOR_CHILDREN and self.workshop.store.flows is None:
+            command = Command.COMPLETE  # nobody asks such a store to let a job wait for others
         job = self.reference.find(lock.job_id)
         queue = QUEUES[0] if job is None else job.new.queue_name
         result = b"1" if command is Command.COMPLETE else None
