@@ -67,7 +67,7 @@ class LimitWatcher:
                 await self.learn(self._fetcher.queue_names)
             room_at = await self._next_room_at(limits)
             if not await self._wakeup.wait(self._seconds_until(room_at)) and room_at is not None:
-                for queue_name in self._guarded.names:
+                for queue_name in sorted(self._guarded.names):
                     self._fetcher.notice_work(queue_name)
                 # Whoever has a free slot fetches now, and whoever has none, later; that it was too little wakes this.
                 # To ask again before that would bring the same answer, at once.
@@ -81,10 +81,10 @@ class LimitWatcher:
 
     async def _learn(self, limits: LimitStore, queue_names: Sequence[str]) -> None:
         guarded = await limits.get_guarded_queues(queue_names)
-        self._guarded.learn(guarded, {name for name in guarded if await limits.get_limits(name) != NO_LIMITS})
+        self._guarded.learn(guarded, {name for name in sorted(guarded) if await limits.get_limits(name) != NO_LIMITS})
 
     async def _next_room_at(self, limits: LimitStore) -> datetime | None:
-        names: Sequence[str] = tuple(self._guarded.limited)
+        names: Sequence[str] = tuple(sorted(self._guarded.limited))
         if not names:
             return None
         return await until_available(
