@@ -48,7 +48,11 @@ class LimitWatcher:
         self._longest_sleep_seconds = options.poll_interval.total_seconds()
         self._wakeup = Wakeup()
         self._is_outdated = True
-        guarded.on_dry = self._wakeup.set
+        self._is_dry = False
+        self._has_rates = False
+        # Whether room may have come unseen between a fetch that brought too little and the question after it.
+        self._may_have_missed = False
+        guarded.on_dry = self._note_dry
 
     def look_again(self) -> None:
         """Limits may have changed, or queues been added."""
@@ -64,14 +68,30 @@ class LimitWatcher:
             # That a hint was lost matters once jobs come; an idle worker asks nothing.
             if self._is_outdated or self._guarded.has_news:
                 self._is_outdated = self._guarded.has_news = False
+                self._may_have_missed = True
                 await self.learn(self._fetcher.queue_names)
+            is_dry, self._is_dry = self._is_dry, False
             room_at = await self._next_room_at(limits)
+            if room_at is not None:
+                self._may_have_missed = True
+            elif is_dry and self._has_rates and self._may_have_missed:
+                # The store tells of times to come only. One fetch more finds what became free before it was asked; if
+                # that brings nothing either, nothing waits for a rate.
+                self._may_have_missed = False
+                self._notice_room()
             if not await self._wakeup.wait(self._seconds_until(room_at)) and room_at is not None:
-                for queue_name in sorted(self._guarded.names):
-                    self._fetcher.notice_work(queue_name)
+                self._notice_room()
                 # Whoever has a free slot fetches now, and whoever has none, later; that it was too little wakes this.
                 # To ask again before that would bring the same answer, at once.
                 await self._wakeup.wait(self._longest_sleep_seconds)
+
+    def _note_dry(self) -> None:
+        self._is_dry = True
+        self._wakeup.set()
+
+    def _notice_room(self) -> None:
+        for queue_name in sorted(self._guarded.names):
+            self._fetcher.notice_work(queue_name)
 
     async def learn(self, queue_names: Sequence[str]) -> None:
         """Learn which of these queues have limits or groups."""
@@ -81,7 +101,9 @@ class LimitWatcher:
 
     async def _learn(self, limits: LimitStore, queue_names: Sequence[str]) -> None:
         guarded = await limits.get_guarded_queues(queue_names)
-        self._guarded.learn(guarded, {name for name in sorted(guarded) if await limits.get_limits(name) != NO_LIMITS})
+        found = {name: await limits.get_limits(name) for name in sorted(guarded)}
+        self._guarded.learn(guarded, [name for name, those in found.items() if those != NO_LIMITS])
+        self._has_rates = any(those.has_rates for those in found.values())
 
     async def _next_room_at(self, limits: LimitStore) -> datetime | None:
         names: Sequence[str] = tuple(sorted(self._guarded.limited))

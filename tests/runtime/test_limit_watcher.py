@@ -11,7 +11,7 @@ from conveyor import Conveyor, GroupLimits, RateLimit
 from conveyor._builtin.memory.store import MemoryStore
 from conveyor.model.limits import QueueLimits
 from conveyor.testing.clocks import JumpingClock, jumping_backends
-from conveyor.testing.faults import FaultyStore
+from conveyor.testing.faults import FaultScript, FaultyStore
 
 pytestmark = pytest.mark.anyio
 
@@ -94,3 +94,22 @@ async def test_a_worker_without_a_free_slot_is_not_told_again_and_again_that_the
             assert asked(counted) - before <= 2 * 9
             for job in (*jobs, *holds):
                 await job.result(timeout="300s")
+
+
+async def test_room_that_came_before_anybody_asked_for_it_is_used() -> None:
+    clock = JumpingClock()
+    script = FaultScript()
+    app = Conveyor(FaultyStore(MemoryStore(clock), script), clock=clock)
+
+    @app.queue("work").job()
+    async def note() -> None: ...
+
+    async with app:
+        await app.queue("work").set_limits(limiter=RateLimit(1, "300ms"))
+        async with app.worker(poll_interval="1h"):
+            await anyio.sleep(5)
+            # Asked again later than the rate has room, the store tells of no time to come.
+            script.spoil("get_next_room_timestamp", 3)
+            first, second = await note.add(), await note.add()
+            await first.result(timeout="10s")
+            await second.result(timeout="1 minute")
