@@ -158,10 +158,13 @@ async def created_of_file(
         CommandError: it cannot be read, or as for `created`.
     """
     from conveyor._cli.batches.uploads import put
+    from conveyor.errors import StoreUnavailableError
 
     key = await put(app, upload)
     try:
         return await created(app, batch_type, {**context, "file": key}, keywords)
+    except StoreUnavailableError:
+        raise  # there may be a batch job that names it; if not, the file expires
     except Exception:
         # Nobody else knows of it.
         await app.files.delete(key)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RowMarks"]
 
-# So many places are kept for each part, and thrice as many noted: a part is then at most so much larger than another.
+# At least so many places are kept for each part, where it has as many rows, and at most twice as many: so no part ends
+# further from where it should than a sixtieth of its rows.
 MARKS_PER_PART: Final = 32
 
 
