@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-from conveyor._runtime.batches.parts.bell import Bell
 from conveyor._runtime.transient import Outage
+from conveyor._runtime.wakeup import Wakeup
 from conveyor._services.batches import changing
 from conveyor.errors import BatchJobError
 
@@ -33,7 +33,7 @@ class BatchRuns:
         self.services: Final = services
         self.outage: Outage = Outage()
         self._running: dict[str, list[Run]] = {}
-        self._bells: dict[str, Bell] = {}
+        self._bells: dict[str, Wakeup] = {}
 
     async def get(self, batch_job_id: str, /) -> BatchJobData:
         """Return a batch job."""
@@ -72,9 +72,9 @@ class BatchRuns:
                 del self._running[batch_id]
 
     @contextmanager
-    def listening(self, batch_id: str) -> Iterator[Bell]:
+    def listening(self, batch_id: str) -> Iterator[Wakeup]:
         """Hear of parts of a batch job that end in this program; one run of it leads, so one listens."""
-        bell = self._bells[batch_id] = Bell()
+        bell = self._bells[batch_id] = Wakeup()
         try:
             yield bell
         finally:
@@ -85,4 +85,4 @@ class BatchRuns:
         """Tell the run that leads the parts of a batch job, if it is of this program, that one of them ended."""
         bell = self._bells.get(batch_id)
         if bell is not None:
-            bell.ring()
+            bell.set()

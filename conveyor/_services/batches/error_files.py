@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from conveyor._services.batches import changing
 from conveyor._services.batches.sealing import opened_context
-from conveyor.codec.tables import ErrorFileWriter, TableForm, TableReader
+from conveyor.codec.tables import ErrorFileWriter, TableReader
+from conveyor.codec.tables.forms import form_of
 from conveyor.errors import BadFileError, BatchJobError, StoredFileNotFoundError
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ async def _format_of(services: Services, batch: BatchJobData, context: Mapping[s
     stored = await services.file_storage.find(key)
     if stored is None:
         raise StoredFileNotFoundError(key)
-    form = TableForm.JSONL if stored.name.lower().endswith((".jsonl", ".ndjson")) else TableForm.CSV
-    reader = TableReader(form, encoding=context.get("encoding"), delimiter=context.get("delimiter"))
+    reader = TableReader(form_of(stored.name), encoding=context.get("encoding"), delimiter=context.get("delimiter"))
     try:
         async with services.file_storage.read(key) as blocks:
             async for block in blocks:

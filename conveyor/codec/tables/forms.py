@@ -20,6 +20,7 @@ __all__ = [
     "TableLimits",
     "TableRow",
     "check_delimiter",
+    "form_of",
     "row_too_large",
     "wrong_bytes",
 ]
@@ -38,6 +39,15 @@ class TableForm(StrEnum):
     CSV = "csv"
     # One JSON object a line.
     JSONL = "jsonl"
+
+
+def form_of(name: str) -> TableForm:
+    """Return how rows stand in a file of this name.
+
+    >>> form_of("Products.NDJSON").value, form_of("products.txt").value
+    ('jsonl', 'csv')
+    """
+    return TableForm.JSONL if name.lower().endswith((".jsonl", ".ndjson")) else TableForm.CSV
 
 
 @frozen

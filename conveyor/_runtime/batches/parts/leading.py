@@ -20,10 +20,10 @@ from conveyor.model.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from conveyor._runtime.batches.parts.bell import Bell
     from conveyor._runtime.batches.parts.working import PartWork
     from conveyor._runtime.batches.run import Run
     from conveyor._runtime.batches.service import BatchRuns
+    from conveyor._runtime.wakeup import Wakeup
     from conveyor._services.batches.strategies import Strategy
     from conveyor.model.batches.parts import BatchPart
     from conveyor.model.job import JobData, NewJob
@@ -110,7 +110,7 @@ class PartLeader:
             return False
         return True
 
-    async def _see_out(self, run: Run, bell: Bell) -> None:
+    async def _see_out(self, run: Run, bell: Wakeup) -> None:
         """Wait until no job works on a part; each stops within a chunk. A worker that stops waits for none."""
         while not run.job.stopping:
             parts = [part for part in await self._open_parts(run) if part.job_id != run.job.job.id]

@@ -9,7 +9,8 @@ from attrs import evolve
 
 from conveyor._runtime.batches.rows.blocks import RowBlock
 from conveyor._runtime.batches.rows.faults import bad_row
-from conveyor.codec.tables import TableBlock, TableForm, TableReader
+from conveyor.codec.tables import TableBlock, TableReader
+from conveyor.codec.tables.forms import form_of
 from conveyor.errors import BadFileError, BadRowError, StoredFileNotFoundError
 from conveyor.model.batches.rows import SourceRow
 
@@ -176,9 +177,5 @@ class _FileRowReader(Generic[RowT]):
 
 
 def _reader(file: StoredFile, source: FileRows, layout: RowLayout[Any]) -> TableReader:
-    form = source.form or _form_of(file.name)
+    form = source.form or form_of(file.name)
     return TableReader(form, layout=layout, encoding=source.encoding, delimiter=source.delimiter)
-
-
-def _form_of(name: str) -> TableForm:
-    return TableForm.JSONL if name.lower().endswith((".jsonl", ".ndjson")) else TableForm.CSV
