@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 
 from conveyor.contracts.strategy import InjectableStrategy, LifespanStrategy
-from conveyor.errors import ConfigurationError
+from conveyor.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from conveyor.contracts.strategy import Injector
 
@@ -27,27 +27,39 @@ S = TypeVar("S")
 
 @asynccontextmanager
 async def lone_exceptions() -> AsyncIterator[None]:
-    """Let an exception that is alone in its group leave as itself, so that callers can catch what they raised."""
+    """Let an exception that is alone in its group leave as itself, so that callers can catch what they raised.
+
+    Several tasks may meet the same refusal of one store before the first of them has ended the others: these are
+    one failure, too.
+    """
     try:
         yield
     except BaseExceptionGroup as group:
-        lone = _only_leaf(group)
+        lone = _only_failure(group)
         if lone is None:
             raise
         raise lone from lone.__cause__
 
 
-def _only_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+def _only_failure(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
     # Cancellations that stand beside the one error are how its task group wound up; they say nothing more.
     _, errors = group.split(anyio.get_cancelled_exc_class())
     if errors is None:
         return None
-    leaf: BaseException = errors
-    while isinstance(leaf, BaseExceptionGroup) and leaf.message in _OURS:
-        if len(leaf.exceptions) != 1:
-            return None
-        leaf = leaf.exceptions[0]
-    return leaf
+    first, *others = _leaves(errors)
+    return first if all(_is_told_by(first, other) for other in others) else None
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup) and error.message in _OURS:
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _is_told_by(first: BaseException, other: BaseException) -> bool:
+    return isinstance(first, StoreError) and type(first) is type(other) and str(first) == str(other)
 
 
 @asynccontextmanager
