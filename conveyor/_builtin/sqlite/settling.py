@@ -12,7 +12,7 @@ from conveyor._builtin.sqlite.reading import find_job
 from conveyor._builtin.sqlite.removing import delete_jobs, forget_removed
 from conveyor._builtin.sqlite.rows import error_column, micros_after
 from conveyor._builtin.sqlite.statements import sql
-from conveyor._builtin.sqlite.telling import tell_of_runs
+from conveyor._builtin.sqlite.telling import is_known, tell_of_runs
 from conveyor.model.events import NotificationKind
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.metrics import tally
@@ -83,8 +83,8 @@ def settle_jobs(transaction: Transaction, settlements: Sequence[Settlement]) -> 
 
 def refusal(transaction: Transaction, job_id: str, token: LockToken) -> Refusal:
     """Return the refusal of what a run wrote to a job that it does not own, or that is gone."""
-    (is_known,) = transaction.connection.execute(sql("jobs/settle_jobs_known"), (job_id,)).fetchone()
-    return Refusal(job_id, token, RefusalReason.LOCK_LOST if is_known else RefusalReason.NOT_FOUND)
+    reason = RefusalReason.LOCK_LOST if is_known(transaction, job_id) else RefusalReason.NOT_FOUND
+    return Refusal(job_id, token, reason)
 
 
 def _is_recorded(settlement: Settlement) -> bool:

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.settlement import Settlement
 
-__all__ = ["End", "forget_parents", "go_on", "has_flows", "remove_jobs", "reopen", "tell_of_runs", "tell_parents"]
+__all__ = [
+    "End",
+    "forget_parents",
+    "go_on",
+    "has_flows",
+    "is_known",
+    "remove_jobs",
+    "reopen",
+    "tell_of_runs",
+    "tell_parents",
+]
 
 OUTCOMES: Final = {
     JobState.COMPLETED: ChildOutcome.COMPLETED,
@@ -46,7 +56,8 @@ def tell_of_runs(transaction: Transaction, runs: Iterable[tuple[Settlement, JobS
         elif state in OUTCOMES and _is_ended_by(transaction, settlement):
             error = error_column(settlement.error)
             ends.append(End(settlement.job_id, OUTCOMES[state], settlement.result, error))
-            if settlement.is_removed:
+            # One that is repeated with a removal removes nothing: its first answer left a record.
+            if settlement.is_removed and not is_known(transaction, settlement.job_id):
                 forget_parents(transaction, [settlement.job_id])
     tell_parents(transaction, ends)
 
@@ -56,6 +67,11 @@ def _is_ended_by(transaction: Transaction, settlement: Settlement) -> bool:
     run = (settlement.job_id, *settlement.token, settlement.outcome)
     (is_ended,) = transaction.connection.execute(sql("jobs/settle_jobs_ended"), run).fetchone()
     return bool(is_ended)
+
+
+def is_known(transaction: Transaction, job_id: str) -> bool:
+    """Return whether a job of this id exists."""
+    return bool(transaction.connection.execute(sql("jobs/settle_jobs_known"), (job_id,)).fetchone()[0])
 
 
 def tell_parents(transaction: Transaction, ends: Iterable[End]) -> None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 import pytest
+from attrs import evolve
 
 from conveyor.model.flows import ChildOutcome
 from conveyor.model.outcomes import Cancel, Retry
@@ -251,3 +252,14 @@ class FlowEndsConformance(FlowKit):
         assert await bench.states("part", "top") == [JobState.COMPLETED, None]
         assert await bench.outcomes() == {}
         assert list(await bench.flows.get_parent_ids("part")) == []
+
+    async def test_an_end_repeated_with_a_removal_takes_nothing_from_the_record(self, bench: FlowBench) -> None:
+        await bench.add_pair()
+        await bench.run(result=b"1")
+        top = await bench.fetch(QUEUE)
+        ended = settle(top, DONE, result=None, jitter=0.5)
+        assert await bench.workshop.settle(ended) == []
+        await bench.workshop.settle(evolve(ended, is_removed=True))
+        assert await bench.states("part", "top") == [JobState.COMPLETED, JobState.COMPLETED]
+        assert await bench.outcomes() == {"part": ChildOutcome.COMPLETED}
+        assert list(await bench.flows.get_parent_ids("part")) == ["top"]
