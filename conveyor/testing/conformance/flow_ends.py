@@ -263,3 +263,16 @@ class FlowEndsConformance(FlowKit):
         assert await bench.states("part", "top") == [JobState.COMPLETED, JobState.COMPLETED]
         assert await bench.outcomes() == {"part": ChildOutcome.COMPLETED}
         assert list(await bench.flows.get_parent_ids("part")) == ["top"]
+
+    async def test_a_parent_that_lost_its_last_child_leaves_nothing_when_it_goes(self, bench: FlowBench) -> None:
+        await bench.add_pair(on_child_failure="remove")
+        await bench.run(BROKEN)
+        assert await bench.outcomes() == {}
+        await bench.workshop.jobs.remove_job("top")
+        assert await bench.flows.repair_flows() == 0
+        # An id that is free again means another job, with a policy of its own.
+        await bench.workshop.jobs.remove_job("part")
+        await bench.add_pair(on_child_failure="ignore")
+        await bench.run(BROKEN)
+        assert await bench.outcomes() == {"part": ChildOutcome.FAILED}
+        assert await bench.workshop.state("top") is WAITING

@@ -2999,7 +2999,8 @@ CREATE FUNCTION conveyor.remove_from_flows(ids text[], now_at timestamp with tim
     LANGUAGE plpgsql
     AS $$
 begin
-  if not exists (select from conveyor.flow_edges) then
+  -- A parent may have no edges left: those of failed children go with its policy.
+  if not exists (select from conveyor.flow_edges) and not exists (select from conveyor.flow_parents) then
     return;
   end if;
   perform conveyor.forget_parents(remove_from_flows.ids);
@@ -4243,6 +4244,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '7452e13d5f0a2ee841b0307c5058bbbbfde97d5ade6d84a71c0c1febe70b68ca', clock_timestamp());
+  (1, 'initial', '2fe17545058d0982621002b7ca5e99f6e6855c4bc44ce842f980dbb5516225a1', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -2227,7 +2227,8 @@ create function conveyor.remove_from_flows(ids text[], now_at timestamptz)
 returns table (kind text, of_queue text)
 language plpgsql as $$
 begin
-  if not exists (select from conveyor.flow_edges) then
+  -- A parent may have no edges left: those of failed children go with its policy.
+  if not exists (select from conveyor.flow_edges) and not exists (select from conveyor.flow_parents) then
     return;
   end if;
   perform conveyor.forget_parents(remove_from_flows.ids);

@@ -1,4 +1,4 @@
--- Whether any job waits, or waited, for others.
+-- Whether anything is known of parents: of one whose failed children are forgotten there are no edges left.
 -- parameters: none
--- index: primary key of flow_edges
-select exists (select 1 from flow_edges)
+-- index: primary keys of flow_edges, flow_parents
+select exists (select 1 from flow_edges) or exists (select 1 from flow_parents)
