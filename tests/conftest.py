@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from hypothesis import HealthCheck, settings
 
 from conveyor.testing.stores import open_store
+from tests.steady import STEADY_TIME, steady_backends
 
 # A busy machine makes one draw take seconds, which says nothing of the property.
 settings.register_profile("conveyor", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -21,6 +24,14 @@ settings.load_profile("conveyor")
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run each anyio test once on asyncio and once on trio."""
     backend: str = request.param
+    return backend
+
+
+@pytest.fixture(params=steady_backends(), ids=lambda backend: backend[0])
+def steady_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, dict[str, Any]]:
+    """Both backends, and threads, in a time that leaves out what the machine kept this process from doing."""
+    monkeypatch.setattr(time, "monotonic", STEADY_TIME.ask)
+    backend: tuple[str, dict[str, Any]] = request.param
     return backend
 
 

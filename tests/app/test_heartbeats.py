@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -15,13 +16,26 @@ import pytest
 
 from conveyor import Conveyor, JobContext, JobState
 from conveyor.errors import LockLostError, StoreUnavailableError
-from conveyor.testing import open_store
+from conveyor.testing import JumpingClock, open_store
+from tests.house.tree import ROOT
 
 if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend(steady_backend: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Run in a time that leaves out what the machine does in between."""
+    return steady_backend
+
+
+@pytest.fixture
+def app(store_url: str) -> Conveyor:
+    """An app that is not open yet, whose store goes by the same time."""
+    return Conveyor(store_url, clock=JumpingClock())
 
 
 async def test_a_heartbeat_ends_a_thread_that_was_asked_to_stop(app: Conveyor) -> None:
@@ -71,8 +85,10 @@ async def test_a_heartbeat_of_a_run_that_may_go_on_does_nothing(app: Conveyor) -
 
 COMPUTING = """
 import time
-from conveyor import Conveyor, JobContext, run
-app = Conveyor("memory://")
+from conveyor import Conveyor, JobContext
+from conveyor.testing import JumpingClock
+from tests.steady import STEADY_TIME, steady_backends
+app = Conveyor("memory://", clock=JumpingClock())
 RUNS = []
 
 @app.queue("work").job()
@@ -88,14 +104,22 @@ async def main() -> None:
         print(await (await compute.add()).result())
 
 import anyio
-anyio.run(main, backend={backend!r})
+time.monotonic = STEADY_TIME.ask
+anyio.run(main, backend={backend!r}, backend_options=dict(steady_backends())[{backend!r}])
 """
 
 
-def test_heartbeats_keep_a_process_whose_loop_computes(anyio_backend: str, tmp_path: Path) -> None:
+def test_heartbeats_keep_a_process_whose_loop_computes(anyio_backend_name: str, tmp_path: Path) -> None:
     script = tmp_path / "computing.py"
-    script.write_text(textwrap.dedent(COMPUTING.format(backend=anyio_backend)))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=50, check=False)
+    script.write_text(textwrap.dedent(COMPUTING.format(backend=anyio_backend_name)))
+    done = subprocess.run(
+        [sys.executable, script],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (0, "in 1 run\n"), done.stderr
 
 
@@ -121,9 +145,10 @@ class Behind:
 
 async def test_a_heartbeat_on_a_busy_loop_ends_a_run_whose_lock_was_not_renewed() -> None:
     runs: list[float] = []
-    async with open_store("memory://") as store:
+    clock = JumpingClock()
+    async with open_store("memory://", clock=clock) as store:
         deaf: Any = Behind(store, sessions=Behind(store.sessions, thread_renewal=Deaf))
-        app = Conveyor(deaf)
+        app = Conveyor(deaf, clock=clock)
 
         @app.queue("work").job()
         async def compute(context: JobContext) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +21,23 @@ from conveyor.errors import (
     PayloadError,
     StoreError,
 )
+from conveyor.testing.clocks import JumpingClock
 from conveyor.testing.faults import FaultScript, FaultyStore
 from conveyor.testing.stores import open_store
 from tests.eventually import eventually
+from tests.steady import block as block_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend(steady_backend: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Run in a time that leaves out what the machine does in between."""
+    return steady_backend
 
 
 @pytest.fixture
@@ -53,7 +60,7 @@ def books(file: Path) -> Iterator[sqlite3.Connection]:
 def shop(file: Path, books: sqlite3.Connection) -> Conveyor:
     """An app over SQLite, not open yet."""
     del books
-    return Conveyor(f"sqlite:///{file}")
+    return Conveyor(f"sqlite:///{file}", clock=JumpingClock())
 
 
 def titles(books: sqlite3.Connection) -> list[str]:
@@ -137,7 +144,7 @@ async def test_a_run_that_is_stopped_inside_its_block_leaves_nothing(
 ) -> None:
     inside, errors = anyio.Event(), list[type[BaseException]]()
 
-    @shop.queue("till").job(timeout="100ms" if end == "timeout" else "30s")
+    @shop.queue("till").job(timeout="1s" if end == "timeout" else "30s")
     async def sell(context: JobContext) -> None:
         try:
             async with context.transaction() as connection:
@@ -157,9 +164,11 @@ async def test_a_run_that_is_stopped_inside_its_block_leaves_nothing(
     async with shop:
         async with shop.worker(shutdown_grace="50ms" if end == "cancel" else "5s"):
             job = await sell.add()
-            await inside.wait()
-            if end != "cancel":
-                await job.wait_until_finished(timeout="10s")
+            if end == "cancel":
+                await inside.wait()
+            else:
+                await job.wait_until_finished(timeout="20s")
+        assert inside.is_set()
         assert titles(books) == []
         if end == "cancel":
             assert (await job.refresh()).state is JobState.WAITING
@@ -229,7 +238,7 @@ async def test_a_transaction_lasts_no_longer_than_a_third_of_the_lock(
     async def block(context: JobContext) -> None:
         async with context.transaction() as connection:
             await connection.execute("insert into books values ('Emma')")
-            time.sleep(0.4)  # noqa: ASYNC251 - the loop is blocked on purpose
+            block_loop(0.4)
 
     @shop.queue("till").job()
     async def compute(context: JobContext) -> None:
@@ -247,22 +256,22 @@ async def test_a_transaction_lasts_no_longer_than_a_third_of_the_lock(
 @pytest.mark.parametrize("busy_timeout", ["5s", "20ms"])
 async def test_long_transactions_lose_no_lock_and_starve_no_renewal(file: Path, busy_timeout: str) -> None:
     """One after another, with hardly a gap: renewals and settlements get their turn in between."""
-    app = Conveyor(f"sqlite:///{file}?busy_timeout={busy_timeout}")
+    app = Conveyor(f"sqlite:///{file}?busy_timeout={busy_timeout}", clock=JumpingClock())
     runs: list[int] = []
 
     @app.queue("till").job()
     async def sell(context: JobContext, number: int) -> None:
         runs.append(number)
         async with context.transaction():
-            await anyio.sleep(0.25)
+            await anyio.sleep(0.15)  # half of what it may take
 
     async with app:
-        jobs = await sell.add_many([sell.new(number) for number in range(6)])
-        async with app.worker(concurrency=6, lock_duration="900ms", stalled_interval="100ms"):
+        jobs = await sell.add_many([sell.new(number) for number in range(8)])
+        async with app.worker(concurrency=8, lock_duration="900ms", stalled_interval="100ms"):
             for job in jobs:
                 await job.wait_until_finished(timeout="20s")
                 assert (job.state, job.data.stalled_count) == (JobState.COMPLETED, 0)
-    assert sorted(runs) == list(range(6))
+    assert sorted(runs) == list(range(8))
 
 
 async def test_adds_join_the_handlers_transaction(shop: Conveyor) -> None:

@@ -6,13 +6,14 @@ import resource
 import sqlite3
 import sys
 from contextlib import asynccontextmanager, closing, contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import pytest
 
 from conveyor import Conveyor, JobState
 from conveyor.errors import SchemaError, StoreError, StoreUnavailableError
+from conveyor.testing.clocks import JumpingClock
 from conveyor.testing.stores import open_store
 from tests.eventually import eventually
 
@@ -35,12 +36,18 @@ connection.execute("rollback")
 """
 
 
+@pytest.fixture
+def anyio_backend(steady_backend: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Run in a time that leaves out what the machine does in between."""
+    return steady_backend
+
+
 class Work:
     """An app over a file, with jobs that a test can hold."""
 
     def __init__(self, file: Path, *, busy_timeout: str = "50ms") -> None:
         self.file = file
-        self.app = Conveyor(f"sqlite:///{file}?busy_timeout={busy_timeout}")
+        self.app = Conveyor(f"sqlite:///{file}?busy_timeout={busy_timeout}", clock=JumpingClock())
         self.runs: list[str] = []
         self.cancelled: list[tuple[str, float]] = []
         self.go_on = anyio.Event()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 from conveyor import Conveyor, JobState
 from conveyor._runtime import transient
+from conveyor.testing.clocks import JumpingClock, jumping_backends
 from conveyor.testing.faults import FaultKind, FaultScript, FaultyStore
 from conveyor.testing.stores import open_store
 from tests.eventually import eventually
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from conveyor.contracts.store import Store
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=jumping_backends(), ids=lambda backend: backend[0])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Run on loops that skip the time in which everybody waits."""
+    backend: tuple[str, dict[str, Any]] = request.param
+    return backend
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +57,10 @@ class Spoiled(FaultyStore):
 @asynccontextmanager
 async def spoiled_app() -> AsyncIterator[tuple[Spoiled, Conveyor]]:
     """Open an app over a memory store that can be spoiled."""
-    async with open_store("memory://") as store:
+    clock = JumpingClock()
+    async with open_store("memory://", clock=clock) as store:
         spoiled = Spoiled(store)
-        app = Conveyor(spoiled)
+        app = Conveyor(spoiled, clock=clock)
         async with app:
             yield spoiled, app
 

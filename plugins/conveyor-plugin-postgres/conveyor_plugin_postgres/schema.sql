@@ -4211,7 +4211,7 @@ CREATE INDEX rates_free ON conveyor.rates USING btree (queue, free_at);
 
 CREATE INDEX removed_job ON conveyor.removed USING btree (job_id);
 
-CREATE INDEX schedules_due ON conveyor.schedules USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX schedules_due ON conveyor.schedules USING btree (due_at, id) WHERE (due_at IS NOT NULL);
 
 ALTER INDEX conveyor.history_error_groups ATTACH PARTITION conveyor.history_other_error_group_queue_finished_at_seq_idx;
 
@@ -4244,6 +4244,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '2fe17545058d0982621002b7ca5e99f6e6855c4bc44ce842f980dbb5516225a1', clock_timestamp());
+  (1, 'initial', 'cbc201a01fb8a1cf8e77e41084b2bc0ca8a609a44967fc119882ad7a144d3b7c', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

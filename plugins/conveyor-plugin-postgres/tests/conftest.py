@@ -54,7 +54,16 @@ TABLES = (
 DELETE = "; ".join(f"delete from conveyor.{table}" for table in TABLES)
 TRUNCATE = f"truncate {', '.join(f'conveyor.{table}' for table in TABLES)}"
 LARGE_BYTES = 16 * 2**20
+# The state machine of the kit: thousands of commands, one after the other.
+MACHINE_SECONDS = 600
 SIZE = "select pg_total_relation_size('conveyor.live') + pg_total_relation_size('conveyor.history_other')"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the state machine of the kit the time that it takes beside others."""
+    for item in items:
+        if item.name.startswith("test_random_commands") and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(MACHINE_SECONDS))
 
 
 @pytest.fixture(scope="session")

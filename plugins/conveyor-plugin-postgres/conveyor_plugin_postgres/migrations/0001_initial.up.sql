@@ -499,7 +499,7 @@ create table conveyor.schedules (
   due_at timestamptz
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
-create index schedules_due on conveyor.schedules (due_at) where due_at is not null;
+create index schedules_due on conveyor.schedules (due_at, id) where due_at is not null;
 
 -- What happens, while somebody watches. seq is given out before the commit; written_by tells readers what was committed
 -- since they read last. data is the progress, the result or the error, as kind says.
