@@ -23,7 +23,10 @@ from conveyor.testing.conformance.machine.running import RunningRules
 from conveyor.testing.conformance.machine.transacting import TransactingRules
 
 if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
     from conveyor.testing.conformance.kit import OpenWorkshop
+    from conveyor.testing.conformance.workshop import Workshop
 
 __all__ = ["MachineConformance", "StoreMachine"]
 
@@ -60,30 +63,14 @@ class StoreMachine(RunningRules, OperatingRules, TransactingRules, FlowRules):
         self.fetch(0, [Want(queue, 100, is_suspect=is_suspect) for queue in QUEUES for is_suspect in (True, False)])
 
 
-class GovernedMachine(RunningRules, OperatingRules, GoverningRules):
-    """The same with limits, schedules and retention, and without flows and transactions: there is enough to meet."""
-
-    @initialize(described=st.lists(descriptions, min_size=3, max_size=8))
-    def begin(self, described: list[Description]) -> None:
-        """Begin with jobs of which some run already."""
-        self.save(described)
-        self.fetch(0, [Want(queue, 2) for queue in QUEUES])
-
-    @rule(described=st.lists(descriptions, min_size=1, max_size=3))
-    def add(self, described: list[Description]) -> None:
-        self.save(described)
-
-    @invariant()
-    def look(self) -> None:
-        self.ask(self.comparison.look())
+class GovernedMachine(StoreMachine, GoverningRules):
+    """The same with limits, schedules and retention."""
 
     def teardown(self) -> None:
-        """Compare the histories, and the order of all that waits once nothing holds it up."""
-        self.ask(self.comparison.look_at_histories())
+        """Compare once nothing holds up what waits."""
         for queue in QUEUES:
-            self.resume(queue)
             self.set_limits(queue, NO_LIMITS)
-        self.fetch(0, [Want(queue, 100, is_suspect=is_suspect) for queue in QUEUES for is_suspect in (True, False)])
+        super().teardown()
 
 
 class MachineConformance(StoreKit):
@@ -113,18 +100,7 @@ class MachineConformance(StoreKit):
             start_blocking_portal(anyio_backend_name, anyio_backend_options) as portal,
             portal.wrap_async_context_manager(open_workshop()) as workshop,
         ):
-            books = None
-            if workshop.store.capabilities.has_transactions:
-                books = portal.call(Books.opened, workshop)
-
-            class Machine(StoreMachine):
-                def __init__(self) -> None:
-                    super().__init__(portal, workshop)
-                    self.books = books
-                    if books is not None:
-                        self.ask(books.clear())
-
-            run_state_machine_as_test(Machine, settings=machine_settings)
+            run_lives(StoreMachine, portal, workshop, machine_settings)
 
     def test_random_commands_to_governed_queues_answer_as_the_reference_does(
         self,
@@ -137,9 +113,18 @@ class MachineConformance(StoreKit):
             start_blocking_portal(anyio_backend_name, anyio_backend_options) as portal,
             portal.wrap_async_context_manager(open_workshop()) as workshop,
         ):
+            run_lives(GovernedMachine, portal, workshop, machine_settings)
 
-            class Machine(GovernedMachine):
-                def __init__(self) -> None:
-                    super().__init__(portal, workshop)
 
-            run_state_machine_as_test(Machine, settings=machine_settings)
+def run_lives(kind: type[StoreMachine], portal: BlockingPortal, workshop: Workshop, lives: settings) -> None:
+    """Run a machine of this kind as often as the settings say, where it can with a table for what runs write."""
+    books = portal.call(Books.opened, workshop) if workshop.store.capabilities.has_transactions else None
+
+    class Machine(kind):  # type: ignore[misc, valid-type]
+        def __init__(self) -> None:
+            super().__init__(portal, workshop)
+            self.books = books
+            if books is not None:
+                self.ask(books.clear())
+
+    run_state_machine_as_test(Machine, settings=lives)
