@@ -187,7 +187,8 @@ class RowBatchStrategy(AbstractBatchJobStrategy, Generic[RowT, ParamsT]):
         """Return where rows come from: an async generator of (row, cursor), `PagedRows`, or `FileRows`.
 
         Without one of your own, it is the file that the context names as `FileParams` does. A source must give the
-        same rows in the same order for as long as the batch job is not ended.
+        same rows in the same order for as long as the batch job is not ended. While rows are processed, a task of its
+        own opens, reads and closes it: the next rows while a chunk is committed. A run that stops cancels that.
 
         Args:
             context: what is to be done; no rows are meant yet.

@@ -65,5 +65,6 @@ def _keep_part_step(transaction: Transaction, batch_id: str, run: str, step: Bat
 
 
 def _keep_errors(transaction: Transaction, batch_id: str, step: BatchStep) -> None:
-    rows = [(batch_id, number, encode_row_error(error)) for number, error in last_errors(step).items()]
-    transaction.connection.executemany(sql("batches/save_step_error"), rows)
+    if step.errors:
+        rows = [(batch_id, number, encode_row_error(error)) for number, error in last_errors(step).items()]
+        transaction.connection.executemany(sql("batches/save_step_error"), rows)

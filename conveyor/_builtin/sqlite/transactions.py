@@ -22,7 +22,7 @@ from conveyor._builtin.sqlite.turn import Turn
 from conveyor.errors import ConfigurationError, LockLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import timedelta
 
     from conveyor._builtin.sqlite.loop import EventLoop
@@ -59,7 +59,7 @@ class SqliteTransactions:
         self._writer = writer
         self._clock = clock
         self._thread = TransactionThread(options, loop, file)
-        self._is_free = anyio.Semaphore(1)
+        self._is_free = anyio.Semaphore(1, fast_acquire=True)
         self._gaps = Gaps(options.busy_timeout)
 
     async def begin(self, lock: Lock, longest: timedelta, /) -> SqliteOpenTransaction:
@@ -67,7 +67,8 @@ class SqliteTransactions:
         await self._is_free.acquire()
         turn = Turn(self._thread, self._options, lock, longest)
         try:
-            await anyio.sleep_until(self._gaps.free_at)
+            if anyio.current_time() < self._gaps.free_at:
+                await anyio.sleep_until(self._gaps.free_at)
             # What waits for the writer thread, such as a renewal, waited for the last transaction.
             await self._writer.let_pass()
             await turn.begin()
@@ -177,7 +178,7 @@ class SqliteOpenTransaction:
             self._turn.commit(connection)
             self._check_file()
 
-        await self._end(work)
+        await self._end(self._turn.end(work))
 
     async def commit_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
         """Save the step, and commit all."""
@@ -189,14 +190,14 @@ class SqliteOpenTransaction:
                 self._check_file()
             return status
 
-        return await self._end(work)
+        return await self._end(self._turn.end_beside(work))
 
-    async def _end(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do the last thing; what was to be told is told unless that fails."""
+    async def _end(self, ended: Awaitable[T]) -> T:
+        """Await the last thing; what was to be told is told unless that fails."""
         hints: Sequence[Notification] = ()
         self._is_ended = True
         try:
-            answer = await self._turn.end(work)
+            answer = await ended
             hints = tuple(self.connection.hints)
         finally:
             self._on_end(hints)

@@ -7,6 +7,7 @@ keep other writers, and the renewal of its own lock, waiting for longer than it 
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -30,6 +31,8 @@ T = TypeVar("T")
 _BEGIN_RETRY_SECONDS: Final = 0.01
 # How many steps of SQLite's machine may pass before a statement looks at the time: less than a millisecond.
 _STEPS_BETWEEN_LOOKS: Final = 20_000
+# How long the event loop waits at most for a commit to go on. Most often it takes a tenth of that.
+_ENTER_SECONDS: Final = 0.001
 
 
 class Turn:
@@ -49,6 +52,8 @@ class Turn:
         self._is_left = False
         self._is_spoiled = False
         self._is_ended = False
+        # Locked until the thread is in its commit, or has ended without one.
+        self._is_committing = threading.Lock()
 
     async def begin(self) -> None:
         """Get the write lock; see `TransactionStore.begin`."""
@@ -69,6 +74,19 @@ class Turn:
         self._is_ended = True
         return await self._answer_to(Request(lambda: self._guarded(work), is_last=True))
 
+    async def end_beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the same, where other tasks have much to do meanwhile: they get the event loop once the commit goes on.
+
+        While it does, the thread needs no interpreter. With each statement before it would wait for theirs, so that
+        the commit came when they are through.
+        """
+        self._is_ended = True
+        self._is_committing.acquire()
+        request = Request(lambda: self._entered(work), is_last=True)
+        self._thread.submit(request)
+        self._is_committing.acquire(timeout=_ENTER_SECONDS)
+        return await self._answer(request)
+
     async def leave(self) -> None:
         """Roll back, unless it was told to end before, or never began."""
         if self._is_ended or not self._has_begun:
@@ -83,6 +101,9 @@ class Turn:
 
     async def _answer_to(self, request: Request[T]) -> T:
         self._thread.submit(request)
+        return await self._answer(request)
+
+    async def _answer(self, request: Request[T]) -> T:
         try:
             await request.done.wait()
         except BaseException:
@@ -97,6 +118,7 @@ class Turn:
 
     def commit(self, connection: sqlite3.Connection) -> None:
         """Commit."""
+        self._let_loop_go_on()
         self._thread.commit(connection)
         self.changes = connection.total_changes - self._changes_before
 
@@ -152,6 +174,16 @@ class Turn:
             return work(connection)
         except sqlite3.Error as exc:
             raise self._translated(exc) from exc
+
+    def _entered(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return self._guarded(work)
+        finally:
+            self._let_loop_go_on()
+
+    def _let_loop_go_on(self) -> None:
+        if self._is_committing.locked():
+            self._is_committing.release()
 
     @property
     def _is_overdue(self) -> bool:

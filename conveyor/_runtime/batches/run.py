@@ -84,7 +84,7 @@ class Run:
         self._untold: BatchStep | None = None
         self._tell_at = -math.inf
         # One step at a time, or two of them would have one number.
-        self._saving = anyio.Lock()
+        self._saving = anyio.Lock(fast_acquire=True)
 
     @property
     def batch_job(self) -> BatchJobData:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from attrs import define
 
+from conveyor._runtime.batches.rows.ahead import reading_ahead
 from conveyor._runtime.batches.rows.attempts import Standing
 from conveyor._runtime.batches.rows.processing import Processing
 from conveyor._runtime.batches.rows.sources import open_rows
@@ -16,7 +18,8 @@ from conveyor.model.batches.marks import RowMarks
 from conveyor.model.batches.values import RowOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from conveyor._runtime.batches.rows.blocks import RowBlock, RowReader
     from conveyor._runtime.batches.rows.contexts import RunRowContext
@@ -42,8 +45,17 @@ async def process_part(strategy: RowBatchStrategy[RowT, Any], context: RunRowCon
     place = span["after"] if run.cursor is None else run.cursor
     if place == span["until"]:
         return
-    async with open_rows(strategy, context, place, injector) as rows:
-        await _PartProcessing(strategy, context, _PartRows(rows, span, run), writes=True).process_rows()
+    opened = _opened_part(open_rows(strategy, context, place, injector), span, run)
+    async with reading_ahead(opened, strategy.chunk_seconds) as rows:
+        await _PartProcessing(strategy, context, rows, writes=True).process_rows()
+
+
+@asynccontextmanager
+async def _opened_part(
+    opened: AbstractAsyncContextManager[RowReader[RowT]], span: Mapping[str, Any], run: BatchRun
+) -> AsyncIterator[_PartRows[RowT]]:
+    async with opened as rows:
+        yield _PartRows(rows, span, run)
 
 
 def refuse_too_many(strategy: RowBatchStrategy[Any, Any], run: BatchRun) -> None:

@@ -20,8 +20,9 @@ from conveyor.model.batches.values import RowError, RowOutcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conveyor._runtime.batches.rows.ahead import RowsAhead
     from conveyor._runtime.batches.rows.attempts import Outcome
-    from conveyor._runtime.batches.rows.blocks import RowBlock, RowReader
+    from conveyor._runtime.batches.rows.blocks import RowBlock
     from conveyor._runtime.batches.rows.contexts import RunRowContext
     from conveyor.contracts.batch_job import BatchRun
     from conveyor.contracts.row_batches import RowBatchStrategy
@@ -57,7 +58,7 @@ class Processing(Generic[RowT]):
 
     strategy: RowBatchStrategy[RowT, Any]
     context: RunRowContext[Any]
-    rows: RowReader[RowT]
+    rows: RowsAhead[RowT]
     writes: bool
     processed: int = field(init=False, default=0)
     seconds: float = field(init=False, default=0.0)
@@ -117,7 +118,7 @@ class Processing(Generic[RowT]):
                 self._waiting.append((rows.part(self._size), outcomes[self._size :]))
             return rows.part(0, self._size), outcomes[: self._size]
         watch = Watch(self.strategy.chunk_seconds)
-        rows = self._unchecked or await self.rows.take(self._size, watch)
+        rows = self._unchecked or await self.rows.take(self._size)
         self._unchecked = None
         if not self._checks:
             return rows, self._unless_bad(rows)
@@ -187,6 +188,7 @@ class Processing(Generic[RowT]):
             step = await self._try_in_transaction(attempt)
         else:
             step = self._step(attempt, await attempt.run())
+            self._read_on()
             self._is_saving = True
             await self._run.save(cursor=step.cursor, done=step.done, counts=step.counts, errors=step.errors)
         handled = step.done - self._done
@@ -201,6 +203,8 @@ class Processing(Generic[RowT]):
                 attempt.connection = transaction.connection
                 step = self._step(attempt, await attempt.run())
                 transaction.save(cursor=step.cursor, done=step.done, counts=step.counts, errors=step.errors)
+                self.context.connect(None)
+                self._read_on()
                 self._is_saving = True
         except TimeoutError:
             self._is_saving = False  # it was rolled back
@@ -209,10 +213,15 @@ class Processing(Generic[RowT]):
             self.context.connect(None)
         return step
 
+    def _read_on(self) -> None:
+        """Have the next rows read while a step is saved."""
+        if not self._waiting and self._unchecked is None:
+            self.rows.begin(self._size)
+
     def _step(self, attempt: Attempt[RowT], handled: int) -> _Step:
         outcomes = attempt.outcomes[:handled]
-        errors = [outcome for outcome in outcomes if isinstance(outcome, RowError)]
-        counts = self._counts + _count(outcomes)
+        found, errors = _count(outcomes)
+        counts = self._counts + found
         counts[RowOutcome.FAILED] += len(errors)
         return _Step(attempt.rows.at(handled - 1).cursor, self._done + handled, counts, errors)
 
@@ -228,9 +237,10 @@ class Processing(Generic[RowT]):
         )
 
 
-def _count(outcomes: Sequence[Outcome]) -> Counter[RowOutcome]:
-    """Count what became of rows that are not bad; most often that is the same for all."""
+def _count(outcomes: Sequence[Outcome]) -> tuple[Counter[RowOutcome], Sequence[RowError]]:
+    """Count what became of rows that are not bad, most often the same for all, and return the errors of the others."""
     first = outcomes[0]
     if isinstance(first, RowOutcome) and outcomes.count(first) == len(outcomes):
-        return Counter({first: len(outcomes)})
-    return Counter(outcome for outcome in outcomes if isinstance(outcome, RowOutcome))
+        return Counter({first: len(outcomes)}), ()
+    errors = [outcome for outcome in outcomes if isinstance(outcome, RowError)]
+    return Counter(outcome for outcome in outcomes if isinstance(outcome, RowOutcome)), errors

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import fields, fields_dict, has
 
+from conveyor._runtime.batches.rows.ahead import reading_ahead
 from conveyor._runtime.batches.rows.contexts import RunRowContext
 from conveyor._runtime.batches.rows.files import find_file
 from conveyor._runtime.batches.rows.parts import MarkedRows, process_part, refuse_too_many
@@ -120,7 +121,8 @@ class RowsOfStrategies:
             run.set_result(_without_parts(run))
             return
         writes = not run.is_dry_run or (run.has_transactions and strategy.rollback_safe)
-        async with open_rows(strategy, context, run.cursor, self._injector) as rows:
+        opened = open_rows(strategy, context, run.cursor, self._injector)
+        async with reading_ahead(opened, strategy.chunk_seconds) as rows:
             processing = Processing(strategy, context, rows, writes)
             await processing.process_rows()
         if run.is_dry_run:
