@@ -39,7 +39,8 @@ class Catalogue:
     """A table of products in memory; as a store's transaction it has SAVEPOINT and undoes all that is not committed."""
 
     def __init__(self) -> None:
-        self.database = sqlite3.connect(":memory:", isolation_level=None)
+        # A catalogue that a run which failed has seen is found by the garbage collector, on whichever thread that runs.
+        self.database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         # Since Python 3.13 a connection that nobody closed is a warning.
         weakref.finalize(self, self.database.close)
         self.database.execute("CREATE TABLE products (sku TEXT PRIMARY KEY, price INTEGER CHECK (price >= 0))")

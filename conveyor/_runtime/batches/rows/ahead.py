@@ -99,6 +99,8 @@ class RowsAhead(Generic[RowT]):
     def end(self, scope: anyio.CancelScope) -> None:
         """Have the source closed; where rows are being read, that is cancelled."""
         self._has_ended = True
+        # It was raised by now, and its traceback leads here: such a ring would live until the garbage is collected.
+        self._error = None
         self._is_wanted.set()
         if self._is_read is not None and not self._is_read.is_set():
             scope.cancel()
