@@ -11,7 +11,7 @@ from attrs import evolve
 from conveyor._services.buffers import add_collected, add_one_collected
 from conveyor._services.limits import check_groups
 from conveyor._services.sealing import add_sealed
-from conveyor.codec import encode_json
+from conveyor.codec import encode_json, hash_json
 from conveyor.errors import ConfigurationError, DuplicateJobError, GroupFullError, PayloadError
 from conveyor.model.checks import check_name
 from conveyor.model.durations import Duration, parse_duration
@@ -95,7 +95,7 @@ def new_job(queue_name: str, name: str, payload: bytes, options: JobOptions, pla
         placement.delay,
         placement.run_at,
         placement.expires,
-        asked if asked is None else asked.of_payload(payload),
+        asked.with_key(hash_json(payload)) if asked is not None and asked.hash else asked,
     )
 
 

@@ -6,7 +6,7 @@ from conveyor.codec.arguments import ArgumentsCodec, Upgrade
 from conveyor.codec.batch_records import decode_counts, decode_row_error, encode_counts, encode_row_error
 from conveyor.codec.buffers import decode_deduplication, encode_deduplication
 from conveyor.codec.encryption import AesGcmCodec
-from conveyor.codec.json_values import JsonCodec, decode_json, encode_json
+from conveyor.codec.json_values import JsonCodec, decode_json, encode_json, hash_json
 from conveyor.codec.limit_records import decode_limits, encode_limits
 from conveyor.codec.records import (
     decode_error,
@@ -46,6 +46,7 @@ __all__ = [
     "encode_row_error",
     "encode_rule",
     "encode_state",
+    "hash_json",
     "schedule_to_json",
     "to_json",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,7 +16,7 @@ from conveyor.errors import ConfigurationError, PayloadError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["JsonCodec", "decode_json", "encode_json", "payload_error", "raw_decode"]
+__all__ = ["JsonCodec", "decode_json", "encode_json", "hash_json", "payload_error", "raw_decode"]
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ _DEEPEST: Final = 100
 
 _encode: Final = msgspec.json.Encoder(enc_hook=write_foreign).encode
 _encode_with_floats: Final = msgspec.msgpack.Encoder(enc_hook=write_foreign).encode
+_encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
 raw_decode: Final = msgspec.json.Decoder().decode
 
 
@@ -74,6 +76,14 @@ def encode_json(value: object, direction: str = "value", name: str = "") -> byte
     if b"null" in payload and not _is_finite(value):
         raise PayloadError(direction, _path_to(value, _is_finite), "NaN and infinity have no JSON form", name=name)
     return payload
+
+
+def hash_json(data: bytes) -> str:
+    """Return a key that two values share exactly when they are the same JSON, whatever the order of their fields.
+
+    It is SHA-256 of the JSON in UTF-8 with sorted fields and no spaces.
+    """
+    return f"sha256:{hashlib.sha256(_encode_sorted(raw_decode(data))).hexdigest()}"
 
 
 def _is_writable(value: object) -> bool:

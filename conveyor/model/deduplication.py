@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from conveyor.errors import ConfigurationError
 from conveyor.model.checks import check_name, is_bool, longer_than_zero
@@ -32,7 +31,6 @@ __all__ = [
     "DeduplicationMode",
     "add_digest",
     "digest_of",
-    "hash_payload",
     "is_held",
 ]
 
@@ -67,6 +65,8 @@ _CHANGING: Final = frozenset({DeduplicationMode.REPLACE, DeduplicationMode.DEBOU
 
 
 def _mode(value: str) -> DeduplicationMode:
+    if type(value) is DeduplicationMode:
+        return value  # as nearly all are: to look a member up costs more than all else here
     try:
         return DeduplicationMode(value)
     except ValueError:
@@ -140,18 +140,9 @@ class Deduplication:
             return self.states
         return CHANGEABLE_STATES if self.mode in _CHANGING else LIVE_STATES
 
-    def of_payload(self, payload: bytes) -> Deduplication:
-        """Return it with the key that these arguments have, where they are the key."""
-        return evolve(self, key=hash_payload(payload), hash=False) if self.hash else self
-
-
-def hash_payload(payload: bytes) -> str:
-    """Return a key that two payloads share exactly when they are the same JSON, whatever the order of their fields.
-
-    It is SHA-256 of the JSON in UTF-8 with sorted fields and no spaces.
-    """
-    canonical = json.dumps(json.loads(payload), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return f"sha256:{hashlib.sha256(canonical.encode('utf-8')).hexdigest()}"
+    def with_key(self, key: str) -> Deduplication:
+        """Return it with this key in place of its own, or of the arguments."""
+        return Deduplication(key, ttl=self.ttl, mode=self.mode, states=self.states)
 
 
 def add_digest(job: NewJob) -> bytes:

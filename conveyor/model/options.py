@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from attrs import evolve, field, fields_dict, frozen
@@ -86,7 +87,7 @@ def _metadata(value: Mapping[str, str]) -> dict[str, str]:
     return pairs
 
 
-@frozen
+@frozen(cache_hash=True)
 class JobOptions:
     """How a job behaves; kept with the job.
 
@@ -181,11 +182,19 @@ def parse_job_keywords(
         if name not in _BEHAVIOUR and name not in _PLACEMENT:
             raise ConfigurationError(f"unknown job option {name!r}: {did_you_mean(name, _BEHAVIOUR | _PLACEMENT)}")
     behaviour = {name: value for name, value in given.items() if name in _BEHAVIOUR}
-    if behaviour:
+    if len(behaviour) == 1 and "group" in behaviour:
+        options = _of_group(options, parse_group(behaviour["group"]))
+    elif behaviour:
         options = evolve(options, **behaviour)
     if len(behaviour) < len(given):
         placement = _parse_placement(given, placement)
     return options, placement
+
+
+@lru_cache(maxsize=1024)
+def _of_group(options: JobOptions, group: Group | None) -> JobOptions:
+    """Return options that differ in the group alone, which most adds of a queue with groups give, and nothing else."""
+    return evolve(options, group=group)
 
 
 def _parse_placement(given: Mapping[str, Any], default: Placement) -> Placement:
