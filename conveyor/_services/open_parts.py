@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from attrs import frozen
+
 from conveyor._services.heeding import capabilities_of
 from conveyor.contracts.job_queue import (
     DeduplicatingJobQueueStrategy,
@@ -31,6 +33,26 @@ __all__ = ["OpenParts", "required"]
 T = TypeVar("T")
 
 
+@frozen
+class _QueueKinds:
+    """The open job queue strategy as each protocol that it keeps; None: it does not.
+
+    Asked once: to find out whether an object keeps a protocol may take longer than an add.
+    """
+
+    flows: FlowJobQueueStrategy | None
+    transactions: TransactionalJobQueueStrategy | None
+    flows_in_transactions: TransactionalFlowJobQueueStrategy | None
+
+
+def _kinds_of(job_queue: JobQueueStrategy) -> _QueueKinds:
+    return _QueueKinds(
+        job_queue if isinstance(job_queue, FlowJobQueueStrategy) else None,
+        job_queue if isinstance(job_queue, TransactionalJobQueueStrategy) else None,
+        job_queue if isinstance(job_queue, TransactionalFlowJobQueueStrategy) else None,
+    )
+
+
 class OpenParts:
     """The store and the job queue of an app that is open, and their facets: a missing one is a CapabilityError."""
 
@@ -38,6 +60,7 @@ class OpenParts:
         """Start closed."""
         self._store: Store | None = None
         self._job_queue: JobQueueStrategy | None = None
+        self._kinds: _QueueKinds | None = None
         self._file_storage: FileStorage | None = None
         self._deduplicating: JobQueueStrategy | None = None
 
@@ -50,6 +73,11 @@ class OpenParts:
     def job_queue(self) -> JobQueueStrategy:
         """The open job queue strategy."""
         return required(self._job_queue)
+
+    def _open_job_queue(self, job_queue: JobQueueStrategy | None) -> None:
+        """Take the open strategy; None: it is closed."""
+        self._job_queue = job_queue
+        self._kinds = None if job_queue is None else _kinds_of(job_queue)
 
     @property
     def file_storage(self) -> FileStorage:
@@ -129,9 +157,9 @@ class OpenParts:
         Raises:
             CapabilityError: it does not, or the store has no flows.
         """
-        job_queue = self.job_queue
-        if not isinstance(job_queue, FlowJobQueueStrategy):
-            raise CapabilityError(type(job_queue).__name__, "flows", needed_by, kind="job queue")
+        job_queue = required(self._kinds).flows
+        if job_queue is None:
+            raise self._lacks("flows", needed_by)
         self.flows(needed_by)
         return job_queue
 
@@ -141,9 +169,9 @@ class OpenParts:
         Raises:
             CapabilityError: it does not, or the store has no transactions.
         """
-        job_queue = self.job_queue
-        if not isinstance(job_queue, TransactionalJobQueueStrategy):
-            raise CapabilityError(type(job_queue).__name__, "transactions", needed_by, kind="job queue")
+        job_queue = required(self._kinds).transactions
+        if job_queue is None:
+            raise self._lacks("transactions", needed_by)
         if not self.store.capabilities.has_transactions:
             raise CapabilityError(self.store.name, "transactions", needed_by)
         return job_queue
@@ -154,10 +182,14 @@ class OpenParts:
         Raises:
             CapabilityError: it does not, or the store has no transactions.
         """
-        job_queue = self.transactional_queue(needed_by)
-        if not isinstance(job_queue, TransactionalFlowJobQueueStrategy):
-            raise CapabilityError(type(job_queue).__name__, "flows in transactions", needed_by)
+        self.transactional_queue(needed_by)
+        job_queue = required(self._kinds).flows_in_transactions
+        if job_queue is None:
+            raise self._lacks("flows in transactions", needed_by)
         return job_queue
+
+    def _lacks(self, capability: str, needed_by: str) -> CapabilityError:
+        return CapabilityError(type(self.job_queue).__name__, capability, needed_by, kind="job queue")
 
     def check_deduplication(self) -> None:
         """Raise CapabilityError where the job queue strategy, or the store, does not deduplicate."""

@@ -103,12 +103,14 @@ class Services(OpenParts):
 
     def open(self, store: Store, job_queue: JobQueueStrategy, waiters: WaitForJob, feeds: WatchEvents) -> None:
         """Note that the app is open; `store` is where its jobs are, or what stands in for it."""
-        self._store, self._job_queue, self._waiters, self._feeds = store, job_queue, waiters, feeds
+        self._store, self._waiters, self._feeds = store, waiters, feeds
+        self._open_job_queue(job_queue)
         self._heeding = Heeding(job_queue)
 
     def close(self) -> None:
         """Note that the app is closed."""
-        self._store = self._job_queue = self._waiters = self._feeds = self._heeding = None
+        self._store = self._waiters = self._feeds = self._heeding = None
+        self._open_job_queue(None)
         self._state = _NO_STATE
         self._file_storage = None
         self.buffers.close()

@@ -87,7 +87,7 @@ def _metadata(value: Mapping[str, str]) -> dict[str, str]:
     return pairs
 
 
-@frozen(cache_hash=True)
+@frozen
 class JobOptions:
     """How a job behaves; kept with the job.
 

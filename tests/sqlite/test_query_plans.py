@@ -13,7 +13,7 @@ from conveyor._builtin.sqlite.statements import load_migrations, sql
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BY_ID = "SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (id=?)"
+BY_ID = "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)"
 # Where all that is looked for may be missing, there is one row to join it to.
 OF_ONE_ROW = {"SCAN CONSTANT ROW", "SCAN one"}
 # Rows that a statement is given as JSON are read one after another.
@@ -84,8 +84,13 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("queues/get_paused_job_names", "SEARCH paused USING PRIMARY KEY (queue=?)"),
         ("queues/list_jobs_settled", "SEARCH history USING INDEX history_finished (queue=? AND state=?)"),
         ("jobs/get_next_delayed_timestamp", "live_delayed (queue=?)"),
-        ("jobs/save_jobs_met", "SEARCH taken USING INDEX sqlite_autoindex_deduplication_keys_1 (queue=? AND name=?"),
-        ("jobs/save_jobs_met", "SEARCH deduplicated_adds USING PRIMARY KEY (add_id=?)"),
+        (
+            "jobs/save_jobs_met_keys",
+            "SEARCH taken USING INDEX sqlite_autoindex_deduplication_keys_1 (queue=? AND name=?",
+        ),
+        ("jobs/save_jobs_met_keys", "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)"),
+        ("jobs/save_jobs_met_ids", "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)"),
+        ("jobs/save_jobs_met_ids", "SEARCH deduplicated_adds USING PRIMARY KEY (add_id=?)"),
         ("jobs/save_jobs_answer", "SEARCH deduplicated_adds USING PRIMARY KEY (add_id=? AND digest=?)"),
         ("jobs/save_jobs_forget_adds", "SEARCH deduplicated_adds USING COVERING INDEX deduplicated_adds_forget"),
         ("jobs/save_jobs_forget_keys", "SEARCH deduplication_keys USING COVERING INDEX deduplication_keys_until"),

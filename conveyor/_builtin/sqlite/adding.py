@@ -9,7 +9,7 @@ from conveyor._builtin.sqlite.deduplicating import forget_old_keys
 from conveyor._builtin.sqlite.guards import count_waiting_of_group, guard_queue
 from conveyor._builtin.sqlite.inserting import insert_jobs, insert_live
 from conveyor._builtin.sqlite.met_keys import MetKeys
-from conveyor._builtin.sqlite.reading import find_jobs, look_for_job
+from conveyor._builtin.sqlite.reading import look_for_job
 from conveyor._builtin.sqlite.rows import due_micros, expiry_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.codec import encode_options
@@ -61,9 +61,7 @@ def _save_deduplicated(transaction: Transaction, jobs: Sequence[NewJob]) -> list
     rest = [job for place, job in enumerate(jobs) if place not in met.receipts]
     added = iter(_save_plain(transaction, rest))
     met.write()
-    found = find_jobs(transaction.connection, [receipt.job_id for receipt in met.receipts.values()])
-    for receipt in met.receipts.values():
-        receipt.job = found.get(receipt.job_id)
+    met.show_holders()
     return [met.receipts.get(place) or next(added) for place in range(len(jobs))]
 
 

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
+    from conveyor._builtin.sqlite.rows import JobRow
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.deduplication import Deduplication
     from conveyor.model.job import JobData, NewJob
 
 __all__ = [
+    "HOLDER",
+    "IS_FOR_A_TIME",
     "STATES",
     "Change",
-    "KeyLook",
     "Named",
     "asked_of",
     "change_holder",
@@ -35,6 +37,7 @@ __all__ = [
     "find_answer",
     "find_by_key",
     "forget_old_keys",
+    "look_for_ids",
     "look_for_keys",
     "remember_answers",
     "take_keys",
@@ -46,19 +49,11 @@ Named: TypeAlias = "tuple[str, str]"
 # Each add clears away twice as much as it leaves.
 _FORGOTTEN_PER_ADD: Final = 2
 STATES: Final = {state.value: state for state in JobState}
-
-
-class KeyLook(NamedTuple):
-    """What an add with a key meets: a job of its id, an answer to its id (maybe another add's), who took its key last.
-
-    state: where that one stands; None: it is gone. has_window: it took the key for a time, not over yet.
-    """
-
-    is_known: int
-    is_answered: int
-    holder: str | None
-    state: str | None
-    has_window: int
+# Where they stand in a row of save_jobs_met_keys, behind the record of the holder: the key, the holder, and whether it
+# took the key for a time.
+_KEY: Final = 19
+HOLDER: Final = 20
+IS_FOR_A_TIME: Final = 21
 
 
 class Change(NamedTuple):
@@ -70,23 +65,33 @@ class Change(NamedTuple):
     is_replaced: bool
 
 
-def look_for_keys(transaction: Transaction, jobs: Sequence[NewJob]) -> list[KeyLook]:
-    """Return what each of these jobs, which have keys, meets in the tables."""
-    places: defaultdict[Named, list[int]] = defaultdict(list)
-    for place, job in enumerate(jobs):
-        places[job.queue_name, job.name].append(place)
-    looks: dict[int, KeyLook] = {}
-    for named, those in places.items():
-        rows = as_json([(jobs[place].id, asked_of(jobs[place])[1]) for place in those])
-        found = transaction.connection.execute(sql("jobs/save_jobs_met"), (rows, *named, transaction.now))
-        looks |= {those[nth]: KeyLook(*look) for nth, *look in found.fetchall()}
-    return [looks[place] for place in range(len(jobs))]
+def look_for_ids(transaction: Transaction, jobs: Sequence[NewJob]) -> tuple[set[str], set[str]]:
+    """Return those of these jobs' ids that a job has, and those of which an add was answered that left no job."""
+    ids = as_json([job.id for job in jobs])
+    rows = transaction.connection.execute(sql("jobs/save_jobs_met_ids"), (ids, transaction.now)).fetchall()
+    return {job_id for job_id, is_known in rows if is_known}, {job_id for job_id, is_known in rows if not is_known}
+
+
+def look_for_keys(transaction: Transaction, jobs: Sequence[NewJob]) -> dict[Named, dict[str, JobRow]]:
+    """Return those of these jobs' keys that somebody took, with what is known of them and of their holders."""
+    keys: defaultdict[Named, dict[str, None]] = defaultdict(dict)
+    for job in jobs:
+        keys[job.queue_name, job.name][asked_of(job)[1]] = None
+    held: dict[Named, dict[str, JobRow]] = {}
+    for named, wanted in keys.items():
+        values = (as_json([*wanted]), *named, transaction.now)
+        rows = transaction.connection.execute(sql("jobs/save_jobs_met_keys"), values).fetchall()
+        held[named] = {row[_KEY]: row for row in rows}
+    return held
 
 
 def take_keys(transaction: Transaction, named: Named, taken: Mapping[str, tuple[str, int | None]]) -> None:
     """Give keys to jobs, each until when it says."""
-    rows = as_json([(key, *taker) for key, taker in taken.items()])
-    transaction.connection.execute(sql("jobs/save_jobs_take_keys"), (rows, *named))
+    by_end: defaultdict[int | None, dict[str, str]] = defaultdict(dict)
+    for key, (job_id, until) in taken.items():
+        by_end[until][key] = job_id
+    for until, job_ids in by_end.items():
+        transaction.connection.execute(sql("jobs/save_jobs_take_keys"), (as_json(job_ids), *named, until))
 
 
 def find_answer(transaction: Transaction, job_id: str, digest: bytes) -> AddReceipt | None:

@@ -6,30 +6,38 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.sqlite.deduplicating import (
+    HOLDER,
+    IS_FOR_A_TIME,
     STATES,
     Change,
     asked_of,
     change_holder,
     due_state,
     find_answer,
+    look_for_ids,
     look_for_keys,
     remember_answers,
     take_keys,
 )
-from conveyor._builtin.sqlite.rows import micros_after
+from conveyor._builtin.sqlite.reading import find_jobs
+from conveyor._builtin.sqlite.rows import job_from_row, micros_after
 from conveyor.model.deduplication import OUTCOMES, DeduplicationMode, add_digest, is_held
 from conveyor.model.queries import AddReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conveyor._builtin.sqlite.deduplicating import KeyLook, Named
+    from conveyor._builtin.sqlite.deduplicating import Named
+    from conveyor._builtin.sqlite.rows import JobRow
     from conveyor._builtin.sqlite.transaction import Transaction
-    from conveyor.model.job import NewJob
+    from conveyor.model.job import JobData, NewJob
     from conveyor.model.states import JobState
 
 __all__ = ["MetKeys"]
 
+# Where they stand in the record of a job.
+_ID: Final = 0
+_STATE: Final = 5
 _CHANGING: Final = frozenset({DeduplicationMode.REPLACE, DeduplicationMode.DEBOUNCE})
 
 
@@ -52,11 +60,13 @@ class MetKeys:
         self._changes: list[Change] = []
         self._changed: dict[str, JobState] = {}
         self._answers: dict[str, dict[bytes, AddReceipt]] = {}
-        for place, (job, look) in enumerate(zip(jobs, look_for_keys(transaction, jobs), strict=True)):
+        known, self._answered_ids = look_for_ids(transaction, jobs)
+        self._held = look_for_keys(transaction, jobs)
+        for place, job in enumerate(jobs):
             # Whose id is there already is told whether it is the same add, whatever its key.
-            if look.is_known or job.id in self._takers:
+            if job.id in known or job.id in self._takers:
                 continue
-            receipt = self._answered(job, look) or self._meet(job, look)
+            receipt = self._answered(job) or self._meet(job)
             if receipt is not None:
                 self.receipts[place] = receipt
 
@@ -68,23 +78,38 @@ class MetKeys:
             change_holder(self._transaction, change)
         remember_answers(self._transaction, self._answers)
 
-    def _answered(self, job: NewJob, look: KeyLook) -> AddReceipt | None:
+    def show_holders(self) -> None:
+        """Let each receipt bring the job that it names, as it stands now that all is written."""
+        shown: dict[str, JobData | None] = {
+            row[HOLDER]: job_from_row(row)
+            for rows in self._held.values()
+            for row in rows.values()
+            if row[_ID] is not None and row[HOLDER] not in self._changed
+        }
+        rest = {receipt.job_id for receipt in self.receipts.values()} - shown.keys()
+        if rest:
+            shown |= find_jobs(self._transaction.connection, [*rest])
+        for receipt in self.receipts.values():
+            receipt.job = shown.get(receipt.job_id)
+
+    def _answered(self, job: NewJob) -> AddReceipt | None:
         """Return what the very same add was answered before."""
-        here = self._answers.get(job.id, {})
-        if not here and not look.is_answered:
+        here = self._answers.get(job.id)
+        if here is None and job.id not in self._answered_ids:
             return None
         digest = add_digest(job)
-        return here.get(digest) or find_answer(self._transaction, job.id, digest)
+        return (here or {}).get(digest) or find_answer(self._transaction, job.id, digest)
 
-    def _meet(self, job: NewJob, look: KeyLook) -> AddReceipt | None:
+    def _meet(self, job: NewJob) -> AddReceipt | None:
         """Return the answer of a new job whose key is held; where it is not, the new one takes it."""
         asked, key = asked_of(job)
-        taken = self._taken[job.queue_name, job.name]
-        holder, has_window = look.holder, bool(look.has_window)
+        named = job.queue_name, job.name
+        taken, held = self._taken[named], self._held[named].get(key)
+        holder, has_window = (None, False) if held is None else (held[HOLDER], bool(held[IS_FOR_A_TIME]))
         if key in taken:
             holder, until = taken[key]
             has_window = until is not None
-        state = None if holder is None else self._state_of(holder, look)
+        state = None if holder is None else self._state_of(holder, held)
         if holder is None or not is_held(asked, state, has_window=has_window):
             now = self._transaction.now
             taken[key] = job.id, None if asked.ttl is None else micros_after(now, asked.ttl)
@@ -97,9 +122,9 @@ class MetKeys:
         self._answers.setdefault(job.id, {})[add_digest(job)] = receipt
         return receipt
 
-    def _state_of(self, holder: str, look: KeyLook) -> JobState | None:
+    def _state_of(self, holder: str, held: JobRow | None) -> JobState | None:
         if holder in self._changed:
             return self._changed[holder]
         if holder in self._takers:
             return due_state(self._transaction.now, self._takers[holder])
-        return None if look.state is None else STATES[look.state]
+        return None if held is None or held[_ID] is None else STATES[held[_STATE]]

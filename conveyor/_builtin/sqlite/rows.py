@@ -88,6 +88,7 @@ def error_column(error: ErrorInfo | None) -> bytes | None:
 
 def job_from_row(row: JobRow) -> JobData:
     """Return the job of a row whose first columns are those of the view job_records."""
+    created_at = from_micros(row[9])
     return JobData(
         row[0],
         row[1],
@@ -98,8 +99,8 @@ def job_from_row(row: JobRow) -> JobData:
         row[6],
         row[7],
         row[8],
-        from_micros(row[9]),
-        from_micros(row[10]),
+        created_at,
+        created_at if row[10] == row[9] else from_micros(row[10]),
         None if row[11] is None else from_micros(row[11]),
         None if row[12] is None else from_micros(row[12]),
         None if row[13] is None else LockToken(row[13], row[14]),
