@@ -13,7 +13,7 @@ from conveyor._builtin.sqlite.statements import load_migrations, sql
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BY_ID = "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)"
+BY_ID = "SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (id=?)"
 # Where all that is looked for may be missing, there is one row to join it to.
 OF_ONE_ROW = {"SCAN CONSTANT ROW", "SCAN one"}
 # Rows that a statement is given as JSON are read one after another.
@@ -84,12 +84,9 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("queues/get_paused_job_names", "SEARCH paused USING PRIMARY KEY (queue=?)"),
         ("queues/list_jobs_settled", "SEARCH history USING INDEX history_finished (queue=? AND state=?)"),
         ("jobs/get_next_delayed_timestamp", "live_delayed (queue=?)"),
-        (
-            "jobs/save_jobs_met_keys",
-            "SEARCH taken USING INDEX sqlite_autoindex_deduplication_keys_1 (queue=? AND name=?",
-        ),
+        ("jobs/save_jobs_met_keys", "SEARCH taken USING INDEX sqlite_autoindex_deduplication_keys_1 (queue=? AND"),
         ("jobs/save_jobs_met_keys", "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)"),
-        ("jobs/save_jobs_met_ids", "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)"),
+        ("jobs/save_jobs_met_ids", "SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (id=?)"),
         ("jobs/save_jobs_met_ids", "SEARCH deduplicated_adds USING PRIMARY KEY (add_id=?)"),
         ("jobs/save_jobs_answer", "SEARCH deduplicated_adds USING PRIMARY KEY (add_id=? AND digest=?)"),
         ("jobs/save_jobs_forget_adds", "SEARCH deduplicated_adds USING COVERING INDEX deduplicated_adds_forget"),
@@ -133,6 +130,8 @@ def test_a_hot_statement_uses_its_index(connection: sqlite3.Connection, name: st
             "SEARCH queue_groups USING COVERING INDEX queue_groups_freed (queue=? AND free_at<?)",
         ),
         ("jobs/fetch_jobs_join", "SEARCH live USING INDEX live_ready (queue=?)"),
+        ("jobs/fetch_jobs_heads", "SEARCH waiting USING INDEX live_grouped (queue=? AND group_id=?)"),
+        ("jobs/fetch_jobs_heads", "SEARCH live USING INTEGER PRIMARY KEY (rowid=?)"),
         ("jobs/fetch_jobs_head", "SEARCH live USING INDEX live_grouped (queue=? AND group_id=?)"),
         ("jobs/fetch_jobs_head", "SEARCH live USING INDEX live_ready (queue=?)"),
         ("jobs/fetch_jobs_head_priority", "SEARCH live USING INDEX live_grouped (queue=? AND group_id=?)"),
@@ -143,7 +142,6 @@ def test_a_hot_statement_uses_its_index(connection: sqlite3.Connection, name: st
         ("jobs/fetch_jobs_active_group", "SEARCH live USING INDEX live_limited (queue=? AND group_id=?)"),
         ("jobs/fetch_jobs_active_name", "SEARCH live USING INDEX live_limited (queue=?"),
         ("jobs/fetch_jobs_limited", "SEARCH live USING INTEGER PRIMARY KEY (rowid=?)"),
-        ("jobs/fetch_jobs_serve", "SEARCH queue_groups USING PRIMARY KEY (queue=? AND group_id=?)"),
         ("jobs/fetch_jobs_rate", "SEARCH rates USING PRIMARY KEY (queue=? AND scope=? AND key=?)"),
         ("jobs/fetch_jobs_rate_ended", "SEARCH starts USING PRIMARY KEY (queue=? AND scope=? AND key=? AND at<?)"),
         ("jobs/save_jobs_group", "SEARCH live USING INDEX live_grouped (queue=? AND group_id=?)"),

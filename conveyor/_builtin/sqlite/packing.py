@@ -26,7 +26,7 @@ def lay_out(values: Iterable[bytes]) -> tuple[bytes, list[tuple[int, int]]]:
     return b"".join(joined), list(zip(accumulate(lengths, initial=1), lengths, strict=False))
 
 
-def as_json(rows: Sequence[object] | Mapping[str, str]) -> str:
+def as_json(rows: Sequence[object] | Mapping[str, object]) -> str:
     """Return numbers, ids and keys as ``json_each`` takes them. They hold no NUL, where SQLite would cut them.
 
     A list of strings, or an object of them, costs a third of what rows do, which ``json_extract`` reads again for each

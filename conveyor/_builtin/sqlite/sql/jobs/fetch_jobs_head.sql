@@ -1,5 +1,5 @@
--- The first waiting job of a group: its name and seq.
--- parameters: 1 queue, 2 group ('': none), 3 name or null, 4 stopped names as JSON
+-- The first waiting jobs of a group: their names and seqs.
+-- parameters: 1 queue, 2 group ('': none), 3 name or null, 4 stopped names as JSON, 5 how many
 -- index: live_ready, live_grouped
 select name, seq
 from (
@@ -13,7 +13,7 @@ from (
     and (?3 is null or name = ?3)
     and name not in (select value from json_each(?4))
   order by priority, order_at, order_seq
-  limit 1
+  limit ?5
 )
 union all
 select name, seq
@@ -27,5 +27,5 @@ from (
     and (?3 is null or name = ?3)
     and name not in (select value from json_each(?4))
   order by priority, order_at, order_seq
-  limit 1
+  limit ?5
 )

@@ -1,7 +1,7 @@
--- Locks a waiting job of a queue with limits or groups; it is counted while it runs.
--- parameters: 1 session id, 2 fetch number, 3 now, 4 seq
+-- Locks waiting jobs of a queue with limits or groups; they are counted while they run.
+-- parameters: 1 session id, 2 fetch number, 3 now, 4 seqs as a JSON array
 -- index: primary key of live
 update live
 set state = 'active', session_id = ?1, fetch_number = ?2, started_at = ?3, is_limited = 1
-where seq = ?4
+where seq in (select value from json_each(?4))
   and state = 'waiting'

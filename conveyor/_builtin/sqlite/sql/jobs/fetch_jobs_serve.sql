@@ -1,7 +1,8 @@
--- Moves a group on that had its turn.
--- parameters: 1 queue, 2 group, 3 time
+-- Moves groups on that had their turns.
+-- parameters: 1 queue, 2 a JSON object of times by groups
 -- index: primary key of queue_groups
-update queue_groups
-set at = ?3
-where queue = ?1
-  and group_id = ?2
+insert into queue_groups (queue, group_id, at)
+select ?1, key, value
+from json_each(?2)
+where true  -- without it, "on" would be read as that of a join
+on conflict (queue, group_id) do update set at = excluded.at

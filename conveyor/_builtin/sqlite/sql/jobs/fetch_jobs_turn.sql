@@ -1,5 +1,5 @@
--- The group whose turn is the first after a place in the round.
--- parameters: 1 queue, 2 time, 3 group
+-- The groups whose turns are the first after a place in the round.
+-- parameters: 1 queue, 2 time, 3 group, 4 how many
 -- index: queue_groups_turns
 select group_id, at
 from queue_groups
@@ -7,4 +7,4 @@ where queue = ?1
   and is_parked = 0
   and (at, group_id) > (?2, ?3)
 order by at, group_id
-limit 1
+limit ?4

@@ -2,9 +2,9 @@
 -- parameters: 1 ids as a JSON array, 2 now
 -- index: unique (id) of jobs, primary key of deduplicated_adds
 select value, 1
-from json_each(?1)
+from json_each(?1) as asked
 where exists (select 1 from jobs where id = value)
 union all
 select value, 0
-from json_each(?1)
+from json_each(?1) as asked
 where exists (select 1 from deduplicated_adds where add_id = value and forget_at > ?2)
