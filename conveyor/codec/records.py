@@ -27,16 +27,15 @@ __all__ = [
 _encode: Final = msgspec.json.Encoder().encode
 
 _DEFAULTS: Final = JobOptions()
+_DEFAULT_VALUES: Final = tuple((attribute.name, getattr(_DEFAULTS, attribute.name)) for attribute in fields(JobOptions))
+# Enough for a queue with ten thousand groups, each of which has options of its own.
+_REMEMBERED: Final = 16_384
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_REMEMBERED)
 def _encode_options(options: JobOptions, metadata: tuple[tuple[str, str], ...]) -> bytes | None:
     del metadata  # part of the cache's key only: options hash and compare without it being hashable
-    changed = {
-        attribute.name: value
-        for attribute in fields(JobOptions)
-        if (value := getattr(options, attribute.name)) != getattr(_DEFAULTS, attribute.name)
-    }
+    changed = {name: value for name, default in _DEFAULT_VALUES if (value := getattr(options, name)) != default}
     return _encode(changed) if changed else None
 
 
@@ -47,7 +46,7 @@ def encode_options(options: JobOptions) -> bytes | None:
     return _encode_options(options, tuple(options.metadata.items()) if options.metadata else ())
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_REMEMBERED)
 def _decode_options(data: bytes) -> JobOptions:
     return _options_decoder().decode(data)
 

@@ -191,7 +191,8 @@ def parse_job_keywords(
     return options, placement
 
 
-@lru_cache(maxsize=1024)
+# Enough for ten thousand groups.
+@lru_cache(maxsize=16_384)
 def _of_group(options: JobOptions, group: Group | None) -> JobOptions:
     """Return options that differ in the group alone, which most adds of a queue with groups give, and nothing else."""
     return evolve(options, group=group)

@@ -163,6 +163,11 @@ def _grouped(prefix: str, number: int) -> Mapping[str, Any]:
     return {"group": f"group-{number % GROUPS}"}
 
 
+def _of_own_group(prefix: str, number: int) -> Mapping[str, Any]:
+    del prefix
+    return {"group": f"group-{number}"}
+
+
 # The second of each pair meets what the first took.
 KINDS: Final[Mapping[str, Any]] = {
     "plain": _plain,
@@ -205,6 +210,7 @@ class _Running:
             "run key": await self._measured(self._plain, _keyed, prefix),
             "run hash": await self._measured(self._plain, _hashed),
             "run group": await self._measured(self._grouped, _grouped),
+            "run groups": await self._measured(self._grouped, _of_own_group),
             "run limits": await self._measured(self._limited, _plain),
             "run flow": await self._measured(self._plain, _plain, is_flow=True),
             "run batch": await self._measured(self._batched, _plain),

@@ -61,6 +61,7 @@ class GroupRound:
         # Groups all of whose wanted jobs were read.
         self._exhausted: set[str] = set()
         self._started: list[int] = []
+        self._passed: list[str] = []
         self._run("jobs/fetch_jobs_freed", lock[2])
         self._run("jobs/fetch_jobs_join")
 
@@ -103,13 +104,7 @@ class GroupRound:
     def pass_over(self, group_id: str, /) -> None:
         """Give the group no more turns; it leaves where nothing waits."""
         heappop(self._places)
-        if group_id in self._moved:
-            self._lock_started()  # some of its own may be among them
-        (waits,) = self._run("jobs/fetch_jobs_waits", group_id).fetchone()
-        if not waits:
-            self._round_at = max(self._round_at, self._turn[0])
-            self._moved.pop(group_id, None)
-            self._run("jobs/fetch_jobs_leave", group_id)
+        self._passed.append(group_id)
 
     def park(self, group_id: str, free_at: int | None, /) -> None:
         """Pass over the turns of a group until it has room; the jobs without a group look again at the next fetch."""
@@ -124,6 +119,9 @@ class GroupRound:
         self._lock_started()
         if self._moved:
             self._run("jobs/fetch_jobs_serve", as_json(self._moved))
+        if self._passed:
+            left = self._run("jobs/fetch_jobs_leave", as_json(self._passed)).fetchall()
+            self._round_at = max([self._round_at, *[at for (at,) in left]])
         if self._round_at != self._began_at:
             self._run("jobs/fetch_jobs_round", self._round_at)
 
