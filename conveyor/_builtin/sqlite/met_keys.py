@@ -80,13 +80,14 @@ class MetKeys:
 
     def show_holders(self) -> None:
         """Let each receipt bring the job that it names, as it stands now that all is written."""
-        shown: dict[str, JobData | None] = {
+        rest = {receipt.job_id for receipt in self.receipts.values()}
+        shown: dict[str, JobData] = {
             row[HOLDER]: job_from_row(row)
             for rows in self._held.values()
             for row in rows.values()
-            if row[_ID] is not None and row[HOLDER] not in self._changed
+            if row[_ID] in rest and row[HOLDER] not in self._changed
         }
-        rest = {receipt.job_id for receipt in self.receipts.values()} - shown.keys()
+        rest -= shown.keys()
         if rest:
             shown |= find_jobs(self._transaction.connection, [*rest])
         for receipt in self.receipts.values():
