@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["eventually"]
 
 
-async def eventually(condition: Callable[[], Awaitable[object]], *, seconds: float = 10) -> None:
+async def eventually(condition: Callable[[], Awaitable[object]], *, seconds: float = 30) -> None:
     """Look again and again until the condition holds; fail after so many seconds."""
     with anyio.fail_after(seconds):
         while not await condition():  # noqa: ASYNC110 - the one place where tests look again and again

@@ -139,7 +139,7 @@ async def test_a_timeout_ends_the_process_and_all_that_it_started(tmp_path: Path
     async with app, app.worker(concurrency=1):
         # The start of a process, which may take long on a machine that has much to do, counts too.
         await (await busy.add_up.add(1)).result(timeout="30s")
-        job = await busy.hang.options(timeout="2s").add(str(tmp_path))
+        job = await busy.hang.options(timeout="5s").add(str(tmp_path))
         processes = await hanging(tmp_path)
         assert all(map(is_alive, processes))
         with pytest.raises(JobFailedError, match="TimeoutError"):

@@ -228,7 +228,7 @@ def test_workers_end_when_their_parent_is_killed(start: Callable[..., Demo], sou
     demo = start("--files", str(sources))
     demo.wait_for(r"[1-9]\d* of 60 settled")
     demo.process.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while any(is_alive(pid) for pid in demo.worker_pids()) and time.monotonic() < deadline:
         time.sleep(0.05)  # nothing tells of the end of a process that is no child
     assert not any(is_alive(pid) for pid in demo.worker_pids())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -16,6 +16,7 @@ from conveyor.model.job import JobData
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.options import JobOptions
 from conveyor.model.queries import Want
+from conveyor.testing.clocks import JumpingClock
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 SESSION = "a" * 32
+
+
+@pytest.fixture
+def anyio_backend(steady_backend: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Run in a time that leaves out what the machine does in between."""
+    return steady_backend
 
 
 def job(number: int) -> JobData:
@@ -68,7 +75,7 @@ async def test_news_of_an_older_run_leaves_the_run_going_on_alone() -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 async def test_a_job_locked_by_a_fetch_whose_answer_was_lost_waits_again(kind: str, tmp_path: Path) -> None:
-    app = Conveyor("memory://" if kind == "memory" else f"sqlite:///{tmp_path}/jobs.db")
+    app = Conveyor("memory://" if kind == "memory" else f"sqlite:///{tmp_path}/jobs.db", clock=JumpingClock())
     go_on = anyio.Event()
 
     @app.queue("work").job()

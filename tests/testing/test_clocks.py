@@ -34,7 +34,7 @@ async def test_sleeping_a_month_takes_no_time() -> None:
     began, real = anyio.current_time(), time.perf_counter()
     await anyio.sleep(30 * DAY)
     assert anyio.current_time() - began == pytest.approx(30 * DAY)
-    assert time.perf_counter() - real < 1
+    assert time.perf_counter() - real < 60
 
 
 async def test_days_of_an_app_pass_in_no_time() -> None:
@@ -77,7 +77,7 @@ async def test_no_jump_while_a_thread_works() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(anyio.to_thread.run_sync, time.sleep, 0.1)
             await anyio.sleep(0.02)
-            assert anyio.current_time() - began < 1
+            assert anyio.current_time() - began < 1000  # a jump would be to the deadline
     await anyio.sleep(DAY)
     assert anyio.current_time() - began > DAY
 
@@ -116,7 +116,7 @@ async def test_no_jump_while_it_is_held() -> None:
         timer.start()
         with hold_jumps():
             await arrived.wait()
-    assert anyio.current_time() - began < 10
+    assert anyio.current_time() - began < 1000  # as above
     timer.join()
     await anyio.sleep(DAY)
     assert anyio.current_time() - began > DAY

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from conveyor_plugin_nats.naming import Kind
+from conveyor_plugin_nats.runs import EARLY
 from opened import completed, failed, fetch_one, new_job, no_process, open_queue
 from server import Server
 
@@ -112,7 +113,8 @@ async def test_a_retry_whose_wait_the_server_forgot_waits_all_the_same(url: str)
         with pytest.raises(StoreUnavailableError):
             await first.hand_back(timedelta(seconds=2), is_counted=True)
         again = await fetch_one(queue)
-        assert anyio.current_time() - began >= 2
+        # The server delivers it once the lock is over; it goes back, unless it is nearly due by then.
+        assert anyio.current_time() - began >= 2 - EARLY.total_seconds()
         assert (again.job.attempts_made, again.job.stalled_count) == (1, 0)
 
 
@@ -239,7 +241,7 @@ async def test_a_server_that_is_full_keeps_what_it_has_and_says_so() -> None:
 
 
 async def test_many_large_jobs_at_once_are_not_dropped_on_the_way(url: str) -> None:
-    async with open_queue(url, "orders") as queue:
+    async with open_queue(f"{url}&timeout=20s", "orders") as queue:
         await queue.add_many([new_job(f"{number}", b"x" * 900_000) for number in range(60)])
         deliveries: list[NatsDelivery] = []
         while len(deliveries) < 60:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 QUEUE: Final = "new-queue"
 # A statement that waits for somebody would end by its own limit, later than this.
-LONGEST_WAIT_SECONDS: Final = 5
+LONGEST_WAIT_SECONDS: Final = 30
 PLAIN: Final = JobOptions()
 IN_GROUP: Final = JobOptions(group=Group("customer-1"))
 ISOLATIONS: Final = (psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ)

@@ -102,13 +102,13 @@ async def test_a_connection_that_was_cut_while_idle_costs_one_call_at_most(url: 
 async def test_a_pool_that_is_used_up_refuses_in_time_and_recovers(url: str) -> None:
     sign = "&" if "?" in url else "?"
     async with (
-        open_store(f"{url}{sign}pool_size=1&connect_timeout=300ms") as store,
+        open_store(f"{url}{sign}pool_size=1&connect_timeout=2s") as store,
         open_store(url) as other,
     ):
         workshop = make_workshop(other)
         job = await workshop.fetched("a")
-        transaction = await needed(store.transactions).begin(lock_of(job), timedelta(seconds=10))
-        with anyio.fail_after(5), pytest.raises(StoreUnavailableError):
+        transaction = await needed(store.transactions).begin(lock_of(job), timedelta(seconds=20))
+        with anyio.fail_after(20), pytest.raises(StoreUnavailableError):
             await store.jobs.get_job(QUEUE, "a")
         await transaction.roll_back()
         assert await store.jobs.get_job(QUEUE, "a") == job
@@ -122,11 +122,11 @@ def make_workshop(store: Store) -> Workshop:
 
 async def test_a_statement_that_waits_for_somebody_is_stopped_in_time(url: str) -> None:
     sign = "&" if "?" in url else "?"
-    async with open_store(f"{url}{sign}timeout=300ms") as store:
+    async with open_store(f"{url}{sign}timeout=2s") as store:
         workshop = make_workshop(store)
         with psycopg.connect(url.partition("?")[0]) as other:
             other.execute("lock table conveyor.live in access exclusive mode")
-            with anyio.fail_after(5), pytest.raises(StoreUnavailableError):
+            with anyio.fail_after(20), pytest.raises(StoreUnavailableError):
                 await store.jobs.save_job(workshop.new("a"))
             other.rollback()
         await store.jobs.save_job(workshop.new("a"))

@@ -138,7 +138,7 @@ async def test_many_stores_share_the_few_connections_of_a_pooler(pooled_url: str
 async def test_a_statement_behind_a_pooler_is_stopped_by_the_server(
     pooled_url: str, pooler: Pooler, empty_url: str
 ) -> None:
-    async with open_store(f"{pooled_url}&timeout=300ms") as store:
+    async with open_store(f"{pooled_url}&timeout=2s") as store:
         with psycopg.connect(empty_url) as other:
             other.execute("lock table conveyor.live")
             with anyio.fail_after(DEADLINE_SECONDS), pytest.raises(StoreUnavailableError, match="statement timeout"):

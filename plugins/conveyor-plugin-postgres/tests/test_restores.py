@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 DEADLINE_SECONDS: Final = 30
-LOCK_SECONDS: Final = 1
+LOCK_SECONDS: Final = 4
 # As docs/how-to/look-after-postgres.md gives it.
 WITHOUT: Final = ("events", "event_marks", "events_forgotten", "watchers")
 REINDEX: Final = ("reindex table concurrently conveyor.live", "reindex table concurrently conveyor.queues")

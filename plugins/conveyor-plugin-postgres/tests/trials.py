@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -74,7 +75,11 @@ async def go_through(
                 await anyio.sleep(holding_seconds)
 
     do(url, "drop table if exists packed; create table packed (id text)")
-    async with app, app.worker(QUEUE, lock_duration=LOCK, stalled_interval="200ms", max_stalled=1000):
+    worker = app.worker(QUEUE, lock_duration=LOCK, stalled_interval="200ms", max_stalled=1000)
+    async with AsyncExitStack() as stack:
+        # As soon as may be: a limit that is to be met later on can be too short for a busy machine's first connection.
+        await eventually(lambda: stack.enter_async_context(app))
+        await eventually(lambda: stack.enter_async_context(worker))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(fault)
             for number in range(jobs):

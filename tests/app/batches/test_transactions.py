@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import pytest
@@ -12,6 +12,7 @@ from conveyor import AbstractBatchJobStrategy, BatchStatus, Conveyor
 from conveyor.errors import BatchJobError, BatchRunLostError, BatchStoppedError, CapabilityError, StoreUnavailableError
 from conveyor.model.batches.status import BatchCommand
 from conveyor.model.batches.values import BatchChange
+from conveyor.testing.clocks import JumpingClock
 from conveyor.testing.faults import FaultKind, FaultScript, FaultyStore
 from conveyor.testing.stores import open_store
 from tests.app.batches.strategies import Counting
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 ROWS: Final = 3
+
+
+@pytest.fixture
+def anyio_backend(steady_backend: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Run in a time that leaves out what the machine does in between."""
+    return steady_backend
 
 
 @pytest.fixture
@@ -250,8 +257,8 @@ async def test_one_that_takes_too_long_is_rolled_back(file: Path, books: sqlite3
             await anyio.sleep_forever()
 
     strategy = Shelving(dawdle)
-    app = Conveyor(f"sqlite:///{file}", batch_strategies=[strategy])
-    async with app, app.worker(lock_duration="1s"):
+    app = Conveyor(f"sqlite:///{file}", clock=JumpingClock(), batch_strategies=[strategy])
+    async with app, app.worker(lock_duration="3s"):
         batch = await app.batches.create("shelve", {})
         assert (await batch.wait_until_ended("20s")).status is BatchStatus.FAILED
         assert (numbers(books), batch.progress.done) == ([1], 1)
