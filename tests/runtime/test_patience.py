@@ -76,7 +76,7 @@ async def test_a_suspect_that_has_a_worker_to_itself_for_long_is_told_of(caplog:
 async def test_a_suspect_that_waits_for_long_for_running_jobs_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     app = slow_app()
     with caplog.at_level(logging.WARNING, "conveyor.worker"):
-        async with app, app.worker(concurrency=2):
+        async with app, app.worker(concurrency=2, stalled_interval="1h"):  # it is the test that reclaims
             long = await app.queue("work").add("rest", {"seconds": 100})
             await anyio.sleep(1)
             await app.queue("work").pause()
