@@ -46,7 +46,11 @@ async def whole(strategy: Import, run: FakeBatchRun) -> None:
     run.start()
     await strategy.process_job("batch-1")
 
+# How many saves there are depends on the time that chunks take: the same number each time, where they take none.
+no_time_passes = pytest.mark.parametrize("anyio_backend", jumping_backends())
 
+
+@no_time_passes
 @pytest.mark.parametrize("kind", KINDS)
 async def test_all_rows_are_written_once_and_counted(kind: type[Import]) -> None:
     catalogue = Catalogue()
@@ -198,8 +202,7 @@ async def test_rows_after_one_that_process_calls_one_too_many_are_undone() -> No
     assert catalogue.writes() == run.batch_job.done == 15
 
 
-# How many saves there are depends on the time that chunks take, which is none here: the same number each time.
-@pytest.mark.parametrize("anyio_backend", jumping_backends())
+@no_time_passes
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("kill_after", [False, True])
 async def test_a_run_that_is_killed_at_any_save_is_taken_up_with_exactly_the_rows_that_remain(
