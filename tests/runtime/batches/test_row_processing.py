@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 KINDS = (Import, ImportOneByOne)
+# How many saves there are depends on the time that chunks take: the same number each time, where they take none.
+no_time_passes = pytest.mark.parametrize("anyio_backend", jumping_backends())
 
 
 async def opened(strategy: Import, *runs: FakeBatchRun) -> Import:
@@ -45,9 +47,6 @@ async def whole(strategy: Import, run: FakeBatchRun) -> None:
     await strategy.pre_process_batch_job("batch-1")
     run.start()
     await strategy.process_job("batch-1")
-
-# How many saves there are depends on the time that chunks take: the same number each time, where they take none.
-no_time_passes = pytest.mark.parametrize("anyio_backend", jumping_backends())
 
 
 @no_time_passes
