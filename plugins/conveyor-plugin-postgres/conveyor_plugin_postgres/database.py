@@ -146,10 +146,7 @@ class Database:
                 connection.terminate()
             await self._pool.release(connection)
             raise
-        if self._waiting:
-            await self._pool.release(connection)
-        else:
-            self._idle.append(connection)
+        await self.give_back(connection)
 
     async def acquire(self) -> Any:
         """On the asyncio side, take a connection, to be given to `release`."""
@@ -163,6 +160,13 @@ class Database:
             return await self._pool.acquire(timeout=self.options.connect_timeout.total_seconds())
         finally:
             self._waiting -= 1
+
+    async def give_back(self, connection: Any) -> None:
+        """On the asyncio side, give a connection back that is in the middle of nothing, for whoever is next."""
+        if self._waiting:
+            await self._pool.release(connection)
+        else:
+            self._idle.append(connection)
 
     async def release(self, connection: Any) -> None:
         """On the asyncio side, give a connection back; it is closed where it is in the middle of something."""

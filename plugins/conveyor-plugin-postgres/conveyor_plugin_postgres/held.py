@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
+import asyncpg
 
 from conveyor.errors import LockLostError, StoreError, StoreUnavailableError
 from conveyor_plugin_postgres.driver_errors import DRIVER_ERRORS, statement_error, store_error
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     from conveyor_plugin_postgres.database import Database
     from conveyor_plugin_postgres.part import Part
 
-__all__ = ["Held"]
+__all__ = ["SAVEPOINT", "Held"]
 
 T = TypeVar("T")
+
+# Before each statement of the user's, so that its failure leaves the transaction usable, as other databases do.
+SAVEPOINT: Final = "conveyor_statement"
 
 
 class Held:
@@ -36,6 +40,9 @@ class Held:
         self._timer: asyncio.TimerHandle | None = None
         self._is_late = False
         self._is_spoiled = False
+        # Set with the begin, and anew before a statement after which something else was written.
+        self._has_savepoint = False
+        self._is_savepoint_old = False
         self.hints: dict[Notification, None] = {}
 
     async def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -76,7 +83,8 @@ class Held:
         milliseconds = max(int(self._longest_seconds * 1000), 1)
         names = ("statement_timeout", "idle_in_transaction_session_timeout")
         settings = "; ".join(f"set local {name} = {milliseconds}" for name in names)
-        await self._connection.execute(f"begin; {settings}")
+        await self._connection.execute(f"begin; {settings}; savepoint {SAVEPOINT}")
+        self._has_savepoint = True
         part = self.part()
         if not await part.fetchval("transactions/begin", self.lock.job_id, *self.lock.token):
             raise LockLostError(str(self.lock.token), job_id=self.lock.job_id, queue_name="")
@@ -88,20 +96,54 @@ class Held:
         return part
 
     async def user(self, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
-        """Run a statement of the user's."""
+        """Run a statement of the user's; where it fails, what it did is undone, and the transaction goes on."""
+        return await self._run_for_user(lambda: self._in_savepoint(work))
+
+    async def user_savepoint(self, sql: str) -> str:
+        """Run a statement of the user's about a savepoint, inside of no other: it would be gone with that one."""
+        return await self._run_for_user(lambda: self._without_savepoint(sql))
+
+    async def _run_for_user(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         self.check()
         try:
-            return await work(self._connection)
+            return await work()
         except DRIVER_ERRORS as exc:
             self.check()
             raise statement_error(exc, self.database.options.shown) from exc
 
+    async def _in_savepoint(self, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+        connection = self._connection
+        if not self._has_savepoint or self._is_savepoint_old:
+            left = f"release savepoint {SAVEPOINT}; " if self._has_savepoint else ""
+            self._has_savepoint = False
+            await connection.execute(f"{left}savepoint {SAVEPOINT}")
+            self._has_savepoint = True
+        self._is_savepoint_old = True
+        try:
+            return await work(connection)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError):
+            # The driver's own refusal of a value may come after it sent some of the rows.
+            if not connection.is_closed():
+                await connection.execute(f"rollback to savepoint {SAVEPOINT}")
+                self._is_savepoint_old = False
+            raise
+
+    async def _without_savepoint(self, sql: str) -> str:
+        if self._has_savepoint:
+            self._has_savepoint = False
+            await self._connection.execute(f"release savepoint {SAVEPOINT}")
+        tag: str = await self._connection.execute(sql)
+        return tag
+
     async def own(self, work: Callable[[Part], Coroutine[Any, Any, T]]) -> T:
         """Run something of the store's own inside."""
         self.check()
+        self._is_savepoint_old = True
         try:
             return await work(self.part())
         except DRIVER_ERRORS as exc:
+            # The server takes nothing more but a way back to a savepoint of the user's, which is older than ours.
+            self._has_savepoint = False
             self.check()
             raise store_error(exc, self.database.options.shown) from exc
 
@@ -133,13 +175,15 @@ class Held:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        is_clean = False
         try:
             if connection.is_in_transaction():
                 await connection.execute("rollback", timeout=self.database.options.connect_timeout.total_seconds())
+            is_clean = not connection.is_closed()
         except DRIVER_ERRORS:
             pass  # it is closed below, and the server rolls back what it hears no more of
         finally:
-            await self.database.release(connection)
+            await (self.database.give_back if is_clean else self.database.release)(connection)
 
     def _run_out(self) -> None:
         self._is_late = True

@@ -6,15 +6,13 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import asyncpg
-
 from conveyor.errors import ConfigurationError, LockLostError
 from conveyor_plugin_postgres import buffers
 from conveyor_plugin_postgres.adding import save_jobs
 from conveyor_plugin_postgres.batch_steps import save_step
 from conveyor_plugin_postgres.bulk_statements import changed_rows, execute_many
 from conveyor_plugin_postgres.flow_adding import save_flow
-from conveyor_plugin_postgres.held import Held
+from conveyor_plugin_postgres.held import SAVEPOINT, Held
 from conveyor_plugin_postgres.joining import Joiner
 from conveyor_plugin_postgres.journal import append_logs, set_progress
 from conveyor_plugin_postgres.settling import settle_jobs
@@ -44,7 +42,6 @@ _ENDING: Final = re.compile(
     re.IGNORECASE,
 )
 _SAVEPOINT: Final = re.compile(r"(?:savepoint|release|rollback\s+to)\b", re.IGNORECASE)
-_OWN_SAVEPOINT: Final = "conveyor_statement"
 _COMMENTS: Final = re.compile(r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 
 
@@ -93,8 +90,7 @@ class PostgresTransactionConnection:
         _check(sql)
         if _SAVEPOINT.match(sql, _COMMENTS.match(sql).end()):  # type: ignore[union-attr] # it matches the empty string
             held = self._held
-            # Inside of another savepoint the caller's would be gone with that one.
-            return changed_rows(await held.call_for_user(lambda: held.user(lambda connection: connection.execute(sql))))
+            return changed_rows(await held.call_for_user(lambda: held.user_savepoint(sql)))
         tag = await self._run(lambda connection: connection.execute(sql, *params))
         return changed_rows(tag)
 
@@ -102,7 +98,7 @@ class PostgresTransactionConnection:
         """Run one statement for each row of parameters, many of them in one round trip."""
         _check(sql)
         listed = [tuple(row) for row in rows]
-        return await self._run(lambda connection: execute_many(connection, sql, listed, savepoint=_OWN_SAVEPOINT))
+        return await self._run(lambda connection: execute_many(connection, sql, listed, savepoint=SAVEPOINT))
 
     async def fetch(self, sql: str, /, *params: object) -> list[Row]:
         """Run one statement and return its rows by name of column."""
@@ -132,7 +128,7 @@ class PostgresTransactionConnection:
 
     async def _run(self, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         held = self._held
-        return await held.call_for_user(lambda: held.user(lambda connection: _in_savepoint(connection, work)))
+        return await held.call_for_user(lambda: held.user(work))
 
 
 class PostgresOpenTransaction:
@@ -204,17 +200,3 @@ def _check(sql: str) -> None:
         raise ConfigurationError(
             "the transaction is conveyor's: leave its block to commit, raise to roll back; savepoints are yours to set"
         )
-
-
-async def _in_savepoint(connection: Any, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
-    """Run a statement so that its failure leaves the transaction usable, as other databases do."""
-    await connection.execute(f"savepoint {_OWN_SAVEPOINT}")
-    try:
-        value = await work(connection)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError):
-        # The driver's own refusal of a value may come after it sent some of the rows.
-        if not connection.is_closed():
-            await connection.execute(f"rollback to savepoint {_OWN_SAVEPOINT}")
-        raise
-    await connection.execute(f"release savepoint {_OWN_SAVEPOINT}")
-    return value
