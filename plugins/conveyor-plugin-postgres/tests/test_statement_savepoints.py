@@ -15,7 +15,7 @@ from conveyor.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from conveyor import TransactionConnection
+    from conveyor.contracts.store.transactions import TransactionConnection
 
 pytestmark = pytest.mark.anyio
 
@@ -110,10 +110,12 @@ async def test_one_statement_takes_no_round_trip_for_its_savepoint(
         begins = [number for number, (_, query) in enumerate(own) if query.startswith("begin")]
         return len(own) - begins[-1] - 1
 
-    create_pool = asyncpg.create_pool
-    monkeypatch.setattr(
-        asyncpg, "create_pool", lambda *args, **given: create_pool(*args, connection_class=Heard, **given)
-    )
+    create_pool: Any = asyncpg.create_pool
+
+    def create(dsn: str, **options: Any) -> Any:
+        return create_pool(dsn, connection_class=Heard, **options)
+
+    monkeypatch.setattr(asyncpg, "create_pool", create)
 
     async def block(connection: TransactionConnection, _: Any) -> None:
         await connection.execute(INSERT, 1)
