@@ -115,7 +115,7 @@ async def test_an_extended_job_stays(url: str) -> None:
 async def stays_while_extended(queue: NatsJobQueue) -> bool:
     """Extend the next job for twice its lock, and return whether it was delivered only after that."""
     held = await fetch_one(queue)
-    again = anyio.Event()
+    again, has_stayed = anyio.Event(), False
 
     async def fetch_again() -> None:
         delivery = await fetch_one(queue)
@@ -129,9 +129,9 @@ async def stays_while_extended(queue: NatsJobQueue) -> bool:
                 with anyio.move_on_after(LOCK_SECONDS / 3):
                     await again.wait()
                 await held.extend()
+            has_stayed = not again.is_set()
         except LockLostError:
-            return False
-        has_stayed = not again.is_set()
+            has_stayed = False
         await again.wait()
     return has_stayed
 
