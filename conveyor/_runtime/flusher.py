@@ -1,7 +1,8 @@
 """The flusher: looks at the buffers of its program, sleeps until the next is due, and looks again.
 
 Whatever comes into a buffer, from this program or another, it finds at its next look, which comes after a second where
-any buffer here has a trigger: a buffer is there to wait, and to tell of each add would cost more than it.
+any buffer here has a trigger: a buffer is there to wait, and to tell of each add would cost more than it. Where there
+is so much in buffers that to count it takes long, it looks less often.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Flusher"]
 
 LOOK_SECONDS: Final = 1.0
+# Counting takes a twentieth of the time at most.
+REST_PER_COUNTING: Final = 19
 # Buffers that nobody registers are looked for, too, so that somebody is told.
 LONGEST_SLEEP_SECONDS: Final = 60.0
 
@@ -44,9 +47,9 @@ class Flusher:
         with suppress(CapabilityError):
             while True:
                 wait = await until_available(flush_pass.look, "flush buffers", self._outage)
-                await self._wakeup.wait(self._seconds(wait))
+                await self._wakeup.wait(self._seconds(wait, flush_pass.counting_seconds * REST_PER_COUNTING))
 
-    def _seconds(self, wait: timedelta | None) -> float:
+    def _seconds(self, wait: timedelta | None, rest: float) -> float:
         has_triggers = any(buffer.has_triggers for buffer in self._services.buffers.by_id.values())
-        longest = LOOK_SECONDS if has_triggers else LONGEST_SLEEP_SECONDS
+        longest = min(max(LOOK_SECONDS, rest), LONGEST_SLEEP_SECONDS) if has_triggers else LONGEST_SLEEP_SECONDS
         return longest if wait is None else min(max(wait.total_seconds(), 0.0), longest)

@@ -13,11 +13,14 @@ import pytest
 from conveyor import Conveyor, JobBuffer, Retention, union
 from conveyor.errors import JobNotFoundError
 from conveyor.testing.clocks import JumpingClock, jumping_backends
+from conveyor.testing.faults import FaultKind, FaultyStore, line
+from conveyor.testing.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conveyor.model.buffers.values import BufferedJob
+    from conveyor.testing.faults import StoreCall
 
 pytestmark = pytest.mark.anyio
 
@@ -164,3 +167,30 @@ async def test_traces_go_with_the_retention_of_jobs(clock: JumpingClock) -> None
         await anyio.sleep(3600)
         with pytest.raises(JobNotFoundError):
             await app.jobs.get(merged.id)
+
+
+async def test_where_counting_takes_long_it_is_done_seldom(
+    clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "DELAY_SECONDS", 2.0)
+    looks: list[datetime] = []
+
+    def slow(call: StoreCall) -> FaultKind | None:
+        if call.verb != "get_sizes":
+            return None
+        looks.append(clock.now())
+        return FaultKind.DELAY
+
+    async with open_store("memory://", clock=clock) as store:
+        app = Conveyor(FaultyStore(store, slow), clock=clock)
+        register(app, max_jobs=1000)
+
+        @app.queue("search").job()
+        async def reindex(ids: list[int]) -> None:
+            raise AssertionError("nothing is due")
+
+        async with app, app.worker():
+            await anyio.sleep(170)
+    pauses = [(later - earlier) / SECOND for earlier, later in pairwise(looks)]
+    assert len(pauses) >= 3
+    assert all(39 < pause < 42 for pause in pauses[:3]), pauses

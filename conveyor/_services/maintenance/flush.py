@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+import anyio
 from attrs import define, field
 
 from conveyor._services.buffers import get_sizes
@@ -32,9 +33,13 @@ LONGEST_PAUSE: Final = timedelta(minutes=10)
 
 @define
 class FlushPass:
-    """One look at the buffers of a program. It remembers which failed, to leave those alone, and which it reported."""
+    """One look at the buffers of a program. It remembers which failed, to leave those alone, and which it reported.
+
+    `counting_seconds` is what the last look took to count what is in the buffers.
+    """
 
     services: Services
+    counting_seconds: float = field(default=0.0, init=False)
     _failures: dict[str, tuple[int, datetime]] = field(factory=dict, init=False)
     _reported: set[str] = field(factory=set, init=False)
 
@@ -44,7 +49,9 @@ class FlushPass:
         Raises:
             StoreError: the store fails.
         """
+        began = anyio.current_time()
         sizes = await get_sizes(self.services)
+        self.counting_seconds = anyio.current_time() - began
         self._report_unknown(sizes)
         return await self._flush_due(sizes)
 
