@@ -28,6 +28,7 @@ from conveyor.testing.conformance.buffers import BuffersConformance  # noqa: E40
 from conveyor.testing.conformance.bulk_changes import BulkChangesConformance  # noqa: E402
 from conveyor.testing.conformance.concurrency import ConcurrencyConformance  # noqa: E402
 from conveyor.testing.conformance.deduplication import DeduplicationConformance  # noqa: E402
+from conveyor.testing.conformance.deduplication_freed import FreedKeysConformance  # noqa: E402
 from conveyor.testing.conformance.deduplication_races import DeduplicationRacesConformance  # noqa: E402
 from conveyor.testing.conformance.delays import DelaysConformance  # noqa: E402
 from conveyor.testing.conformance.durability import DurabilityConformance, SharingConformance  # noqa: E402
@@ -79,6 +80,7 @@ class StoreConformance(
     DelaysConformance,
     DeduplicationConformance,
     DeduplicationRacesConformance,
+    FreedKeysConformance,
     EditingConformance,
     ExpiryConformance,
     RetentionConformance,

@@ -152,6 +152,7 @@ drop function conveyor.meet_key;
 
 drop function conveyor.add_some_jobs;
 
+drop function conveyor.take_free_keys;
 drop function conveyor.take_or_meet_keys;
 
 drop function conveyor.add_flow;

@@ -1255,6 +1255,105 @@ begin
 end
 $$;
 
+-- Gives those of the places in rest their keys that nobody holds any more, and returns the others. Their rows are locked, so
+-- that what is seen here stays: only of a key that is given once, by whoever has an id of its own, is nothing to be decided
+-- in the order of the jobs.
+create function conveyor.take_free_keys(
+  ids text[],
+  queues text[],
+  names text[],
+  keys text[],
+  ttls interval[],
+  modes text[],
+  held_ins text[],
+  digests bytea[],
+  since timestamptz,
+  now_at timestamptz,
+  inout rest bigint[]
+)
+language plpgsql
+set enable_seqscan = off
+-- What are not looked up in an index are the rows given here: those are joined by hashing, however few are expected.
+set enable_nestloop = off
+set enable_mergejoin = off
+as $$
+declare
+  known_ids text[] := array(
+    select live.id
+    from conveyor.live
+    where live.id = any(take_free_keys.ids)
+    union all
+    select history.id
+    from conveyor.history
+    where history.id = any(take_free_keys.ids)
+      and history.finished_at >= since
+  );
+  free bigint[];
+  free_places bigint[];
+begin
+  select array_agg(looked.seq), array_agg(looked.place)
+  into free, free_places
+  from (
+    select
+      taken.seq, given.place,
+      (given.id in (select unnest(known_ids))) as is_known,
+      (taken.job_id in (select unnest(take_free_keys.ids))) as is_one_of_these,
+      answered.forget_at is not null as is_answered,
+      (
+        taken.until <= now_at
+        or strpos(given.held_in, ',' || coalesce(holding.state, held.state) || ',') > 0 is not true
+        and (given.mode <> 'throttle' or taken.until is null)
+      ) is true as is_free
+    from (
+      select asked.*, count(*) over (partition by asked.queue, asked.name, asked.key) as times
+      from unnest(
+        take_free_keys.ids, take_free_keys.queues, take_free_keys.names, take_free_keys.keys, modes, held_ins, digests
+      ) with ordinality as asked(id, queue, name, key, mode, held_in, digest, place)
+    ) as given
+    -- With an offset, each is looked up by itself.
+    cross join lateral (
+      select known.seq, known.job_id, known.until
+      from conveyor.deduplication_keys as known
+      where known.queue = given.queue and known.name = given.name and known.key = given.key
+      offset 0
+    ) as taken
+    left join lateral (
+      select live.state from conveyor.live where live.id = taken.job_id offset 0
+    ) as holding on true
+    left join lateral (
+      select history.state
+      from conveyor.history
+      where history.id = taken.job_id
+        and given.held_in ~ 'completed|failed|cancelled'
+      offset 0
+    ) as held on true
+    -- The time is compared outside: a server that expects nothing later than its last look would look by that alone.
+    left join lateral (
+      select adds.forget_at
+      from conveyor.deduplicated_adds as adds
+      where adds.digest = given.digest
+      offset 0
+    ) as answered on answered.forget_at > now_at
+    where given.times = 1
+      and given.place in (select unnest(take_free_keys.rest))
+  ) as looked
+  where looked.is_free
+    and not looked.is_known
+    and not looked.is_one_of_these
+    and not looked.is_answered;
+  if free is null then
+    return;
+  end if;
+
+  -- Not joined with what is given: for a table that is known to be empty the planner would read all of it, for ever.
+  update conveyor.deduplication_keys as known
+  set job_id = take_free_keys.ids[free_places[array_position(free, known.seq)]],
+      until = conveyor.sayable(now_at + ttls[free_places[array_position(free, known.seq)]])
+  where known.seq = any(free);
+  rest := array(select unnest(rest) except select unnest(free_places) order by 1);
+end
+$$;
+
 -- Adds those jobs of the places from first_place to last_place that are to be added; see add_jobs. duplicates has their
 -- places in the arrays as they are given here.
 create function conveyor.add_some_jobs(
@@ -1492,6 +1591,7 @@ declare
   ) < number;
   is_added boolean[];
   rest bigint[] := '{}';
+  left_over bigint[];
   i bigint;
   added record;
   told record;
@@ -1530,6 +1630,15 @@ begin
       where known.queue = asked.queue and known.name = asked.name and known.key = asked.key
       for no key update
     ) as locked;
+    if not has_repeats and cardinality(rest) > 1 then
+      left_over := conveyor.take_free_keys(
+        ids, queues, names, keys, ttls, modes, held_ins, digests, since, now_at, rest
+      );
+      for i in select unnest(rest) except select unnest(left_over) loop
+        is_added[i] := true;
+      end loop;
+      rest := left_over;
+    end if;
   end if;
 
   -- The place after the last stands for the end.
