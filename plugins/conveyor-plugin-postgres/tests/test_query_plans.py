@@ -167,6 +167,13 @@ class HotPath:
         assert {receipt.outcome for receipt in await adding.save_jobs(self._part, again)} == {"replaced"}
         kept = [evolve(job, id=f"q{job.id}", deduplication=Deduplication(key=job.id)) for job in jobs]
         assert {receipt.outcome for receipt in await adding.save_jobs(self._part, kept)} == {"kept"}
+        # Kept while it is active, which it is not: the key is free again; the last looks for settled jobs, too.
+        for states in (["active"], ["failed", "active"]):
+            freed = [
+                evolve(job, id=str(uuid_utils.uuid7()), deduplication=Deduplication(key=job.id, states=states))
+                for job in jobs
+            ]
+            assert {receipt.outcome for receipt in await adding.save_jobs(self._part, freed)} == {"added"}
 
     async def _add_to(self, queue: str, options: JobOptions) -> None:
         await adding.save_jobs(self._part, [NewJob(str(uuid_utils.uuid7()), queue, "noop", b"[]", options)] * 2)
