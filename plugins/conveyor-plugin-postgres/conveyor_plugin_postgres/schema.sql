@@ -49,6 +49,7 @@ $$;
 CREATE FUNCTION conveyor.add_deduplicated_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, keys text[], ttls interval[], modes text[], held_ins text[], digests bytea[], OUT woken text[], OUT delayed text[], OUT duplicates bigint[], OUT met bigint[], OUT met_ids text[], OUT met_outcomes text[]) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -191,6 +192,7 @@ CREATE FUNCTION conveyor.add_flow(ids text[], queues text[], names text[], paylo
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   added record;
@@ -286,6 +288,7 @@ CREATE FUNCTION conveyor.add_jobs(ids text[], queues text[], names text[], paylo
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -520,6 +523,7 @@ $$;
 CREATE FUNCTION conveyor.add_sized_jobs(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, group_ids text[], sizes bigint[], OUT woken text[], OUT delayed text[], OUT duplicates bigint[], OUT crowded bigint[]) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -630,6 +634,7 @@ CREATE FUNCTION conveyor.add_to_buffer(buffer_id text, ids text[], queues text[]
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -737,6 +742,7 @@ CREATE FUNCTION conveyor.append_logs(ids text[], session_ids text[], numbers big
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -927,6 +933,7 @@ CREATE FUNCTION conveyor.end_jobs(ids text[], session_ids text[], numbers bigint
     SET enable_hashjoin TO 'on'
     SET enable_mergejoin TO 'off'
     SET enable_nestloop TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   recorded_count bigint;
@@ -1038,6 +1045,7 @@ $$;
 CREATE FUNCTION conveyor.expire_jobs(now_at timestamp with time zone, longest bigint) RETURNS TABLE(queue text, count bigint)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   for queue in select known.name from conveyor.queue_names as known order by known.name loop
@@ -1062,6 +1070,7 @@ $$;
 CREATE FUNCTION conveyor.expire_jobs_of(queue_name text, now_at timestamp with time zone, longest bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   cancelled bigint;
@@ -1121,6 +1130,7 @@ CREATE FUNCTION conveyor.fetch_jobs(session text, number bigint, lock_for interv
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_sort TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -1451,6 +1461,7 @@ CREATE FUNCTION conveyor.find_jobs(ids text[], since timestamp with time zone, u
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
     AS $$
 declare
   soon timestamptz := least(until, timestamptz '9999-12-30') + interval '1 day';
@@ -1482,6 +1493,7 @@ CREATE FUNCTION conveyor.find_settled(ids text[]) RETURNS TABLE(settled_id text,
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
     AS $_$
 declare
   missing text[] := array(
@@ -1529,6 +1541,7 @@ $_$;
 CREATE FUNCTION conveyor.forget_parents(ids text[]) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   delete from conveyor.flow_edges where flow_edges.parent_id = any(forget_parents.ids);
@@ -1596,6 +1609,7 @@ $$;
 CREATE FUNCTION conveyor.go_on(parent text, failed_child text, failed_outcome text, now_at timestamp with time zone, OUT kind text, OUT of_queue text, OUT reason bytea) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   known conveyor.flow_parents;
@@ -1793,6 +1807,7 @@ $$;
 CREATE FUNCTION conveyor.held_jobs(session_ids text[]) RETURNS TABLE(held_id text, of_session text, of_fetch bigint)
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -1829,6 +1844,7 @@ CREATE FUNCTION conveyor.leave_buffer(ids text[], into_ids text[], now_at timest
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
   with gone as (
     delete from conveyor.buffered
@@ -1962,6 +1978,7 @@ CREATE FUNCTION conveyor.lock_flows_of_expired(queues text[], now_at timestamp w
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   if exists (
@@ -2146,6 +2163,7 @@ CREATE FUNCTION conveyor.lock_in_turns(session text, number bigint, of_queue tex
     SET enable_seqscan TO 'off'
     SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   last_at bigint;
@@ -2414,6 +2432,7 @@ $$;
 CREATE FUNCTION conveyor.meet_key(new_id text, new_queue text, new_name text, new_payload bytea, new_options bytea, new_priority integer, is_lifo boolean, due_at timestamp with time zone, new_expires_at timestamp with time zone, new_key text, new_until timestamp with time zone, mode text, held_in text, new_digest bytea, now_at timestamp with time zone, OUT holder text, OUT answer text, OUT new_state text) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   taken record;
@@ -2527,6 +2546,7 @@ CREATE FUNCTION conveyor.move_groups(moved bigint[], places bigint[]) RETURNS vo
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   -- Not joined with what is given: for a table that is known to be empty the planner would read all of it, for ever.
@@ -2644,6 +2664,7 @@ $$;
 CREATE FUNCTION conveyor.next_delayed(queues text[]) RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return (
@@ -2734,6 +2755,7 @@ CREATE FUNCTION conveyor.promote_delayed_jobs(queues text[], longest bigint, now
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_sort TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -2820,6 +2842,7 @@ CREATE FUNCTION conveyor.put_off_jobs(ids text[], session_ids text[], numbers bi
     SET enable_hashjoin TO 'on'
     SET enable_mergejoin TO 'off'
     SET enable_nestloop TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   again bigint;
@@ -2990,6 +3013,7 @@ CREATE FUNCTION conveyor.release_locks(ids text[], session_ids text[], numbers b
     SET enable_hashjoin TO 'on'
     SET enable_mergejoin TO 'off'
     SET enable_nestloop TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -3031,6 +3055,7 @@ CREATE FUNCTION conveyor.reopen_in_flows(id text) RETURNS text
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   own integer;
@@ -3062,6 +3087,7 @@ CREATE FUNCTION conveyor.save_step(batch_id text, of_run text, step bigint, at_c
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
     AS $$
 begin
   update conveyor.batches
@@ -3114,6 +3140,7 @@ CREATE FUNCTION conveyor.set_progress(ids text[], session_ids text[], numbers bi
     SET enable_hashjoin TO 'on'
     SET enable_mergejoin TO 'off'
     SET enable_nestloop TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -3191,6 +3218,7 @@ CREATE FUNCTION conveyor.settle_jobs(ids text[], session_ids text[], numbers big
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -3288,6 +3316,7 @@ $$;
 CREATE FUNCTION conveyor.suspect_queues(queues text[]) RETURNS SETOF text
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -3313,6 +3342,7 @@ CREATE FUNCTION conveyor.take_free_keys(ids text[], queues text[], names text[],
     SET enable_seqscan TO 'off'
     SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   known_ids text[] := array(
@@ -3396,6 +3426,7 @@ CREATE FUNCTION conveyor.take_or_meet_keys(ids text[], queues text[], names text
     SET enable_seqscan TO 'off'
     SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   known_ids text[] := array(
@@ -3509,6 +3540,7 @@ CREATE FUNCTION conveyor.tell_of_runs(ids text[], session_ids text[], numbers bi
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   ended record;
@@ -3593,6 +3625,7 @@ CREATE FUNCTION conveyor.tell_parents(ids text[], outcomes text[], results bytea
     SET enable_hashjoin TO 'on'
     SET enable_mergejoin TO 'off'
     SET enable_nestloop TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   parent record;
@@ -4337,6 +4370,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', 'cb1d56f247544119ce24195f973109f53cf4815a6c9865a854befaffd120862b', clock_timestamp());
+  (1, 'initial', '57487d3da4bbfb2eb4e4c82a28f42576fd7e7232be90bfa99ecefeb23b9f7721', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -214,6 +214,13 @@ select array_agg(what order by what) from (
 """
 
 
+FORBIDDING: Final = """
+select proname, proconfig
+from pg_proc
+where pronamespace = 'conveyor'::regnamespace and array_to_string(proconfig, ' ') ~ 'enable_[a-z]+=off'
+"""
+
+
 @pytest.fixture
 def unmade(mortal: Server) -> Server:
     """A server without the schema."""
@@ -228,6 +235,14 @@ async def test_schema_sql_is_what_the_migrations_make(unmade: Server) -> None:
         pass
     remedy = "run, in the plugin's folder: python tests/schema_file.py > conveyor_plugin_postgres/schema.sql"
     assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_file(unmade), remedy
+
+
+async def test_no_function_that_forbids_a_way_to_look_is_compiled(empty_url: str) -> None:
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        forbidding = connection.execute(FORBIDDING).fetchall()
+    assert forbidding
+    # Servers before 18 would compile them for each call; see the head of the migration.
+    assert [name for name, settings in forbidding if "jit=off" not in settings] == []
 
 
 async def test_a_schema_that_schema_sql_made_needs_no_migration(unmade: Server) -> None:

@@ -1,5 +1,7 @@
 -- Jobs that live are in one narrow, busy table; those that are settled in another, parted by the day they ended.
 -- Times are the database's. Text compares by its bytes, so an index means the same wherever the database was made.
+-- Where a function forbids a way to look, servers before 18 expect a cost beyond all bounds of whatever has no other, and
+-- would compile it anew for each call, which takes a hundred times as long as to run it: so there is no jit in those.
 
 create sequence conveyor.job_seq;
 
@@ -142,6 +144,7 @@ language plpgsql
 stable
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 declare
   soon timestamptz := least(until, timestamptz '9999-12-30') + interval '1 day';
@@ -177,6 +180,7 @@ language plpgsql
 stable
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 declare
   missing text[] := array(
@@ -672,6 +676,7 @@ create function conveyor.save_step(
 language plpgsql
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 begin
   update conveyor.batches
@@ -849,6 +854,7 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -998,6 +1004,7 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -1108,6 +1115,7 @@ language sql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
   with gone as (
     delete from conveyor.buffered
@@ -1147,6 +1155,7 @@ set enable_seqscan = off
 -- What are not looked up in an index are the rows given here: those are joined by hashing, however few are expected.
 set enable_nestloop = off
 set enable_mergejoin = off
+set jit = off
 as $$
 declare
   known_ids text[] := array(
@@ -1276,6 +1285,7 @@ set enable_seqscan = off
 -- What are not looked up in an index are the rows given here: those are joined by hashing, however few are expected.
 set enable_nestloop = off
 set enable_mergejoin = off
+set jit = off
 as $$
 declare
   known_ids text[] := array(
@@ -1446,6 +1456,7 @@ create function conveyor.meet_key(
 )
 language plpgsql
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   taken record;
@@ -1581,6 +1592,7 @@ create function conveyor.add_deduplicated_jobs(
 )
 language plpgsql
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -1744,6 +1756,7 @@ create function conveyor.add_sized_jobs(
 )
 language plpgsql
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -1894,6 +1907,7 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
 begin
   if exists (
@@ -1923,6 +1937,7 @@ create function conveyor.go_on(
 )
 language plpgsql
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   known conveyor.flow_parents;
@@ -2026,6 +2041,7 @@ $$;
 create function conveyor.forget_parents(ids text[]) returns void
 language plpgsql
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   delete from conveyor.flow_edges where flow_edges.parent_id = any(forget_parents.ids);
@@ -2045,6 +2061,7 @@ set enable_seqscan = off
 set enable_hashjoin = on
 set enable_mergejoin = off
 set enable_nestloop = off
+set jit = off
 as $$
 declare
   parent record;
@@ -2159,6 +2176,7 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
 declare
   added record;
@@ -2253,6 +2271,7 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
 declare
   ended record;
@@ -2359,6 +2378,7 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
 declare
   own integer;
@@ -2390,6 +2410,7 @@ $$;
 create function conveyor.expire_jobs_of(queue_name text, now_at timestamptz, longest bigint) returns bigint
 language plpgsql
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   cancelled bigint;
@@ -2450,6 +2471,7 @@ create function conveyor.expire_jobs(now_at timestamptz, longest bigint)
 returns table (queue text, count bigint)
 language plpgsql
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   for queue in select known.name from conveyor.queue_names as known order by known.name loop
@@ -3074,6 +3096,7 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
 begin
   -- Not joined with what is given: for a table that is known to be empty the planner would read all of it, for ever.
@@ -3097,6 +3120,7 @@ set enable_seqscan = off
 -- What is not looked up group by group are the rows of this statement.
 set enable_nestloop = off
 set enable_mergejoin = off
+set jit = off
 as $$
 declare
   last_at bigint;
@@ -3429,6 +3453,7 @@ returns setof conveyor.fetched_job
 language plpgsql
 set enable_seqscan = off
 set enable_sort = off
+set jit = off
 as $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -3696,6 +3721,7 @@ set enable_seqscan = off
 set enable_hashjoin = on
 set enable_mergejoin = off
 set enable_nestloop = off
+set jit = off
 as $$
 declare
   recorded_count bigint;
@@ -3823,6 +3849,7 @@ set enable_seqscan = off
 set enable_hashjoin = on
 set enable_mergejoin = off
 set enable_nestloop = off
+set jit = off
 as $$
 declare
   again bigint;
@@ -3923,6 +3950,7 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
@@ -4069,6 +4097,7 @@ returns table (held_id text, of_session text, of_fetch bigint)
 language plpgsql
 stable
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   return query
@@ -4088,6 +4117,7 @@ set enable_seqscan = off
 set enable_hashjoin = on
 set enable_mergejoin = off
 set enable_nestloop = off
+set jit = off
 as $$
 begin
   return query
@@ -4109,6 +4139,7 @@ returns table (of_queue text, promoted_count bigint)
 language plpgsql
 set enable_seqscan = off
 set enable_sort = off
+set jit = off
 as $$
 begin
   return query
@@ -4146,6 +4177,7 @@ set enable_seqscan = off
 set enable_hashjoin = on
 set enable_mergejoin = off
 set enable_nestloop = off
+set jit = off
 as $$
 begin
   return query
@@ -4196,6 +4228,7 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
 begin
   return query
@@ -4257,6 +4290,7 @@ $$;
 create function conveyor.next_delayed(queues text[]) returns timestamptz
 language plpgsql
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   return (
@@ -4278,6 +4312,7 @@ $$;
 create function conveyor.suspect_queues(queues text[]) returns setof text
 language plpgsql
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   return query
