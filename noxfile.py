@@ -186,7 +186,14 @@ class Lane(NamedTuple):
 
 
 # Folders of tests/ that run beside the others, so that both lanes take about as long.
-BESIDE: Final = ("tests/conformance", "tests/model", "tests/runtime", "tests/simulation", "tests/sqlite")
+BESIDE: Final = (
+    "tests/conformance",
+    "tests/job_queues",
+    "tests/model",
+    "tests/runtime",
+    "tests/simulation",
+    "tests/sqlite",
+)
 POSTGRES_KIT: Final = "tests/test_conformance.py"
 # Each waits more than it works, so on two cores they take less together than one after another. They share nothing:
 # each has servers, files and an event loop of its own.
