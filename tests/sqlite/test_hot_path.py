@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -15,7 +15,11 @@ from conveyor._builtin.sqlite.store import SQLiteStore
 from conveyor._cli.opening import services_of
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
+
+    from conveyor import Queue
+    from conveyor._handles.handler import JobHandler
 
 pytestmark = pytest.mark.anyio
 
@@ -23,12 +27,10 @@ JOBS = 2000
 CALLERS = 100
 
 
-async def test_a_busy_worker_makes_few_statements_and_commits_for_many_jobs(file: Path) -> None:
-    app = Conveyor(f"sqlite:///{file}")
-    queue = app.queue("q")
+def counting_down(queue: Queue) -> tuple[JobHandler[[], Coroutine[Any, Any, None], [], None], anyio.Event]:
+    """Return a handler without work, and what is set once it ran as often as there are jobs."""
     left = JOBS
     all_ran = anyio.Event()
-    counted = Counter[str]()
 
     @queue.job()
     async def nothing() -> None:
@@ -37,6 +39,14 @@ async def test_a_busy_worker_makes_few_statements_and_commits_for_many_jobs(file
         if not left:
             all_ran.set()
 
+    return nothing, all_ran
+
+
+async def test_a_busy_worker_makes_few_statements_and_commits_for_many_jobs(file: Path) -> None:
+    app = Conveyor(f"sqlite:///{file}")
+    queue = app.queue("q")
+    nothing, all_ran = counting_down(queue)
+    counted = Counter[str]()
     async with app:
         await nothing.add_many([nothing.new() for _ in range(JOBS)])
         await _count_statements(app, counted)
@@ -51,17 +61,8 @@ async def test_a_busy_worker_makes_few_statements_and_commits_for_many_jobs(file
 async def test_a_round_of_groups_is_read_and_written_once_for_each_fetch(file: Path, groups: int) -> None:
     app = Conveyor(f"sqlite:///{file}")
     queue = app.queue("q")
-    left = JOBS
-    all_ran = anyio.Event()
+    nothing, all_ran = counting_down(queue)
     counted = Counter[str]()
-
-    @queue.job()
-    async def nothing() -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            all_ran.set()
-
     async with app:
         await queue.set_limits(max_global_concurrency=JOBS)
         handlers = [nothing.options(group=f"group {number}") for number in range(groups)] or [nothing]

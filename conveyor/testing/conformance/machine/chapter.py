@@ -120,6 +120,7 @@ def run_lives(kind: type[StoreMachine], portal: BlockingPortal, workshop: Worksh
     """Run a machine of this kind as often as the settings say, where it can with a table for what runs write."""
     books = portal.call(Books.opened, workshop) if workshop.store.capabilities.has_transactions else None
 
+    # mypy knows no base class that is given.
     class Machine(kind):  # type: ignore[misc, valid-type]
         def __init__(self) -> None:
             super().__init__(portal, workshop)
