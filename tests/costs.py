@@ -1,4 +1,4 @@
-"""What tests cost: `pytest -p tests.costs …` ends with the modules and the tests that took the most CPU.
+"""What tests cost: `pytest -p tests.costs …` ends with the folders, modules and tests that took the most CPU.
 
 Counted is what this process used and what child processes used that have ended; not what a server uses that lives on.
 CPU, because it says the same on a busy machine as on a quiet one, or nearly so: seconds by the clock do not.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 SHOWN: Final = 25
 SPENT: Final = pytest.StashKey[defaultdict[str, float]]()
@@ -43,12 +43,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the dearest modules and tests, the cases of one test taken together."""
+    """Print the dearest folders (all that lanes are made of), modules and tests, the cases of one test together."""
     spent = config.stash[SPENT]
-    for kind, end in (("modules", "::"), ("tests", "[")):
+    kinds: dict[str, Callable[[str], str]] = {
+        "folders": lambda test: "/".join(test.split("/")[:2]),
+        "modules": lambda test: test.partition("::")[0],
+        "tests": lambda test: test.partition("[")[0],
+    }
+    for kind, name_of in kinds.items():
         together: defaultdict[str, float] = defaultdict(float)
         for test, seconds in spent.items():
-            together[test.partition(end)[0]] += seconds
+            together[name_of(test)] += seconds
         terminalreporter.section(f"CPU seconds: {sum(spent.values()):.1f}; the dearest {kind}")
         for name, seconds in sorted(together.items(), key=itemgetter(1), reverse=True)[:SHOWN]:
             terminalreporter.write_line(f"{seconds:8.2f}  {name}")

@@ -95,6 +95,23 @@ class Remembered(RowBatchStrategy[Number, Params]):
         self.failures.append(error)
 
 
+class AtOneRow:
+    """Changes the batch job at the 25th row of all; the rows after it, of whichever part, wait until that was done."""
+
+    def __init__(self, change: Callable[[str], Awaitable[object]]) -> None:
+        self._change = change
+        self._is_changed = anyio.Event()
+        self._begun = 0
+
+    async def __call__(self, value: int, context: RowContext[Params]) -> None:
+        self._begun += 1
+        if self._begun == 25:
+            await self._change(context.run.batch_job.id)
+            self._is_changed.set()
+        elif self._begun > 25:
+            await self._is_changed.wait()
+
+
 class Stopping(Remembered):
     errors: ClassVar[ErrorPolicy] = ErrorPolicy.stop()
 
@@ -196,12 +213,9 @@ async def test_too_few_rows_are_not_divided() -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 async def test_all_parts_stop_when_it_is_paused_and_go_on_where_they_were(concurrency: int) -> None:
-    async def at_row(value: int, context: RowContext[Params]) -> None:
-        if value == 25:
-            await app.batches.pause(context.run.batch_job.id)
-
-    strategy = Remembered(at_row)
-    async with Conveyor("memory://", batch_strategies=[strategy]) as app, app.worker(concurrency=concurrency):
+    app = Conveyor("memory://", batch_strategies=[strategy := Remembered()])
+    strategy.at_row = AtOneRow(app.batches.pause)
+    async with app, app.worker(concurrency=concurrency):
         batch = await app.batches.create("remembered", {})
         await comes_to(batch, BatchStatus.PAUSED)
         strategy.at_row = None
@@ -214,12 +228,9 @@ async def test_all_parts_stop_when_it_is_paused_and_go_on_where_they_were(concur
 
 
 async def test_all_parts_stop_when_it_is_cancelled() -> None:
-    async def at_row(value: int, context: RowContext[Params]) -> None:
-        if value == 25:
-            await app.batches.cancel(context.run.batch_job.id)
-
-    strategy = Remembered(at_row)
-    async with Conveyor("memory://", batch_strategies=[strategy]) as app, app.worker(concurrency=4):
+    app = Conveyor("memory://", batch_strategies=[strategy := Remembered()])
+    strategy.at_row = AtOneRow(app.batches.cancel)
+    async with app, app.worker(concurrency=4):
         batch = await app.batches.create("remembered", {})
         await batch.wait_until_ended("20s")
         assert (batch.status, batch.data.done) == (BatchStatus.CANCELLED, len(strategy.rows))
