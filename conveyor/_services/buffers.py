@@ -14,7 +14,7 @@ from conveyor.contracts.job_queue import StoreBackedJobQueueStrategy
 from conveyor.errors import BufferError, CapabilityError, ConfigurationError
 from conveyor.model.buffers.job_buffer import as_job_buffer
 from conveyor.model.buffers.news import BufferEventKind
-from conveyor.model.buffers.values import BufferedJob, BufferPlace, BufferSize, kept_from
+from conveyor.model.buffers.values import BufferedJob, BufferPlace, BufferSize, KeptJob, timed_from
 from conveyor.model.queries import Added, AddReceipt
 
 if TYPE_CHECKING:
@@ -136,8 +136,7 @@ async def add_collected(
     Raises:
         BufferError: several buffers collect one job, or one that cannot be buffered; nothing was added.
     """
-    now, buffers = services.buffers.now(), [*services.buffers.by_id.values()]
-    chosen = [await _choose(buffers, job, now) for job in jobs]
+    chosen = await _choose(services.buffers, jobs)
     kept = jobs if services.payload_codec is None else sealed_jobs(services.payload_codec, jobs)
     if len(set(chosen)) == 1:
         return await _put(services, connection, add, chosen[0], kept)
@@ -157,7 +156,7 @@ async def add_one_collected(services: Services, job: NewJob) -> AddReceipt:
     Raises:
         BufferError: as `add_collected` does.
     """
-    buffer_id = await _choose([*services.buffers.by_id.values()], job, services.buffers.now())
+    (buffer_id,) = await _choose(services.buffers, (job,))
     if buffer_id is None:
         # By itself, so that it is added together with what others add at the same time.
         return await services.job_queue.add(job)
@@ -170,17 +169,22 @@ async def _put(
     return await (add(jobs) if buffer_id is None else _keep(services, buffer_id, jobs, connection))
 
 
-async def _choose(buffers: Sequence[JobBuffer], job: NewJob, now: datetime) -> str | None:
-    shown = BufferedJob(job.id, job.queue_name, job.name, decode_json(job.payload), job.options, now)
-    collecting: list[str] = []
-    for buffer in buffers:
-        answer = buffer.collect(shown)
-        # Most answer at once, and each job is asked of: to ask whether it can be awaited costs more than all else here.
-        if answer is not True and answer is not False and inspect.isawaitable(answer):
-            answer = await answer
-        if answer:
-            collecting.append(buffer.id)
-    return _only(job, collecting) if collecting else None
+async def _choose(buffers: Buffers, jobs: Sequence[NewJob]) -> list[str | None]:
+    """Return for each job the buffer that collects it."""
+    now, asked = buffers.now(), [*buffers.by_id.values()]
+    chosen: list[str | None] = []
+    for job in jobs:
+        shown = BufferedJob(job.id, job.queue_name, job.name, decode_json(job.payload), job.options, now)
+        collecting: list[str] = []
+        for buffer in asked:
+            answer = buffer.collect(shown)
+            # Most answer at once, and each job is asked of: whether it can be awaited costs more than all else here.
+            if answer is not True and answer is not False and inspect.isawaitable(answer):
+                answer = await answer
+            if answer:
+                collecting.append(buffer.id)
+        chosen.append(_only(job, collecting) if collecting else None)
+    return chosen
 
 
 def _only(job: NewJob, collecting: Sequence[str]) -> str:
@@ -207,7 +211,7 @@ async def _keep(services: Services, buffer_id: str, jobs: Sequence[NewJob], conn
         receipts = await buffers.transactional.add_many(buffer_id, jobs, connection=connection)
     else:
         receipts = await _keep_each(services, buffer_id, jobs, connection)
-    buffered = sum(receipt.outcome is Added.BUFFERED for receipt in receipts)
+    buffered = [receipt.outcome for receipt in receipts].count(Added.BUFFERED)
     if buffered:
         buffers.news.tell(BufferEventKind.COLLECTED, buffer_id, buffered)
     return receipts
@@ -220,7 +224,8 @@ async def _keep_each(
     if connection is not None:
         raise CapabilityError(type(buffers.storage).__name__, "transactions", "connection=")
     for job in jobs:
-        kept = kept_from(job, buffers.now())
+        now = buffers.now()
+        kept = KeptJob(timed_from(job, now), now)
         await buffers.storage.add(buffer_id, kept.job)
         buffers.places[job.id] = BufferPlace(buffer_id, kept)
     return [AddReceipt(job.id, Added.BUFFERED) for job in jobs]

@@ -116,9 +116,9 @@ async def add(services: Services, job: NewJob, connection: object = None) -> Add
     check_groups(services.store, (job,))
     receipt = await (add_one_collected(services, job) if services.buffers.by_id else services.job_queue.add(job))
     _check_receipt(job, receipt)
-    if receipt.outcome is not Added.ADDED:
-        return (await _added_jobs(services, [job], [receipt], is_visible=True))[0]
-    return job, receipt.outcome
+    if receipt.outcome in _NEW:
+        return job, receipt.outcome
+    return (await _added_jobs(services, [job], [receipt], is_visible=True))[0]
 
 
 async def add_many(services: Services, jobs: Sequence[NewJob], connection: object = None) -> Sequence[AddedJob]:

@@ -14,7 +14,7 @@ from conveyor.errors import BufferError, ConfigurationError
 from conveyor.model.buffers.dead_letters import dead_letters_of
 from conveyor.model.buffers.job_buffer import JobBuffer, ReduceErrorPolicy, as_job_buffer, due_at
 from conveyor.model.buffers.reducing import check_reduced, chunk, dedupe, last_wins, union
-from conveyor.model.buffers.values import BufferedJob, BufferSize, FlushPlan, kept_from, traces_of
+from conveyor.model.buffers.values import BufferedJob, BufferSize, FlushPlan, timed_from, traces_of
 from conveyor.model.job import NewJob
 from conveyor.model.options import JobOptions
 from conveyor.model.queries import Added, AddReceipt
@@ -142,9 +142,9 @@ def test_merging_a_merged_job_takes_all_of_its_work() -> None:
 
 
 def test_what_counts_from_the_add_is_a_time() -> None:
-    kept = kept_from(new_job("a", delay=SECOND, expires=2 * SECOND), NOON)
-    assert (kept.job.delay, kept.job.run_at, kept.job.expires) == (None, NOON + SECOND, NOON + 2 * SECOND)
-    for_ever = kept_from(new_job("a", delay=timedelta.max, expires=timedelta.max), NOON).job
+    timed = timed_from(new_job("a", delay=SECOND, expires=2 * SECOND), NOON)
+    assert (timed.delay, timed.run_at, timed.expires) == (None, NOON + SECOND, NOON + 2 * SECOND)
+    for_ever = timed_from(new_job("a", delay=timedelta.max, expires=timedelta.max), NOON)
     assert for_ever.run_at == for_ever.expires == datetime.max.replace(tzinfo=UTC)
 
 

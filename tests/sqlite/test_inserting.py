@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conveyor._builtin.sqlite.inserting import LARGEST_PAYLOAD
 from conveyor.model.job import AttemptOutcome, ErrorInfo, NewJob
 from conveyor.model.options import JobOptions
 from conveyor.model.queries import Added, Want
@@ -75,6 +76,20 @@ async def test_of_one_id_twice_in_a_bulk_the_first_is_added(store: SQLiteStore) 
     job = await store.jobs.find_job("twice")
     assert job is not None
     assert job.name == "rare"
+
+
+async def test_jobs_buffered_together_keep_their_own(store: SQLiteStore) -> None:
+    largest = [
+        NewJob(f'"large\\é {n}"', "mail", "send", str(n).encode().rjust(LARGEST_PAYLOAD), JobOptions())
+        for n in range(MANY)
+    ]
+    jobs = [*mixed_jobs(), *largest]
+    receipts = await store.buffers.add("b", jobs)
+    assert [(one.job_id, one.outcome) for one in receipts] == [(job.id, Added.BUFFERED) for job in jobs]
+    kept = await store.buffers.take("b", "token", LOCK, limit=len(jobs))
+    assert [(one.job.id, one.job.name, one.job.payload, one.job.options) for one in kept] == [
+        (job.id, job.name, job.payload, job.options) for job in jobs
+    ]
 
 
 async def test_runs_settled_together_keep_their_results_and_errors(store: SQLiteStore) -> None:

@@ -104,6 +104,8 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("batch_parts/get_parts", "SEARCH batch_parts USING PRIMARY KEY (batch_id=?)"),
         ("batch_parts/start_part", "SEARCH batch_parts USING PRIMARY KEY (batch_id=? AND number=?)"),
         ("batch_parts/end_part", "SEARCH batches USING INDEX sqlite_autoindex_batches_1 (id=?)"),
+        ("buffers/add", BY_ID),
+        ("buffers/add", "SEARCH buffer_merges USING PRIMARY KEY (job_id=?)"),
         ("buffers/take_jobs", "SEARCH buffered USING INDEX buffered_order (buffer=?)"),
         ("buffers/forget_merged", "SEARCH buffer_merges USING PRIMARY KEY (job_id=?)"),
         ("schedules/get_schedule", "SEARCH schedules USING PRIMARY KEY (id=?)"),
@@ -165,6 +167,7 @@ def test_a_statement_of_limits_uses_its_index(connection: sqlite3.Connection, na
         "jobs/settle_jobs_results",
         "jobs/settle_jobs_held",
         "jobs/save_jobs_alike_live",
+        "buffers/add_alike",
     ],
 )
 def test_a_statement_for_many_jobs_walks_over_those_alone(connection: sqlite3.Connection, name: str) -> None:

@@ -10,7 +10,7 @@ from attrs import Factory, define, evolve
 from conveyor._builtin.memory import changes
 from conveyor._builtin.memory.adding import add_jobs, is_same_add
 from conveyor.errors import BufferTakeLostError, CapabilityError, DuplicateJobError
-from conveyor.model.buffers.values import BufferPlace, BufferSize, KeptJob, kept_from, traces_of
+from conveyor.model.buffers.values import BufferPlace, BufferSize, KeptJob, timed_from, traces_of
 from conveyor.model.deduplication import CHANGEABLE_STATES, add_digest
 from conveyor.model.queries import Added, AddReceipt
 
@@ -71,7 +71,9 @@ class MemoryBuffers:
 
     async def add(self, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Put jobs into a buffer."""
-        buffer = self._buffers.setdefault(buffer_id, _Buffer(buffer_id))
+        buffer = self._buffers.get(buffer_id)
+        if buffer is None:
+            buffer = self._buffers[buffer_id] = _Buffer(buffer_id)
         now = self._tables.now()
         return [AddReceipt(job.id, self._add(buffer, job, now)) for job in jobs]
 
@@ -83,7 +85,7 @@ class MemoryBuffers:
             return Added.BUFFERED if trace.digest == add_digest(job) else Added.DUPLICATE
         if (record := self._tables.jobs.get(job_id)) is not None:
             return Added.BUFFERED if is_same_add(record, job) else Added.DUPLICATE
-        self._rows[job_id] = buffer.jobs[job_id] = _Row(kept_from(job, now).job, now, buffer)
+        self._rows[job_id] = buffer.jobs[job_id] = _Row(timed_from(job, now), now, buffer)
         buffer.bytes += len(job.payload)
         return Added.BUFFERED
 

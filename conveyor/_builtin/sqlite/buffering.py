@@ -28,7 +28,7 @@ _Row: TypeAlias = tuple[int, str, str, str, bytes, bytes | None, int | None, int
 
 
 def insert_buffered(transaction: Transaction, buffer_id: str, jobs: Sequence[NewJob]) -> int:
-    """Insert jobs in their order, except those whose ids are taken; return how many."""
+    """Insert jobs in their order, except those whose ids are taken, here or by jobs; return how many."""
     connection, now = transaction.connection, transaction.now
     (last,) = connection.execute(sql("buffers/add_last")).fetchone()
     rows = [_row(job, seq, now) for seq, job in enumerate(jobs, last + 1)]
@@ -60,9 +60,13 @@ def _share(row: _Row) -> tuple[object, ...] | None:
 
 def _insert_alike(connection: sqlite3.Connection, buffer_id: str, now: int, rows: Sequence[_Row]) -> int:
     payloads, places = lay_out([row[4] for row in rows])
-    ids = as_json([(row[0], row[1], *place) for row, place in zip(rows, places, strict=True)])
-    _, _, queue, name, _, *asked = rows[0]
-    return connection.execute(sql("buffers/add_alike"), (ids, buffer_id, queue, name, payloads, *asked, now)).rowcount
+    first, _, queue, name, _, *asked = rows[0]
+    # Three numbers in one, of as many bits as a thousand of the largest take: JSON is read once for each job then.
+    ids = as_json(
+        {row[1]: row[0] - first << 40 | start << 16 | length for row, (start, length) in zip(rows, places, strict=True)}
+    )
+    placed = (ids, first, buffer_id, queue, name, payloads, *asked, now)
+    return connection.execute(sql("buffers/add_alike"), placed).rowcount
 
 
 def fail_added(transaction: Transaction, letters: DeadLetters) -> None:

@@ -52,7 +52,7 @@ class SqliteBuffers:
 
     async def add(self, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Put jobs into a buffer; single ones of concurrent callers go there together."""
-        add = self._adds.setdefault(buffer_id, partial(_add, buffer_id=buffer_id))
+        add = self._adds.get(buffer_id) or self._adds.setdefault(buffer_id, partial(_add, buffer_id=buffer_id))
         return (await self._write_item(add, jobs[0]),) if len(jobs) == 1 else await self._write(add, jobs)
 
     async def add_in(self, connection: object, buffer_id: str, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
@@ -93,20 +93,14 @@ class SqliteBuffers:
 
 
 def _add(transaction: Transaction, jobs: Sequence[NewJob], *, buffer_id: str) -> Sequence[AddReceipt]:
-    connection = transaction.connection
-    ids = as_json([job.id for job in jobs])
+    if insert_buffered(transaction, buffer_id, jobs) == len(jobs):
+        return [AddReceipt(job.id, Added.BUFFERED) for job in jobs]
+    connection, ids = transaction.connection, as_json([job.id for job in jobs])
     known: dict[str, bytes | None] = {}
     for job_id, digest in connection.execute(sql("buffers/add_known"), (ids,)):
         known[job_id] = known.get(job_id) or digest
-    new = [job for job in jobs if job.id not in known] if known else jobs
-    if insert_buffered(transaction, buffer_id, new) < len(new):
-        known |= _digests(connection, ids)
-    if not known:
-        return [AddReceipt(job.id, Added.BUFFERED) for job in jobs]
-    return [
-        AddReceipt(job.id, _added(connection, job, known[job.id]) if job.id in known else Added.BUFFERED)
-        for job in jobs
-    ]
+    known |= _digests(connection, ids)
+    return [AddReceipt(job.id, _added(connection, job, known[job.id])) for job in jobs]
 
 
 def _digests(connection: sqlite3.Connection, ids: str) -> dict[str, bytes]:

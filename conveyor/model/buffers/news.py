@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,9 +40,11 @@ class BufferEvent:
     error: str = ""
 
 
-@frozen
+@define
 class BufferCounts:
     """What happened to a buffer in this program since it was started.
+
+    Treat it as frozen: it is not, because one is made for each job that is added.
 
     Attributes:
         collected: jobs that were put into it; those of a transaction that was rolled back, too.

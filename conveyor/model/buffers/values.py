@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conveyor.model.options import JobOptions
     from conveyor.model.queries import AddReceipt
 
-__all__ = ["BufferPlace", "BufferSize", "BufferedJob", "FlushPlan", "KeptJob", "kept_from", "traces_of"]
+__all__ = ["BufferPlace", "BufferSize", "BufferedJob", "FlushPlan", "KeptJob", "timed_from", "traces_of"]
 
 _SAME: Final = object()
 _NO_WAIT: Final = timedelta(0)
@@ -99,17 +99,17 @@ class FlushPlan:
     failure: str | None = None
 
 
-def kept_from(job: NewJob, now: datetime) -> KeptJob:
+def timed_from(job: NewJob, now: datetime) -> NewJob:
     """Return a job as a buffer keeps it: what it counts from its add is a time by then."""
     if job.delay is None and not isinstance(job.expires, timedelta):
         # Nearly all: nothing is counted, and a copy costs more than a whole add.
-        return KeptJob(job, now)
+        return job
     run_at, expires = job.run_at, job.expires
     if job.delay is not None and job.delay > _NO_WAIT:
         run_at = _later(now, job.delay)
     if isinstance(expires, timedelta):
         expires = _later(now, expires)
-    return KeptJob(evolve(job, delay=None, run_at=run_at, expires=expires), now)
+    return evolve(job, delay=None, run_at=run_at, expires=expires)
 
 
 def _later(now: datetime, delay: timedelta) -> datetime:
