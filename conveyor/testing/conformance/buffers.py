@@ -139,6 +139,8 @@ class BuffersConformance(StoreKit):
         await facet(workshop).commit("t", into_first(workshop, "a", "b"))
         await fill(workshop, "a", "b")
         assert await sizes(workshop) == {}
+        await fill(workshop, *"abcdef")
+        assert await sizes(workshop) == {BUFFER: 4}
 
     async def test_an_add_is_known_again_of_a_job_that_went_on_with_other_arguments(self, workshop: Workshop) -> None:
         await fill(workshop, "a")
