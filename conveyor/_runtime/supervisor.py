@@ -40,6 +40,7 @@ from conveyor._services.heeding import capabilities_of
 from conveyor._services.maintenance.flush import flush_at_shutdown
 from conveyor._services.schedules import find_undeclared, upsert_declared
 from conveyor.contracts.batch_job import BatchJobService
+from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.file_storage import FileStorage
 from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, JobQueueStrategy, StoreBackedJobQueueStrategy
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from conveyor._runtime.deliveries.serving import DeliveryDesk
     from conveyor._services.injector import Registry
     from conveyor._services.services import Services
-    from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.runtime import ProcessJob
     from conveyor.model.retention import Retention
     from conveyor.model.worker_options import WorkerOptions
@@ -124,6 +124,7 @@ class Supervisor:
             storage = await stack.enter_async_context(
                 open_strategy(self.buffer_storage, self.registry, "buffer storage")
             )
+            self.registry.provide(JobBufferStorageStrategy, storage)
             files = await stack.enter_async_context(open_strategy(self.file_storage, self.registry, "file storage"))
             self.registry.provide(FileStorage, files)
             await self._open_plain(stack)

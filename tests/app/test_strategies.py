@@ -11,6 +11,7 @@ import pytest
 from conveyor import Conveyor
 from conveyor._builtin.store_queue import StoreJobQueue
 from conveyor._services.injector import Registry
+from conveyor.contracts.buffer_storage import JobBufferStorageStrategy, TransactionalBufferStorage
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.job_queue import (
     DeclaringJobQueueStrategy,
@@ -60,6 +61,7 @@ async def test_a_strategy_gets_what_was_opened_before_it_and_what_comes_after_on
         assert get(Clock).now().tzinfo is not None
         assert get(JobQueueStrategy) is strategy
         assert get(Curious) is strategy
+        assert isinstance(get(JobBufferStorageStrategy), TransactionalBufferStorage)
         assert isinstance(get(Pool), Pool)
 
 

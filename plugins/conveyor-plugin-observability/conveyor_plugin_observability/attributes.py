@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import JobData
 
 __all__ = [
+    "BUFFER_ID",
     "ERROR_TYPE",
     "JOB_OUTCOME",
     "name_of_error",
@@ -31,6 +32,7 @@ ERROR_TYPE: Final = "error.type"
 JOB_NAME: Final = "conveyor.job.name"
 JOB_ATTEMPT: Final = "conveyor.job.attempt"
 JOB_OUTCOME: Final = "conveyor.job.outcome"
+BUFFER_ID: Final = "conveyor.buffer.id"
 
 SYSTEM: Final = "messaging.system"
 OPERATION_NAME: Final = "messaging.operation.name"

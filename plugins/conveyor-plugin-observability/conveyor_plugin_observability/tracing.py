@@ -7,14 +7,17 @@ and however much later, links to the span of the add.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
+import anyio
 from attrs import evolve
 from opentelemetry import context, metrics, propagate, trace
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from conveyor import Cancel, Completed, Failed, Retry, Snooze, Stop, WaitForChildren
+from conveyor.errors import ConfigurationError
+from conveyor.model.durations import parse_duration
 from conveyor_plugin_observability.attributes import (
     ERROR_TYPE,
     JOB_OUTCOME,
@@ -25,15 +28,18 @@ from conveyor_plugin_observability.attributes import (
     title,
     which_run,
 )
+from conveyor_plugin_observability.buffer_gauges import BufferGauges
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import Histogram, Meter, MeterProvider
     from opentelemetry.trace import Span, TracerProvider
 
     from conveyor import NewJob
+    from conveyor.contracts.strategy import Injector
+    from conveyor.model.durations import Duration
     from conveyor.model.job import JobData
     from conveyor.model.queries import AddReceipt
 
@@ -59,6 +65,7 @@ class OpenTelemetry:
         self,
         *,
         continues_trace: bool = False,
+        buffers_every: Duration | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
@@ -67,8 +74,13 @@ class OpenTelemetry:
         Args:
             continues_trace: a run is a child in the trace of its add. By default it begins a trace of its own, with a
                 link, as the conventions have it: a job may be run again days later, and a batch may add thousands.
+            buffers_every: how often to read from the store how full the buffers are, and tell. None: never. One
+                program is enough: it tells of the buffers of all.
             tracer_provider: None: the one that the program has set, whenever it does.
             meter_provider: likewise.
+
+        Raises:
+            ConfigurationError: `buffers_every` is no duration longer than zero.
         """
         self._continues_trace = continues_trace
         self._tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
@@ -76,6 +88,26 @@ class OpenTelemetry:
         self._sent = meter.create_counter("messaging.client.sent.messages", "{message}", "Jobs that were to be added.")
         self._add_seconds = _seconds(meter, "messaging.client.operation.duration", "How long adds took.")
         self._run_seconds = _seconds(meter, "messaging.process.duration", "How long runs took.")
+        self._buffers_every = None if buffers_every is None else parse_duration(buffers_every, field="buffers_every")
+        if self._buffers_every is not None:
+            if not self._buffers_every:
+                raise ConfigurationError("buffers_every must be longer than zero")
+            self._buffer_gauges = BufferGauges(meter)
+
+    @asynccontextmanager
+    async def lifespan(self, injector: Injector, /) -> AsyncIterator[None]:
+        """Tell how full the buffers are, where that is wanted, while the app is open.
+
+        Raises:
+            CapabilityError: the store keeps no buffers, and no other place is named for them.
+        """
+        if self._buffers_every is None:
+            yield
+            return
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self._buffer_gauges.tell_every, self._buffers_every, injector)
+            yield
+            tasks.cancel_scope.cancel()
 
     async def around_add(
         self,
