@@ -115,13 +115,18 @@ class TransactionThread:
             await self._ended.wait()
 
     @contextmanager
-    def borrowed(self) -> Iterator[sqlite3.Connection | None]:
-        """On the event loop, use the connection for something short; None: there is none that can be used at once."""
+    def borrowed(self, *, has_begun: bool = False) -> Iterator[sqlite3.Connection | None]:
+        """On the event loop, use the connection for something short; None: there is none that can be used at once.
+
+        Args:
+            has_begun: whether a transaction is open; its commit looks whether the file is still in its place.
+        """
         if not self._is_used.acquire(blocking=False):
             yield None
             return
         try:
-            is_usable = self._generation == self._file.generation and self._file.is_in_place and not self._is_closed
+            is_known = self._generation == self._file.generation and not self._is_closed
+            is_usable = is_known and (has_begun or self._file.is_in_place)
             yield self.connection if is_usable else None
         finally:
             self._is_used.release()

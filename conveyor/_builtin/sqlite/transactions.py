@@ -14,6 +14,7 @@ from conveyor._builtin.sqlite.batch_steps import keep_step
 from conveyor._builtin.sqlite.gaps import Gaps
 from conveyor._builtin.sqlite.joining import add_in_savepoint, join
 from conveyor._builtin.sqlite.journal import append_logs, set_progress
+from conveyor._builtin.sqlite.paces import Paces
 from conveyor._builtin.sqlite.rows import to_micros
 from conveyor._builtin.sqlite.settling import settle_jobs
 from conveyor._builtin.sqlite.transaction import Transaction
@@ -61,6 +62,7 @@ class SqliteTransactions:
         self._thread = TransactionThread(options, loop, file)
         self._is_free = anyio.Semaphore(1, fast_acquire=True)
         self._gaps = Gaps(options.busy_timeout)
+        self._paces = Paces()
 
     async def begin(self, lock: Lock, longest: timedelta, /) -> SqliteOpenTransaction:
         """Begin once it is this run's turn."""
@@ -85,7 +87,7 @@ class SqliteTransactions:
             if hints:
                 self._writer.post(_publish, hints)
 
-        connection = SqliteTransactionConnection(turn, self._clock)
+        connection = SqliteTransactionConnection(turn, self._clock, self._paces)
         return SqliteOpenTransaction(connection, turn, lock, on_end, check_file=self._file.check)
 
     async def close(self) -> None:
@@ -111,19 +113,20 @@ class SqliteTransactions:
 class SqliteTransactionConnection:
     """A `TransactionConnection`: what a handler writes with. Placeholders are sqlite3's: ``?``, ``?1``."""
 
-    def __init__(self, turn: Turn, clock: Clock) -> None:
+    def __init__(self, turn: Turn, clock: Clock, paces: Paces) -> None:
         self._turn = turn
         self._clock = clock
+        self._paces = paces
         self.hints: dict[Notification, None] = {}
 
     async def execute(self, sql: str, /, *params: object) -> int:
         """Run one statement and return how many rows it changed."""
-        return await self._turn.ask(lambda connection: _execute(connection, sql, params))
+        return await self._change(sql, 1, lambda connection: _execute(connection, sql, params))
 
     async def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> int:
         """Run one statement for each row of parameters."""
         listed = list(rows)
-        return await self._turn.ask(lambda connection: connection.executemany(sql, listed).rowcount)
+        return await self._change(sql, len(listed), lambda connection: connection.executemany(sql, listed).rowcount)
 
     async def fetch(self, sql: str, /, *params: object) -> list[Row]:
         """Run one statement and return its rows by name of column."""
@@ -133,6 +136,10 @@ class SqliteTransactionConnection:
         """Run one statement and return its first row, or None."""
         rows = await self.fetch(sql, *params)
         return rows[0] if rows else None
+
+    async def _change(self, sql: str, rows: int, work: Callable[[sqlite3.Connection], int]) -> int:
+        ask = self._turn.ask_shortly if self._paces.is_short(sql, rows) else self._turn.ask
+        return await ask(lambda connection: self._paces.measure(sql, rows, lambda: work(connection)))
 
     async def add(self, add: Callable[[Transaction], T]) -> T:
         """Add something inside the transaction."""

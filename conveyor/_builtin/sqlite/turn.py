@@ -11,6 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from anyio.lowlevel import checkpoint
+
 from conveyor._builtin.sqlite.driver_errors import statement_error
 from conveyor._builtin.sqlite.statements import sql
 from conveyor._builtin.sqlite.transaction_thread import Request
@@ -66,8 +68,18 @@ class Turn:
     async def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do something inside the transaction and return what it returns, or raise what it raises."""
         if self._is_ended:
-            raise StoreError("the transaction is over: use its connection inside the block only")
+            raise _over()
         return await self._answer_to(Request(lambda: self._guarded(work)))
+
+    async def ask_shortly(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the same on the event loop, unless the thread is busy: for what takes no longer than waking the thread."""
+        if self._is_ended:
+            raise _over()
+        await checkpoint()
+        with self._thread.borrowed(has_begun=True) as connection:
+            if connection is not None:
+                return self._guarded(work)
+        return await self.ask(work)
 
     async def end(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do the last thing; whatever is not committed then is rolled back."""
@@ -206,3 +218,7 @@ class Turn:
         if code == sqlite3.SQLITE_AUTH:
             return ConfigurationError("the transaction is conveyor's: leave its block to commit, raise to roll back")
         return statement_error(exc, self._options.path)
+
+
+def _over() -> StoreError:
+    return StoreError("the transaction is over: use its connection inside the block only")
