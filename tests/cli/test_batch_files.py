@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
+
+from conveyor.__main__ import main
+from conveyor._cli.failures import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +45,14 @@ class Strict(Prices):
     errors = ErrorPolicy.stop()
 
 app = Conveyor("sqlite:///jobs.db", batch_strategies=[Prices, Strict])
+"""
+OWN_TEMPLATE = """
+class Own(Prices):
+    identifier = batch_type = "own"
+    async def build_template(self):
+        return "price|name\\n"
+
+app = Conveyor("sqlite:///jobs.db", batch_strategies=[Own])
 """
 ERROR_COLUMNS = "error_row,error_code,error_column,error_message"
 GOOD, BAD = b"name,price\ntea,1\n", b"name,price\ntea,1\nmilk,two\n"
@@ -190,3 +202,66 @@ def test_a_file_is_left_to_a_worker(conveyor: Callable[..., Ran], folder: Path) 
         again = conveyor(*create, *arguments)
         assert (again.code, said in again.err) == (code, True), again.err
     assert sorted((folder / "conveyor_files").iterdir()) == kept
+
+
+def test_a_template_is_written_as_a_spreadsheet_and_taken_back(
+    conveyor: Callable[..., Ran], run: Callable[..., Ran], folder: Path
+) -> None:
+    file = folder / "new.xlsx"
+    assert conveyor("batch", "template", "prices", "--file", str(file), *APP).code == 0
+    workbook = openpyxl.load_workbook(file)
+    assert workbook.active is not None
+    assert [cell.value for cell in workbook.active[1]] == ["name *", "price *", "template_note"]
+    workbook.active.append(["tea", 3])
+    workbook.save(file)
+    # A command of its own: the one that prints templates lets the app have no store.
+    del sys.modules["hello"]
+    assert run(file).code == 0
+    assert (folder / "written").read_text() == "tea=3,"
+
+
+def test_a_template_is_no_file_that_was_there(conveyor: Callable[..., Ran], folder: Path) -> None:
+    file = folder / "new.csv"
+    assert conveyor("batch", "template", "prices", "--file", str(file), *APP).code == 0
+    before = file.read_bytes()
+    assert before.decode() == conveyor("batch", "template", "prices", *APP).out
+    ran = conveyor("batch", "template", "prices", "--file", str(file), "--format", "xlsx", *APP)
+    assert (ran.code, file.read_bytes()) == (ExitCode.REFUSED, before)
+    assert "there is a file" in ran.err
+
+
+def test_a_template_goes_nowhere_where_there_is_no_such_folder(conveyor: Callable[..., Ran], folder: Path) -> None:
+    ran = conveyor("batch", "template", "prices", "--file", str(folder / "nowhere" / "new.csv"), *APP)
+    assert (ran.code, "cannot be written" in ran.err) == (ExitCode.FAILED, True)
+
+
+def test_a_template_of_a_strategys_own_is_no_spreadsheet(conveyor: Callable[..., Ran], folder: Path) -> None:
+    with (folder / "hello.py").open("a") as file:
+        file.write(OWN_TEMPLATE)
+    file_of_its_own = folder / "new.xlsx"
+    ran = conveyor("batch", "template", "own", "--file", str(file_of_its_own), *APP)
+    assert (ran.code, file_of_its_own.exists()) == (2, False)
+    assert "leave --format out" in ran.err
+    assert conveyor("batch", "template", "own", *APP).out == "price|name\n"
+
+
+def test_without_openpyxl_a_spreadsheet_is_refused_by_how_to_get_it(
+    conveyor: Callable[..., Ran], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    file = folder / "new.xlsx"
+    ran = conveyor("batch", "template", "prices", "--file", str(file), *APP)
+    assert (ran.code, file.exists()) == (2, False)
+    assert "pip install 'conveyor[xlsx]'" in ran.err
+
+
+def test_a_spreadsheet_is_printed_but_not_at_a_terminal(
+    folder: Path, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("batch", "template", "prices", "--format", "xlsx", *APP)
+    assert main(command) == 0
+    assert capsysbinary.readouterr().out.startswith(b"PK")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(command) == ExitCode.USAGE
+    printed = capsysbinary.readouterr()
+    assert (printed.out, b"--file rows.xlsx" in printed.err) == (b"", True)

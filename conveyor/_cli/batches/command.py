@@ -1,8 +1,7 @@
-"""``conveyor batch``: types, template, list and show; the others stand beside."""
+"""``conveyor batch``: types, list and show; the others stand beside."""
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,11 +11,12 @@ from conveyor._cli.batches.bad_rows import errors
 from conveyor._cli.batches.changes import cancel, confirm, pause, resume, retry
 from conveyor._cli.batches.creating import create
 from conveyor._cli.batches.filters import BatchFilterOptions
-from conveyor._cli.batches.parameters import BatchId, BatchType
+from conveyor._cli.batches.parameters import BatchId
 from conveyor._cli.batches.running import run
+from conveyor._cli.batches.templates import template
 from conveyor._cli.batches.watching import watch
 from conveyor._cli.output import say, show_page, show_records, write_json
-from conveyor._cli.parameters import ListOptions, StoreOptions, Unmasked, WhereOptions, flattened
+from conveyor._cli.parameters import ListOptions, StoreOptions, Unmasked, flattened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,6 @@ __all__ = ["batch"]
 
 _DEFAULTS: Final = StoreOptions()
 _LIST_DEFAULTS: Final = ListOptions()
-_WHERE: Final = WhereOptions()
 _EVERYTHING: Final = BatchFilterOptions()
 
 batch: Final = App(name="batch", help="Create batch jobs; watch, stop and resume them.")
@@ -39,17 +38,6 @@ def types(*, options: Annotated[ListOptions, flattened] = _LIST_DEFAULTS) -> int
     import anyio
 
     return anyio.run(_types, options)
-
-
-@batch.command(help_epilogue="Example:\n  conveyor batch template product-import --app shop:app > products.csv")
-def template(batch_type: BatchType, /, *, options: Annotated[WhereOptions, flattened] = _WHERE) -> int:
-    """Print a file that shows what may be uploaded for batch jobs of a type.
-
-    It exits with 3 where the type has none.
-    """
-    import anyio
-
-    return anyio.run(_template, batch_type, options)
 
 
 @batch.command(name="list", help_epilogue="Example:\n  conveyor batch list --status paused failed --created-after 1d")
@@ -110,22 +98,6 @@ def _strategy_row(record: Mapping[str, Any]) -> Sequence[object]:
     return tuple(", ".join(value) if isinstance(value, list) else value for value in record.values())
 
 
-async def _template(batch_type: str, options: WhereOptions) -> int:
-    from conveyor._cli.batches.known_types import check_type
-    from conveyor._cli.discovery import find_operated_app
-    from conveyor._cli.failures import CommandError, ExitCode
-    from conveyor._cli.opening import without_store
-
-    async with without_store(find_operated_app(options)) as app:
-        check_type(app, batch_type)
-        text = await app.batches.template(batch_type)
-    if not text:
-        raise CommandError(ExitCode.NOT_FOUND, f"batch jobs of type {batch_type!r} have no template")
-    # A file, not talk: it is printed as it is.
-    sys.stdout.write(text)
-    return 0
-
-
 async def _list(
     wanted: BatchFilterOptions, cursor: str | None, limit: int, options: ListOptions, *, unmasked: bool
 ) -> int:
@@ -168,6 +140,7 @@ async def _show(batch_id: str, options: StoreOptions, *, unmasked: bool) -> int:
 
 
 for _command, _example in (
+    (template, "conveyor batch template product-import --app shop:app --file products.xlsx"),
     (run, "conveyor batch run product-import products.csv --app shop:app --errors-file bad.csv"),
     (create, "conveyor batch create product-import --file products.csv --confirm manual"),
     (confirm, "conveyor batch confirm 01a20167-9ed0-7c11-8a44-0d4d3ff9c0de --by ada"),
