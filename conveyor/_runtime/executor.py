@@ -121,7 +121,7 @@ class Executor:
 
     async def call(self, job: JobData, caller: Caller) -> object:
         """Find the handler, read its arguments, and call it inside the middleware."""
-        handler = self._handlers.get(job)
+        handler = self._handlers.get_or_stand_in(job)
         job = opened(self._means.payload_codec, job)
         if handler.is_in_process:
             in_process = partial(self.processes.call, job, handler, self._context(job, caller, handler))

@@ -219,6 +219,7 @@ class HandlerRegistry:
     def __init__(self) -> None:
         """Start with none."""
         self._handlers: dict[tuple[str, str], Handler] = {}
+        self._stand_ins: dict[str, Handler] = {}
 
     def add(self, handler: Handler) -> None:
         """Register a handler.
@@ -232,6 +233,10 @@ class HandlerRegistry:
                 f"queue {handler.queue_name!r} already has a handler called {handler.name!r}; give one of them a name="
             )
         self._handlers[key] = handler
+
+    def stand_in(self, handler: Handler) -> None:
+        """Have a handler called for jobs of its queue that this program has none for, in the place of an error."""
+        self._stand_ins[handler.queue_name] = handler
 
     def find(self, queue_name: str, name: str) -> Handler | None:
         """Return the handler, or None."""
@@ -247,6 +252,20 @@ class HandlerRegistry:
         if handler is None:
             raise UnknownHandlerError(job.name, self.names(job.queue_name), job_id=job.id, queue_name=job.queue_name)
         return handler
+
+    def get_or_stand_in(self, job: JobData) -> Handler:
+        """Return the handler of a job, or what stands in for it.
+
+        Raises:
+            UnknownHandlerError: this program has neither.
+        """
+        handlers, queue_name = self._handlers, job.queue_name
+        return (
+            handlers.get((queue_name, job.name))
+            or handlers.get((queue_name, EVERY_NAME))
+            or self._stand_ins.get(queue_name)
+            or self.get(job)
+        )
 
     def of_queues(self, queue_names: Iterable[str]) -> Sequence[Handler]:
         """Return the handlers of these queues."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from conveyor._runtime.batches.passing_on import PassingOn
 from conveyor._runtime.batches.working import BatchWork
 from conveyor._services.batches import creating
 from conveyor._services.batches.jobs import created_by_job, part_name, pre_process_name
 from conveyor._services.batches.strategies import CREATE, make_strategy
 from conveyor._services.context import JobContext
-from conveyor._services.handlers import make_handler
+from conveyor._services.handlers import make_handler, make_process
 from conveyor.errors import ConfigurationError, DuplicateBatchJobError
 from conveyor.model.batches.options import CreateOptions
 from conveyor.model.options import NOW, JobOptions
@@ -41,6 +42,8 @@ def register(runs: BatchRuns, given: BatchJobStrategy) -> None:
     _add(runs, part_name(strategy.batch_type), work.parts.process)
     if services.handlers.find(services.batches.queue_name, CREATE) is None:
         _add(runs, CREATE, _Creation(runs).create)
+        pass_on = PassingOn(services).process
+        services.handlers.stand_in(make_process(services.batches.queue_name, pass_on, JobOptions(), NOW))
 
 
 def _add(runs: BatchRuns, name: str, function: Callable[..., Any]) -> None:

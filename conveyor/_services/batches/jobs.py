@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from conveyor._services.services import Services
 
 __all__ = [
+    "batch_of",
     "check_batch_id",
     "created_by_job",
     "is_job_of",
@@ -84,3 +85,12 @@ def _new_job(services: Services, job_name: str, arguments: Mapping[str, Any], op
 def is_job_of(batch_id: str, job_id: str) -> bool:
     """Return whether a job works, or worked, for a batch job."""
     return job_id.startswith(f"{batch_id}:")
+
+
+def batch_of(job_id: str) -> str:
+    """Return the id of the batch job that a job works for, if it works for one.
+
+    >>> batch_of("import-1:01a20167-9ed0-7c11-8a44-0d4d3ff9c0de")
+    'import-1'
+    """
+    return job_id.rpartition(":")[0]

@@ -148,6 +148,11 @@ def _vacant(run: Run, parts: Sequence[BatchPart], jobs: Mapping[str, JobData], o
         job = None if part.number in own or part.job_id == run.job.job.id else jobs.get(part.job_id)
         if job is not None and job.state is JobState.FAILED:
             raise BatchPartFailedError(run.batch_job.id, part.number, f"its job failed: {job.error}")
-        if vacant is None and (job is None or job.state is JobState.WAITING or job.state.is_settled):
+        if vacant is None and (job is None or job.state.is_settled or _is_put_off(job)):
             vacant = part
     return vacant
+
+
+def _is_put_off(job: JobData) -> bool:
+    """Whether nobody has begun yet: it waits, or went to a worker that did not know what to do with it."""
+    return job.state is JobState.WAITING or (job.state is JobState.DELAYED and not job.attempts_made)
