@@ -7,28 +7,32 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from conveyor._builtin.sqlite.packing import as_json
 from conveyor._builtin.sqlite.reading import look_for_job
-from conveyor._builtin.sqlite.rows import due_micros, expiry_micros, micros_after
+from conveyor._builtin.sqlite.rows import due_micros, expiry_micros, from_micros, micros_after
 from conveyor._builtin.sqlite.statements import sql
-from conveyor.codec import encode_options
+from conveyor.codec import decode_options, encode_options
 from conveyor.errors import ConveyorInternalError
 from conveyor.model.deduplication import ANSWERS_REMEMBERED
 from conveyor.model.events import NotificationKind
+from conveyor.model.job import JobData
 from conveyor.model.queries import Added, AddReceipt
 from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from conveyor._builtin.sqlite.rows import JobRow
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.deduplication import Deduplication
-    from conveyor.model.job import JobData, NewJob
+    from conveyor.model.job import NewJob
 
 __all__ = [
     "HOLDER",
     "IS_FOR_A_TIME",
+    "STATE",
     "STATES",
+    "Add",
     "Change",
     "Named",
     "asked_of",
@@ -41,19 +45,23 @@ __all__ = [
     "look_for_keys",
     "remember_answers",
     "take_keys",
+    "untouched_jobs",
 ]
 
 # A queue and a job's name: to both of them a key belongs.
 Named: TypeAlias = "tuple[str, str]"
+# The id of a job that was to be added, and the digest of its add.
+Add: TypeAlias = "tuple[str, str]"
 
 # Each add clears away twice as much as it leaves.
 _FORGOTTEN_PER_ADD: Final = 2
 STATES: Final = {state.value: state for state in JobState}
-# Where they stand in a row of save_jobs_met_keys, behind the record of the holder: the key, the holder, and whether it
-# took the key for a time.
-_KEY: Final = 19
-HOLDER: Final = 20
-IS_FOR_A_TIME: Final = 21
+# Where they stand in a row of save_jobs_met_keys: the holder's state, the key, the holder, and whether it took the key
+# for a time.
+STATE: Final = 2
+_KEY: Final = 8
+HOLDER: Final = 9
+IS_FOR_A_TIME: Final = 10
 
 
 class Change(NamedTuple):
@@ -73,7 +81,7 @@ def look_for_ids(transaction: Transaction, jobs: Sequence[NewJob]) -> tuple[set[
 
 
 def look_for_keys(transaction: Transaction, jobs: Sequence[NewJob]) -> dict[Named, dict[str, JobRow]]:
-    """Return those of these jobs' keys that somebody took, with what is known of them and of their holders."""
+    """Return those of these jobs' keys that somebody took, as rows of save_jobs_met_keys."""
     keys: defaultdict[Named, dict[str, None]] = defaultdict(dict)
     for job in jobs:
         keys[job.queue_name, job.name][asked_of(job)[1]] = None
@@ -85,6 +93,33 @@ def look_for_keys(transaction: Transaction, jobs: Sequence[NewJob]) -> dict[Name
     return held
 
 
+def untouched_jobs(named: Named, rows: Iterable[JobRow]) -> Iterator[JobData]:
+    """Return the jobs of those of these rows of save_jobs_met_keys that are untouched."""
+    queue_name, name = named
+    # Keys that are met together were often taken together, and a datetime costs more than the rest of its job.
+    created_micros: int | None = None
+    created_at: datetime | None = None
+    for payload, options, state, priority, created, due, expires, is_untouched, _, job_id, _ in rows:
+        if not is_untouched:
+            continue
+        if created_at is None or created != created_micros:
+            created_micros, created_at = created, from_micros(created)
+        yield JobData(
+            job_id,
+            queue_name,
+            name,
+            payload,
+            decode_options(options),
+            STATES[state],
+            priority,
+            0,
+            0,
+            created_at,
+            created_at if due == created else from_micros(due),
+            expires_at=None if expires is None else from_micros(expires),
+        )
+
+
 def take_keys(transaction: Transaction, named: Named, taken: Mapping[str, tuple[str, int | None]]) -> None:
     """Give keys to jobs, each until when it says."""
     by_end: defaultdict[int | None, dict[str, str]] = defaultdict(dict)
@@ -94,25 +129,32 @@ def take_keys(transaction: Transaction, named: Named, taken: Mapping[str, tuple[
         transaction.connection.execute(sql("jobs/save_jobs_take_keys"), (as_json(job_ids), *named, until))
 
 
-def find_answer(transaction: Transaction, job_id: str, digest: bytes) -> AddReceipt | None:
+def find_answer(transaction: Transaction, job_id: str, digest: str) -> AddReceipt | None:
     """Return what an add was answered that left no job."""
     row = transaction.connection.execute(sql("jobs/save_jobs_answer"), (job_id, digest, transaction.now)).fetchone()
     return None if row is None else AddReceipt(row[0], Added(row[1]))
 
 
-def remember_answers(transaction: Transaction, answers: Mapping[str, Mapping[bytes, AddReceipt]]) -> None:
+def remember_answers(transaction: Transaction, answers: Mapping[Add, AddReceipt]) -> None:
     """Remember for a while what adds were answered that left no job, and clear away what was remembered long ago."""
     if not answers:
         return
-    rows = [
-        (job_id, receipt.job_id, receipt.outcome.value)
-        for job_id, receipts in answers.items()
-        for receipt in receipts.values()
-    ]
-    digests = b"".join([digest for receipts in answers.values() for digest in receipts])
+    # Objects of strings, for SQLite reads them at a third of the price of rows. None may have one id twice.
+    alike: defaultdict[Added, dict[str, str]] = defaultdict(dict)
+    rest: dict[Add, AddReceipt] = {}
+    for add, receipt in answers.items():
+        add_id, digest = add
+        rows = alike[receipt.outcome]
+        if add_id in rows:
+            rest[add] = receipt
+        else:
+            rows[add_id] = digest + receipt.job_id
     now, connection = transaction.now, transaction.connection
-    connection.execute(sql("jobs/save_jobs_remember"), (as_json(rows), digests, micros_after(now, ANSWERS_REMEMBERED)))
-    connection.execute(sql("jobs/save_jobs_forget_adds"), (now, _FORGOTTEN_PER_ADD * len(rows)))
+    until = micros_after(now, ANSWERS_REMEMBERED)
+    for outcome, rows in alike.items():
+        connection.execute(sql("jobs/save_jobs_remember"), (as_json(rows), outcome.value, until))
+    connection.execute(sql("jobs/save_jobs_forget_adds"), (now, _FORGOTTEN_PER_ADD * len(answers), until))
+    remember_answers(transaction, rest)
 
 
 def forget_old_keys(transaction: Transaction, jobs: Sequence[NewJob]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from conveyor._builtin.sqlite.deduplicating import (
     HOLDER,
     IS_FOR_A_TIME,
+    STATE,
     STATES,
     Change,
     asked_of,
@@ -18,16 +19,17 @@ from conveyor._builtin.sqlite.deduplicating import (
     look_for_keys,
     remember_answers,
     take_keys,
+    untouched_jobs,
 )
 from conveyor._builtin.sqlite.reading import find_jobs
-from conveyor._builtin.sqlite.rows import job_from_row, micros_after
+from conveyor._builtin.sqlite.rows import micros_after
 from conveyor.model.deduplication import OUTCOMES, DeduplicationMode, add_digest, is_held
 from conveyor.model.queries import AddReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conveyor._builtin.sqlite.deduplicating import Named
+    from conveyor._builtin.sqlite.deduplicating import Add, Named
     from conveyor._builtin.sqlite.rows import JobRow
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import JobData, NewJob
@@ -35,9 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MetKeys"]
 
-# Where they stand in the record of a job.
-_ID: Final = 0
-_STATE: Final = 5
 _CHANGING: Final = frozenset({DeduplicationMode.REPLACE, DeduplicationMode.DEBOUNCE})
 
 
@@ -59,7 +58,7 @@ class MetKeys:
         self._takers: dict[str, NewJob] = {}
         self._changes: list[Change] = []
         self._changed: dict[str, JobState] = {}
-        self._answers: dict[str, dict[bytes, AddReceipt]] = {}
+        self._answers: dict[Add, AddReceipt] = {}
         known, self._answered_ids = look_for_ids(transaction, jobs)
         self._held = look_for_keys(transaction, jobs)
         for place, job in enumerate(jobs):
@@ -81,12 +80,10 @@ class MetKeys:
     def show_holders(self) -> None:
         """Let each receipt bring the job that it names, as it stands now that all is written."""
         rest = {receipt.job_id for receipt in self.receipts.values()}
-        shown: dict[str, JobData] = {
-            row[HOLDER]: job_from_row(row)
-            for rows in self._held.values()
-            for row in rows.values()
-            if row[_ID] in rest and row[HOLDER] not in self._changed
-        }
+        shown: dict[str, JobData] = {}
+        for named, held in self._held.items():
+            rows = [row for row in held.values() if row[HOLDER] in rest and row[HOLDER] not in self._changed]
+            shown |= {job.id: job for job in untouched_jobs(named, rows)}
         rest -= shown.keys()
         if rest:
             shown |= find_jobs(self._transaction.connection, [*rest])
@@ -95,11 +92,10 @@ class MetKeys:
 
     def _answered(self, job: NewJob) -> AddReceipt | None:
         """Return what the very same add was answered before."""
-        here = self._answers.get(job.id)
-        if here is None and job.id not in self._answered_ids:
+        if job.id not in self._answered_ids:
             return None
-        digest = add_digest(job)
-        return (here or {}).get(digest) or find_answer(self._transaction, job.id, digest)
+        digest = add_digest(job).hex()
+        return self._answers.get((job.id, digest)) or find_answer(self._transaction, job.id, digest)
 
     def _meet(self, job: NewJob) -> AddReceipt | None:
         """Return the answer of a new job whose key is held; where it is not, the new one takes it."""
@@ -120,7 +116,8 @@ class MetKeys:
             self._changes.append(Change(holder, job, state, asked.mode is DeduplicationMode.REPLACE))
             self._changed[holder] = due_state(self._transaction.now, job)
         receipt = AddReceipt(holder, OUTCOMES[asked.mode])
-        self._answers.setdefault(job.id, {})[add_digest(job)] = receipt
+        self._answers[job.id, add_digest(job).hex()] = receipt
+        self._answered_ids.add(job.id)
         return receipt
 
     def _state_of(self, holder: str, held: JobRow | None) -> JobState | None:
@@ -128,4 +125,4 @@ class MetKeys:
             return self._changed[holder]
         if holder in self._takers:
             return due_state(self._transaction.now, self._takers[holder])
-        return None if held is None or held[_ID] is None else STATES[held[_STATE]]
+        return None if held is None or held[STATE] is None else STATES[held[STATE]]

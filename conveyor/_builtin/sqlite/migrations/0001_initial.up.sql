@@ -209,17 +209,18 @@ create index deduplication_keys_job on deduplication_keys (job_id) where until i
 create index deduplication_keys_until on deduplication_keys (until) where until is not null;
 
 -- Adds that left no job because another had their key, for a while: so that the same add again is answered alike.
--- add_id is the id of the job that was to be added; digest tells its add from others of the same id.
+-- add_id is the id of the job that was to be added; digest tells its add from others of the same id. They are forgotten
+-- in the order in which they were written.
 create table deduplicated_adds (
+  seq integer primary key,
   add_id text not null,
-  digest blob not null,
+  digest text not null,
   job_id text not null,
   outcome text not null,
-  forget_at integer not null,
-  primary key (add_id, digest)
-) without rowid;
+  forget_at integer not null
+);
 
-create index deduplicated_adds_forget on deduplicated_adds (forget_at);
+create index deduplicated_adds_id on deduplicated_adds (add_id);
 
 -- highest_fetch and recent_fetches (a bit for it and for each of the numbers below) tell which fetches took place.
 create table sessions (

@@ -1,6 +1,6 @@
 -- What an add was answered that left no job.
 -- parameters: 1 id, 2 digest, 3 now
--- index: primary key of deduplicated_adds
+-- index: deduplicated_adds_id
 select job_id, outcome
 from deduplicated_adds
 where add_id = ?1

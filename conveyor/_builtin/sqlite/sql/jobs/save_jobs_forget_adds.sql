@@ -1,7 +1,6 @@
--- Forgets answers that were given long ago.
--- parameters: 1 now, 2 how many at most
--- index: deduplicated_adds_forget
+-- Forgets answers that were given long ago, or by a clock that was set back since.
+-- parameters: 1 now, 2 how many at most, 3 until when an answer of now is remembered
+-- index: primary key of deduplicated_adds
 delete from deduplicated_adds
-where (add_id, digest) in (
-  select add_id, digest from deduplicated_adds where forget_at <= ?1 order by forget_at limit ?2
-)
+where seq < (select min(seq) from deduplicated_adds) + ?2
+  and (forget_at <= ?1 or forget_at > ?3)
