@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
 
 from conveyor._handles.job import Job
 from conveyor._services import queues
+from conveyor._services.holders import find_holder_for
 from conveyor.errors import ConfigurationError
 from conveyor.model.options import parse_job_keywords
 from conveyor.model.queries import Added
@@ -129,6 +130,18 @@ class JobHandler(Generic[CallP, CallR, P, R_co]):
         """
         joined = self._connection if connection is None else connection
         return [self._handle(added) for added in await queues.add_many(self._services, jobs, joined)]
+
+    async def find_holder(self, *args: P.args, **kwargs: P.kwargs) -> Job[R_co] | None:
+        """Return the job that an add of these arguments would meet, as it holds their deduplication key; or None.
+
+        It has not ended, and its `ttl` is not over.
+
+        Raises:
+            PayloadError: the arguments do not fit the function.
+            ConfigurationError: these jobs have no deduplication.
+        """
+        found = await find_holder_for(self._services, self._make(*args, **kwargs))
+        return None if found is None else self._handle((found, Added.ADDED))
 
     def _handle(self, added: AddedJob) -> Job[R_co]:
         job, added_as = added

@@ -12,6 +12,7 @@ from conveyor._handles.job import Job
 from conveyor._services import events, jobs, limits, queues, schedules
 from conveyor._services.context import JobContext
 from conveyor._services.handlers import make_handler, make_process
+from conveyor._services.holders import find_holder
 from conveyor._services.importing import runs_in_process
 from conveyor.errors import ConfigurationError, JobNotFoundError
 from conveyor.model.checks import check_name
@@ -329,9 +330,18 @@ class Queue:
         async with job.observe() as states:
             yield states
 
-    async def find_by_deduplication_key(self, job_name: str, key: str) -> Job[Any] | None:
-        """Return the job of this name that was added with this key, has not ended, and whose `ttl` is not over."""
-        found = await queues.find_by_deduplication_key(self._services, self.name, job_name, key)
+    async def find_by_deduplication_key(
+        self, job_name: str, key: str | None = None, *, data: object = None
+    ) -> Job[Any] | None:
+        """Return the job of this name that was added with this key, has not ended, and whose `ttl` is not over.
+
+        Where it was added with ``hash=True``, give the `data` in place of the key.
+
+        Raises:
+            ConfigurationError: both are given, or neither.
+            PayloadError: the data has no JSON form.
+        """
+        found = await find_holder(self._services, self.name, job_name, key=key, data=data)
         return None if found is None else plain_handle(self._services, found)
 
     async def set_limits(

@@ -41,7 +41,6 @@ __all__ = [
     "count",
     "counts",
     "drain",
-    "find_by_deduplication_key",
     "inside_middleware",
     "list_jobs",
     "make_job",
@@ -179,11 +178,6 @@ async def _added_jobs(
         )
         for job, receipt in zip(jobs, receipts, strict=True)
     ]
-
-
-async def find_by_deduplication_key(services: Services, queue_name: str, job_name: str, key: str) -> JobData | None:
-    """Return the live job that has the key, or None."""
-    return await services.store.jobs.find_by_deduplication_key(queue_name, job_name, key)
 
 
 async def _around_add(around: Any, call: Any, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:

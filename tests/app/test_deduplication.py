@@ -11,7 +11,7 @@ from attrs import evolve
 from conveyor import Conveyor, Deduplication, Job, JobState
 from conveyor._builtin.memory.store import MemoryStore
 from conveyor._builtin.system_clock import SystemClock
-from conveyor.errors import CapabilityError, DuplicateJobError, JobNotFoundError
+from conveyor.errors import CapabilityError, ConfigurationError, DuplicateJobError, JobNotFoundError, PayloadError
 from conveyor.model.queries import Added
 
 if TYPE_CHECKING:
@@ -96,6 +96,49 @@ async def test_a_job_is_found_by_its_key(app: Conveyor) -> None:
         assert found.id == job.id
         await job.cancel()
         assert await queue.find_by_deduplication_key("ship", "order-17") is None
+
+
+async def test_a_job_whose_arguments_are_its_key_is_found_by_its_data(app: Conveyor) -> None:
+    queue = app.queue("work")
+    async with app:
+        job = await queue.add("ship", {"order": 17, "to": {"a": 1, "b": 2}}, deduplication=HASH)
+        found = await queue.find_by_deduplication_key("ship", data={"to": {"b": 2, "a": 1}, "order": 17})
+        assert found is not None
+        assert found.id == job.id
+        assert await queue.find_by_deduplication_key("ship", data={"order": 17}) is None
+        bare = await queue.add("ship", deduplication=HASH)
+        found = await queue.find_by_deduplication_key("ship", data={})
+        assert found is not None
+        assert found.id == bare.id
+
+
+async def test_a_job_is_found_by_a_key_or_by_data_not_by_both(app: Conveyor) -> None:
+    async with app:
+        with pytest.raises(ConfigurationError, match="give one of them"):
+            await app.queue("work").find_by_deduplication_key("ship")
+        with pytest.raises(ConfigurationError, match="give one of them"):
+            await app.queue("work").find_by_deduplication_key("ship", "order-17", data={})
+        with pytest.raises(PayloadError, match="'ship'"):
+            await app.queue("work").find_by_deduplication_key("ship", data=object())
+
+
+async def test_a_handler_finds_the_job_that_an_add_would_meet(app: Conveyor) -> None:
+    @app.queue("work").job()
+    async def ship(order: int, fast: bool = False) -> None: ...
+
+    once, named = ship.options(deduplication=HASH), ship.options(deduplication=Deduplication(key="one"))
+    async with app:
+        job = await once.add(17, fast=True)
+        held = await once.find_holder(fast=True, order=17)
+        assert held is not None
+        assert (held.id, held.added_as, held.state) == (job.id, Added.ADDED, "waiting")
+        assert await once.find_holder(17) is None
+        assert await named.find_holder(17) is None
+        assert (await named.add(17)).was_added
+        found = await named.find_holder(18)
+        assert found is not None
+        with pytest.raises(ConfigurationError, match="'ship' have no deduplication key"):
+            await ship.find_holder(17)
 
 
 async def test_many_tasks_that_add_at_once_add_one_job(app: Conveyor) -> None:

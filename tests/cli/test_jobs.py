@@ -257,6 +257,32 @@ def test_the_holder_of_a_deduplication_key_is_shown(conveyor: Callable[..., Ran]
     assert job_id in conveyor("jobs", "holder", "mails", "send", "order-17", *APP).out
 
 
+def test_the_holder_is_found_by_its_data_where_that_is_its_key(
+    conveyor: Callable[..., Ran], add: Callable[..., str]
+) -> None:
+    job_id = add("send", {"to": "ada", "at": 7}, deduplication=Deduplication(hash=True))
+    shown = conveyor("jobs", "holder", "mails", "send", "--data", '{"at": 7, "to": "ada"}', *APP, "-o", "json")
+    assert (shown.code, shown.json["id"]) == (0, job_id)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "named"),
+    [
+        (("--data", '{"to": "bob"}'), 3, 'the data {"to": "bob"}'),
+        (("--data", "{"), 2, "--data must be JSON"),
+        (("order-17", "--data", "{}"), 2, "give one of them"),
+        ((), 2, "give one of them"),
+    ],
+)
+def test_a_holder_is_asked_for_by_key_or_by_data(
+    conveyor: Callable[..., Ran], add: Callable[..., str], asked: tuple[str, ...], code: int, named: str
+) -> None:
+    add("send", {"to": "ada"}, deduplication=Deduplication(hash=True))
+    ran = conveyor("jobs", "holder", "mails", "send", *asked, *APP)
+    assert (ran.code, ran.out) == (code, "")
+    assert named in ran.err
+
+
 @pytest.mark.parametrize(
     ("asked", "named"),
     [

@@ -1,12 +1,14 @@
 """Hints between processes: a datagram socket for each that listens, in a directory beside the database.
 
 Whoever commits looks into the directory and writes to each socket there. A change that no datagram told of is
-seen by SQLite's `data_version`, so a lost datagram costs a tenth of a second.
+seen by SQLite's `data_version`, so a lost datagram costs a tenth of a second; or, where this process itself commits on
+another connection all the time, which looks the same, a second.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import socket
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Peers", "socket_directory"]
 
 _LOOK_SECONDS: Final = 0.1
+# How long what this process commits itself may hide what others do without a word.
+_DOUBT_SECONDS: Final = 1.0
 # A socket's path may have 108 bytes (104 elsewhere); its name takes 25 of them.
 _LONGEST_DIRECTORY: Final = 75
 _LARGEST_DATAGRAM: Final = 32_000
@@ -39,16 +43,24 @@ _STOP: Final = b""
 class Peers:
     """Sends what was committed here to other processes, and hears what was committed there.
 
-    `listen` and `close` are called on the event loop, everything else on the writer thread.
+    `listen` and `close` are called on the event loop, `note_own_commit` on any thread, everything else on the writer
+    thread.
     """
 
-    def __init__(self, path: Path, on_heard: Callable[[Sequence[Notification]], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        on_heard: Callable[[Sequence[Notification]], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Prepare; nothing is opened before somebody listens or sends.
 
         Args:
             path: the database file.
             on_heard: called on any thread with what other processes published.
+            monotonic: tells the time in seconds.
         """
+        self._monotonic = monotonic
         self._directory = socket_directory(path)
         self._on_heard = on_heard
         self._own: Path | None = None
@@ -59,6 +71,9 @@ class Peers:
         self._directory_seen_ns = 0
         self._is_listening = False
         self._has_heard = False
+        self._has_committed = False
+        # When to say that something changed.
+        self._tell_at = math.inf
         self._data_version: int | None = None
         self._looked_at = 0.0
 
@@ -112,24 +127,34 @@ class Peers:
             self._outbox.close()
             self._outbox = None
 
+    def note_own_commit(self) -> None:
+        """Take note that this process commits on another connection than `look` is given; before it and after."""
+        self._has_committed = True
+
     def look(self, connection: sqlite3.Connection) -> None:
         """Notice what other processes changed without a word, and tell those again that were too busy."""
         for peer in tuple(self._unreached):
             self._send(peer, _ANYTHING)
-        now = time.monotonic()
+        now = self._monotonic()
         if not self._is_listening:
-            self._data_version = None
+            self._data_version, self._tell_at = None, math.inf
             return
         if self._data_version is not None and now - self._looked_at < _LOOK_SECONDS:
             return
         self._looked_at = now
+        # First: what is noted from now on may explain what the next look sees.
+        has_heard, self._has_heard = self._has_heard, False
+        has_committed, self._has_committed = self._has_committed, False
         try:
             (version,) = connection.execute("pragma data_version").fetchone()
         except sqlite3.Error:
             return  # whoever uses the store next is told
-        is_unexplained = self._data_version not in (None, version) and not self._has_heard
-        self._data_version, self._has_heard = version, False
-        if is_unexplained:
+        is_changed, self._data_version = self._data_version not in (None, version), version
+        if is_changed and not has_heard:
+            is_maybe_ours = has_committed or self._has_committed
+            self._tell_at = min(self._tell_at, now + _DOUBT_SECONDS if is_maybe_ours else now)
+        if now >= self._tell_at:
+            self._tell_at = math.inf
             self._on_heard(_ANYTHING)
 
     def _hear(self, inbox: socket.socket) -> None:

@@ -92,7 +92,9 @@ class SQLiteStore:
         self.path = options.path
         self.capabilities = _CAPABILITIES
         self.guarantees = Guarantees(add=survives, settle=survives)
-        self.transactions = SqliteTransactions(options, loop, self._writer, clock, file=file)
+        self.transactions = SqliteTransactions(
+            options, loop, self._writer, clock, file=file, on_commit=peers.note_own_commit
+        )
         self.jobs = SqliteJobs(self._writer, self._readers, clock, self.transactions)
         self.sessions = SqliteSessions(self._writer, self._readers, partial(SqliteThreadRenewal, options, file, clock))
         self.queues = SqliteQueues(self._writer, self._readers)

@@ -72,8 +72,18 @@ class TransactionThread:
     borrower.
     """
 
-    def __init__(self, options: SqliteOptions, loop: EventLoop, file: WatchedFile) -> None:
-        """Prepare; the first request starts the thread."""
+    def __init__(
+        self, options: SqliteOptions, loop: EventLoop, file: WatchedFile, on_commit: Callable[[], None]
+    ) -> None:
+        """Prepare; the first request starts the thread.
+
+        Args:
+            options: where the store is, and how its file is used.
+            loop: where answers are given.
+            file: the file as it stands now.
+            on_commit: called before and after each commit, on whichever thread that is.
+        """
+        self._on_commit = on_commit
         self._options = options
         self._loop = loop
         self._file = file
@@ -160,10 +170,13 @@ class TransactionThread:
         """Commit; nothing interrupts that."""
         connection.set_progress_handler(None, 0)
         self._is_own_statement = True
+        # Twice, for somebody may look in between.
+        self._on_commit()
         try:
             connection.commit()
         finally:
             self._is_own_statement = False
+            self._on_commit()
 
     def drop(self) -> None:
         """Close the connection; what is open on it is rolled back."""

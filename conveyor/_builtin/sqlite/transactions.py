@@ -53,13 +53,20 @@ class SqliteTransactions:
     """Transactions of runs, and adds that join them or their callers' own. See `TransactionStore`."""
 
     def __init__(
-        self, options: SqliteOptions, loop: EventLoop, writer: Writer, clock: Clock, *, file: WatchedFile
+        self,
+        options: SqliteOptions,
+        loop: EventLoop,
+        writer: Writer,
+        clock: Clock,
+        *,
+        file: WatchedFile,
+        on_commit: Callable[[], None],
     ) -> None:
         self._options = options
         self._file = file
         self._writer = writer
         self._clock = clock
-        self._thread = TransactionThread(options, loop, file)
+        self._thread = TransactionThread(options, loop, file, on_commit)
         self._is_free = anyio.Semaphore(1, fast_acquire=True)
         self._gaps = Gaps(options.busy_timeout)
         self._paces = Paces()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import App, Parameter, validators
 
 from conveyor._cli.jobs.changes import cancel, promote, remove, rerun
+from conveyor._cli.jobs.data import parse_data
 from conveyor._cli.jobs.edits import delay, discard, fail, priority, update
 from conveyor._cli.jobs.export import export
 from conveyor._cli.jobs.filters import FilterOptions
@@ -35,6 +36,10 @@ jobs: Final = App(name="jobs", help="Find jobs; show, change and export them.")
 _LIST_EXAMPLES: Final = """Examples:
   conveyor jobs list --queue emails --state failed delayed
   conveyor jobs list --error TimeoutError --finished-after 2h -o jsonl"""
+
+_HOLDER_EXAMPLES: Final = """Examples:
+  conveyor jobs holder mails send_receipt order-17
+  conveyor jobs holder mails send_receipt --data '{"order": 17}'"""
 
 JobId = Annotated[str, Parameter(help="Id of the job, or its first characters, at least 8.")]
 LogLines = Annotated[int, Parameter(help="How many of its last log lines to show.", validator=validators.Number(gte=0))]
@@ -110,13 +115,16 @@ def show(
     return anyio.run(partial(_show, find, log_lines, options, unmasked=unmasked))
 
 
-@jobs.command(help_epilogue="Example:\n  conveyor jobs holder mails send_receipt order-17")
+@jobs.command(help_epilogue=_HOLDER_EXAMPLES)
 def holder(
     queue: Annotated[str, Parameter(help="Name of its queue.")],
     name: Annotated[str, Parameter(help="Name of the job.")],
-    key: Annotated[str, Parameter(help="The deduplication key that it was added with.")],
+    key: Annotated[str | None, Parameter(help="The deduplication key that it was added with.")] = None,
     /,
     *,
+    data: Annotated[
+        str | None, Parameter(help="In place of the key, where that was taken from it (hash=True): its data, as JSON.")
+    ] = None,
     log_lines: LogLines = 20,
     unmasked: Unmasked = False,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
@@ -128,10 +136,12 @@ def holder(
         from conveyor._cli.failures import CommandError, ExitCode
         from conveyor._cli.known_queues import check_queues
 
-        held = await app.queue(queue).find_by_deduplication_key(name, key)
+        asked = None if data is None else parse_data(data)
+        held = await app.queue(queue).find_by_deduplication_key(name, key, data=asked)
         if held is None:
             await check_queues(app, [queue])
-            what = f"no job {name!r} in queue {queue!r} holds the key {key!r}"
+            meant = f"that of the data {data}" if key is None else repr(key)
+            what = f"no job {name!r} in queue {queue!r} holds the key {meant}"
             raise CommandError(ExitCode.NOT_FOUND, what, "it ended, its time is over, or its add had no such key")
         return held
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
+from conveyor._cli.jobs.data import parse_data
 from conveyor._cli.parameters import StoreOptions, flattened
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def update(
 
     It exits with 3 if a job is not found, else with 5 if one has ended.
     """
-    value = _parse_json(data)
+    value = parse_data(data)
     return _change(job_ids, options, lambda job: job.update_data(value))
 
 
@@ -100,16 +101,6 @@ def _change(job_ids: list[str], options: StoreOptions, edit: Callable[[Job[Any]]
         return job.state
 
     return anyio.run(change_jobs, job_ids, options, change)
-
-
-def _parse_json(data: str) -> object:
-    from conveyor.codec import decode_json
-    from conveyor.errors import ConfigurationError
-
-    try:
-        return decode_json(data.encode("utf-8"))
-    except ValueError as exc:
-        raise ConfigurationError(f'--data must be JSON, such as \'{{"to": "ada@example.com"}}\': {exc}') from exc
 
 
 def _parse_due(by: str, until: str) -> datetime:
