@@ -167,15 +167,38 @@ def test_a_file_is_not_run_twice_unless_it_is_forced(run: Callable[..., Ran], fo
     assert (folder / "written").read_text() == "tea=1,tea=1,tea=1,rice=3,"
 
 
-def test_a_dry_run_gives_all_bad_rows_of_a_file_that_is_refused(
-    conveyor: Callable[..., Ran], run: Callable[..., Ran], folder: Path
+@pytest.mark.parametrize(("how", "code"), [(("strict",), 1), (("prices", "--max-errors", "0"), 5)])
+def test_a_file_that_is_refused_gives_all_its_bad_rows(
+    conveyor: Callable[..., Ran], folder: Path, how: Sequence[str], code: int
+) -> None:
+    batch_type, *options = how
+    (folder / "prices.csv").write_bytes(BAD + b"rice,three\n")
+    ran = conveyor("batch", "run", batch_type, "prices.csv", "--yes", *options, *APP)
+    assert (ran.code, "nothing was written" in ran.err) == (code, True), ran.err
+    assert "2 bad rows in prices.errors.csv; mend them, and run that file" in ran.err
+    header, milk, rice = (folder / "prices.errors.csv").read_text().splitlines()
+    assert header == f"name,price,{ERROR_COLUMNS}"
+    assert (milk.startswith("milk,two,2,"), rice.startswith("rice,three,3,")) == (True, True)
+    (batch,) = conveyor("batch", "list", *APP, "-o", "json").json["batches"]
+    rows = conveyor("batch", "errors", batch["id"], "-o", "json", *APP).json
+    assert [(row["row_number"], row["column"]) for row in rows] == [(2, "price"), (3, "price")]
+    assert conveyor("batch", "errors", batch["id"], "--errors-file", "later.csv", *APP).code == 0
+    assert (folder / "later.csv").read_bytes() == (folder / "prices.errors.csv").read_bytes()
+    assert not (folder / "written").exists()
+
+
+def test_whoever_says_no_has_the_bad_rows(
+    conveyor: Callable[..., Ran], at_terminal: Callable[[str], None], folder: Path
 ) -> None:
     (folder / "prices.csv").write_bytes(BAD)
-    ran = conveyor("batch", "run", "strict", "prices.csv", "--yes", *APP)
-    assert (ran.code, "with --dry-run, all bad rows come in a file" in ran.err) == (1, True)
-    ran = run("prices.csv", "--max-errors", "0")
-    assert (ran.code, "with --dry-run, all bad rows come in a file" in ran.err) == (5, True)
-    assert not (folder / "prices.errors.csv").exists()
+    at_terminal("n\n")
+    ran = conveyor("batch", "run", "prices", "prices.csv", *APP)
+    assert (ran.code != 0, "1 bad row in prices.errors.csv" in ran.err) == (True, True), ran.err
+    assert not (folder / "written").exists()
+
+
+def test_a_dry_run_gives_all_bad_rows_of_a_file(conveyor: Callable[..., Ran], folder: Path) -> None:
+    (folder / "prices.csv").write_bytes(BAD)
     ran = conveyor("batch", "run", "strict", "prices.csv", "--dry-run", "--max-errors", "0", *APP, "-o", "json")
     assert (ran.code, ran.json["status"]) == (5, "completed_with_errors"), ran.err
     assert "1 bad row, which is more than 0" in ran.err

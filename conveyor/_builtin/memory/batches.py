@@ -18,8 +18,10 @@ from conveyor.model.batches.changing import (
     check_removable,
     created,
     creation_digest,
+    forgets_errors,
     last_errors,
     stepped,
+    takes_errors,
 )
 from conveyor.model.batches.paging import page_end, parse_page_end
 from conveyor.model.batches.parts import part_stepped
@@ -93,6 +95,8 @@ class MemoryBatches:
             self._check_identity(after)
         if (job := added_job(after, change)) is not None:
             self._add(job)
+        if forgets_errors(record.batch, change):
+            record.errors.clear()
         record.batch = after
         record.change_ids.add(change.id)
         return after
@@ -107,7 +111,14 @@ class MemoryBatches:
             part = find_part(record, step.part)
             record.batch, record.parts[step.part] = part_stepped(before, part, run, step, now)
         if record.batch is not before:
-            record.errors.update(last_errors(step))
+            record.errors.update(last_errors(step.errors))
+        return record.batch.status
+
+    async def save_errors(self, batch_id: str, job_id: str, errors: Sequence[RowError], /) -> BatchStatus:
+        """Keep bad rows that were found before anything is processed."""
+        record = self._record(batch_id)
+        if takes_errors(record.batch, job_id):
+            record.errors.update(last_errors(errors))
         return record.batch.status
 
     async def get_errors(self, batch_id: str, /, *, after: int = 0, limit: int = 1000) -> Sequence[RowError]:

@@ -10,15 +10,17 @@ from conveyor._builtin.sqlite.rows import from_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.codec import encode_counts, encode_row_error
 from conveyor.errors import BatchJobNotFoundError, BatchRunLostError
-from conveyor.model.batches.changing import last_errors
+from conveyor.model.batches.changing import last_errors, takes_errors
 from conveyor.model.batches.parts import part_stepped
 from conveyor.model.batches.status import BatchStatus
 
 if TYPE_CHECKING:
-    from conveyor._builtin.sqlite.transaction import Transaction
-    from conveyor.model.batches.values import BatchStep
+    from collections.abc import Sequence
 
-__all__ = ["keep_step", "save_step"]
+    from conveyor._builtin.sqlite.transaction import Transaction
+    from conveyor.model.batches.values import BatchStep, RowError
+
+__all__ = ["keep_step", "save_errors", "save_step"]
 
 
 def save_step(transaction: Transaction, batch_id: str, run: str, step: BatchStep) -> BatchStatus:
@@ -47,8 +49,16 @@ def keep_step(transaction: Transaction, batch_id: str, run: str, step: BatchStep
     if not is_own:
         raise BatchRunLostError(batch_id, run)
     if is_new:
-        _keep_errors(transaction, batch_id, step)
+        _keep_errors(transaction, batch_id, step.errors)
     return BatchStatus(status), bool(is_new)
+
+
+def save_errors(transaction: Transaction, batch_id: str, job_id: str, errors: Sequence[RowError]) -> BatchStatus:
+    """Keep bad rows that were found before anything is processed; return where the batch job stands."""
+    batch = find_batch(transaction.connection, batch_id)
+    if takes_errors(batch, job_id):
+        _keep_errors(transaction, batch_id, errors)
+    return batch.status
 
 
 def _keep_part_step(transaction: Transaction, batch_id: str, run: str, step: BatchStep) -> tuple[BatchStatus, bool]:
@@ -60,11 +70,11 @@ def _keep_part_step(transaction: Transaction, batch_id: str, run: str, step: Bat
         return batch.status, False
     write_part(connection, batch_id, part_after)
     write_standing(connection, after)
-    _keep_errors(transaction, batch_id, step)
+    _keep_errors(transaction, batch_id, step.errors)
     return after.status, True
 
 
-def _keep_errors(transaction: Transaction, batch_id: str, step: BatchStep) -> None:
-    if step.errors:
-        rows = [(batch_id, number, encode_row_error(error)) for number, error in last_errors(step).items()]
+def _keep_errors(transaction: Transaction, batch_id: str, errors: Sequence[RowError]) -> None:
+    if errors:
+        rows = [(batch_id, number, encode_row_error(error)) for number, error in last_errors(errors).items()]
         transaction.connection.executemany(sql("batches/save_step_error"), rows)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from conveyor._builtin.sqlite.batch_part_rows import add_work
 from conveyor._builtin.sqlite.batch_rows import find_batch, look_for_batch, with_histories
-from conveyor._builtin.sqlite.batch_steps import save_step
+from conveyor._builtin.sqlite.batch_steps import save_errors, save_step
 from conveyor._builtin.sqlite.packing import as_json
 from conveyor._builtin.sqlite.reading import find_jobs
 from conveyor._builtin.sqlite.rows import from_micros, span_micros, to_micros
@@ -20,6 +20,7 @@ from conveyor.model.batches.changing import (
     check_removable,
     created,
     creation_digest,
+    forgets_errors,
 )
 from conveyor.model.batches.paging import page_end, parse_page_end
 from conveyor.model.batches.values import BatchPage, StrandedBatch
@@ -74,6 +75,10 @@ class SqliteBatches:
         """Keep how far a run is."""
         return await self._write(save_step, batch_id, run, step)
 
+    async def save_errors(self, batch_id: str, job_id: str, errors: Sequence[RowError], /) -> BatchStatus:
+        """Keep bad rows that were found before anything is processed."""
+        return await self._write(save_errors, batch_id, job_id, errors)
+
     async def get_errors(self, batch_id: str, /, *, after: int = 0, limit: int = 1000) -> Sequence[RowError]:
         """Return its bad rows by number."""
         return await self._read(_errors, batch_id, after, limit)
@@ -120,6 +125,8 @@ def _change(transaction: Transaction, batch_id: str, change: BatchChange) -> Bat
         _check_identity(connection, after)
     if (job := added_job(after, change)) is not None:
         add_work(transaction, [job])
+    if forgets_errors(before, change):
+        connection.execute(sql("batches/remove_batch_errors"), (batch_id,))
     status = (after.id, after.status.value, transaction.now, after.revision, after.context)
     run = (after.run, _micros(after.run_started_at), after.run_started_from, after.job_id)
     values = (*status, *run, after.result, after.total, after.error, after.retries)

@@ -11,7 +11,6 @@ from cyclopts import Parameter, validators
 
 from conveyor._cli.batches.parameters import BatchId
 from conveyor._cli.parameters import ListOptions, flattened
-from conveyor.model.batches.values import RowOutcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,13 +61,14 @@ def errors(
 async def _write_file(batch_id: str, errors_file: Path, options: ListOptions) -> int:
     from conveyor._cli.batches.error_files import write_error_file
     from conveyor._cli.batches.ids import meant
+    from conveyor._cli.batches.previews import bad_rows_kept
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.opening import looking_only
     from conveyor._cli.output import say
 
     async with looking_only(find_operated_app(options)) as app:
         batch = await meant(app, batch_id)
-        if batch.counts.get(RowOutcome.FAILED):
+        if bad_rows_kept(batch):
             await write_error_file(app, batch, errors_file)
         else:
             say("no bad rows")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from conveyor._cli.asking import counted
+from conveyor._cli.batches.previews import bad_rows_kept
 from conveyor._cli.failures import CommandError, ExitCode
 from conveyor._cli.output import say
-from conveyor.model.batches.values import RowOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,7 +44,7 @@ async def write_error_file(app: Conveyor, batch: BatchJob, wanted: Path | None =
     except OSError as exc:
         where = "the error file" if path is None else repr(str(path))
         raise CommandError(ExitCode.FAILED, f"{where} cannot be written: {exc}") from exc
-    rows = counted(batch.counts.get(RowOutcome.FAILED, 0), "bad row")
+    rows = counted(bad_rows_kept(batch), "bad row")
     say(f"{rows} in {path}; mend them, and run that file")
 
 

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from conveyor._cli.asking import counted
 from conveyor._cli.output import in_words, printable
+from conveyor.model.batches.values import RowOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["dry_run_lines", "failed_in", "preview_lines"]
+    from conveyor._handles.batch_job import BatchJob
+
+__all__ = ["bad_rows_kept", "dry_run_lines", "failed_in", "preview_lines"]
 
 # More are not read before a question; all of them are in `conveyor batch show`.
 _SHOWN: Final = 5
@@ -30,6 +33,13 @@ def failed_in(record: Mapping[str, Any]) -> int:
     """Return how many rows of a batch job are bad, as far as that is known."""
     found = _preview_of(record).get("counts", {}).get("failed", 0)
     return max(int(found), int(record["counts"].get("failed", 0)))
+
+
+def bad_rows_kept(batch: BatchJob) -> int:
+    """Return how many bad rows of a batch job are kept: those of its runs; before the first, those of the look."""
+    if batch.data.run is not None:
+        return batch.counts.get(RowOutcome.FAILED, 0)
+    return int(_preview_of({"result": batch.result}).get("counts", {}).get(RowOutcome.FAILED, 0))
 
 
 def preview_lines(record: Mapping[str, Any]) -> Iterator[str]:

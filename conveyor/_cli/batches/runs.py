@@ -11,7 +11,7 @@ from conveyor._cli.asking import ask, counted
 from conveyor._cli.batches.creating import created_of_file
 from conveyor._cli.batches.error_files import write_error_file
 from conveyor._cli.batches.known_types import check_type
-from conveyor._cli.batches.previews import dry_run_lines, failed_in, preview_lines
+from conveyor._cli.batches.previews import bad_rows_kept, dry_run_lines, failed_in, preview_lines
 from conveyor._cli.batches.records import batch_record
 from conveyor._cli.batches.tellers import teller_on_stderr
 from conveyor._cli.batches.uploads import make_upload
@@ -22,7 +22,6 @@ from conveyor._cli.output import say
 from conveyor._services.batches.strategies import QUEUE
 from conveyor.errors import BatchJobError
 from conveyor.model.batches.status import BatchStatus
-from conveyor.model.batches.values import RowOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,13 +84,12 @@ class FileRun:
                 say(line)
             if batch.status is BatchStatus.PRE_PROCESSED and not self.how.dry_run and self.how.is_too_bad(record):
                 await batch.cancel(self.keywords.get("created_by"), "too many bad rows")
-                raise CommandError(
-                    ExitCode.REFUSED,
-                    f"{self.how.too_bad(record)}: nothing was written",
-                    "mend the file, or allow more with --max-errors; with --dry-run, all bad rows come in a file",
-                )
+                await self._write_errors(app, batch)
+                what = f"{self.how.too_bad(record)}: nothing was written"
+                raise CommandError(ExitCode.REFUSED, what, "mend the file, or allow more with --max-errors")
             if batch.status is BatchStatus.FAILED and failed_in(record):
-                say("nothing was written; with --dry-run, all bad rows come in a file")
+                say("nothing was written")
+                await self._write_errors(app, batch)
             return record
 
     def _agree(self, record: Mapping[str, Any]) -> None:
@@ -107,21 +105,26 @@ class FileRun:
 
     async def _give_up(self) -> None:
         async with self.app as app:
-            await app.batches.cancel(self.batch_id, self.keywords.get("created_by"), "the answer was no")
+            batch = await app.batches.cancel(self.batch_id, self.keywords.get("created_by"), "the answer was no")
+            if bad_rows_kept(batch):
+                await self._write_errors(app, batch)
 
     async def _process(self) -> dict[str, Any]:
         async with self.app as app:
             batch = await app.batches.confirm(self.batch_id, self.keywords.get("created_by"))
             batch = await self._work(batch, until=frozenset())
-            if batch.counts.get(RowOutcome.FAILED):
-                try:
-                    await write_error_file(app, batch, self.how.errors_file)
-                except BatchJobError as exc:
-                    say(f"{exc}; see conveyor batch errors {batch.id}")
+            if bad_rows_kept(batch):
+                await self._write_errors(app, batch)
             record = batch_record(batch, self.masking)
             for line in dry_run_lines(record):
                 say(line)
             return record
+
+    async def _write_errors(self, app: Conveyor, batch: BatchJob) -> None:
+        try:
+            await write_error_file(app, batch, self.how.errors_file)
+        except BatchJobError as exc:
+            say(f"{exc}; see conveyor batch errors {batch.id}")
 
     async def _work(self, batch: BatchJob, *, until: frozenset[BatchStatus]) -> BatchJob:
         """Run a worker, and tell how it goes, until the batch job has such a status, or has ended."""

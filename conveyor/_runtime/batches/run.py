@@ -176,6 +176,8 @@ class Run:
             if not self.is_pre_processing:
                 await self._save(step)
         if self.is_pre_processing:
+            if step.errors:
+                await self._keep_errors(step.errors)
             self._tell_progress(step)
             await self.check_stopped()
         self._raise_if_stopping()
@@ -288,6 +290,12 @@ class Run:
             lambda: store.save_step(self._batch.id, self.token, step), "save how far a batch job is", self._outage
         )
         self.saved(step, status)
+
+    async def _keep_errors(self, errors: Sequence[RowError]) -> None:
+        store = self._services.batch_store("a batch job's run")
+        await until_available(
+            lambda: store.save_errors(self._batch.id, self._job.job.id, errors), "keep bad rows", self._outage
+        )
 
     def saved(self, step: BatchStep, status: BatchStatus) -> None:
         """Note that a step was kept, and the status that the store answered with."""

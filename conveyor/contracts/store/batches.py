@@ -68,6 +68,19 @@ class BatchStore(Protocol):
             DuplicateBatchJobError: it failed, is to be tried again, and another has its identity by now.
             DuplicateJobError: another job has the id of the job.
             In all these cases nothing was done.
+
+        A START that is the first, and a RESTART, forget the bad rows that `save_errors` kept, in the same step.
+        """
+        ...
+
+    async def save_errors(self, batch_id: str, job_id: str, errors: Sequence[RowError], /) -> BatchStatus:
+        """Keep bad rows that the job which works for it found before anything is processed; return the status.
+
+        They are kept in CREATED alone, all of them or none; each takes the place of what was kept of its row.
+
+        Raises:
+            BatchJobNotFoundError
+            BatchRunLostError: another job works for it; nothing was kept.
         """
         ...
 

@@ -12,7 +12,7 @@ from conveyor.model.batches.status import ENDED_STATUSES, BatchCommand, BatchSta
 from conveyor.model.batches.values import BatchJobData, StatusChange
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from conveyor.model.batches.values import BatchChange, BatchFilter, BatchStep, NewBatchJob, RowError
@@ -27,8 +27,10 @@ __all__ = [
     "check_removable",
     "created",
     "creation_digest",
+    "forgets_errors",
     "last_errors",
     "stepped",
+    "takes_errors",
 ]
 
 # In these another batch job may have the same identity.
@@ -136,6 +138,23 @@ def stepped(batch: BatchJobData, run: str, step: BatchStep, now: datetime) -> Ba
     )
 
 
+def takes_errors(batch: BatchJobData, job_id: str) -> bool:
+    """Return whether bad rows are kept that a job found before anything is processed: not once that look is over.
+
+    Raises:
+        BatchRunLostError: another job works for it.
+    """
+    if batch.job_id != job_id:
+        raise BatchRunLostError(batch.id, job_id)
+    return batch.status is BatchStatus.CREATED
+
+
+def forgets_errors(batch: BatchJobData, change: BatchChange) -> bool:
+    """Return whether a change forgets the bad rows that a look found: the first run, or another look, finds its own."""
+    is_first_run = change.command is BatchCommand.START and batch.run is None
+    return is_first_run or change.command is BatchCommand.RESTART
+
+
 def check_removable(batch: BatchJobData) -> None:
     """Refuse to remove what may go on by itself.
 
@@ -146,9 +165,9 @@ def check_removable(batch: BatchJobData) -> None:
         raise InvalidBatchStatusError(batch.id, batch.status, "remove", legal_commands(batch.status))
 
 
-def last_errors(step: BatchStep) -> Mapping[int, RowError]:
-    """Return the errors of a step by row number: of those of one row the last."""
-    return {error.row_number: error for error in step.errors}
+def last_errors(errors: Sequence[RowError]) -> Mapping[int, RowError]:
+    """Return errors by row number: of those of one row the last."""
+    return {error.row_number: error for error in errors}
 
 
 def batch_matches(batch: BatchJobData, wanted: BatchFilter) -> bool:

@@ -160,6 +160,8 @@ class FakeBatchRun:
 
     def start(self) -> None:
         """Begin to process it, as after its confirmation; pre-processing is over."""
+        if self.is_pre_processing:
+            self.errors.clear()
         self.batch_job = evolve(self.batch_job, status=BatchStatus.PROCESSING)
 
     async def save(
@@ -223,6 +225,7 @@ class FakeBatchRun:
 
     def _save(self, step: _Step, *, is_committed: bool = False) -> None:
         if self.is_pre_processing:
+            self.errors.update({error.row_number: error for error in step.errors})
             self.batch_job = evolve(self.batch_job, message=step.message)
             return
         if not is_committed:

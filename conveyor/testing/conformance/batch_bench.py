@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conveyor.contracts.store import BatchStore
-    from conveyor.model.batches.values import BatchJobData
+    from conveyor.model.batches.values import BatchJobData, RowError
     from conveyor.model.job import NewJob
     from conveyor.testing.conformance.workshop import Workshop
 
@@ -109,6 +109,11 @@ class BatchBench:
     async def save(self, step: BatchStep, batch_id: str = BATCH, *, run: str = RUN) -> BatchStatus:
         """Save a step."""
         return await self.facet.save_step(batch_id, run, step)
+
+    async def save_errors(self, errors: Sequence[RowError], batch_id: str = BATCH) -> BatchStatus:
+        """Keep bad rows that the job which works for a batch job found."""
+        batch = await self.get(batch_id)
+        return await self.facet.save_errors(batch_id, batch.job_id or "", errors)
 
     async def found(self, wanted: BatchFilter | None = None, **keywords: Any) -> list[str]:
         """Return the ids of a page of batch jobs; without a filter all are meant."""

@@ -144,3 +144,55 @@ class BatchStepsConformance(StoreKit):
                     tasks.start_soon(partial(bench.ask, BatchCommand.PAUSE))
         after = await bench.get()
         assert (after.status, after.steps) == (BatchStatus.PAUSING, 5)
+
+    async def test_bad_rows_are_kept_that_were_found_before_anything_is_processed(self, workshop: Workshop) -> None:
+        bench = bench_of(workshop)
+        before = await bench.bring(BatchStatus.CREATED)
+        errors = [bad(10), bad(2), RowError(7, "cödé", "no 'price' 🚚", "price", "a;\x00b")]
+        assert await bench.save_errors(errors) is BatchStatus.CREATED
+        assert await bench.save_errors([bad(3), bad(2, "worse"), bad(3, "last")]) is BatchStatus.CREATED
+        assert await bench.save_errors([]) is BatchStatus.CREATED
+        expected = [bad(2, "worse"), bad(3, "last"), errors[2], bad(10)]
+        assert list(await bench.facet.get_errors(BATCH)) == expected
+        assert await bench.get() == before
+
+    @pytest.mark.parametrize("status", [status for status in STATUSES if status is not BatchStatus.CREATED])
+    async def test_once_the_look_is_over_it_keeps_no_bad_rows(self, workshop: Workshop, status: BatchStatus) -> None:
+        bench = bench_of(workshop)
+        before = await bench.bring(status)
+        assert await bench.save_errors([bad(1)]) is status
+        assert (await bench.get(), list(await bench.facet.get_errors(BATCH))) == (before, [])
+
+    async def test_the_look_of_another_job_keeps_no_bad_rows(self, workshop: Workshop) -> None:
+        bench = bench_of(workshop)
+        await bench.bring(BatchStatus.CREATED)
+        with pytest.raises(BatchRunLostError):
+            await bench.facet.save_errors(BATCH, "another", [bad(1)])
+        assert list(await bench.facet.get_errors(BATCH)) == []
+        with pytest.raises(BatchJobNotFoundError):
+            await bench.facet.save_errors("another", f"{BATCH}-pre", [bad(1)])
+
+    async def test_bad_rows_of_a_look_are_there_until_the_first_run(self, workshop: Workshop) -> None:
+        bench = bench_of(workshop)
+        for batch_id in (BATCH, "other"):
+            await bench.bring(BatchStatus.CREATED, batch_id)
+            await bench.save_errors([bad(1), bad(2)], batch_id)
+        for command in (BatchCommand.PRE_PROCESS, BatchCommand.CONFIRM):
+            await bench.ask(command)
+            assert list(await bench.facet.get_errors(BATCH)) == [bad(1), bad(2)]
+        await bench.ask(BatchCommand.START)
+        assert list(await bench.facet.get_errors(BATCH)) == []
+        await bench.save(bench.step(errors=(bad(2),)))
+        await bench.ask(BatchCommand.INTERRUPT, run=RUN)
+        await bench.ask(BatchCommand.START, run=OTHER_RUN)
+        assert list(await bench.facet.get_errors(BATCH)) == [bad(2)]
+        assert list(await bench.facet.get_errors("other")) == [bad(1), bad(2)]
+
+    async def test_another_look_forgets_the_bad_rows_of_the_one_before(self, workshop: Workshop) -> None:
+        bench = bench_of(workshop)
+        await bench.bring(BatchStatus.CREATED)
+        await bench.save_errors([bad(1)])
+        await bench.ask(BatchCommand.FAIL, error="too many")
+        assert list(await bench.facet.get_errors(BATCH)) == [bad(1)]
+        await bench.ask(BatchCommand.RESTART)
+        assert list(await bench.facet.get_errors(BATCH)) == []

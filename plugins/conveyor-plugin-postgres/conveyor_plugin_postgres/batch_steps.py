@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 from conveyor.codec import encode_counts, encode_row_error
 from conveyor.errors import BatchJobNotFoundError, BatchRunLostError
-from conveyor.model.batches.changing import last_errors
+from conveyor.model.batches.changing import last_errors, takes_errors
 from conveyor.model.batches.parts import part_stepped
 from conveyor.model.batches.status import BatchStatus
 from conveyor_plugin_postgres.batch_part_rows import find_part, read_locked, write_part, write_standing
 from conveyor_plugin_postgres.batch_rows import text_column
 
 if TYPE_CHECKING:
-    from conveyor.model.batches.values import BatchStep
+    from collections.abc import Sequence
+
+    from conveyor.model.batches.values import BatchStep, RowError
     from conveyor_plugin_postgres.part import Part, Row
 
-__all__ = ["save_step"]
+__all__ = ["save_errors", "save_step"]
 
 
 async def save_step(part: Part, batch_id: str, run: str, step: BatchStep) -> tuple[BatchStatus, bool]:
@@ -30,7 +32,7 @@ async def save_step(part: Part, batch_id: str, run: str, step: BatchStep) -> tup
     """
     if step.part is not None:
         return await _save_part_step(part, batch_id, run, step)
-    errors = last_errors(step)
+    errors = last_errors(step.errors)
     numbers = (step.number, step.cursor, step.done, step.total, encode_counts(step.counts))
     told = (text_column(step.message), step.result)
     bad_rows = (list(errors), [encode_row_error(error) for error in errors.values()])
@@ -44,6 +46,14 @@ async def save_step(part: Part, batch_id: str, run: str, step: BatchStep) -> tup
     return BatchStatus(stands), is_new
 
 
+async def save_errors(part: Part, batch_id: str, job_id: str, errors: Sequence[RowError]) -> BatchStatus:
+    """Keep bad rows that were found before anything is processed; return where the batch job stands."""
+    batch, _ = await read_locked(part, batch_id)
+    if takes_errors(batch, job_id):
+        await _keep_errors(part, batch_id, errors)
+    return batch.status
+
+
 async def _save_part_step(part: Part, batch_id: str, run: str, step: BatchStep) -> tuple[BatchStatus, bool]:
     batch, now = await read_locked(part, batch_id)
     before = await find_part(part, batch_id, step.part or 0)
@@ -52,8 +62,12 @@ async def _save_part_step(part: Part, batch_id: str, run: str, step: BatchStep) 
         return batch.status, False
     await write_part(part, batch_id, part_after)
     await write_standing(part, after)
-    errors = last_errors(step)
-    if errors:
-        encoded = [encode_row_error(error) for error in errors.values()]
-        await part.execute("batches/save_step_errors", batch_id, list(errors), encoded)
+    await _keep_errors(part, batch_id, step.errors)
     return after.status, True
+
+
+async def _keep_errors(part: Part, batch_id: str, errors: Sequence[RowError]) -> None:
+    if errors:
+        last = last_errors(errors)
+        encoded = [encode_row_error(error) for error in last.values()]
+        await part.execute("batches/save_step_errors", batch_id, list(last), encoded)

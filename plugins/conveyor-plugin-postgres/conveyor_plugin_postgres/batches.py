@@ -13,13 +13,14 @@ from conveyor.model.batches.changing import (
     check_removable,
     created,
     creation_digest,
+    forgets_errors,
 )
 from conveyor.model.batches.paging import page_end, parse_page_end
 from conveyor.model.batches.status import ENDED_STATUSES
 from conveyor.model.batches.values import BatchPage, StrandedBatch
 from conveyor_plugin_postgres.batch_part_rows import add_work, lock_batch
 from conveyor_plugin_postgres.batch_rows import add_to_history, batch_from_row, change_ids, text_column
-from conveyor_plugin_postgres.batch_steps import save_step
+from conveyor_plugin_postgres.batch_steps import save_errors, save_step
 from conveyor_plugin_postgres.reading import find_jobs
 from conveyor_plugin_postgres.rows import interval
 
@@ -82,6 +83,10 @@ class PostgresBatches:
         status, _ = await write(save_step, batch_id, run, step)
         return status
 
+    async def save_errors(self, batch_id: str, job_id: str, errors: Sequence[RowError], /) -> BatchStatus:
+        """Keep bad rows that were found before anything is processed."""
+        return await self._database.write(save_errors, batch_id, job_id, errors)
+
     async def get_errors(self, batch_id: str, /, *, after: int = 0, limit: int = 1000) -> Sequence[RowError]:
         """Return its bad rows by number."""
         return await self._database.read(get_errors, batch_id, after, max(limit, 0))
@@ -132,6 +137,8 @@ async def change_batch(part: Part, batch_id: str, change: BatchChange) -> BatchJ
         await _check_identity(part, after)
     history = add_to_history(row[-1], change.id, after.history[-1])
     await part.execute("batches/change_batch", *_changed_columns(after, now), history)
+    if forgets_errors(before, change):
+        await part.execute("batches/change_batch_errors", batch_id)
     if (job := added_job(after, change)) is not None:
         await add_work(part, [job])
     return after

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from conveyor.model.batches.values import BatchChange, BatchJobData, BatchStep, NewBatchJob, StrandedBatch
+    from conveyor.model.batches.values import BatchChange, BatchJobData, BatchStep, NewBatchJob, RowError, StrandedBatch
     from conveyor.model.job import NewJob
 
 
@@ -88,6 +88,26 @@ class ErrorsOfZombies(MemoryBatches):
     async def save_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
         self._record(batch_id).errors.update({error.row_number: error for error in step.errors})
         return await super().save_step(batch_id, run, step)
+
+
+class ErrorsOfAnyLook(MemoryBatches):
+    """Keeps the bad rows that a look found, whoever looks, and however late."""
+
+    async def save_errors(self, batch_id: str, job_id: str, errors: Sequence[RowError], /) -> BatchStatus:
+        record = self._record(batch_id)
+        record.errors.update({error.row_number: error for error in errors})
+        return record.batch.status
+
+
+class ErrorsOfLooksKept(MemoryBatches):
+    """Takes what a look found for what the run found that came after it."""
+
+    async def change_batch(self, batch_id: str, change: BatchChange, /) -> BatchJobData:
+        record = self._record(batch_id)
+        errors = dict(record.errors)
+        after = await super().change_batch(batch_id, change)
+        record.errors.update(errors)
+        return after
 
 
 class IdentityCheckedBefore(MemoryBatches):

@@ -154,6 +154,8 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     batches.ChangesForgotten: "test_the_same_change_again_changes_nothing_more",
     batches.StepsSavedAgain: "test_a_step_that_was_saved_changes_nothing",
     batches.ErrorsOfZombies: "test_a_zombie_saves_nothing",
+    batches.ErrorsOfAnyLook: "test_the_look_of_another_job_keeps_no_bad_rows",
+    batches.ErrorsOfLooksKept: "test_bad_rows_of_a_look_are_there_until_the_first_run",
     batches.IdentityCheckedBefore: "test_of_many_that_are_the_same_one_is_created",
     batches.NewestRemoved: "test_as_many_of_each_type_as_are_to_be_kept_stay",
     batches.SettledJobsNotSeen: "test_one_whose_job_ended_is_stranded_and_told_how",

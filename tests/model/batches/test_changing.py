@@ -181,7 +181,7 @@ def test_a_zombie_saves_no_step() -> None:
 
 def test_a_row_has_one_error() -> None:
     first, last = RowError(3, "a", "x"), RowError(3, "b", "y")
-    assert last_errors(BatchStep(1, None, 3, errors=(first, last))) == {3: last}
+    assert last_errors((first, last)) == {3: last}
 
 
 @pytest.mark.parametrize("status", sorted(BatchStatus))
