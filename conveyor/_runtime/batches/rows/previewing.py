@@ -24,8 +24,9 @@ RowT = TypeVar("RowT")
 
 # How often it says how far it is, and looks whether it is to stop.
 TELL_SECONDS: Final = 1.0
-# How many rows are read at once, and about how many bad ones are handed over together.
+# How many rows are read at once, and about how many bad ones wait to be kept.
 MOST_ROWS: Final = 500
+MOST_BAD: Final = 200
 
 
 async def preview_rows(
@@ -122,7 +123,7 @@ class _Look(Generic[RowT]):
         self._errors.append(error)
 
     def _is_due(self, rows: int) -> bool:
-        return len(self._errors) >= MOST_ROWS or self._watch.is_over(rows - self._told)
+        return len(self._errors) >= MOST_BAD or self._watch.is_over(rows - self._told)
 
     async def _tell(self, rows: int) -> None:
         self._watch, self._told = Watch(TELL_SECONDS), rows
