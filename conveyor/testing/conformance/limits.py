@@ -213,8 +213,11 @@ class LimitsConformance(StoreKit):
         assert ids(await hand.fetch(2, lifo=True)) == ["urgent", "own"]
         assert ids(await hand.fetch(2, job_name="ship")) == ["x"]
 
-    async def test_what_runs_already_is_counted(self, workshop: Workshop, limits: LimitStore) -> None:
-        await workshop.add("a", "b", "c", "d")
+    @pytest.mark.parametrize("group", [None, "acme"])
+    async def test_what_runs_already_is_counted(
+        self, workshop: Workshop, limits: LimitStore, group: str | None
+    ) -> None:
+        await workshop.add("a", "b", "c", "d", group=group)
         hand = await workshop.hand()
         running = await hand.fetch(3)
         await limits.set_limits(QUEUE, TWO)

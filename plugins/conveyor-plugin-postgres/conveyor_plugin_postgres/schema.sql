@@ -294,12 +294,16 @@ declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
   is_watched boolean := exists (select from conveyor.watchers);
   new_ids text[];
+  grouped_queues text[];
+  groups text[];
+  are_waiting boolean[];
   saved bigint;
   settled bigint;
 begin
   insert into conveyor.queues (name)
-  select distinct asked.queue
-  from unnest(add_jobs.queues) as asked(queue)
+  select asked.queue
+  -- Each is looked up once.
+  from (select distinct given.queue from unnest(add_jobs.queues) as given(queue)) as asked
   where not exists (select from conveyor.queues as known where known.name = asked.queue)
   order by 1;
 
@@ -316,7 +320,8 @@ begin
   ),
   added as (
     insert into conveyor.live as saved_job (
-      id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, expires_at, payload, options
+      id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, expires_at, payload, options,
+      group_id
     )
     select
       given.id,
@@ -331,20 +336,27 @@ begin
       given.due_at,
       conveyor.sayable(coalesce(now_at + given.expire_in, given.expire_at)),
       given.payload,
-      given.options
+      given.options,
+      conveyor.group_of(given.options)
     from given
     -- In one order, so that two callers with the same ids do not wait for each other in a circle.
     order by given.id, given.place
     on conflict (id) do nothing
-    returning saved_job.id, saved_job.queue, saved_job.state
+    returning saved_job.id, saved_job.queue, saved_job.state, saved_job.group_id
   )
   select
     count(*),
     array_agg(added.id) filter (where is_watched),
     array_agg(distinct added.queue) filter (where added.state = 'waiting'),
-    array_agg(distinct added.queue) filter (where added.state = 'delayed')
-  into saved, new_ids, woken, delayed
+    array_agg(distinct added.queue) filter (where added.state = 'delayed'),
+    array_agg(added.queue) filter (where added.group_id is not null),
+    array_agg(added.group_id) filter (where added.group_id is not null),
+    array_agg(added.state = 'waiting') filter (where added.group_id is not null)
+  into saved, new_ids, woken, delayed, grouped_queues, groups, are_waiting
   from added;
+  if groups is not null then
+    perform conveyor.admit_groups(grouped_queues, groups, are_waiting);
+  end if;
 
   -- A statement of its own sees what was settled while the one above waited for an id.
   with old as (
@@ -734,6 +746,51 @@ begin
       offset 0
     );
   end if;
+end
+$$;
+
+CREATE FUNCTION conveyor.admit_groups(queues text[], groups text[], are_waiting boolean[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+  new_queues text[] := array(
+    select asked.queue
+    from (select distinct given.queue from unnest(admit_groups.queues) as given(queue)) as asked
+    where not exists (select from conveyor.guards where guards.queue = asked.queue)
+      and not exists (select from conveyor.new_guards as noted where noted.queue = asked.queue)
+  );
+begin
+  if new_queues <> '{}' then
+    insert into conveyor.new_guards (queue) select unnest(new_queues);
+    perform pg_notify('conveyor.hints', format('- [["changed", %s, ""]]', to_json(queue))) from unnest(new_queues) as queue;
+  end if;
+
+  with asked as materialized (
+    select distinct given.queue, given.group_id
+    from unnest(admit_groups.queues, admit_groups.groups, are_waiting) as given(queue, group_id, is_waiting)
+    where given.is_waiting
+  ),
+  present as (
+    select asked.queue, asked.group_id
+    from asked
+    cross join lateral (
+      select
+      from conveyor.queue_groups as known
+      where known.queue = asked.queue
+        and known.group_id = asked.group_id
+      for key share
+    ) as locked
+    -- A stricter transaction could not lock a row that was changed since it began.
+    where current_setting('transaction_isolation') = 'read committed'
+  )
+  insert into conveyor.queue_groups (queue, group_id)
+  select asked.queue, asked.group_id from asked
+  except
+  select present.queue, present.group_id from present;
 end
 $$;
 
@@ -1130,6 +1187,7 @@ CREATE FUNCTION conveyor.fetch_jobs(session text, number bigint, lock_for interv
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_sort TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 declare
@@ -1785,6 +1843,10 @@ begin
 end
 $$;
 
+CREATE FUNCTION conveyor.group_of(options bytea) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN (POSITION(('\x2267726f757022'::bytea) IN (options)) > 0) THEN ((convert_from(options, 'UTF8'::name))::jsonb #>> '{group,id}'::text[]) ELSE NULL::text END;
+
 CREATE FUNCTION conveyor.group_waits(of_queue text, of_group text) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -1816,6 +1878,46 @@ begin
     where live.session_id = any(session_ids)
       and live.state = 'active'
     order by live.seq;
+end
+$$;
+
+CREATE FUNCTION conveyor.idle_groups(of_queue text, excluded text[]) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+begin
+  return (
+    select array_agg(turns.seq)
+    from (
+      select looked.seq, bool_or(looked.is_waiting) over (order by looked.at, looked.group_id) as is_behind
+      from (
+        select
+          known.seq, known.at, known.group_id,
+          case
+            when known.group_id = '' then conveyor.group_waits(of_queue, '')
+            else exists (
+              select
+              from conveyor.live
+              where live.queue = of_queue
+                and live.state = 'waiting'
+                and live.stalled_count = 0
+                and live.group_id = known.group_id
+              offset 0
+            )
+          end as is_waiting
+        from conveyor.queue_groups as known
+        where known.queue = of_queue
+          and known.at is not null
+          and not known.is_parked
+          and known.group_id <> all(excluded)
+        order by known.at, known.group_id
+        limit 1000
+      ) as looked
+    ) as turns
+    where not turns.is_behind
+  );
 end
 $$;
 
@@ -1858,14 +1960,48 @@ CREATE FUNCTION conveyor.leave_buffer(ids text[], into_ids text[], now_at timest
   where into_id is not null
 $$;
 
-CREATE FUNCTION conveyor.leave_round(of_queue text, of_group text, place bigint) RETURNS void
+CREATE FUNCTION conveyor.leave_round(of_queue text, seqs bigint[], OUT last_at bigint, OUT left_count bigint) RETURNS record
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
     AS $$
+declare
+  idle bigint[];
 begin
-  perform from conveyor.queue_groups where queue_groups.seq = place for update skip locked;
-  if found and not conveyor.group_waits(of_queue, of_group) then
-    delete from conveyor.queue_groups where queue_groups.seq = place;
-  end if;
+  -- With an offset, each group is looked up by itself.
+  select array_agg(known.seq), max(known.at)
+  into idle, last_at
+  from conveyor.queue_groups as known
+  where known.seq = any(seqs)
+    and not case
+      when known.group_id = '' then conveyor.group_waits(of_queue, '')
+      else exists (
+        select
+        from conveyor.live
+        where live.queue = of_queue
+          and live.state = 'waiting'
+          and live.stalled_count = 0
+          and live.group_id = known.group_id
+        offset 0
+      )
+    end;
+  idle := array(select known.seq from conveyor.queue_groups as known where known.seq = any(idle) for update skip locked);
+  delete from conveyor.queue_groups as known
+  where known.seq = any(idle)
+    and not case
+      when known.group_id = '' then conveyor.group_waits(of_queue, '')
+      else exists (
+        select
+        from conveyor.live
+        where live.queue = of_queue
+          and live.state = 'waiting'
+          and live.stalled_count = 0
+          and live.group_id = known.group_id
+        offset 0
+      )
+    end;
+  get diagnostics left_count = row_count;
 end
 $$;
 
@@ -1921,7 +2057,8 @@ begin
   );
   taken := cardinality(picked);
   update conveyor.live
-  set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+  set state = 'active', session_id = session, fetch_number = number, started_at = now_at,
+      is_limited = (select guards.is_counted from conveyor.guards where guards.queue = of_queue)
   where live.id = any(picked);
   if taken > 0 and limiter is not null then
     perform conveyor.charge_rate(of_queue, 'queue', '', limiter, taken, now_micros);
@@ -2018,6 +2155,7 @@ declare
   from_group text := '';
   room bigint;
   together record;
+  left_behind record;
   turn record;
   head_id text;
   head_name text;
@@ -2057,9 +2195,15 @@ begin
         session, number, of_queue, room - cardinality(picked), wanted_name, excluded, stopped, now_at,
         (rules #>> '{group,concurrency}')::bigint, rules #> '{group,weights}', round
       );
-      exit when together.picked is null;
-      picked := picked || together.picked;
       round := together.round;
+      if together.picked is not null then
+        picked := picked || together.picked;
+        continue;
+      end if;
+      -- Groups of which nothing waits may stand before the others.
+      left_behind := conveyor.leave_round(of_queue, conveyor.idle_groups(of_queue, excluded));
+      round := greatest(round, left_behind.last_at);
+      exit when left_behind.left_count = 0;
     end loop;
   end if;
 
@@ -2082,10 +2226,7 @@ begin
       from conveyor.group_head(of_queue, turn.group_id, is_lifo, wanted_name, stopped) as first;
     end if;
     if head_id is null then
-      if not conveyor.group_waits(of_queue, turn.group_id) then
-        round := greatest(round, turn.at);
-        perform conveyor.leave_round(of_queue, turn.group_id, turn.seq);
-      end if;
+      round := greatest(round, (conveyor.leave_round(of_queue, array[turn.seq])).last_at);
       -- Where somebody adds to it right now, it stays, and is passed like one of which nothing is wanted.
       from_at := turn.at;
       from_group := turn.group_id;
@@ -2161,6 +2302,7 @@ $$;
 CREATE FUNCTION conveyor.lock_in_turns(session text, number bigint, of_queue text, room bigint, wanted_name text, excluded text[], stopped text[], now_at timestamp with time zone, most bigint, weights jsonb, INOUT round bigint, OUT picked text[]) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
@@ -2170,7 +2312,6 @@ declare
   moved bigint[];
   places bigint[];
   spent bigint[];
-  spent_groups text[];
 begin
   with turns as materialized (
     select
@@ -2298,9 +2439,8 @@ begin
     min(ends.ids), min(ends.at),
     array_agg(served.seq) filter (where served.number > 0),
     array_agg(served.base + served.number * served.step) filter (where served.number > 0),
-    array_agg(served.seq) filter (where is_spent),
-    array_agg(served.group_id) filter (where is_spent)
-  into picked, last_at, moved, places, spent, spent_groups
+    array_agg(served.seq) filter (where is_spent)
+  into picked, last_at, moved, places, spent
   from served
   cross join ends
   cross join lateral (
@@ -2313,17 +2453,14 @@ begin
 
   if picked is not null then
     update conveyor.live
-    set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+    set state = 'active', session_id = session, fetch_number = number, started_at = now_at,
+        is_limited = (select guards.is_counted from conveyor.guards where guards.queue = of_queue)
     where live.id = any(picked);
     perform conveyor.move_groups(moved, places);
     round := greatest(round, last_at);
   end if;
   if spent is not null then
-    for i in 1 .. cardinality(spent) loop
-      if not conveyor.group_waits(of_queue, spent_groups[i]) then
-        perform conveyor.leave_round(of_queue, spent_groups[i], spent[i]);
-      end if;
-    end loop;
+    perform conveyor.leave_round(of_queue, spent);
   end if;
 end
 $$;
@@ -2560,7 +2697,7 @@ CREATE FUNCTION conveyor.name_group() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-  new.group_id := convert_from(new.options, 'UTF8')::jsonb #>> '{group,id}';
+  new.group_id := conveyor.group_of(new.options);
   if new.group_id is not null
     and not exists (select from conveyor.guards where guards.queue = new.queue)
     and not exists (select from conveyor.new_guards as noted where noted.queue = new.queue)
@@ -3308,7 +3445,8 @@ begin
     from conveyor.rates_of(rules, job_name, of_group) as asked;
   end if;
   update conveyor.live
-  set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+  set state = 'active', session_id = session, fetch_number = number, started_at = now_at,
+      is_limited = (select guards.is_counted from conveyor.guards where guards.queue = of_queue)
   where live.id = job_id;
 end
 $$;
@@ -3962,6 +4100,7 @@ WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_thr
 CREATE TABLE conveyor.guards (
     queue text NOT NULL COLLATE pg_catalog."C",
     limits jsonb,
+    is_counted boolean DEFAULT false NOT NULL,
     round_at bigint DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
@@ -4351,13 +4490,9 @@ CREATE TRIGGER history_watched BEFORE INSERT ON conveyor.history FOR EACH STATEM
 
 CREATE TRIGGER history_written AFTER INSERT ON conveyor.history FOR EACH ROW WHEN ((current_setting('conveyor.is_watched'::text, true) = 'yes'::text)) EXECUTE FUNCTION conveyor.write_end();
 
-CREATE TRIGGER live_group_added AFTER INSERT ON conveyor.live FOR EACH ROW WHEN (((new.group_id IS NOT NULL) AND (new.state = 'waiting'::text))) EXECUTE FUNCTION conveyor.join_round();
-
 CREATE TRIGGER live_group_waits AFTER UPDATE OF state, options ON conveyor.live FOR EACH ROW WHEN (((new.group_id IS NOT NULL) AND (new.state = 'waiting'::text))) EXECUTE FUNCTION conveyor.join_round();
 
 CREATE TRIGGER live_moved AFTER UPDATE OF state ON conveyor.live FOR EACH ROW WHEN (((old.state <> new.state) AND (current_setting('conveyor.is_watched'::text, true) = 'yes'::text))) EXECUTE FUNCTION conveyor.write_move();
-
-CREATE TRIGGER live_named BEFORE INSERT ON conveyor.live FOR EACH ROW WHEN ((POSITION(('\x2267726f757022'::bytea) IN (new.options)) > 0)) EXECUTE FUNCTION conveyor.name_group();
 
 CREATE TRIGGER live_renamed BEFORE UPDATE OF options ON conveyor.live FOR EACH ROW WHEN (((old.group_id IS NOT NULL) OR (POSITION(('\x2267726f757022'::bytea) IN (new.options)) > 0))) EXECUTE FUNCTION conveyor.name_group();
 
@@ -4370,6 +4505,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '57487d3da4bbfb2eb4e4c82a28f42576fd7e7232be90bfa99ecefeb23b9f7721', clock_timestamp());
+  (1, 'initial', '5aa5c7d6901840e8bee54a3ab6cedc4dbeaee55e77f78651a93de85443440149', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -38,11 +38,7 @@ drop table conveyor.watchers;
 
 drop table conveyor.events;
 
-drop trigger live_named on conveyor.live;
-
 drop trigger live_renamed on conveyor.live;
-
-drop trigger live_group_added on conveyor.live;
 
 drop trigger live_group_waits on conveyor.live;
 
@@ -57,6 +53,8 @@ drop function conveyor.lock_guarded;
 drop function conveyor.lock_in_turns;
 
 drop function conveyor.move_groups;
+
+drop function conveyor.idle_groups;
 
 drop function conveyor.leave_round;
 
@@ -87,6 +85,10 @@ drop function conveyor.rate_room;
 drop function conveyor.join_round;
 
 drop function conveyor.name_group;
+
+drop function conveyor.admit_groups;
+
+drop function conveyor.group_of;
 
 drop function conveyor.suspect_queues;
 

@@ -10,7 +10,7 @@ create sequence conveyor.job_seq;
 -- option lifo both are mirrored below zero (-1 - value), so one ascending index gives those first, newest first.
 -- is_discarded: the job may not be tried again.
 -- added_payload is kept where a rerun replaced the payload, so that the same add again is still recognised.
--- group_id is that of the options. is_limited: it was fetched from a queue with limits or groups, so it is counted while
+-- group_id is that of the options. is_limited: it was fetched from a queue that has or had limits, so it is counted while
 -- it is active.
 create table conveyor.live (
   id text collate "C" primary key,
@@ -429,10 +429,12 @@ create table conveyor.paused (
 );
 
 -- Queues that have limits (JSON, times in microseconds), or had a job with a group. round_at is where the turns of its
--- groups stand. Whoever fetches from such a queue has its row locked until the end of the transaction.
+-- groups stand. is_counted: its jobs are counted while they are active; of a queue that has groups alone nobody asks.
+-- Whoever fetches from such a queue has its row locked until the end of the transaction.
 create table conveyor.guards (
   queue text collate "C" primary key,
   limits jsonb,
+  is_counted boolean not null default false,
   round_at bigint not null default 0
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
@@ -823,6 +825,60 @@ create function conveyor.micros(moment timestamptz) returns bigint
 language sql stable parallel safe
 return (extract(epoch from moment) * 1000000)::bigint;
 
+-- The group that a job's options name. Jobs without one are told by their bytes, and cost no more than that.
+create function conveyor.group_of(options bytea) returns text
+language sql stable parallel safe
+return case when position('"group"'::bytea in options) > 0 then convert_from(options, 'UTF8')::jsonb #>> '{group,id}' end;
+
+-- Makes the queues of new jobs with groups known as such, and lets those groups take their turns of which a job waits:
+-- what name_group and join_round do for one that is changed, here for many at once. A job is given by its place in the
+-- arrays.
+create function conveyor.admit_groups(queues text[], groups text[], are_waiting boolean[]) returns void
+language plpgsql
+-- Whatever the statistics say, each queue and each group is looked up in an index.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  new_queues text[] := array(
+    select asked.queue
+    from (select distinct given.queue from unnest(admit_groups.queues) as given(queue)) as asked
+    where not exists (select from conveyor.guards where guards.queue = asked.queue)
+      and not exists (select from conveyor.new_guards as noted where noted.queue = asked.queue)
+  );
+begin
+  if new_queues <> '{}' then
+    insert into conveyor.new_guards (queue) select unnest(new_queues);
+    perform pg_notify('conveyor.hints', format('- [["changed", %s, ""]]', to_json(queue))) from unnest(new_queues) as queue;
+  end if;
+
+  with asked as materialized (
+    select distinct given.queue, given.group_id
+    from unnest(admit_groups.queues, admit_groups.groups, are_waiting) as given(queue, group_id, is_waiting)
+    where given.is_waiting
+  ),
+  present as (
+    select asked.queue, asked.group_id
+    from asked
+    cross join lateral (
+      select
+      from conveyor.queue_groups as known
+      where known.queue = asked.queue
+        and known.group_id = asked.group_id
+      for key share
+    ) as locked
+    -- A stricter transaction could not lock a row that was changed since it began.
+    where current_setting('transaction_isolation') = 'read committed'
+  )
+  insert into conveyor.queue_groups (queue, group_id)
+  select asked.queue, asked.group_id from asked
+  except
+  select present.queue, present.group_id from present;
+end
+$$;
+
 -- Adds jobs, each given by its place in the arrays; those at the end may be shorter where nobody uses them.
 -- Ids are unique over live and settled jobs. The ids of settled jobs are looked for among those that ended after
 -- `since`: no job ends before its id was made.
@@ -860,12 +916,16 @@ declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
   is_watched boolean := exists (select from conveyor.watchers);
   new_ids text[];
+  grouped_queues text[];
+  groups text[];
+  are_waiting boolean[];
   saved bigint;
   settled bigint;
 begin
   insert into conveyor.queues (name)
-  select distinct asked.queue
-  from unnest(add_jobs.queues) as asked(queue)
+  select asked.queue
+  -- Each is looked up once.
+  from (select distinct given.queue from unnest(add_jobs.queues) as given(queue)) as asked
   where not exists (select from conveyor.queues as known where known.name = asked.queue)
   order by 1;
 
@@ -882,7 +942,8 @@ begin
   ),
   added as (
     insert into conveyor.live as saved_job (
-      id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, expires_at, payload, options
+      id, seq, queue, name, state, priority, order_at, order_seq, created_at, run_at, expires_at, payload, options,
+      group_id
     )
     select
       given.id,
@@ -897,20 +958,27 @@ begin
       given.due_at,
       conveyor.sayable(coalesce(now_at + given.expire_in, given.expire_at)),
       given.payload,
-      given.options
+      given.options,
+      conveyor.group_of(given.options)
     from given
     -- In one order, so that two callers with the same ids do not wait for each other in a circle.
     order by given.id, given.place
     on conflict (id) do nothing
-    returning saved_job.id, saved_job.queue, saved_job.state
+    returning saved_job.id, saved_job.queue, saved_job.state, saved_job.group_id
   )
   select
     count(*),
     array_agg(added.id) filter (where is_watched),
     array_agg(distinct added.queue) filter (where added.state = 'waiting'),
-    array_agg(distinct added.queue) filter (where added.state = 'delayed')
-  into saved, new_ids, woken, delayed
+    array_agg(distinct added.queue) filter (where added.state = 'delayed'),
+    array_agg(added.queue) filter (where added.group_id is not null),
+    array_agg(added.group_id) filter (where added.group_id is not null),
+    array_agg(added.state = 'waiting') filter (where added.group_id is not null)
+  into saved, new_ids, woken, delayed, grouped_queues, groups, are_waiting
   from added;
+  if groups is not null then
+    perform conveyor.admit_groups(grouped_queues, groups, are_waiting);
+  end if;
 
   -- A statement of its own sees what was settled while the one above waited for an id.
   with old as (
@@ -2875,7 +2943,8 @@ begin
     from conveyor.rates_of(rules, job_name, of_group) as asked;
   end if;
   update conveyor.live
-  set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+  set state = 'active', session_id = session, fetch_number = number, started_at = now_at,
+      is_limited = (select guards.is_counted from conveyor.guards where guards.queue = of_queue)
   where live.id = job_id;
 end
 $$;
@@ -3051,7 +3120,8 @@ begin
   );
   taken := cardinality(picked);
   update conveyor.live
-  set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+  set state = 'active', session_id = session, fetch_number = number, started_at = now_at,
+      is_limited = (select guards.is_counted from conveyor.guards where guards.queue = of_queue)
   where live.id = any(picked);
   if taken > 0 and limiter is not null then
     perform conveyor.charge_rate(of_queue, 'queue', '', limiter, taken, now_micros);
@@ -3078,15 +3148,92 @@ begin
 end
 $$;
 
--- Takes a group out of the round of which nothing waits. Who adds to it from here on waits for its row; what was added
--- before is seen by looking again.
-create function conveyor.leave_round(of_queue text, of_group text, place bigint) returns void
-language plpgsql as $$
+-- Takes those of the groups at these places out of the round of which nothing waits, and returns the last place that
+-- one of them had. Who adds to one of them from here on waits for its row; what was added before is seen by looking again.
+create function conveyor.leave_round(of_queue text, seqs bigint[], out last_at bigint, out left_count bigint)
+language plpgsql
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+declare
+  idle bigint[];
 begin
-  perform from conveyor.queue_groups where queue_groups.seq = place for update skip locked;
-  if found and not conveyor.group_waits(of_queue, of_group) then
-    delete from conveyor.queue_groups where queue_groups.seq = place;
-  end if;
+  -- With an offset, each group is looked up by itself.
+  select array_agg(known.seq), max(known.at)
+  into idle, last_at
+  from conveyor.queue_groups as known
+  where known.seq = any(seqs)
+    and not case
+      when known.group_id = '' then conveyor.group_waits(of_queue, '')
+      else exists (
+        select
+        from conveyor.live
+        where live.queue = of_queue
+          and live.state = 'waiting'
+          and live.stalled_count = 0
+          and live.group_id = known.group_id
+        offset 0
+      )
+    end;
+  idle := array(select known.seq from conveyor.queue_groups as known where known.seq = any(idle) for update skip locked);
+  delete from conveyor.queue_groups as known
+  where known.seq = any(idle)
+    and not case
+      when known.group_id = '' then conveyor.group_waits(of_queue, '')
+      else exists (
+        select
+        from conveyor.live
+        where live.queue = of_queue
+          and live.state = 'waiting'
+          and live.stalled_count = 0
+          and live.group_id = known.group_id
+        offset 0
+      )
+    end;
+  get diagnostics left_count = row_count;
+end
+$$;
+
+-- The groups that stand first in the round, up to the first of which a job waits; not those that are excluded. No more
+-- than a thousand.
+create function conveyor.idle_groups(of_queue text, excluded text[]) returns bigint[]
+language plpgsql
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+begin
+  return (
+    select array_agg(turns.seq)
+    from (
+      select looked.seq, bool_or(looked.is_waiting) over (order by looked.at, looked.group_id) as is_behind
+      from (
+        select
+          known.seq, known.at, known.group_id,
+          case
+            when known.group_id = '' then conveyor.group_waits(of_queue, '')
+            else exists (
+              select
+              from conveyor.live
+              where live.queue = of_queue
+                and live.state = 'waiting'
+                and live.stalled_count = 0
+                and live.group_id = known.group_id
+              offset 0
+            )
+          end as is_waiting
+        from conveyor.queue_groups as known
+        where known.queue = of_queue
+          and known.at is not null
+          and not known.is_parked
+          and known.group_id <> all(excluded)
+        order by known.at, known.group_id
+        limit 1000
+      ) as looked
+    ) as turns
+    where not turns.is_behind
+  );
 end
 $$;
 
@@ -3117,6 +3264,7 @@ create function conveyor.lock_in_turns(
 )
 language plpgsql
 set enable_seqscan = off
+set enable_bitmapscan = off
 -- What is not looked up group by group are the rows of this statement.
 set enable_nestloop = off
 set enable_mergejoin = off
@@ -3127,7 +3275,6 @@ declare
   moved bigint[];
   places bigint[];
   spent bigint[];
-  spent_groups text[];
 begin
   with turns as materialized (
     select
@@ -3255,9 +3402,8 @@ begin
     min(ends.ids), min(ends.at),
     array_agg(served.seq) filter (where served.number > 0),
     array_agg(served.base + served.number * served.step) filter (where served.number > 0),
-    array_agg(served.seq) filter (where is_spent),
-    array_agg(served.group_id) filter (where is_spent)
-  into picked, last_at, moved, places, spent, spent_groups
+    array_agg(served.seq) filter (where is_spent)
+  into picked, last_at, moved, places, spent
   from served
   cross join ends
   cross join lateral (
@@ -3270,17 +3416,14 @@ begin
 
   if picked is not null then
     update conveyor.live
-    set state = 'active', session_id = session, fetch_number = number, started_at = now_at, is_limited = true
+    set state = 'active', session_id = session, fetch_number = number, started_at = now_at,
+        is_limited = (select guards.is_counted from conveyor.guards where guards.queue = of_queue)
     where live.id = any(picked);
     perform conveyor.move_groups(moved, places);
     round := greatest(round, last_at);
   end if;
   if spent is not null then
-    for i in 1 .. cardinality(spent) loop
-      if not conveyor.group_waits(of_queue, spent_groups[i]) then
-        perform conveyor.leave_round(of_queue, spent_groups[i], spent[i]);
-      end if;
-    end loop;
+    perform conveyor.leave_round(of_queue, spent);
   end if;
 end
 $$;
@@ -3303,6 +3446,7 @@ declare
   from_group text := '';
   room bigint;
   together record;
+  left_behind record;
   turn record;
   head_id text;
   head_name text;
@@ -3342,9 +3486,15 @@ begin
         session, number, of_queue, room - cardinality(picked), wanted_name, excluded, stopped, now_at,
         (rules #>> '{group,concurrency}')::bigint, rules #> '{group,weights}', round
       );
-      exit when together.picked is null;
-      picked := picked || together.picked;
       round := together.round;
+      if together.picked is not null then
+        picked := picked || together.picked;
+        continue;
+      end if;
+      -- Groups of which nothing waits may stand before the others.
+      left_behind := conveyor.leave_round(of_queue, conveyor.idle_groups(of_queue, excluded));
+      round := greatest(round, left_behind.last_at);
+      exit when left_behind.left_count = 0;
     end loop;
   end if;
 
@@ -3367,10 +3517,7 @@ begin
       from conveyor.group_head(of_queue, turn.group_id, is_lifo, wanted_name, stopped) as first;
     end if;
     if head_id is null then
-      if not conveyor.group_waits(of_queue, turn.group_id) then
-        round := greatest(round, turn.at);
-        perform conveyor.leave_round(of_queue, turn.group_id, turn.seq);
-      end if;
+      round := greatest(round, (conveyor.leave_round(of_queue, array[turn.seq])).last_at);
       -- Where somebody adds to it right now, it stays, and is passed like one of which nothing is wanted.
       from_at := turn.at;
       from_group := turn.group_id;
@@ -3453,6 +3600,9 @@ returns setof conveyor.fetched_job
 language plpgsql
 set enable_seqscan = off
 set enable_sort = off
+-- There is one good plan for each statement. Left to itself the server would make some of them anew for each fetch, for it
+-- expects more of a plan for these arguments alone.
+set plan_cache_mode = force_generic_plan
 set jit = off
 as $$
 declare
@@ -4333,11 +4483,12 @@ begin
 end
 $$;
 
--- Notes the group of a job whose options name one, and makes its queue known as one with groups.
+-- Notes the group of a job whose options were changed, and makes its queue known as one with groups. Whoever inserts jobs
+-- does that himself, for all of them at once: see admit_groups.
 create function conveyor.name_group() returns trigger
 language plpgsql as $$
 begin
-  new.group_id := convert_from(new.options, 'UTF8')::jsonb #>> '{group,id}';
+  new.group_id := conveyor.group_of(new.options);
   if new.group_id is not null
     and not exists (select from conveyor.guards where guards.queue = new.queue)
     and not exists (select from conveyor.new_guards as noted where noted.queue = new.queue)
@@ -4349,16 +4500,11 @@ begin
 end
 $$;
 
--- Jobs without groups are told by their bytes, and cost no more than that.
-create trigger live_named before insert on conveyor.live
-for each row when (position('"group"'::bytea in new.options) > 0)
-execute function conveyor.name_group();
-
 create trigger live_renamed before update of options on conveyor.live
 for each row when (old.group_id is not null or position('"group"'::bytea in new.options) > 0)
 execute function conveyor.name_group();
 
--- Lets a group take its turns of which a job waits.
+-- Lets a group take its turns of which a job waits again.
 create function conveyor.join_round() returns trigger
 language plpgsql as $$
 begin
@@ -4377,10 +4523,6 @@ begin
   return null;
 end
 $$;
-
-create trigger live_group_added after insert on conveyor.live
-for each row when (new.group_id is not null and new.state = 'waiting')
-execute function conveyor.join_round();
 
 create trigger live_group_waits after update of state, options on conveyor.live
 for each row when (new.group_id is not null and new.state = 'waiting')
