@@ -66,11 +66,15 @@ _KNOWN: Final[tuple[tuple[type[Exception], ExitCode, str], ...]] = (
     (ConfigurationError, ExitCode.USAGE, ""),
     (JobNotFoundError, ExitCode.NOT_FOUND, "see which there are: conveyor jobs list"),
     (ScheduleNotFoundError, ExitCode.NOT_FOUND, "see which there are: conveyor schedules list"),
-    (InvalidJobStateError, ExitCode.REFUSED, "look at it: conveyor jobs show ID"),
+    (InvalidJobStateError, ExitCode.REFUSED, "look at it: conveyor jobs show {error.job_id}"),
     (DuplicateJobError, ExitCode.REFUSED, ""),
     (BatchJobNotFoundError, ExitCode.NOT_FOUND, "see which there are: conveyor batch list"),
-    (InvalidBatchStatusError, ExitCode.REFUSED, "look at it: conveyor batch show ID"),
-    (DuplicateBatchJobError, ExitCode.REFUSED, "look at it: conveyor batch show ID; if another is meant, add --force"),
+    (InvalidBatchStatusError, ExitCode.REFUSED, "look at it: conveyor batch show {error.batch_id}"),
+    (
+        DuplicateBatchJobError,
+        ExitCode.REFUSED,
+        "look at it: conveyor batch show {error.batch_id}; if another is meant, add --force",
+    ),
     (BatchJobError, ExitCode.REFUSED, ""),
     (SchemaError, ExitCode.SCHEMA, "what that would change: conveyor store check"),
     (
@@ -93,7 +97,7 @@ def explain(error: BaseException) -> Failure:
         return Failure(ExitCode.INTERRUPTED, "interrupted")
     for kind, code, advice in _KNOWN:
         if isinstance(error, kind):
-            return Failure(code, str(error), advice)
+            return Failure(code, str(error), advice.format(error=error))
     name = type(error).__name__
     return Failure(ExitCode.FAILED, f"{name}: {error}" if str(error) else name, "see where: the same with --verbose")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +21,7 @@ __all__ = [
     "show_record",
     "show_records",
     "span",
+    "table_lines",
     "write",
     "write_json",
     "write_table",
@@ -97,6 +98,11 @@ def show_page(
 
 def write_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print aligned columns; to a terminal they fit its width, elsewhere nothing is cut."""
+    print("\n".join(table_lines(titles, rows, sys.stdout)))  # noqa: T201 - the command line speaks
+
+
+def table_lines(titles: Sequence[str], rows: Iterable[Sequence[object]], file: TextIO) -> list[str]:
+    """Return the lines of aligned columns: if the file is a terminal, they fit its width, else nothing is cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -109,10 +115,10 @@ def write_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         table.add_column(overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if cell is None else printable(str(cell)), overflow="fold") for cell in row))
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_FILES)
+    console = Console(file=file) if file.isatty() else Console(file=file, width=_WIDTH_OF_FILES)
     with console.capture() as captured:
         console.print(table)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))  # noqa: T201
+    return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def age(moment: str | None) -> str:

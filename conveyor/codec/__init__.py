@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from conveyor.codec.arguments import ArgumentsCodec, Upgrade
-from conveyor.codec.batch_records import decode_counts, decode_row_error, encode_counts, encode_row_error
+from conveyor.codec.batch_records import (
+    decode_counts,
+    decode_row_error,
+    encode_counts,
+    encode_row_error,
+    find_preview,
+)
 from conveyor.codec.buffers import decode_deduplication, encode_deduplication
 from conveyor.codec.encryption import AesGcmCodec
 from conveyor.codec.json_values import JsonCodec, decode_json, encode_json, hash_json
@@ -46,6 +52,7 @@ __all__ = [
     "encode_row_error",
     "encode_rule",
     "encode_state",
+    "find_preview",
     "hash_json",
     "schedule_to_json",
     "to_json",

@@ -1,16 +1,17 @@
-"""What stores keep of batch jobs as JSON: the errors of rows, and what became of rows."""
+"""What is kept of batch jobs as JSON: the errors of rows, what became of rows, and what a look at them found."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
+import msgspec
+
+from conveyor.model.batches.previews import Preview
 from conveyor.model.batches.values import RowError, RowOutcome
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["decode_counts", "decode_row_error", "encode_counts", "encode_row_error"]
+__all__ = ["decode_counts", "decode_row_error", "encode_counts", "encode_row_error", "find_preview"]
 
 
 def encode_row_error(error: RowError) -> bytes:
@@ -32,3 +33,14 @@ def encode_counts(counts: Mapping[RowOutcome, int]) -> str:
 def decode_counts(data: str) -> dict[RowOutcome, int]:
     """Return what `encode_counts` was given."""
     return {RowOutcome(outcome): count for outcome, count in json.loads(data).items()}
+
+
+def find_preview(result: Mapping[str, Any] | None) -> Preview | None:
+    """Return what a look at all rows found, from the result of a batch job; None: it holds no such thing.
+
+    A strategy may keep anything in its result, under whatever name.
+    """
+    try:
+        return None if result is None else msgspec.convert(result.get("preview"), Preview)
+    except msgspec.ValidationError:
+        return None

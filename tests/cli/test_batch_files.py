@@ -175,7 +175,7 @@ def test_a_file_that_is_refused_gives_all_its_bad_rows(
     (folder / "prices.csv").write_bytes(BAD + b"rice,three\n")
     ran = conveyor("batch", "run", batch_type, "prices.csv", "--yes", *options, *APP)
     assert (ran.code, "nothing was written" in ran.err) == (code, True), ran.err
-    assert "2 bad rows in prices.errors.csv; mend them, and run that file" in ran.err
+    assert "2 bad rows in prices.errors.csv; nothing was written, so mend them in the file itself" in ran.err
     header, milk, rice = (folder / "prices.errors.csv").read_text().splitlines()
     assert header == f"name,price,{ERROR_COLUMNS}"
     assert (milk.startswith("milk,two,2,"), rice.startswith("rice,three,3,")) == (True, True)

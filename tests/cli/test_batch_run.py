@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conveyor._cli.batches.previews import dry_run_lines, preview_lines
+from conveyor.codec import find_preview
 from tests.cli.conftest import await_file, await_line
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Lines(AbstractBatchJobStrategy):
 
 app = Conveyor("sqlite:///jobs.db", batch_strategies=[Lines])
 forgetful = Conveyor("memory://", batch_strategies=[Lines])
+busy_elsewhere = Conveyor("sqlite:///jobs.db", batch_strategies=[Lines], active_queues=["mails"])
 """
 
 
@@ -84,7 +86,7 @@ def test_a_file_is_processed_and_its_bad_rows_are_ready_to_be_mended(
     command = ("batch", "run", "lines", "names.csv", "--yes", "--by", "ada", "--errors-file", "bad.csv", *APP)
     ran = conveyor(*command, "-o", "json")
     assert (ran.code, ran.json["status"], ran.json["created_by"]) == (0, "completed_with_errors", "ada")
-    assert "3 rows, read and checked in 100ms: 2 created, 1 failed" in ran.err
+    assert "3 rows, read and checked in 100ms: 2 created, 1 bad" in ran.err
     assert "this will process 2 rows of names.csv" in ran.err
     assert (folder / "written").read_text() == "tea,1\nrice,3"
     header, row = (folder / "bad.csv").read_text().splitlines()
@@ -141,6 +143,10 @@ def test_somebody_is_asked(
         (("lnies", "names.csv", "--yes"), 3, "did you mean 'lines'?"),
         (("lines", "names.csv", "--yes", "--set", "refuse=true"), 5, "not today"),
         (("lines", "names.csv", "--yes", "--app", "hello:forgetful"), 5, "keeps nothing"),
+        (("lines", "names.csv", "--yes", "--app", "hello:busy_elsewhere"), 2, "not one of the active queues"),
+        (("lines", "names.csv", "--yes", "--set", "file=x"), 2, "the context has a `file` already"),
+        (("lines", "names.csv", "--yes", "--errors-file", "there/bad.csv"), 2, "there is no directory 'there'"),
+        (("lines", ".", "--yes"), 2, "'.' is a directory"),
     ],
 )
 def test_what_cannot_be_run_leaves_nothing_behind(
@@ -150,6 +156,8 @@ def test_what_cannot_be_run_leaves_nothing_behind(
     assert (ran.code, ran.out) == (code, "")
     assert said in ran.err
     assert list((folder / "conveyor_files").glob("*")) == []
+    # Most are refused before even the store is made.
+    assert '"id"' not in conveyor("batch", "list", *APP, "-o", "json").out
 
 
 def test_too_many_bad_rows_are_refused_before_anything_is_written(conveyor: Callable[..., Ran], folder: Path) -> None:
@@ -175,7 +183,7 @@ def test_an_interrupted_one_is_left_to_the_next_worker(
 
 
 def test_a_preview_is_told_in_a_few_lines() -> None:
-    found: dict[str, Any] = {
+    found = {
         "rows": 1234,
         "counts": {"updated": 1233, "failed": 1},
         "check_seconds": 2.5,
@@ -183,13 +191,22 @@ def test_a_preview_is_told_in_a_few_lines() -> None:
         "errors": {"price": {"invalid_value": 1}, "": {"ragged": 2}},
         "first_errors": [{"row": 7, "code": "invalid_value", "column": "price", "message": "no\x1bnumber"}],
     }
-    lines = list(preview_lines({"result": {"preview": found}, "total": 1234}))
-    assert lines[0] == "1 234 rows, read and checked in 2s: 1233 updated, 1 failed"
-    assert lines[1] == "  row 0: price 1 -> 2"
-    assert lines[-3:] == ["  column price: 1 invalid_value", "  column (none): 2 ragged", "  row 7: no\\x1bnumber"]
-    assert len(lines) == 1 + 5 + 2 + 1
-    assert list(preview_lines({"result": None, "total": 3})) == ["3 rows"]
-    assert list(preview_lines({"result": None, "total": None})) == []
+    said, *lines = preview_lines(find_preview({"preview": found}), 1234)
+    assert said == "1 234 rows, read and checked in 2s: 1233 updated, 1 bad"
+    assert [line.split() for line in lines] == [
+        [],
+        ["row", "column", "now", "then"],
+        *([str(n), "price", "1", "2"] for n in range(5)),
+        [],
+        ["column", "code", "bad", "rows"],
+        ["price", "invalid_value", "1"],
+        ["(none)", "ragged", "2"],
+        [],
+        ["bad", "row", "column", "message"],
+        ["7", "price", "no\\x1bnumber"],
+    ]
+    assert list(preview_lines(None, 3)) == ["3 rows"]
+    assert list(preview_lines(None, None)) == []
 
 
 @pytest.mark.parametrize(
@@ -208,5 +225,5 @@ def test_a_preview_is_told_in_a_few_lines() -> None:
         ),
     ],
 )
-def test_a_dry_run_says_what_it_did(result: object, told: list[str]) -> None:
-    assert list(dry_run_lines({"result": result})) == told
+def test_a_dry_run_says_what_it_did(result: dict[str, Any] | None, told: list[str]) -> None:
+    assert list(dry_run_lines(result)) == told

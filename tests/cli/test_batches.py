@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from attrs import evolve
 from rich.console import Console
 
 from conveyor import Conveyor
@@ -16,8 +17,9 @@ from conveyor._cli.batches.records import batch_record
 from conveyor._cli.batches.tellers import Lines, bar_on
 from conveyor._cli.batches.watching import follow
 from conveyor._cli.discovery import load_app
-from conveyor._handles.batch_job import BatchEvent, BatchEventKind
+from conveyor._handles.batch_job import BatchEvent, BatchEventKind, BatchJob
 from conveyor.errors import ConfigurationError
+from conveyor.model.batches.status import BatchStatus
 from tests.app.batches.strategies import Counting
 
 if TYPE_CHECKING:
@@ -411,6 +413,24 @@ async def test_a_watcher_is_told_what_it_waits_for(is_terminal: bool, capsys: py
     assert "".join(told.split()).count("".join(hint.split())) == 1
     assert "confirmed by ada: fine [red]" in told
     assert "3 of 3 rows" in told
+
+
+@pytest.mark.anyio
+async def test_a_long_silence_is_told_once_also_where_a_worker_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    async with Conveyor("memory://", batch_strategies=[Counting]) as app:
+        batch = await app.batches.create("count", {"rows": 3})
+        pausing = BatchJob(app._services, evolve(batch.data, status=BatchStatus.PAUSING))
+        lines = Lines()
+        said = []
+        for _ in range(9):
+            lines.silent(pausing)
+            said.append(capsys.readouterr().err)
+        assert [bool(text) for text in said] == [False] * 3 + [True] + [False] * 5
+        assert "nothing is heard of it" in said[3]
+        lines.happened(BatchEvent(BatchEventKind.PROGRESS, batch), batch_record(batch, None))
+        for _ in range(4):
+            lines.silent(pausing)
+        assert "nothing is heard of it" in capsys.readouterr().err
 
 
 @pytest.mark.anyio

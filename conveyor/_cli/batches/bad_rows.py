@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter, validators
 
-from conveyor._cli.batches.parameters import BatchId
+from conveyor._cli.batches.parameters import BatchId, check_new
 from conveyor._cli.parameters import ListOptions, flattened
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def errors(
     """List the bad rows of a batch job, by number: which column, a code, and a message."""
     import anyio
 
+    check_new(errors_file)
     if errors_file is not None:
         return anyio.run(_write_file, batch_id, errors_file, options)
     return anyio.run(partial(_errors, batch_id, limit, options, unmasked=unmasked))

@@ -112,6 +112,7 @@ async def _run(verb: Verb, batch_id: str, said: _Said, options: StoreOptions) ->
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.opening import looking_only
     from conveyor._cli.output import say, show_record
+    from conveyor.model.batches.status import STOPPING_STATUSES
 
     async with looking_only(find_operated_app(options)) as app:
         batch = await meant(app, batch_id)
@@ -124,11 +125,19 @@ async def _run(verb: Verb, batch_id: str, said: _Said, options: StoreOptions) ->
     if said.failed_rows:
         record["parent_id"] = batch.parent_id
     show_record(record, options.output)
+    if batch.status in STOPPING_STATUSES:
+        say(f"its worker stops within a chunk of rows; see when: conveyor batch watch {batch.id}")
     return 0
 
 
 async def _changed(app: Conveyor, batch: BatchJob, verb: Verb, said: _Said) -> BatchJob:
+    from conveyor._cli.failures import CommandError, ExitCode
+    from conveyor.model.batches.status import BatchStatus
+
     if verb == "retry":
+        if not said.failed_rows and batch.status is BatchStatus.COMPLETED_WITH_ERRORS:
+            what = f"batch job {batch.id!r} is completed, but for its bad rows"
+            raise CommandError(ExitCode.REFUSED, what, "to try these again, as another batch job: --failed-rows")
         return await app.batches.retry(batch.id, said.by, said.reason, failed_rows=said.failed_rows)
     change = {"confirm": batch.confirm, "pause": batch.pause, "resume": batch.resume, "cancel": batch.cancel}[verb]
     return await change(said.by, said.reason)

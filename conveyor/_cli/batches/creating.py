@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from conveyor._handles.batch_job import BatchJob
     from conveyor.model.batches.options import BatchKeywords
 
-__all__ = ["ContextOptions", "DryRun", "create", "created", "created_of_file", "parse_context"]
+__all__ = [
+    "ContextOptions",
+    "DryRun",
+    "check_keeps",
+    "check_names_no_file",
+    "create",
+    "created",
+    "created_of_file",
+    "parse_context",
+]
 
 _DEFAULTS: Final = StoreOptions()
 _CONTEXT: Final = '{"region": "eu"}'
@@ -81,6 +90,8 @@ def create(
     if file is not None:
         check_file(file)
     context = parse_context(wanted.context, wanted.set or ())
+    if file is not None:
+        check_names_no_file(context)
     keywords: BatchKeywords = {
         "dry_run": dry_run,
         "created_by": person(by),
@@ -119,6 +130,18 @@ def parse_context(text: str, settings: Sequence[str]) -> dict[str, Any]:
     return context | typed
 
 
+def check_names_no_file(context: Mapping[str, Any]) -> None:
+    """Refuse a context that names a file beside the one that is to be uploaded.
+
+    Raises:
+        ConfigurationError: it does.
+    """
+    from conveyor.errors import ConfigurationError
+
+    if "file" in context:
+        raise ConfigurationError("the context has a `file` already, and one is given to be uploaded; which is meant?")
+
+
 def _value(text: str) -> object:
     from conveyor.codec import decode_json
 
@@ -126,6 +149,21 @@ def _value(text: str) -> object:
         return decode_json(text.encode())
     except ValueError:
         return text
+
+
+def check_keeps(app: Conveyor) -> None:
+    """Make sure that the open app's store has what it is given when this command is over.
+
+    Raises:
+        CommandError: it keeps nothing.
+    """
+    from conveyor._cli.failures import CommandError, ExitCode
+    from conveyor._cli.opening import services_of
+
+    store = services_of(app).store
+    if not store.capabilities.is_durable:
+        what = f"{store.name} keeps nothing once it is closed, so a batch job would be gone with this command"
+        raise CommandError(ExitCode.REFUSED, what, "name another store: --store URL")
 
 
 async def created(app: Conveyor, batch_type: str, context: Mapping[str, Any], keywords: BatchKeywords) -> BatchJob:
@@ -139,14 +177,17 @@ async def created(app: Conveyor, batch_type: str, context: Mapping[str, Any], ke
     from conveyor.errors import ConveyorError
 
     check_type(app, batch_type)
+    advice = "" if "file" in context else "if it is to work on a file, name that with --file"
     try:
         return await app.batches.create(batch_type, context, **keywords)
-    except ConveyorError:
-        raise
+    except ConveyorError as exc:
+        if not advice or "`file`" not in str(exc):
+            raise
+        raise CommandError(ExitCode.REFUSED, str(exc), advice) from exc
     # Strategies refuse a context by whatever error they like.
     except Exception as exc:
         what = f"the strategy of {batch_type!r} refuses this context: {type(exc).__name__}: {exc}"
-        raise CommandError(ExitCode.REFUSED, what) from exc
+        raise CommandError(ExitCode.REFUSED, what, advice) from exc
 
 
 async def created_of_file(
@@ -181,6 +222,7 @@ async def _create(
     from conveyor._cli.output import say, show_record
 
     async with looking_only(find_operated_app(options)) as app:
+        check_keeps(app)
         if file is None:
             made = await created(app, batch_type, context, keywords)
         else:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
 
-__all__ = ["STDIN", "BatchId", "BatchType", "By", "Force", "check_file", "person"]
+__all__ = ["STDIN", "BatchId", "BatchType", "By", "Force", "check_file", "check_new", "person"]
 
 STDIN: Final = "-"
 
@@ -25,12 +25,33 @@ def check_file(file: str) -> None:
     """Refuse a file that is not there, before anything is opened.
 
     Raises:
-        CommandError: it is not there.
+        CommandError: it is not there, or is a directory.
     """
     from conveyor._cli.failures import CommandError, ExitCode
 
-    if file != STDIN and not Path(file).is_file():
+    if file == STDIN:
+        return
+    if Path(file).is_dir():
+        raise CommandError(ExitCode.USAGE, f"{file!r} is a directory, not a file")
+    # It may be a pipe, such as the shell's <(...).
+    if not Path(file).exists():
         raise CommandError(ExitCode.USAGE, f"there is no file {file!r}")
+
+
+def check_new(file: Path | None) -> None:
+    """Refuse a file that is there already, or could not be made, before anything is done; None is none.
+
+    Raises:
+        CommandError: so it is.
+    """
+    from conveyor._cli.failures import CommandError, ExitCode
+
+    if file is None:
+        return
+    if file.exists():
+        raise CommandError(ExitCode.REFUSED, f"there is a file {str(file)!r} already", "name another, or remove it")
+    if not file.parent.is_dir():
+        raise CommandError(ExitCode.USAGE, f"there is no directory {str(file.parent)!r} for {file.name!r}", "make it")
 
 
 def person(given: str | None) -> str | None:

@@ -1,27 +1,32 @@
-"""What a look at all rows found, in words: counts, first differences, errors by column."""
+"""What a look at all rows found, in words and tables: counts, first differences, errors by column."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from conveyor._cli.asking import counted
-from conveyor._cli.output import in_words, printable
+from conveyor._cli.output import in_words, table_lines
+from conveyor.codec import find_preview
 from conveyor.model.batches.values import RowOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from conveyor._handles.batch_job import BatchJob
+    from conveyor.model.batches.previews import Preview
+    from conveyor.model.masking import Masking
 
-__all__ = ["bad_rows_kept", "dry_run_lines", "failed_in", "preview_lines"]
+__all__ = ["bad_rows", "bad_rows_kept", "dry_run_lines", "preview_lines", "preview_of"]
 
 # More are not read before a question; all of them are in `conveyor batch show`.
 _SHOWN: Final = 5
+# What these words say of rows that are done, they do not say of rows that will be.
+_BEFORE: Final[Mapping[str, str]] = {RowOutcome.DONE: "good", RowOutcome.FAILED: "bad"}
 _TRIED: Final = {
     "rolled_back": "all rows were written, and rolled back",
     "checked": "rows were only checked, since what writing them does cannot be undone",
 }
-
 
 _BASES: Final[Mapping[str, Callable[[int], str]]] = {
     "earlier_runs": lambda runs: f"in {counted(runs, 'earlier run')}",
@@ -29,46 +34,64 @@ _BASES: Final[Mapping[str, Callable[[int], str]]] = {
 }
 
 
-def failed_in(record: Mapping[str, Any]) -> int:
+def preview_of(batch: BatchJob, masking: Masking | None) -> Preview | None:
+    """Return what a look at all rows found, as it may be shown; None: nobody looked.
+
+    Raises:
+        PayloadError: it is encrypted, and this app has no key for it.
+    """
+    found = find_preview(batch.result)
+    return found if found is None or masking is None else found.masked(masking)
+
+
+def bad_rows(batch: BatchJob) -> int:
     """Return how many rows of a batch job are bad, as far as that is known."""
-    found = _preview_of(record).get("counts", {}).get("failed", 0)
-    return max(int(found), int(record["counts"].get("failed", 0)))
+    return max(_previewed(batch), batch.counts.get(RowOutcome.FAILED, 0))
 
 
 def bad_rows_kept(batch: BatchJob) -> int:
     """Return how many bad rows of a batch job are kept: those of its runs; before the first, those of the look."""
     if batch.data.run is not None:
         return batch.counts.get(RowOutcome.FAILED, 0)
-    return int(_preview_of({"result": batch.result}).get("counts", {}).get(RowOutcome.FAILED, 0))
+    return _previewed(batch)
 
 
-def preview_lines(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what was found before anything is written; `record` is the batch job as it may be shown."""
-    preview = _preview_of(record)
-    if not preview:
-        if record["total"] is not None:
-            yield counted(record["total"], "row")
+def preview_lines(preview: Preview | None, total: int | None) -> Iterator[str]:
+    """Yield what was found before anything is written."""
+    if preview is None:
+        if total is not None:
+            yield counted(total, "row")
         return
-    kinds = ", ".join(f"{count} {outcome}" for outcome, count in preview["counts"].items())
-    took = in_words(preview["check_seconds"])
-    yield f"{counted(preview['rows'], 'row')}, read and checked in {took}: {kinds or 'none'}"
-    if estimate := preview.get("estimate"):
-        basis = _BASES[estimate["basis"]](estimate["runs"])
-        yield f"  about {in_words(estimate['seconds'])} to process them, as {basis}"
-    for difference in preview["differences"][:_SHOWN]:
-        changes = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in difference["changes"].items())
-        yield printable(f"  row {difference['row']}: {changes}")
-    for column, codes in preview["errors"].items():
-        told = ", ".join(f"{count} {code}" for code, count in codes.items())
-        yield printable(f"  column {column or '(none)'}: {told}")
-    for error in preview["first_errors"][:_SHOWN]:
-        yield printable(f"  row {error['row']}: {error['message']}")
+    kinds = ", ".join(f"{count} {_BEFORE.get(kind, kind)}" for kind, count in preview.counts.items())
+    yield f"{counted(preview.rows, 'row')}, read and checked in {in_words(preview.check_seconds)}: {kinds or 'none'}"
+    if estimate := preview.estimate:
+        basis = _BASES[estimate.basis](estimate.runs)
+        yield f"  about {in_words(estimate.seconds)} to process them, as {basis}"
+    yield from _table(
+        ("row", "column", "now", "then"),
+        [
+            (difference.row, name, old, new)
+            for difference in preview.differences[:_SHOWN]
+            for name, (old, new) in difference.changes.items()
+        ],
+    )
+    yield from _table(
+        ("column", "code", "bad rows"),
+        [
+            (column or "(none)", code, count)
+            for column, codes in preview.errors.items()
+            for code, count in codes.items()
+        ],
+    )
+    yield from _table(
+        ("bad row", "column", "message"),
+        [(error.row, error.column, error.message) for error in preview.first_errors[:_SHOWN]],
+    )
 
 
-def dry_run_lines(record: Mapping[str, Any]) -> Iterator[str]:
+def dry_run_lines(result: Mapping[str, Any] | None) -> Iterator[str]:
     """Yield what a dry run did; nothing where its strategy does not say so."""
-    result = record["result"]
-    found = result.get("dry_run") if isinstance(result, dict) else None
+    found = None if result is None else result.get("dry_run")
     # Strategies without rows may keep anything there.
     if not isinstance(found, dict) or (tried := _TRIED.get(str(found.get("rows_were")))) is None:
         return
@@ -77,7 +100,12 @@ def dry_run_lines(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"to process them all would take about {in_words(seconds)}"
 
 
-def _preview_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    result = record["result"]
-    found = result.get("preview") if isinstance(result, dict) else None
-    return found if isinstance(found, dict) else {}
+def _previewed(batch: BatchJob) -> int:
+    found = find_preview(batch.result)
+    return 0 if found is None else found.counts.get(RowOutcome.FAILED, 0)
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    if rows:
+        yield ""
+        yield from (f"  {line}" for line in table_lines(titles, rows, sys.stderr))

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from conveyor._cli.output import age, in_words, write, write_table
-from conveyor.codec import to_json
+from conveyor.codec import find_preview, to_json
 from conveyor.model.masking import MASK
 
 if TYPE_CHECKING:
@@ -49,7 +49,11 @@ def batch_record(batch: BatchJob, masking: Masking | None) -> dict[str, Any]:
     if masking is None:
         return record
     secrets = masking.secrets(record["context"])
-    return record | {name: masking.value(record[name], secrets) for name in _WRITTEN}
+    shown = {name: masking.value(record[name], secrets) for name in _WRITTEN}
+    if (found := find_preview(record["result"])) is not None:
+        # Under the names of columns it has numbers and pairs, which are to stay so.
+        shown["result"]["preview"] |= to_json(found.masked(masking, secrets))
+    return record | shown
 
 
 def part_record(part: BatchPart, masking: Masking | None) -> dict[str, Any]:

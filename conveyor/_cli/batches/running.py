@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from attrs import frozen
 from cyclopts import Parameter, validators
 
 from conveyor._cli.batches.creating import ContextOptions, DryRun
-from conveyor._cli.batches.parameters import BatchType, By, Force, check_file
+from conveyor._cli.batches.parameters import BatchType, By, Force, check_file, check_new
 from conveyor._cli.parameters import StoreOptions, Unmasked, Yes, flattened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from conveyor.model.batches.options import BatchKeywords
 
 __all__ = ["RunOptions", "run"]
@@ -50,18 +48,15 @@ class RunOptions:
         Parameter(help="What it is called: .jsonl tells lines of JSON, .xlsx a spreadsheet; by default as the file."),
     ] = None
 
-    def is_too_bad(self, record: Mapping[str, Any]) -> bool:
-        """Return whether a batch job has more bad rows than it may have."""
-        from conveyor._cli.batches.previews import failed_in
+    def is_too_bad(self, bad_rows: int) -> bool:
+        """Return whether so many bad rows are more than there may be."""
+        return self.max_errors is not None and bad_rows > self.max_errors
 
-        return self.max_errors is not None and failed_in(record) > self.max_errors
-
-    def too_bad(self, record: Mapping[str, Any]) -> str:
+    def too_bad(self, bad_rows: int) -> str:
         """Return that in words."""
         from conveyor._cli.asking import counted
-        from conveyor._cli.batches.previews import failed_in
 
-        return f"{counted(failed_in(record), 'bad row')}, which is more than {self.max_errors}"
+        return f"{counted(bad_rows, 'bad row')}, which is more than {self.max_errors}"
 
 
 _RUN_DEFAULTS: Final = RunOptions()
@@ -84,7 +79,7 @@ def run(
     The key of the stored file goes into the context as `file`. It exits with 1 if the batch job failed or was
     cancelled, with 5 if it was refused.
     """
-    from conveyor._cli.batches.creating import parse_context
+    from conveyor._cli.batches.creating import check_names_no_file, parse_context
     from conveyor._cli.batches.parameters import person
     from conveyor._cli.batches.runs import FileRun
     from conveyor._cli.batches.watching import end_of, shown
@@ -94,6 +89,7 @@ def run(
 
     _check(file, how)
     context = parse_context(wanted.context, wanted.set or ())
+    check_names_no_file(context)
     keywords: BatchKeywords = {
         "dry_run": how.dry_run,
         "created_by": person(by),
@@ -101,10 +97,13 @@ def run(
         "force": force,
     }
     app = find_operated_app(options)
-    record = FileRun(app, batch_type, file, context, keywords, how, None if unmasked else app.masking).run()
+    file_run = FileRun(app, batch_type, file, context, keywords, how, None if unmasked else app.masking)
+    record = file_run.run()
     show_record(shown(record, options.output), options.output)
-    if how.dry_run and how.is_too_bad(record):
-        say(how.too_bad(record))
+    if file_run.unwritten is not None:
+        raise file_run.unwritten
+    if how.dry_run and how.is_too_bad(file_run.bad_rows):
+        say(how.too_bad(file_run.bad_rows))
         return ExitCode.REFUSED
     return end_of(record)
 
@@ -113,15 +112,12 @@ def _check(file: str, how: RunOptions) -> None:
     """Refuse what would fail later, before anything is done.
 
     Raises:
-        CommandError: there is no such file, nobody can be asked, or the error file is there already.
+        CommandError: there is no such file, nobody can be asked, or the error file cannot be made.
     """
     from conveyor._cli.failures import CommandError, ExitCode
 
     check_file(file)
-    if how.errors_file is not None and how.errors_file.exists():
-        raise CommandError(
-            ExitCode.REFUSED, f"there is a file {str(how.errors_file)!r} already", "name another, or remove it"
-        )
+    check_new(how.errors_file)
     if not how.yes and not how.dry_run and not sys.stdin.isatty():
         raise CommandError(
             ExitCode.USAGE, "nobody is at the terminal to agree", "if it is meant, add --yes; to try it, --dry-run"

@@ -7,6 +7,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from attrs import define
+
 from conveyor._cli.output import printable, say, write_json
 from conveyor.model.batches.status import BatchStatus
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["JsonLines", "Teller", "bar_on", "teller_on_stderr"]
 
 PROGRESS_SECONDS: Final = 5.0
+# A chunk of rows may take a while, and a worker that died is missed only once its lock has run out.
+LONG_SILENCES: Final = 4
 _WAITS_FOR: Final = {
     BatchStatus.CREATED: "no worker has taken it yet: run one of its app, with conveyor worker MODULE:ATTR",
     BatchStatus.PRE_PROCESSED: "it waits for somebody to confirm it: conveyor batch confirm {id}",
@@ -28,6 +32,10 @@ _WAITS_FOR: Final = {
     BatchStatus.INTERRUPTED: "its worker has stopped, and it waits for another: conveyor worker MODULE:ATTR",
     BatchStatus.PAUSED: "it is paused; to let it go on: conveyor batch resume {id}",
 }
+_IS_QUIET: Final = (
+    "nothing is heard of it; if its worker is gone, another goes on once the lock is over: conveyor worker MODULE:ATTR"
+)
+_WORKED_ON: Final = frozenset({BatchStatus.PROCESSING, BatchStatus.PAUSING, BatchStatus.CANCELLING})
 
 
 class Teller(Protocol):
@@ -42,18 +50,41 @@ class Teller(Protocol):
         ...
 
 
+@define
+class _Silence:
+    """Knows what to say of a batch job that nothing is heard of, and that it was said."""
+
+    _lasted: int = 0
+    _said: str | None = None
+
+    def broken(self) -> None:
+        """Begin anew: something happened."""
+        self._lasted, self._said = 0, None
+
+    def lasts(self, batch: BatchJob) -> str | None:
+        """Return what it waits for, once; None: there is nothing to say, or it was said."""
+        self._lasted += 1
+        words = _WAITS_FOR.get(batch.status)
+        if batch.status in _WORKED_ON and self._lasted >= LONG_SILENCES:
+            words = _IS_QUIET
+        if words is None or words == self._said:
+            return None
+        self._said = words
+        return words.format(id=batch.id)
+
+
 class Lines:
     """A line on stderr for every change of status, and now and then for progress."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         """Say nothing yet; the time is in seconds."""
-        self._silent_in: BatchStatus | None = None
+        self._silence = _Silence()
         self._now = now
         self._next_progress_at = now()
 
     def happened(self, event: BatchEvent, record: Mapping[str, Any]) -> None:
         """Say it, but not each step: an hour's import would fill a log with thousands."""
-        self._silent_in = None
+        self._silence.broken()
         if event.change is not None:
             say(printable(_status_line(event, record)))
         elif event.batch.status.is_ended or self._now() >= self._next_progress_at:
@@ -62,9 +93,8 @@ class Lines:
 
     def silent(self, batch: BatchJob) -> None:
         """Say what it waits for, once."""
-        if batch.status in _WAITS_FOR and batch.status is not self._silent_in:
-            say(_WAITS_FOR[batch.status].format(id=batch.id))
-            self._silent_in = batch.status
+        if (words := self._silence.lasts(batch)) is not None:
+            say(words)
 
 
 class Bar:
@@ -74,13 +104,13 @@ class Bar:
         """Draw in a display that runs."""
         self._progress = progress
         self._task = progress.add_task("", total=None, told="")
-        self._silent_in: BatchStatus | None = None
+        self._silence = _Silence()
 
     def happened(self, event: BatchEvent, record: Mapping[str, Any]) -> None:
         """Draw it."""
         from conveyor._cli.batches.records import progress_in_words
 
-        self._silent_in = None
+        self._silence.broken()
         if event.change is not None and (event.change.by is not None or event.change.reason is not None):
             self._say(_status_line(event, record))
         self._progress.update(
@@ -94,9 +124,8 @@ class Bar:
 
     def silent(self, batch: BatchJob) -> None:
         """Say what it waits for, once."""
-        if batch.status in _WAITS_FOR and batch.status is not self._silent_in:
-            self._say(_WAITS_FOR[batch.status].format(id=batch.id))
-            self._silent_in = batch.status
+        if (words := self._silence.lasts(batch)) is not None:
+            self._say(words)
 
     def _say(self, text: str) -> None:
         self._progress.console.print(printable(text), markup=False, highlight=False)

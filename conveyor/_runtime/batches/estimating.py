@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from conveyor._runtime.transient import until_available
-from conveyor.codec import to_json
+from conveyor.codec import find_preview, to_json
 from conveyor.contracts.row_batches import RowBatchStrategy
 from conveyor.model.batches.estimates import estimate_of
 from conveyor.model.batches.status import BatchStatus
@@ -27,8 +26,7 @@ LOOKED_AT: Final = 20
 
 async def add_estimate(services: Services, strategy: Strategy, run: Run, outage: Outage) -> None:
     """Say in a preview how long its rows will take; a result without a preview stays as it is."""
-    preview = (run.result or {}).get("preview")
-    if not isinstance(preview, Mapping) or run.total is None:
+    if find_preview(run.result) is None or run.total is None:
         return
     store = services.batch_store("the estimate of a batch job")
     wanted = BatchFilter(types=(strategy.batch_type,), statuses=_COMPLETED)
@@ -41,4 +39,5 @@ async def add_estimate(services: Services, strategy: Strategy, run: Run, outage:
     )
     estimate = estimate_of(run.total, page.batches, dry_runs_write=writes)
     told = None if estimate is None else to_json(estimate)
-    run.set_result({**(run.result or {}), "preview": {**preview, "estimate": told}})
+    result = run.result or {}
+    run.set_result({**result, "preview": {**result["preview"], "estimate": told}})

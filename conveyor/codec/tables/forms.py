@@ -165,5 +165,5 @@ def row_too_large(limits: TableLimits, number: int) -> BadFileError:
 def wrong_bytes(exc: UnicodeDecodeError, encoding: str, number: int | None) -> BadFileError:
     """Return the error for bytes that are no text in the file's encoding."""
     wrong = exc.object[exc.start : exc.end].hex(" ")
-    reason = f"the bytes {wrong} are no text in {encoding}: save the file as UTF-8, or name its encoding"
+    reason = f"the bytes {wrong} are no text in {encoding}: save it as UTF-8, or name its encoding, such as cp1252"
     return BadFileError("wrong_encoding", reason, number)

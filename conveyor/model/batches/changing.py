@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from conveyor.errors import BatchRunLostError, ConveyorInternalError, InvalidBatchStatusError
-from conveyor.model.batches.status import ENDED_STATUSES, BatchCommand, BatchStatus, legal_commands, next_status
+from conveyor.errors import BatchRunLostError, ConveyorInternalError
+from conveyor.model.batches.status import ENDED_STATUSES, BatchCommand, BatchStatus, next_status, refuse
 from conveyor.model.batches.values import BatchJobData, StatusChange
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def check_removable(batch: BatchJobData) -> None:
         InvalidBatchStatusError: it has not ended.
     """
     if batch.status not in ENDED_STATUSES:
-        raise InvalidBatchStatusError(batch.id, batch.status, "remove", legal_commands(batch.status))
+        raise refuse(batch.id, batch.status, "remove")
 
 
 def last_errors(errors: Sequence[RowError]) -> Mapping[int, RowError]:
@@ -198,8 +198,7 @@ def _check_whole(batch: BatchJobData, change: BatchChange, after: BatchStatus) -
 
 def _check_parts(batch: BatchJobData, command: BatchCommand) -> None:
     if command in _COMPLETES and batch.parts_done < batch.parts:
-        allowed = legal_commands(batch.status) - _COMPLETES
-        raise InvalidBatchStatusError(batch.id, batch.status, command, allowed)
+        raise refuse(batch.id, batch.status, command)
 
 
 def _with_run(batch: BatchJobData, change: BatchChange, now: datetime) -> BatchJobData:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "ASKED_COMMANDS",
     "ENDED_STATUSES",
     "STOPPING_STATUSES",
     "TRANSITIONS",
@@ -32,6 +33,7 @@ __all__ = [
     "BatchStatus",
     "legal_commands",
     "next_status",
+    "refuse",
 ]
 
 
@@ -131,6 +133,8 @@ TRANSITIONS: Final[Mapping[BatchStatus, Mapping[BatchCommand, BatchStatus]]] = M
     }
 )
 
+# What people ask; the others are between a run and its store.
+ASKED_COMMANDS: Final = frozenset({_C.CONFIRM, _C.PAUSE, _C.RESUME, _C.CANCEL, _C.RETRY})
 ENDED_STATUSES: Final = frozenset({_S.CANCELLED, _S.FAILED, _S.COMPLETED, _S.COMPLETED_WITH_ERRORS})
 # A run that finds one of these stops.
 STOPPING_STATUSES: Final = frozenset({_S.PAUSING, _S.CANCELLING})
@@ -141,6 +145,12 @@ WORKED_STATUSES: Final = frozenset({_S.CREATED, _S.CONFIRMED, _S.PROCESSING, _S.
 def legal_commands(status: BatchStatus) -> frozenset[BatchCommand]:
     """Return what may be asked in a status."""
     return frozenset(TRANSITIONS[status])
+
+
+def refuse(batch_id: str, status: BatchStatus, command: BatchCommand | str) -> InvalidBatchStatusError:
+    """Return the error for what is not legal, with what a person may ask instead."""
+    allowed = [str(legal) for legal in legal_commands(status) & ASKED_COMMANDS]
+    return InvalidBatchStatusError(batch_id, status, command, [*allowed, "remove"] if status.is_ended else allowed)
 
 
 def next_status(batch_id: str, status: BatchStatus, command: BatchCommand) -> BatchStatus:
@@ -155,4 +165,4 @@ def next_status(batch_id: str, status: BatchStatus, command: BatchCommand) -> Ba
     try:
         return TRANSITIONS[status][command]
     except KeyError:
-        raise InvalidBatchStatusError(batch_id, status, command, legal_commands(status)) from None
+        raise refuse(batch_id, status, command) from None

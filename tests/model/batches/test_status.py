@@ -56,10 +56,10 @@ def test_a_run_that_is_asked_to_stop_can(status: BatchStatus) -> None:
 
 
 @pytest.mark.parametrize("status", sorted({BatchStatus.CANCELLED, BatchStatus.COMPLETED}))
-def test_nothing_is_done_to_what_is_done(status: BatchStatus) -> None:
-    with pytest.raises(InvalidBatchStatusError, match="allowed now: nothing") as caught:
+def test_what_is_done_may_only_be_removed(status: BatchStatus) -> None:
+    with pytest.raises(InvalidBatchStatusError, match="allowed now: remove") as caught:
         next_status("one", status, BatchCommand.CANCEL)
-    assert (caught.value.batch_id, caught.value.status, caught.value.allowed) == ("one", status, ())
+    assert (caught.value.batch_id, caught.value.status, caught.value.allowed) == ("one", status, ("remove",))
 
 
 def test_a_refusal_says_what_is_allowed() -> None:
