@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conveyor.contracts.runtime import Logger
-from conveyor.contracts.store import Store
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -28,17 +25,15 @@ class InMemoryJobBufferStorageStrategy:
         self.buffer_storage: dict[str, list[NewJob]] = {}
 
     async def init(self, injector: Injector, /) -> None:
-        """Say that jobs will be lost, where the queues' own would not."""
-        store = injector.get(Store)
-        if store.capabilities.is_durable:
-            injector.get(Logger).warning(
-                "buffered jobs are kept in memory and are lost when this process stops, though %s keeps its jobs; "
-                'buffer_storage="store" keeps both',
-                store.name,
-            )
+        """Open nothing."""
 
     async def destroy(self) -> None:
         """Keep what is left: whoever holds the strategy may look at it."""
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether jobs are there after the process stopped."""
+        return False
 
     async def add(self, buffer_id: str, job: NewJob, /) -> NewJob:
         """Keep one job."""

@@ -37,6 +37,11 @@ class StoreBufferStorage:
     async def destroy(self) -> None:
         """Close nothing: the store is the app's."""
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether jobs are there after the process stopped."""
+        return self._store.capabilities.is_durable
+
     async def add(self, buffer_id: str, job: NewJob, /) -> NewJob:
         """Keep one job."""
         await self._buffers.add(buffer_id, (job,))

@@ -4,6 +4,7 @@
     ├─ event bus            one subscription to the store's hints
     ├─ result waiters       everybody who waits for a job
     ├─ event feeds          a task for each queue whose events somebody watches
+    ├─ take renewer         one task, where the storage of buffers gives jobs out for a time
     └─ worker (any number)  opened by `async with app.worker():`, drawn in worker.py
        └─ where a broker gives deliveries: its hints, and a task for each queue that asks for them
 
@@ -30,10 +31,12 @@ from conveyor._runtime.event_feeds import EventFeeds
 from conveyor._runtime.lifecycle import lone_exceptions, open_strategy
 from conveyor._runtime.result_waiters import ResultWaiters
 from conveyor._runtime.runs import Runs
+from conveyor._runtime.take_renewer import TakeRenewer
 from conveyor._runtime.transient import Outage
 from conveyor._runtime.worker import Worker
 from conveyor._services.batches.dividing import check_parts
 from conveyor._services.batches.limiting import declare_most_running
+from conveyor._services.buffer_losses import tell_what_is_lost, tell_what_may_be_lost
 from conveyor._services.buffers import find_places
 from conveyor._services.elsewhere import ElsewhereStore
 from conveyor._services.heeding import capabilities_of
@@ -64,13 +67,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Supervisor"]
 
-logger: Final = logging.getLogger("conveyor.buffers")
 worker_logger: Final = logging.getLogger("conveyor.worker")
 
 # How long a job queue strategy may take to stop its queues.
 STOP_SECONDS: Final = 10.0
-# How long the buffers that want it may take to be flushed when the app closes.
+# How long a buffer that wants it may take to be flushed when the app closes.
 FLUSH_SECONDS: Final = 10.0
+# How long it may take to count what is left in buffers then.
+COUNT_SECONDS: Final = 5.0
 
 
 class StartsQueues(Protocol):
@@ -140,8 +144,11 @@ class Supervisor:
             await tasks.start(feeds.run, name="conveyor event feeds")
             self.services.open(kept, job_queue, waiters, feeds)
             self.services.file_storage = files
-            self.services.buffers.open(storage, self.registry.get(Clock))
-            self._tell_of_loss_window(storage)
+            buffers = self.services.buffers
+            buffers.open(storage, self.registry.get(Clock))
+            if buffers.transactional is not None:
+                tasks.start_soon(TakeRenewer(buffers.takes, buffers.transactional).run, name="conveyor take renewer")
+            self._tell_of_losses()
             try:
                 if self.services.is_declaring:
                     await upsert_declared(self.services)
@@ -169,19 +176,25 @@ class Supervisor:
                 await stack.enter_async_context(open_strategy(given, self.registry, "batch"))
                 self.registry.provide(type(given), given)
 
-    def _tell_of_loss_window(self, storage: JobBufferStorageStrategy) -> None:
-        if self.services.buffers.by_id and self.services.buffers.transactional is None:
-            logger.warning(
-                "buffer storage %s clears a buffer before its jobs are added: those that it cleared are lost where "
-                "this process dies in between",
-                type(storage).__name__,
-            )
+    def _tell_of_losses(self) -> None:
+        tell = partial(tell_what_may_be_lost, self.services)
+        if self.services.buffers.by_id:
+            tell()
+        else:
+            self.services.buffers.on_first = tell
 
     async def _flush_buffers(self) -> None:
         # Who only looks leaves buffers as they are.
-        if self.services.is_declaring:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(FLUSH_SECONDS):
-                await flush_at_shutdown(self.services)
+        if not self.services.is_declaring:
+            return
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as tasks:
+                for buffer in self.services.buffers.by_id.values():
+                    if buffer.flush_on_shutdown:
+                        # Each by itself, so that one that takes long leaves the others their time.
+                        tasks.start_soon(flush_at_shutdown, self.services, buffer, FLUSH_SECONDS)
+            with anyio.move_on_after(COUNT_SECONDS):
+                await tell_what_is_lost(self.services)
 
     @asynccontextmanager
     async def _open_state(self) -> AsyncIterator[None]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from conveyor._services.buffer_news import BufferNews
+from conveyor._services.known_jobs import KnownJobs
 from conveyor._services.sealing import sealed_jobs
+from conveyor._services.takes import Takes
 from conveyor.codec import decode_json
 from conveyor.contracts.buffer_storage import TransactionalBufferStorage
 from conveyor.contracts.job_queue import StoreBackedJobQueueStrategy
 from conveyor.errors import BufferError, CapabilityError, ConfigurationError
 from conveyor.model.buffers.job_buffer import as_job_buffer
 from conveyor.model.buffers.news import BufferEventKind
-from conveyor.model.buffers.values import BufferedJob, BufferPlace, BufferSize, KeptJob, timed_from
+from conveyor.model.buffers.values import BufferedJob, KeptJob, timed_from
 from conveyor.model.queries import Added, AddReceipt
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.job_buffer import JobBufferLike
     from conveyor.model.buffers.job_buffer import JobBuffer
+    from conveyor.model.buffers.values import BufferPlace, BufferSize
     from conveyor.model.job import NewJob
 
     AddJobs: TypeAlias = Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]]
@@ -41,9 +44,6 @@ __all__ = [
     "wanted_ids",
 ]
 
-# What is remembered of the jobs that a storage without `commit` merged; the store remembers the others for long.
-MERGES_REMEMBERED: Final = 10_000
-
 
 class Buffers:
     """The buffers of this program, and the storage of their jobs while the app is open.
@@ -51,8 +51,10 @@ class Buffers:
     Attributes:
         by_id: those registered, in the order in which they were.
         on_registered: called when one is registered: it may have triggers.
-        places: where jobs are or went, of a storage that cannot tell.
+        on_first: called when the first one is registered, if that is after the app opened.
+        known: what this program put into a storage that cannot tell.
         flushing: how many flushes go on in this program.
+        takes: what those of them took that share a database with the queues.
         news: what happens in them.
     """
 
@@ -60,8 +62,10 @@ class Buffers:
         """Begin with none."""
         self.by_id: dict[str, JobBuffer] = {}
         self.on_registered: Callable[[], None] = lambda: None
-        self.places: dict[str, BufferPlace] = {}
+        self.on_first: Callable[[], None] | None = None
+        self.known: KnownJobs = KnownJobs()
         self.flushing: int = 0
+        self.takes: Takes = Takes()
         self._storage: JobBufferStorageStrategy | None = None
         self._transactional: TransactionalBufferStorage | None = None
         self._clock: Clock | None = None
@@ -73,6 +77,9 @@ class Buffers:
         if self.by_id.setdefault(buffer.id, buffer) != buffer:
             raise BufferError(buffer.id, "another buffer with this id is registered; give each its own")
         self.on_registered()
+        if self.on_first is not None:
+            tell, self.on_first = self.on_first, None
+            tell()
 
     def remove(self, buffer_id: str) -> None:
         """Collect no more; what is there stays."""
@@ -86,8 +93,8 @@ class Buffers:
 
     def close(self) -> None:
         """Forget the storage."""
-        self._storage = self._transactional = None
-        self.places.clear()
+        self._storage = self._transactional = self.on_first = None
+        self.known.clear()
 
     @property
     def storage(self) -> JobBufferStorageStrategy:
@@ -106,21 +113,6 @@ class Buffers:
         if self._clock is None:
             raise ConfigurationError("the app is not open: use it inside `async with app:`")
         return self._clock.now()
-
-    def known_size(self, buffer_id: str) -> BufferSize | None:
-        """Return how full a buffer is with what this program put there, of a storage that cannot tell; None: empty."""
-        kept = [place.kept for place in self.places.values() if place.buffer_id == buffer_id and place.kept is not None]
-        if not kept:
-            return None
-        times = [one.added_at for one in kept]
-        return BufferSize(len(kept), sum(len(one.job.payload) for one in kept), min(times), max(times))
-
-    def note_merged(self, merged: Mapping[str, str]) -> None:
-        """Remember which jobs went into which others."""
-        self.places.update({job_id: BufferPlace(merged_into=into) for job_id, into in merged.items() if job_id != into})
-        for job_id in [*self.places][: max(len(self.places) - MERGES_REMEMBERED, 0)]:
-            if self.places[job_id].kept is None:
-                del self.places[job_id]
 
 
 async def add_collected(
@@ -223,12 +215,16 @@ async def _keep_each(
     buffers = services.buffers
     if connection is not None:
         raise CapabilityError(type(buffers.storage).__name__, "transactions", "connection=")
+    receipts: list[AddReceipt] = []
     for job in jobs:
-        now = buffers.now()
-        kept = KeptJob(timed_from(job, now), now)
-        await buffers.storage.add(buffer_id, kept.job)
-        buffers.places[job.id] = BufferPlace(buffer_id, kept)
-    return [AddReceipt(job.id, Added.BUFFERED) for job in jobs]
+        outcome = buffers.known.answer(job)
+        if outcome is None:
+            now, outcome = buffers.now(), Added.BUFFERED
+            kept = KeptJob(timed_from(job, now), now)
+            await buffers.storage.add(buffer_id, kept.job)
+            buffers.known.keep(buffer_id, kept)
+        receipts.append(AddReceipt(job.id, outcome))
+    return receipts
 
 
 async def find_places(services: Services, job_ids: Sequence[str]) -> Mapping[str, BufferPlace]:
@@ -236,7 +232,7 @@ async def find_places(services: Services, job_ids: Sequence[str]) -> Mapping[str
     buffers = services.buffers
     if buffers.transactional is not None:
         return await buffers.transactional.find_places(job_ids)
-    return {job_id: buffers.places[job_id] for job_id in job_ids if job_id in buffers.places}
+    return buffers.known.find(job_ids)
 
 
 def is_in_store(services: Services) -> bool:
@@ -253,12 +249,11 @@ def wanted_ids(buffer_ids: Sequence[str] | None) -> Sequence[str]:
 
 
 async def get_sizes(services: Services) -> Mapping[str, BufferSize]:
-    """Return how full each buffer is that has jobs; of a storage that cannot tell, with what this program put there."""
+    """Return how full each buffer is that has jobs; of a storage that cannot tell, as far as this program knows."""
     buffers = services.buffers
     if buffers.transactional is not None:
         return await buffers.transactional.get_sizes()
-    known = {buffer_id: buffers.known_size(buffer_id) for buffer_id in buffers.by_id}
-    return {buffer_id: size for buffer_id, size in known.items() if size is not None}
+    return buffers.known.sizes(await buffers.storage.buffer_size(), buffers.now())
 
 
 async def buffer_size(services: Services, buffer_ids: Sequence[str] | None) -> dict[str, int]:

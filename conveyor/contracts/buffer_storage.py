@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import JobData, NewJob
     from conveyor.model.queries import AddReceipt
 
-__all__ = ["EditableBufferStorage", "JobBufferStorageStrategy", "TransactionalBufferStorage"]
+__all__ = ["DeclaringBufferStorage", "EditableBufferStorage", "JobBufferStorageStrategy", "TransactionalBufferStorage"]
 
 
 @runtime_checkable
@@ -23,6 +23,10 @@ class JobBufferStorageStrategy(Protocol):
     These methods are all that a strategy must have. `flush` clears before anything is added, so a process that dies
     in between loses what it returned: core says so by name when the app opens. `TransactionalBufferStorage` has no
     such window.
+
+    What cannot be added is put back by `add`, behind what came since; the next flush of the program that added the
+    jobs reduces them in the order in which it did. Of jobs that other programs put there, core knows their number
+    alone: `max_age` and `idle` count from when a worker first saw them, and their bytes count for nothing.
     """
 
     async def init(self, injector: Injector, /) -> None:
@@ -47,8 +51,24 @@ class JobBufferStorageStrategy(Protocol):
 
 
 @runtime_checkable
+class DeclaringBufferStorage(JobBufferStorageStrategy, Protocol):
+    """A strategy that says how long it keeps jobs; of others, core takes for granted that the process may stop."""
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether jobs are there after the process stopped; asked while the strategy is open."""
+        ...
+
+
+@runtime_checkable
 class TransactionalBufferStorage(JobBufferStorageStrategy, Protocol):
-    """A strategy that shares its database with the queues: a flush is one step of it. See `BufferStore`."""
+    """A strategy of which a flush is one step: it takes, and commits what was reduced. See `BufferStore`.
+
+    Where the queues are in the app's store, `commit` is all that adds the jobs of the plan. A strategy that keeps what
+    is buffered elsewhere adds them to the store that the injector gives it, and removes what was taken after that: who
+    dies in between leaves jobs that are added again, under the same ids. Where the queues are elsewhere, core adds to
+    them first, and then commits a plan without jobs.
+    """
 
     async def add_many(
         self, buffer_id: str, jobs: Sequence[NewJob], /, *, connection: object = None
@@ -61,7 +81,7 @@ class TransactionalBufferStorage(JobBufferStorageStrategy, Protocol):
         ...
 
     async def take(self, buffer_id: str, token: str, duration: timedelta, /, *, limit: int) -> Sequence[KeptJob]:
-        """Take the oldest jobs of a buffer."""
+        """Take the oldest jobs of a buffer. While `reduce` goes on, core asks again with the token, in time."""
         ...
 
     async def commit(self, token: str, plan: FlushPlan, /) -> Sequence[AddReceipt]:

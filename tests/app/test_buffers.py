@@ -217,7 +217,7 @@ def break_down(_: object) -> Sequence[BufferedJob]:
     raise RuntimeError("out of ideas")
 
 
-async def test_by_default_a_reduce_that_raises_leaves_its_jobs(app: Conveyor, caplog: pytest.LogCaptureFixture) -> None:
+async def test_by_default_a_reduce_that_raises_leaves_its_jobs(app: Conveyor) -> None:
     reindex = reindexing(app)
     buffer = buffer_of(app, reduce=break_down)
     async with app:
@@ -225,7 +225,6 @@ async def test_by_default_a_reduce_that_raises_leaves_its_jobs(app: Conveyor, ca
         with pytest.raises(BufferError, match="RuntimeError: out of ideas") as caught:
             await app.buffers.flush()
         assert isinstance(caught.value.__cause__, RuntimeError)
-        assert "out of ideas" in caplog.text
         app.buffers.remove_buffer(buffer)
         buffer_of(app)
         assert len((await app.buffers.flush())["reindexing"]) == 1

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from conveyor import Conveyor, JobBuffer, Retention, union
-from conveyor.errors import JobNotFoundError
+from conveyor import Conveyor, InMemoryJobBufferStorageStrategy, JobBuffer, Retention, union
+from conveyor.errors import CapabilityError, JobNotFoundError
 from conveyor.testing.clocks import JumpingClock, jumping_backends
 from conveyor.testing.faults import FaultKind, FaultyStore, line
 from conveyor.testing.stores import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from conveyor import NewJob
     from conveyor.model.buffers.values import BufferedJob
     from conveyor.testing.faults import StoreCall
 
@@ -194,3 +195,95 @@ async def test_where_counting_takes_long_it_is_done_seldom(
     pauses = [(later - earlier) / SECOND for earlier, later in pairwise(looks)]
     assert len(pauses) >= 3
     assert all(39 < pause < 42 for pause in pauses[:3]), pauses
+
+
+class Flaky(InMemoryJobBufferStorageStrategy):
+    """Fails the first time that a verb is asked of it in earnest."""
+
+    def __init__(self, verb: str, error: Exception) -> None:
+        super().__init__()
+        self.verb, self.error, self.has_failed = verb, error, False
+
+    def fail_once(self, verb: str) -> None:
+        if verb == self.verb and self.buffer_storage and not self.has_failed:
+            self.has_failed = True
+            raise self.error
+
+    async def flush(self, buffer_ids: Sequence[str] | None = None, /) -> Mapping[str, Sequence[NewJob]]:
+        self.fail_once("flush")
+        return await super().flush(buffer_ids)
+
+    async def buffer_size(self, buffer_ids: Sequence[str] | None = None, /) -> Mapping[str, int]:
+        self.fail_once("buffer_size")
+        return await super().buffer_size(buffer_ids)
+
+
+@pytest.mark.parametrize("verb", ["flush", "buffer_size"])
+@pytest.mark.parametrize("error", [CapabilityError("shelf", "something", "flushing"), OSError("the line is cut")])
+async def test_whatever_a_storage_raises_its_buffers_are_looked_at_again(
+    clock: JumpingClock, caplog: pytest.LogCaptureFixture, verb: str, error: Exception
+) -> None:
+    storage = Flaky(verb, error)
+    app = Conveyor("memory://", clock=clock, buffer_storage=storage)
+
+    @app.queue("search").job()
+    async def reindex(ids: list[int]) -> tuple[datetime, list[int]]:
+        return clock.now(), ids
+
+    register(app, max_jobs=1)
+    async with app, app.worker():
+        seconds, _ = await waited(app, clock)
+    assert storage.has_failed
+    assert seconds <= 12
+    assert str(error) in caplog.text
+
+
+class Shelf(InMemoryJobBufferStorageStrategy):
+    """Keeps its jobs for whoever opens it next."""
+
+    is_durable = True
+
+
+@pytest.mark.parametrize(("triggers", "after"), [({"max_jobs": 5}, 0), ({"max_age": "30s"}, 30), ({"idle": "20s"}, 20)])
+async def test_what_another_process_left_in_a_storage_is_flushed_by_triggers(
+    clock: JumpingClock, triggers: Any, after: float
+) -> None:
+    shelf = Shelf()
+    before = Conveyor("memory://", clock=clock, buffer_storage=shelf)
+    register(before)
+    async with before:
+        for number in range(5):
+            await before.queue("search").add("reindex", {"ids": [number]})
+    ran: list[tuple[float, list[int]]] = []
+    done = anyio.Event()
+    app = Conveyor("memory://", clock=clock, buffer_storage=shelf)
+    start = clock.now()
+
+    @app.queue("search").job()
+    async def reindex(ids: list[int]) -> None:
+        ran.append(((clock.now() - start) / SECOND, ids))
+        done.set()
+
+    register(app, **triggers)
+    async with app, app.worker():
+        await done.wait()
+    ((seconds, ids),) = ran
+    assert ids == [0, 1, 2, 3, 4]
+    assert after <= seconds <= after + 1.5
+
+
+async def test_what_nobody_here_registers_is_told_of_whatever_keeps_it(
+    clock: JumpingClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf = Shelf()
+    app = Conveyor("memory://", clock=clock, buffer_storage=shelf)
+
+    @app.queue("search").job()
+    async def reindex(ids: list[int]) -> None:
+        raise AssertionError("nobody flushes it")
+
+    async with app:
+        await shelf.add("orphan", reindex.new([1]))
+        async with app.worker():
+            await anyio.sleep(100)
+    assert "buffer orphan has 1 jobs" in caplog.text

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from conveyor._services.buffers import get_sizes
 from conveyor._services.flushing import flush_buffer
-from conveyor.errors import BufferError, CapabilityError, StoreError
+from conveyor.errors import CapabilityError, StoreError
 from conveyor.model.buffers.job_buffer import due_at
 
 if TYPE_CHECKING:
@@ -42,15 +42,17 @@ class FlushPass:
     counting_seconds: float = field(default=0.0, init=False)
     _failures: dict[str, tuple[int, datetime]] = field(factory=dict, init=False)
     _reported: set[str] = field(factory=set, init=False)
+    _is_blind: bool = field(default=False, init=False)
 
     async def look(self) -> timedelta | None:
         """Flush what is due; return how long it is until the next is, as far as is known (None: until more comes).
 
         Raises:
             StoreError: the store fails.
+            CapabilityError: there is nowhere to keep buffers.
         """
         began = anyio.current_time()
-        sizes = await get_sizes(self.services)
+        sizes = await self._count()
         self.counting_seconds = anyio.current_time() - began
         self._report_unknown(sizes)
         return await self._flush_due(sizes)
@@ -59,14 +61,30 @@ class FlushPass:
         """Flush what is due, and what is to be flushed when the app closes.
 
         Raises:
-            StoreError: the store fails.
+            StoreError, CapabilityError: as for `look`.
         """
-        sizes = await get_sizes(self.services)
+        sizes = await self._count()
         await self._flush_due(sizes)
         now = self.services.buffers.now()
         for buffer in [*self.services.buffers.by_id.values()]:
             if buffer.flush_on_shutdown and buffer.id in sizes and self._rests_until(buffer.id, now) <= now:
                 await self._try_to_flush(buffer, now)
+
+    async def _count(self) -> Mapping[str, BufferSize]:
+        """Return how full buffers are; nothing, while a storage fails that is not the app's store."""
+        try:
+            sizes = await get_sizes(self.services)
+        except StoreError:
+            raise
+        except Exception as exc:
+            if isinstance(exc, CapabilityError) and self.services.buffers.transactional is not None:
+                raise
+            if not self._is_blind:
+                logger.exception("what is in buffers cannot be counted, and no trigger flushes them until it can")
+            self._is_blind = True
+            return {}
+        self._is_blind = False
+        return sizes
 
     async def _flush_due(self, sizes: Mapping[str, BufferSize]) -> timedelta | None:
         now = self.services.buffers.now()
@@ -87,11 +105,10 @@ class FlushPass:
         """Flush a buffer; return for how long it is left alone where that failed."""
         try:
             await flush_buffer(self.services, buffer)
-        except (StoreError, CapabilityError):
+        except StoreError:
             raise
-        except Exception as exc:
-            if not isinstance(exc, BufferError):
-                logger.exception("buffer %s could not be flushed", buffer.id)
+        except Exception:
+            logger.exception("buffer %s could not be flushed", buffer.id)
             return self._note_failure(buffer.id, now)
         self._failures.pop(buffer.id, None)
         return None
@@ -101,7 +118,7 @@ class FlushPass:
         return self._failures.get(buffer_id, (0, otherwise))[1]
 
     def _note_failure(self, buffer_id: str, now: datetime) -> timedelta:
-        """Return for how long the buffer is left alone; why it failed was logged where it did."""
+        """Return for how long the buffer is left alone."""
         count = self._failures.get(buffer_id, (0, now))[0] + 1
         pause = min(FIRST_PAUSE * (1 << min(count - 1, 10)), LONGEST_PAUSE)
         self._failures[buffer_id] = count, now + pause
@@ -121,11 +138,16 @@ class FlushPass:
         self._reported = unknown
 
 
-async def flush_at_shutdown(services: Services) -> None:
-    """Flush the buffers that want it when the app closes; what cannot be flushed stays, and is logged."""
-    for buffer in [*services.buffers.by_id.values()]:
-        if buffer.flush_on_shutdown:
-            try:
-                await flush_buffer(services, buffer)
-            except Exception as exc:  # noqa: BLE001 - the app closes all the same, and the other buffers have their turn
-                logger.error("buffer %s could not be flushed at shutdown: %s", buffer.id, exc)  # noqa: TRY400
+async def flush_at_shutdown(services: Services, buffer: JobBuffer, seconds: float) -> None:
+    """Flush a buffer since the app closes, in so long at most; what cannot be flushed stays, and is logged."""
+    with anyio.move_on_after(seconds) as scope:
+        try:
+            await flush_buffer(services, buffer)
+        except Exception:
+            logger.exception("buffer %s could not be flushed at shutdown", buffer.id)
+    if scope.cancelled_caught:
+        logger.error(
+            "buffer %s could not be flushed at shutdown within %.0f s: jobs that were not added stay in it",
+            buffer.id,
+            seconds,
+        )

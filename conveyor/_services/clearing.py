@@ -1,0 +1,130 @@
+"""Flushing a storage that clears a buffer before its jobs are added, and adding to queues without a storage's help."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from attrs import evolve
+
+from conveyor._services.flush_plans import make_plan, renamed_job, went_on, with_new_id
+from conveyor._services.known_jobs import is_same
+from conveyor.errors import InvalidJobStateError, JobNotFoundError
+from conveyor.model.buffers.news import BufferEventKind
+from conveyor.model.buffers.values import KeptJob, timed_from, traces_of
+from conveyor.model.deduplication import CHANGEABLE_STATES
+from conveyor.model.queries import Added
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conveyor._services.services import Services
+    from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
+    from conveyor.model.buffers.job_buffer import JobBuffer
+    from conveyor.model.buffers.values import FlushPlan
+    from conveyor.model.job import NewJob
+    from conveyor.model.queries import AddReceipt
+
+__all__ = ["add_plan", "flush_cleared"]
+
+logger: Final = logging.getLogger("conveyor.buffers")
+
+# How long it may take to put back what a flush leaves behind that was cancelled or failed.
+PUT_BACK_SECONDS: Final = 5.0
+# Jobs that are to fail run at this time unless they have failed before: where their program dies in between.
+FAILED_WITHIN: Final = timedelta(hours=1)
+
+
+async def flush_cleared(
+    services: Services, storage: JobBufferStorageStrategy, buffer: JobBuffer
+) -> tuple[list[NewJob], int]:
+    """Flush a storage that clears before anything is added; what cannot be added is put back.
+
+    Return the jobs that were added, and how many were cleared.
+    """
+    known = services.buffers.known
+    cleared = known.in_order((await storage.flush([buffer.id])).get(buffer.id, ()))
+    known.note_taken(cleared, is_taken=True)
+    left = _each_once(services, cleared)
+    added: list[NewJob] = []
+    try:
+        while left:
+            chunk = left[: buffer.chunk_size]
+            plan, receipts = await _flush_chunk(services, buffer, chunk)
+            del left[: len(chunk)]
+            known.leave(plan.taken, traces_of(plan, receipts))
+            services.buffers.news.tell(BufferEventKind.REDUCED, buffer.id, len(chunk), len(plan.jobs))
+            added += went_on(plan, receipts)
+    except BaseException:
+        known.note_taken(left, is_taken=False)
+        await _put_back(services, storage, buffer.id, left)
+        raise
+    return added, len(cleared)
+
+
+def _each_once(services: Services, jobs: Sequence[NewJob]) -> list[NewJob]:
+    """Return jobs without the same adds again; others under an id that one of them has, under ids of their own."""
+    each: dict[str, NewJob] = {}
+    for job in jobs:
+        mine = each.setdefault(job.id, job)
+        if not is_same(mine, job):
+            renamed = renamed_job(services, job)
+            each[renamed.id] = renamed
+    return [*each.values()]
+
+
+async def _flush_chunk(
+    services: Services, buffer: JobBuffer, chunk: Sequence[NewJob]
+) -> tuple[FlushPlan, Sequence[AddReceipt]]:
+    known, now = services.buffers.known, services.buffers.now()
+    plan = await make_plan(services, buffer, [known.kept(job.id) or KeptJob(job, now) for job in chunk])
+    if plan.failure is None:
+        return await add_plan(services, plan)
+    later = now + FAILED_WITHIN
+    jobs = [evolve(timed_from(job, now), run_at=later) for job in plan.jobs]
+    plan, receipts = await add_plan(services, evolve(plan, jobs=jobs))
+    for job_id in [receipt.job_id for receipt in receipts if receipt.outcome is Added.ADDED]:
+        await _fail(services, job_id, plan.failure or "")
+    return plan, receipts
+
+
+async def _fail(services: Services, job_id: str, failure: str) -> None:
+    """Let a job fail that a flush added just now; one that was there before and ran is left alone."""
+    with suppress(InvalidJobStateError, JobNotFoundError):
+        job = await services.store.jobs.find_job(job_id)
+        if job is not None and job.state in CHANGEABLE_STATES:
+            await services.store.jobs.move_to_failed(job_id, failure)
+
+
+async def _put_back(
+    services: Services, storage: JobBufferStorageStrategy, buffer_id: str, left: Sequence[NewJob]
+) -> None:
+    """Add jobs to their buffer again; where that fails or takes too long, say which are lost."""
+    lost = [job.id for job in left]
+    try:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(PUT_BACK_SECONDS):
+            for job in left:
+                await storage.add(buffer_id, job)
+                lost.pop(0)
+    finally:
+        if lost:
+            services.buffers.known.leave(lost, {})
+            logger.error("buffer %s: %d jobs could not be put back and are lost: %s", buffer_id, len(lost), lost)
+
+
+async def add_plan(services: Services, plan: FlushPlan) -> tuple[FlushPlan, Sequence[AddReceipt]]:
+    """Add the jobs of a plan to their queues, and return the plan with the ids that they got.
+
+    Those whose id another job has are added after the others, which are not added twice.
+    """
+    receipts: dict[str, AddReceipt] = {}
+    while jobs := [job for job in plan.jobs if job.id not in receipts]:
+        for job, receipt in zip(jobs, await services.job_queue.add_many(jobs), strict=True):
+            if receipt.outcome is Added.DUPLICATE:
+                plan = with_new_id(services, plan, job.id)
+            else:
+                receipts[job.id] = receipt
+    return plan, [receipts[job.id] for job in plan.jobs]
