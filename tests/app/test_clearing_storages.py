@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -196,25 +195,6 @@ async def test_a_storage_that_outlives_the_process_is_counted_as_it_is(store_url
         assert (await after.buffers.sizes()).keys() == {"orphan"}
 
 
-async def test_the_first_buffer_that_comes_late_tells_of_the_loss_window(caplog: pytest.LogCaptureFixture) -> None:
-    app = Conveyor("memory://", buffer_storage="memory")
-    async with app:
-        assert "clears a buffer before" not in caplog.text
-        collecting(app)
-        app.buffers.add_buffer(JobBuffer("c", collect=lambda _: False, reduce=list))
-    assert caplog.text.count("InMemoryJobBufferStorageStrategy clears a buffer before") == 1
-
-
-async def test_what_is_lost_as_the_app_closes_is_told(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    app = Conveyor(sqlite_url, buffer_storage="memory")
-    reindex = collecting(app)
-    async with app:
-        await reindex.add_many([reindex.new(number) for number in range(2)])
-        assert "lost when this process stops, though sqlite:" in caplog.text
-        assert "its 2 jobs" not in caplog.text
-    assert "buffer b is in memory: its 2 jobs are lost when this process stops" in caplog.text
-
-
 async def test_a_flush_that_is_cancelled_puts_its_jobs_back(store_url: str) -> None:
     begun = anyio.Event()
 
@@ -234,12 +214,3 @@ async def test_a_flush_that_is_cancelled_puts_its_jobs_back(store_url: str) -> N
             await job.refresh()
             tasks.cancel_scope.cancel()
         assert (await app.buffers.sizes())["b"].jobs == 1
-
-
-async def test_nothing_is_told_of_a_store_that_is_not_kept_either(caplog: pytest.LogCaptureFixture) -> None:
-    app = Conveyor("memory://")
-    reindex = collecting(app)
-    with caplog.at_level(logging.WARNING):
-        async with app:
-            await reindex.add(1)
-    assert caplog.text == ""

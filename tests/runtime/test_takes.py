@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -114,6 +115,11 @@ async def test_a_renewal_that_fails_is_asked_again_before_the_commit(clock: Jump
             assert await app.buffers.buffer_size() == {"b": 1}
 
 
+def has_name(name: str, job: BufferedJob) -> bool:
+    """Return whether a job has this name."""
+    return job.name == name
+
+
 @pytest.mark.parametrize("storage", ["store", "memory"])
 async def test_each_buffer_has_its_time_as_the_app_closes_and_is_told_of_where_it_is_over(
     clock: JumpingClock, caplog: pytest.LogCaptureFixture, storage: str
@@ -125,9 +131,8 @@ async def test_each_buffer_has_its_time_as_the_app_closes_and_is_told_of_where_i
     async with open_store("memory://", clock=clock) as store:
         app = Conveyor(store, clock=clock, buffer_storage=storage)
         for name, reduce in (("slow", too_long), ("quick", list)):
-            app.buffers.add_buffer(
-                JobBuffer(name, collect=lambda job, name=name: job.name == name, reduce=reduce, flush_on_shutdown=True)
-            )
+            collect = partial(has_name, name)
+            app.buffers.add_buffer(JobBuffer(name, collect=collect, reduce=reduce, flush_on_shutdown=True))
         began = anyio.current_time()
         async with app:
             await app.queue("search").add("slow")

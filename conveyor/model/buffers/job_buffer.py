@@ -84,9 +84,9 @@ class JobBuffer:
         idle: flush once none has come for so long.
         cron: flush at the ticks of this expression.
         tz: the time zone of `cron`.
-        flush_on_shutdown: flush when the app closes.
-        on_reduce_error: ``keep`` leaves the jobs in the buffer, and the flush raises. ``add_originals`` adds them as
-            they are. ``dead_letter`` adds them as failed jobs. All are logged as errors.
+        flush_on_shutdown: flush when the app closes, for ten seconds at most.
+        on_reduce_error: ``keep`` leaves the jobs in the buffer, and the flush raises; what a trigger flushed is logged
+            as an error. ``add_originals`` adds them as they are, ``dead_letter`` as failed jobs; both are logged.
         chunk_size: `reduce` is given at most so many jobs at once.
     """
 
