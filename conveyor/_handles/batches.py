@@ -152,16 +152,25 @@ class Batches:
         return BatchJob(self._services, await changing.cancel(self._services, batch_id, by, reason))
 
     async def retry(
-        self, batch_id: str, by: str | None = None, reason: str | None = None, *, failed_rows: bool = False
+        self,
+        batch_id: str,
+        by: str | None = None,
+        reason: str | None = None,
+        *,
+        failed_rows: bool = False,
+        force: bool = False,
     ) -> BatchJob:
         """Let one that failed go on where it was.
 
-        With `failed_rows`, create another of the rows that failed in one that has ended, and return that.
+        With `failed_rows`, create another of the rows that failed in one that has ended, and return that; it is
+        confirmed as that one was.
 
         Raises:
             BatchJobError: no row of it failed.
+            DuplicateBatchJobError: one that is the same was created since; or these failed rows were taken up already,
+                by one that neither failed nor was cancelled, and it is not forced.
         """
-        changed = await changing.retry(self._services, batch_id, by, reason, failed_rows=failed_rows)
+        changed = await changing.retry(self._services, batch_id, by, reason, failed_rows=failed_rows, force=force)
         return BatchJob(self._services, changed)
 
     async def remove(self, batch_id: str) -> None:

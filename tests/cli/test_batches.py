@@ -300,7 +300,25 @@ def test_one_that_failed_is_tried_again_and_so_are_its_failed_rows(
     assert ran.json["id"] != batch
     listed = conveyor("batch", "list", "--parent", batch, *APP, "-o", "json").json["batches"]
     assert [one["id"] for one in listed] == [ran.json["id"]]
+    again = conveyor("batch", "retry", batch, "--failed-rows", *APP)
+    assert (again.code, f"batch job {ran.json['id']!r} took up these rows already" in again.err) == (5, True)
+    assert (
+        conveyor("batch", "retry", batch, "--failed-rows", "--force", *APP, "-o", "json").json["id"] != ran.json["id"]
+    )
     assert conveyor("batch", "retry", batch, *APP, "-o", "json").json == {"id": batch, "status": "confirmed"}
+
+
+def test_one_that_failed_is_not_tried_again_once_another_did_the_same(
+    conveyor: Callable[..., Ran], work: Callable[[str], None]
+) -> None:
+    command = ("batch", "create", "count", *APP, "-o", "json")
+    failed = conveyor(*command, "--set", "breaks=true").json["id"]
+    work(failed)
+    same = conveyor(*command).json["id"]
+    ran = conveyor("batch", "retry", failed, *APP)
+    assert ran.code == 5
+    assert f"batch job {same!r} is the same, and was created since this one failed" in ran.err
+    assert "hint: if it is to be done again, create it anew, with --force" in ran.err
 
 
 def test_watching_tells_how_it_went_and_how_it_ended(

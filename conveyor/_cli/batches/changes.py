@@ -27,6 +27,7 @@ class _Said(NamedTuple):
     by: str | None
     reason: str | None
     failed_rows: bool = False
+    force: bool = False
 
 
 def confirm(
@@ -90,12 +91,21 @@ def retry(
             help="Create another of the rows that failed in one that has ended, and print its id.",
         ),
     ] = False,
+    force: Annotated[
+        bool,
+        Parameter(
+            name="--force",
+            negative="",
+            show_default=False,
+            help="With --failed-rows: also where they were tried again.",
+        ),
+    ] = False,
     by: By = None,
     reason: Reason = None,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
-    """Let a batch job that failed go on where it was, or try its failed rows again."""
-    return _change("retry", batch_id, _Said(by, reason, failed_rows), options)
+    """Let a batch job that failed go on where it was, or try its failed rows again, once."""
+    return _change("retry", batch_id, _Said(by, reason, failed_rows, force), options)
 
 
 def _change(verb: Verb, batch_id: str, said: _Said, options: StoreOptions) -> int:
@@ -125,19 +135,33 @@ async def _run(verb: Verb, batch_id: str, said: _Said, options: StoreOptions) ->
     if said.failed_rows:
         record["parent_id"] = batch.parent_id
     show_record(record, options.output)
+    if said.failed_rows:
+        say(f"see how it goes: conveyor batch watch {batch.id}")
     if batch.status in STOPPING_STATUSES:
         say(f"its worker stops within a chunk of rows; see when: conveyor batch watch {batch.id}")
     return 0
 
 
 async def _changed(app: Conveyor, batch: BatchJob, verb: Verb, said: _Said) -> BatchJob:
-    from conveyor._cli.failures import CommandError, ExitCode
-    from conveyor.model.batches.status import BatchStatus
-
     if verb == "retry":
-        if not said.failed_rows and batch.status is BatchStatus.COMPLETED_WITH_ERRORS:
-            what = f"batch job {batch.id!r} is completed, but for its bad rows"
-            raise CommandError(ExitCode.REFUSED, what, "to try these again, as another batch job: --failed-rows")
-        return await app.batches.retry(batch.id, said.by, said.reason, failed_rows=said.failed_rows)
+        return await _retried(app, batch, said)
     change = {"confirm": batch.confirm, "pause": batch.pause, "resume": batch.resume, "cancel": batch.cancel}[verb]
     return await change(said.by, said.reason)
+
+
+async def _retried(app: Conveyor, batch: BatchJob, said: _Said) -> BatchJob:
+    from conveyor._cli.failures import CommandError, ExitCode
+    from conveyor.errors import DuplicateBatchJobError
+    from conveyor.model.batches.status import BatchStatus
+
+    if not said.failed_rows and batch.status is BatchStatus.COMPLETED_WITH_ERRORS:
+        what = f"batch job {batch.id!r} is completed, but for its bad rows"
+        raise CommandError(ExitCode.REFUSED, what, "to try these again, as another batch job: --failed-rows")
+    try:
+        return await app.batches.retry(batch.id, said.by, said.reason, failed_rows=said.failed_rows, force=said.force)
+    except DuplicateBatchJobError as exc:
+        if said.failed_rows:
+            what = f"batch job {exc.existing_id!r} took up these rows already"
+            raise CommandError(ExitCode.REFUSED, what, "if they are to be done once more, add --force") from exc
+        what = f"batch job {exc.existing_id!r} is the same, and was created since this one failed"
+        raise CommandError(ExitCode.REFUSED, what, "if it is to be done again, create it anew, with --force") from exc

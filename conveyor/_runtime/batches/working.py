@@ -173,6 +173,8 @@ class BatchWork:
             BatchCommand.FAIL,
             run.job,
             run=run.token or None,
+            # Its error is over once it is tried again; its history keeps why it failed then.
+            reason=said(error),
             error=said(error),
             result=run.new_result(),
             total=run.total,

@@ -11,9 +11,9 @@ import uuid_utils
 from conveyor._services.batches.creating import create_of_bad_rows
 from conveyor._services.batches.files import remove_files
 from conveyor._services.batches.jobs import is_job_of, new_work, pre_process_name
-from conveyor.errors import BatchJobNotFoundError, ConfigurationError
-from conveyor.model.batches.status import BatchCommand, BatchStatus
-from conveyor.model.batches.values import BatchChange
+from conveyor.errors import BatchJobError, BatchJobNotFoundError, ConfigurationError
+from conveyor.model.batches.status import ENDED_STATUSES, BatchCommand, BatchStatus
+from conveyor.model.batches.values import BatchChange, BatchFilter
 from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conveyor._services.event_buffer import EventBuffer
     from conveyor._services.services import Services
     from conveyor.model.batches.parts import BatchPart
-    from conveyor.model.batches.values import BatchFilter, BatchJobData, BatchPage, RowError
+    from conveyor.model.batches.values import BatchJobData, BatchPage, RowError
 
 __all__ = [
     "cancel",
@@ -103,21 +103,35 @@ async def cancel(services: Services, batch_id: str, by: str | None, reason: str 
 
 
 async def retry(
-    services: Services, batch_id: str, by: str | None, reason: str | None, *, failed_rows: bool
+    services: Services, batch_id: str, by: str | None, reason: str | None, *, failed_rows: bool, force: bool = False
 ) -> BatchJobData:
     """Let one that failed go on where it was; or create another of its rows that failed, and return that."""
     batch = await get(services, batch_id)
     if failed_rows:
-        return await create_of_bad_rows(services, batch, by=by)
+        return await create_of_bad_rows(services, batch, by=by, force=force)
+    if force:
+        raise ConfigurationError("force is for failed_rows: one that failed goes on as itself, or not at all")
     was_confirmed = batch.entered_at(BatchStatus.CONFIRMED) is not None
     command = BatchCommand.RETRY if was_confirmed else BatchCommand.RESTART
     return await _change(services, batch, command, by, reason)
 
 
 async def remove(services: Services, batch_id: str) -> None:
-    """Delete one that has ended, with its history, its bad rows, and its files that would expire."""
+    """Delete one that has ended, with its history, its bad rows, and its files that would expire.
+
+    Raises:
+        BatchJobError: another takes its bad rows up, and has not ended.
+    """
     batch = await get(services, batch_id)
-    await services.batch_store("app.batches.remove()").remove_batch(batch_id)
+    unended = BatchFilter(statuses=tuple(set(BatchStatus) - ENDED_STATUSES), parent_id=batch_id)
+    store = services.batch_store("app.batches.remove()")
+    if taking := (await store.find_batches(unended, cursor=None, limit=1)).batches:
+        raise BatchJobError(
+            f"batch job {taking[0].id!r} takes up the bad rows of {batch_id!r}, and has not ended",
+            batch_id=batch_id,
+            batch_type=batch.batch_type,
+        )
+    await store.remove_batch(batch_id)
     await remove_files(services, [batch])
 
 

@@ -11,7 +11,7 @@ from conveyor._services.batches.sealing import encoded, opened_context, sealed
 from conveyor._services.batches.strategies import CREATE
 from conveyor.codec import encode_json
 from conveyor.errors import BatchJobError
-from conveyor.model.batches.options import CreateOptions, identity_of
+from conveyor.model.batches.options import CreateOptions, identity_of, identity_of_bad_rows
 from conveyor.model.batches.values import NewBatchJob, RowOutcome
 from conveyor.model.job import NewJob
 from conveyor.model.options import JobOptions
@@ -64,13 +64,16 @@ async def create(
     return await store.create_batch(new, new_work(services, batch_id, pre_process_name(batch_type)))
 
 
-async def create_of_bad_rows(services: Services, parent: BatchJobData, *, by: str | None) -> BatchJobData:
+async def create_of_bad_rows(
+    services: Services, parent: BatchJobData, *, by: str | None, force: bool = False
+) -> BatchJobData:
     """Create a batch job of the rows of another that failed: what it is to do is what that one was.
 
     Raises:
         BatchJobError: that one goes on yet, or no row of it failed, or no strategy is of its type.
+        DuplicateBatchJobError: another took these rows up, and neither failed nor was cancelled; it is not forced.
     """
-    strategy = services.batches.get(parent.batch_type)
+    services.batches.get(parent.batch_type)
     if not parent.status.is_ended or not parent.counts.get(RowOutcome.FAILED):
         why = "no row of it failed" if parent.status.is_ended else f"it is {parent.status}"
         raise BatchJobError(
@@ -85,8 +88,9 @@ async def create_of_bad_rows(services: Services, parent: BatchJobData, *, by: st
         parent.batch_type,
         sealed(services, context, "batch context", batch_id, parent.batch_type),
         dry_run=parent.dry_run,
-        confirmation=strategy.confirmation,
+        confirmation=parent.confirmation,
         created_by=by,
+        identity=None if force or parent.dry_run else identity_of_bad_rows(parent.id),
         parent_id=parent.id,
     )
     store = services.batch_store("app.batches.retry()")

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
     from attrs import Attribute
 
-__all__ = ["BatchKeywords", "CreateOptions", "identity_of", "parse_batch_keywords", "parse_filter"]
+__all__ = [
+    "BatchKeywords",
+    "CreateOptions",
+    "identity_of",
+    "identity_of_bad_rows",
+    "parse_batch_keywords",
+    "parse_filter",
+]
 
 
 # Closed, so that every type checker knows a misspelt option for one.
@@ -132,3 +139,11 @@ def identity_of(context: Mapping[str, Any], identifying: Sequence[str], *, batch
             )
     said = json.dumps([context[name] for name in identifying], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(said.encode()).hexdigest()
+
+
+def identity_of_bad_rows(parent_id: str) -> str:
+    """Return what makes two batch jobs the same that take up the bad rows of one.
+
+    No context gives the same: that would be the digest of a list.
+    """
+    return hashlib.sha256(f"bad rows of {parent_id}".encode()).hexdigest()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from conveyor._runtime.batches.rows.faults import TRANSIENT, bad_row
+from conveyor._runtime.batches.rows.faults import TRANSIENT, UNBLAMED, bad_row
 from conveyor.contracts.row_batches import RowBatchStrategy
-from conveyor.errors import BadRowError, BatchJobError
+from conveyor.errors import BatchJobError
 from conveyor.model.batches.rows import RowPreview
 from conveyor.model.batches.values import RowOutcome
 
@@ -44,10 +44,12 @@ async def check_row(
         context.mean((number,))
         try:
             verdict = await strategy.check(row, context)
-        except (ValueError, BadRowError) as exc:
-            return bad_row(block.at(at), exc)
         except TRANSIENT as exc:
             await patience.forgive(exc)
+        except UNBLAMED:
+            raise
+        except Exception as exc:  # noqa: BLE001 - whatever a user's check raises, it is this row that it looked at
+            return bad_row(block.at(at), exc)
         else:
             return _preview(verdict, context)
 

@@ -20,11 +20,17 @@ ParamsT = TypeVar("ParamsT")
 class RunRowContext(Generic[ParamsT]):
     """A `RowContext`."""
 
-    def __init__(self, run: BatchRun, params: ParamsT) -> None:
-        """Bind to a run; no rows are meant yet."""
+    def __init__(self, run: BatchRun, params: ParamsT, origin: str | None = None) -> None:
+        """Bind to a run; no rows are meant yet.
+
+        Args:
+            run: of its batch job.
+            params: what that is to do.
+            origin: the batch job that came to these rows first, which their keys tell; None: this one.
+        """
         self._run = run
         self._params = params
-        self._id = run.batch_job.id
+        self._id = run.batch_job.id if origin is None else origin
         self._numbers: Sequence[int] = ()
         self._connection: TransactionConnection | None = None
 

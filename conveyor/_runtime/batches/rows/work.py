@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import fields, fields_dict, has
@@ -15,9 +16,10 @@ from conveyor._runtime.batches.rows.processing import Processing
 from conveyor._runtime.batches.rows.sources import has_files, open_rows
 from conveyor.codec import JsonCodec, encode_json, to_json
 from conveyor.codec.tables import RowLayout, make_template
+from conveyor.contracts.batch_job import BatchJobService
 from conveyor.contracts.file_storage import FileStorage
 from conveyor.contracts.row_batches import RowBatchStrategy
-from conveyor.errors import BatchJobError, ConfigurationError, PayloadError, did_you_mean
+from conveyor.errors import BatchJobError, BatchJobNotFoundError, ConfigurationError, PayloadError, did_you_mean
 from conveyor.model.batches.policy import ErrorPolicy
 
 if TYPE_CHECKING:
@@ -94,9 +96,18 @@ class RowsOfStrategies:
         """Return a file that people fill in; see `RowWork.make_template`."""
         return make_template(RowLayout(strategy.row)) if has_files(strategy) else ""
 
+    async def _context(self, strategy: RowBatchStrategy[Any, ParamsT], run: BatchRun) -> RunRowContext[ParamsT]:
+        params = self.read_params(strategy, run.context)
+        origin = run.batch_job.parent_id
+        # The bad rows of bad rows may be taken up, too; of one that was removed nobody knows what it came from.
+        with suppress(BatchJobNotFoundError):
+            while origin and (parent := (await self._injector.get(BatchJobService).get(origin)).parent_id):
+                origin = parent
+        return RunRowContext(run, params, origin)
+
     async def pre_process(self, strategy: RowBatchStrategy[Any, Any], run: BatchRun, /) -> None:
         """Read and check every row; see `RowWork.pre_process`."""
-        context = RunRowContext(run, self.read_params(strategy, run.context))
+        context = await self._context(strategy, run)
         if has_files(strategy):
             file = await find_file(self._injector.get(FileStorage), context.params.file)
             told = {"name": file.name, "size": file.size, "sha256": file.sha256}
@@ -109,7 +120,7 @@ class RowsOfStrategies:
 
     async def process(self, strategy: RowBatchStrategy[Any, Any], run: BatchRun, /) -> None:
         """Process the rows that are left; see `RowWork.process`."""
-        context = RunRowContext(run, self.read_params(strategy, run.context))
+        context = await self._context(strategy, run)
         if run.part is not None:
             await process_part(strategy, context, self._injector)
             return
