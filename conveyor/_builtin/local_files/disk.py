@@ -1,7 +1,8 @@
 """Files in a directory, as plain functions that a thread calls: each is one step, whole or not there after a crash.
 
 A file of key K is ``K.data``, its bytes, and ``K.json``, what is known of it. The second comes last and goes first, by
-renaming and by unlinking: so what has no ``K.json`` was never there.
+renaming and by unlinking: so what has no ``K.json`` was never there. Several processes may do anything at the same
+time; what they do to one key then comes out as if one had been first.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
 from conveyor.codec import JsonCodec
-from conveyor.errors import BatchJobError, StoredFileNotFoundError
+from conveyor.errors import BatchJobError, PayloadError, StoredFileNotFoundError
 from conveyor.model.stored_files import StoredFile
 
 if TYPE_CHECKING:
@@ -27,10 +30,13 @@ __all__ = ["BLOCK", "Disk", "Record", "write_all"]
 
 BLOCK: Final = 1 << 18
 # No other key is ever looked for: so none leads out of the directory.
-_KEY: Final = re.compile(r"[0-9a-f]{32}")
+_KEY_LENGTH: Final = 32
+_KEY: Final = re.compile(rf"[0-9a-f]{{{_KEY_LENGTH}}}")
 _RECORD: Final = ".json"
 _DATA: Final = ".data"
 _DRAFT: Final = ".draft"
+# Data that nobody has claimed for long is put here before it is deleted.
+_AWAY: Final = ".away"
 # Uploads are nobody else's business.
 _DIRECTORY_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
@@ -74,13 +80,21 @@ class Disk:
         return self._open(key, _DATA, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
     def keep(self, key: str, record: Record) -> None:
-        """Write what is known of a file, over what was known of it."""
-        draft = self._path(key, _DRAFT)
-        draft.unlink(missing_ok=True)
-        with self._open(key, _DRAFT, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
+        """Write what is known of a file, over what was known of it.
+
+        Raises:
+            StoredFileNotFoundError: somebody has deleted it meanwhile.
+        """
+        # Each writer has a draft of his own: who used another's would find it renamed, or half of it.
+        ending = f".{secrets.token_hex(8)}{_DRAFT}"
+        with self._open(key, ending, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
             write_all(file, _codec.encode(record))
             os.fsync(file.fileno())
-        draft.replace(self._path(key, _RECORD))
+        self._path(key, ending).replace(self._path(key, _RECORD))
+        if not self._path(key, _DATA).exists():
+            # `delete` came in between, and what it deleted must not be there again.
+            self._unlink(key, _RECORD)
+            raise StoredFileNotFoundError(key)
         self._sync_directory()
 
     def find(self, key: str, now: datetime) -> Record | None:
@@ -138,27 +152,69 @@ class Disk:
         """Delete a file, or what there is of it."""
         if not _KEY.fullmatch(key):
             return False
-        is_there = self._path(key, _RECORD).exists()
-        for ending in (_RECORD, _DRAFT, _DATA):
-            self._path(key, ending).unlink(missing_ok=True)
-        return is_there
+        is_there = self._unlink(key, _RECORD)
+        self._unlink(key, _DATA)
+        # Again: who keeps it at the same time may have seen the data.
+        return self._unlink(key, _RECORD) or is_there
 
     def remove_expired(self, now: datetime, abandoned_after: timedelta) -> int:
-        """Delete what has expired, and what never became a file."""
-        keys = {path.stem for path in self.directory.iterdir() if _KEY.fullmatch(path.stem)}
-        return sum(self._is_over(key, now, abandoned_after) and self._remove(key) for key in sorted(keys))
+        """Delete what has expired, and what never became a file; what cannot be deleted keeps nothing else."""
+        removed, fault = 0, None
+        for path in sorted(self.directory.iterdir()):
+            key, ending = path.name[:_KEY_LENGTH], path.name[_KEY_LENGTH:]
+            if not _KEY.fullmatch(key):
+                continue
+            try:
+                removed += self._remove_if_over(key, ending, now, now - abandoned_after)
+            except (OSError, PayloadError) as exc:
+                fault = exc if fault is None else fault
+        if fault is not None:
+            raise fault
+        return removed
 
-    def _is_over(self, key: str, now: datetime, abandoned_after: timedelta) -> bool:
-        if self._path(key, _RECORD).exists():
-            return self.find(key, now) is None
+    def _remove_if_over(self, key: str, ending: str, now: datetime, abandoned_at: datetime) -> bool:
+        """Delete one of the parts of a file, if it is over; return whether that was the last of the file."""
+        if ending == _RECORD:
+            return self.find(key, now) is None and self.delete(key)
+        if ending == _DATA:
+            return self._is_abandoned(key, ending, abandoned_at) and self._put_away(key)
+        if ending == _AWAY:
+            return self._finish_putting_away(key)
+        if ending.endswith(_DRAFT) and self._is_older(key, ending, abandoned_at):
+            self._unlink(key, ending)
+        return False
+
+    def _is_abandoned(self, key: str, ending: str, abandoned_at: datetime) -> bool:
+        return not self._path(key, _RECORD).exists() and self._is_older(key, ending, abandoned_at)
+
+    def _is_older(self, key: str, ending: str, than: datetime) -> bool:
         try:
-            written_at = self._path(key, _DATA).stat().st_mtime
+            return self._path(key, ending).stat().st_mtime < than.timestamp()
         except FileNotFoundError:
-            return False  # just deleted, or a draft alone, which goes with its file
-        return now.timestamp() - written_at > abandoned_after.total_seconds()
+            return False  # just deleted, or just kept
 
-    def _remove(self, key: str) -> bool:
-        self.delete(key)
+    def _put_away(self, key: str) -> bool:
+        """Delete the data of an upload that nobody claims, unless it becomes a file in this moment."""
+        try:
+            self._path(key, _DATA).rename(self._path(key, _AWAY))
+        except FileNotFoundError:
+            return False
+        return self._finish_putting_away(key)
+
+    def _finish_putting_away(self, key: str) -> bool:
+        # A writer that keeps it from now on sees that there is no data; one that did before has been told that it is
+        # whole, and gets the data back.
+        if not self._path(key, _RECORD).exists():
+            return self._unlink(key, _AWAY)
+        with suppress(FileNotFoundError):  # somebody else was there first
+            self._path(key, _AWAY).rename(self._path(key, _DATA))
+        return False
+
+    def _unlink(self, key: str, ending: str) -> bool:
+        try:
+            self._path(key, ending).unlink()
+        except FileNotFoundError:
+            return False
         return True
 
     def _path(self, key: str, ending: str) -> Path:

@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 FOLDER: Final = "conveyor_files"
 CLEAN_UP_SECONDS: Final = 10.0
+# Threads of its own: a program whose threads all wait for a file would wait for ever, were those the same.
+THREADS: Final = 8
 
 
 @runtime_checkable
@@ -54,11 +56,13 @@ class LocalFileStorage:
         self._options = options if options is not None else LocalFilesOptions()
         self._disk: Disk | None = None
         self._clock: Clock | None = None
+        self._threads: anyio.CapacityLimiter | None = None
         self._is_temporary = False
 
     async def init(self, injector: Injector, /) -> None:
         """Find the directory."""
         self._clock = injector.get(Clock)
+        self._threads = anyio.CapacityLimiter(THREADS)
         self._disk = Disk(self._find_directory(injector.get(Store)))
 
     async def destroy(self) -> None:
@@ -196,7 +200,7 @@ class LocalFileStorage:
 
     async def _in_thread(self, step: Callable[[], T]) -> T:
         try:
-            return await anyio.to_thread.run_sync(step)
+            return await anyio.to_thread.run_sync(step, limiter=self._threads)
         except OSError as exc:
             raise StoreUnavailableError(
                 f"the files in {self._opened.directory} cannot be used: {exc}; mend that, and try again"

@@ -147,10 +147,13 @@ async def test_what_a_dead_writer_left_is_removed_once_it_is_old(folder: Path) -
         # As a process leaves it that dies in `write`, and in `finish`.
         left = folder / f"{'a' * 32}.data"
         left.write_bytes(b"half of")
-        (folder / f"{begun}.draft").write_bytes(b"{")
-        os.utime(left, (clock.now().timestamp(),) * 2)
+        draft = folder / f"{begun}.{'b' * 16}.draft"
+        draft.write_bytes(b"{")
+        for path in (left, draft):
+            os.utime(path, (clock.now().timestamp(),) * 2)
         clock.advance(timedelta(minutes=59))
         assert await storage.remove_expired() == 0
+        assert {left.name, draft.name} <= set(names(folder))
         clock.advance(timedelta(minutes=2))
         assert await storage.remove_expired() == 1
         assert (await storage.finish(begun)).size == 0
