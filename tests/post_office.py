@@ -31,12 +31,17 @@ LOCK: Final = timedelta(seconds=30)
 
 @define(eq=False)
 class Letter:
-    """One job in the post, due at a time of the loop's clock. `carrier` counts its deliveries."""
+    """One job in the post, due at a time of the loop's clock.
+
+    `carrier` counts its deliveries, `stalled` those of carriers who said nothing of it any more.
+    """
 
     new: NewJob
     due_at: float
     attempts_made: int = 0
     carrier: int = 0
+    stalled: int = 0
+    is_carried: bool = False
 
 
 @define
@@ -69,6 +74,8 @@ class LetterDelivery:
     def __init__(self, office: Office, letter: Letter) -> None:
         self._office, self._letter = office, letter
         letter.carrier += 1
+        letter.stalled += letter.is_carried
+        letter.is_carried = True
         self._carrier = letter.carrier
         self.extended = 0
         self._extend()
@@ -77,6 +84,7 @@ class LetterDelivery:
     def job(self) -> JobData:
         job = as_added(self._letter.new, datetime.now(UTC))
         job.state, job.attempts_made = JobState.ACTIVE, self._letter.attempts_made
+        job.stalled_count = self._letter.stalled
         return job
 
     async def settle(self, settlement: Settlement, /) -> None:
@@ -88,6 +96,7 @@ class LetterDelivery:
         self._check()
         self._letter.attempts_made += is_counted
         self._letter.carrier += 1
+        self._letter.is_carried = False
         self._letter.due_at = anyio.current_time() + delay.total_seconds()
         self._office.handed_back.append((self._letter.new.id, delay, is_counted))
         self._office.tell()

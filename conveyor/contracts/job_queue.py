@@ -200,7 +200,11 @@ class Delivery(Protocol):
 
     @property
     def job(self) -> JobData:
-        """The job: active, with the attempts it made before, so far as the broker can tell. Core sets its token."""
+        """The job: active, with the attempts it made before, so far as the broker can tell. Core sets its token.
+
+        Where its `stalled_count` says that workers died which had it, core runs it alone, and hands back what else is
+        delivered meanwhile: so a delivery that was handed back is not to count as a stall.
+        """
         ...
 
     async def settle(self, settlement: Settlement, /) -> None:

@@ -47,7 +47,7 @@ class DeliveryDesk:
         """Stop a queue: none come any more. Return the ids of the jobs that were handed back by that."""
         fetched = self.injector.get(WorkerHost).remove_queue(queue_name)
         late = await self.strategy.stop(queue_name, process)
-        return [*fetched, *await self.store.deliveries.hand_back_ready(queue_name), *late]
+        return [*fetched, *await self.store.deliveries.leave(queue_name), *late]
 
 
 @asynccontextmanager

@@ -54,6 +54,8 @@ class DeliveryJobs(ElsewhereJobs):
     ) -> Sequence[JobData]:
         """Take what is ready; what is wanted beyond it comes with a hint."""
         await self._deliveries.extend_all(self._lock_seconds)
+        if any(want.is_suspect for want in wants):
+            await self._deliveries.make_room()
         return self._deliveries.take(wants, LockToken(worker_id, fetch_number))
 
     async def extend_locks(self, locks: Sequence[Lock], lock_duration: timedelta, /) -> Sequence[Lock]:  # noqa: ARG002
@@ -92,9 +94,9 @@ class DeliveryJobs(ElsewhereJobs):
         log_reports(entries, ())
         return ()
 
-    async def get_suspect_queues(self, queue_names: Sequence[str], /) -> Sequence[str]:  # noqa: ARG002
-        """Return none: stalls are not counted."""
-        return ()
+    async def get_suspect_queues(self, queue_names: Sequence[str], /) -> Sequence[str]:
+        """Return the queue of a delivery that stalled before and waits until the worker is empty."""
+        return self._deliveries.suspect_queues(queue_names)
 
     async def get_next_delayed_timestamp(self, queue_names: Sequence[str], /) -> datetime | None:  # noqa: ARG002
         """Return None: whoever delays a delivery knows when it is due."""

@@ -106,7 +106,7 @@ class NatsOptions:
     Attributes:
         servers: the URLs of one or more servers of a cluster, with user and password where they want them.
         stream: the name of the stream, and the first word of its subjects.
-        replicas: how many servers of a cluster keep each message; heeded when the stream is made.
+        replicas: how many servers of a cluster keep each message; a stream that is there may have more, not fewer.
         lock_duration: how long a job stays with a worker that says nothing of it; JetStream's ``ack_wait``. All
             workers of a queue have the same.
         timeout: how long an answer of the server may take.

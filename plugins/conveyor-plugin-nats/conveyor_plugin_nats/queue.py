@@ -57,7 +57,8 @@ class NatsJobQueue:
         Raises:
             StoreUnavailableError: no server can be reached.
             StoreError: the server is too old, refuses us, or has another stream of this name.
-            CapabilityError: ``sync=always`` was asked for, and the server does not sync always.
+            CapabilityError: ``sync=always`` was asked for, and the server does not sync always; or more ``replicas``
+                than there are servers.
         """
         self._clock = injector.get(Clock)
         logger = injector.get(Logger)

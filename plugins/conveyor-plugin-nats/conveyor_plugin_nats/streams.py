@@ -22,6 +22,8 @@ __all__ = ["check_sync", "ensure_consumer", "ensure_stream"]
 
 # Within it the same add again is known even if nothing of the job is kept.
 DUPLICATE_WINDOW_SECONDS: Final = 120.0
+# What the server says to more replicas than it has servers: alone, and in a cluster.
+_TOO_FEW_SERVERS: Final = frozenset({10074, 10005})
 # Others would lose jobs, or time them otherwise than this program believes.
 CONSUMER_SETTINGS: Final = ("ack_policy", "ack_wait", "max_deliver", "max_ack_pending", "filter_subject")
 
@@ -31,6 +33,7 @@ async def ensure_stream(connection: Connection) -> None:
 
     Raises:
         StoreError: it has other settings.
+        CapabilityError: there are fewer servers than are to keep each message.
     """
     options, jetstream = connection.options, connection.jetstream
     with broker_errors(options.shown):
@@ -38,13 +41,24 @@ async def ensure_stream(connection: Connection) -> None:
             found = (await jetstream.stream_info(options.stream)).config
         except nats.js.errors.NotFoundError:
             # Two programs may make it at once: what is alike is made once.
-            found = (await jetstream.add_stream(_stream_config(options))).config
+            found = await _add_stream(connection)
     wrong = _wrong_settings(found, options)
     if wrong:
         raise StoreError(
             f"stream {options.stream!r} of NATS at {options.shown} cannot be used: {'; '.join(wrong)}. Change it, or "
             "name another with ?stream="
         )
+
+
+async def _add_stream(connection: Connection) -> StreamConfig:
+    options = connection.options
+    try:
+        return (await connection.jetstream.add_stream(_stream_config(options))).config
+    except nats.js.errors.APIError as exc:
+        if exc.err_code not in _TOO_FEW_SERVERS:
+            raise
+        needed = f"a cluster of {options.replicas} servers in reach"
+        raise CapabilityError(options.shown, needed, f"replicas={options.replicas}", kind="NATS server") from exc
 
 
 def _stream_config(options: NatsOptions) -> StreamConfig:
@@ -65,22 +79,20 @@ def _stream_config(options: NatsOptions) -> StreamConfig:
 def _wrong_settings(found: StreamConfig, options: NatsOptions) -> list[str]:
     """Return what is wrong with a stream: each of these loses jobs, or lets two runs of one write."""
     wanted = _stream_config(options)
-    wrong = []
-    if set(found.subjects or ()) != set(wanted.subjects or ()):
-        wrong.append(f"its subjects must be {', '.join(wanted.subjects or ())}")
-    if found.retention != RetentionPolicy.WORK_QUEUE:
-        wrong.append("its retention must be workqueue")
-    if found.storage != StorageType.FILE:
-        wrong.append("its storage must be file")
-    if found.max_msgs_per_subject != 1:
-        wrong.append("it must keep one message of a subject (max_msgs_per_subject)")
-    if not (found.allow_msg_ttl and found.allow_msg_schedules):
-        wrong.append("it must allow TTLs and schedules of messages")
-    if any((limit or -1) > 0 for limit in (found.max_msgs, found.max_bytes, found.max_age)):
-        wrong.append("it has limits (max_msgs, max_bytes or max_age), beyond which it would drop its oldest jobs")
-    if found.persist_mode == PersistMode.ASYNC:
-        wrong.append("its persist_mode must not be async")
-    return wrong
+    copies = found.num_replicas or 1
+    has_limits = any((limit or -1) > 0 for limit in (found.max_msgs, found.max_bytes, found.max_age))
+    looks = {
+        f"its subjects must be {', '.join(wanted.subjects or ())}": set(found.subjects or ())
+        == set(wanted.subjects or ()),
+        "its retention must be workqueue": found.retention == RetentionPolicy.WORK_QUEUE,
+        "its storage must be file": found.storage == StorageType.FILE,
+        f"it must keep each message on {options.replicas} servers, and does on {copies}": copies >= options.replicas,
+        "it must keep one message of a subject (max_msgs_per_subject)": found.max_msgs_per_subject == 1,
+        "it must allow TTLs and schedules of messages": found.allow_msg_ttl and found.allow_msg_schedules,
+        "it has limits (max_msgs, max_bytes or max_age), beyond which it would drop its oldest jobs": not has_limits,
+        "its persist_mode must not be async": found.persist_mode != PersistMode.ASYNC,
+    }
+    return [wrong for wrong, is_right in looks.items() if not is_right]
 
 
 async def ensure_consumer(connection: Connection, queue_name: str) -> str:
