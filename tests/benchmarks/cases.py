@@ -22,6 +22,7 @@ from conveyor import Conveyor
 from tests.benchmarks.backlog import measure_finished, measure_grouped, measure_waiting
 from tests.benchmarks.buffered import measure_buffered
 from tests.benchmarks.cancels import measure_cancels, measure_cancels_across
+from tests.benchmarks.dead_letters import measure_dead_letters
 from tests.benchmarks.deduplicated import measure_deduplicated
 from tests.benchmarks.features import measure_batches, measure_fires, measure_idle_schedules
 from tests.benchmarks.floor_pickup import bare_pickups
@@ -165,6 +166,7 @@ CASES: Final[Mapping[str, Callable[[str], Awaitable[Mapping[str, float]]]]] = {
     "flow": measure_flow,
     "deduplicated": measure_deduplicated,
     "buffered": measure_buffered,
+    "dead_letters": measure_dead_letters,
     "limited": measure_limited,
     "watched": measure_watched,
     "rows": measure_rows,

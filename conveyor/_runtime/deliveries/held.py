@@ -115,7 +115,7 @@ class Deliveries:
         if not ready:
             return
         self._wanted[queue_name] = 0
-        await self.hand_back_ready(queue_name)
+        await self._hand_back_ready(queue_name)
         # Let it ask again once it has room.
         self._notifier.tell(NotificationKind.ADDED, [queue_name])
 
@@ -218,7 +218,7 @@ class Deliveries:
         for changed in self._changed.values():
             changed.set()
 
-    async def hand_back_ready(self, queue_name: str) -> list[str]:
+    async def _hand_back_ready(self, queue_name: str) -> list[str]:
         """Hand back what waits to be fetched of a queue; return the ids of the jobs that were not lost before."""
         ready, job_ids = self._ready[queue_name], list[str]()
         while ready:
@@ -229,7 +229,7 @@ class Deliveries:
 
     async def leave(self, queue_name: str) -> list[str]:
         """Hand back all that waits to be fetched of a queue that is stopped, and return those ids, too."""
-        job_ids = await self.hand_back_ready(queue_name)
+        job_ids = await self._hand_back_ready(queue_name)
         if self._suspect is not None and self._suspect.job.queue_name == queue_name:
             held = self._forget_suspect()
             if held is not None and await held.hand_back():
@@ -239,7 +239,7 @@ class Deliveries:
     async def make_room(self) -> None:
         """Hand back all that waits to be fetched beside the suspect."""
         for queue_name in self._ready:
-            await self.hand_back_ready(queue_name)
+            await self._hand_back_ready(queue_name)
 
     def suspect_queues(self, queue_names: Collection[str]) -> list[str]:
         """Return which of the queues has the suspect."""
