@@ -149,6 +149,7 @@ class Conveyor:
         self._active_queues = check_active(active_queues)
         self._services = Services()
         self._services.batches.queue_name = self._prefix + QUEUE
+        self._services.buffers.prefix = self._prefix
         self._batch_runs = BatchRuns(self._services)
         self._lifespan = check_lifespan(lifespan)
         self._queues: dict[str, Queue] = {}

@@ -89,11 +89,12 @@ def _row(record: Mapping[str, Any]) -> Sequence[object]:
 
 async def _flush(ids: Sequence[str], options: ListOptions) -> int:
     from conveyor._cli.discovery import find_operated_app
-    from conveyor._cli.opening import looking_only
+    from conveyor._cli.opening import looking_only, services_of
+    from conveyor._services import flushing
 
     async with looking_only(find_operated_app(options)) as app:
         await _check(app, ids)
-        flushed = await app.buffers.flush(ids)
+        flushed = await flushing.flush(services_of(app), ids)
     records = [{"id": id, "added": len(jobs)} for id, jobs in flushed.items()]
     show_records(records, options.output, ("id", "added"), lambda record: (record["id"], record["added"]))
     return 0
@@ -104,10 +105,12 @@ async def _check(app: Conveyor, ids: Sequence[str]) -> None:
     from conveyor._cli.failures import CommandError, ExitCode
     from conveyor._cli.opening import services_of
     from conveyor._cli.output import say
+    from conveyor._services.buffers import buffer_size
     from conveyor.errors import did_you_mean
 
-    registered = services_of(app).buffers.by_id
-    sizes = await app.buffers.buffer_size()
+    services = services_of(app)
+    registered = services.buffers.by_id
+    sizes = await buffer_size(services)
     for id in ids:
         if id not in sizes:
             what = f"no buffer {id!r}: {did_you_mean(id, sizes)}"

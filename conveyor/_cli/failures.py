@@ -19,6 +19,7 @@ from conveyor.errors import (
     DuplicateJobError,
     InvalidBatchStatusError,
     InvalidJobStateError,
+    JobInBufferError,
     JobNotFoundError,
     ScheduleNotFoundError,
     SchemaError,
@@ -64,6 +65,7 @@ class CommandError(ConveyorError):
 # The first that fits; most messages of conveyor say by themselves what to do.
 _KNOWN: Final[tuple[tuple[type[Exception], ExitCode, str], ...]] = (
     (ConfigurationError, ExitCode.USAGE, ""),
+    (JobInBufferError, ExitCode.REFUSED, ""),
     (JobNotFoundError, ExitCode.NOT_FOUND, "see which there are: conveyor jobs list"),
     (ScheduleNotFoundError, ExitCode.NOT_FOUND, "see which there are: conveyor schedules list"),
     (InvalidJobStateError, ExitCode.REFUSED, "look at it: conveyor jobs show {error.job_id}"),

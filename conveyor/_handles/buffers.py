@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from conveyor._handles.handler import plain_handle
 from conveyor._services import buffers, flushing
+from conveyor._services.buffer_ids import own, wanted_ids, whole_id
 from conveyor._services.buffer_news import BUFFERED
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["Buffers"]
 
 
 class Buffers:
-    """Buffers of this program, at ``app.buffers``."""
+    """Buffers of this program, at ``app.buffers``: by their own ids, without the app's prefix."""
 
     def __init__(self, services: Services) -> None:
         """Bind to an app."""
@@ -46,16 +47,20 @@ class Buffers:
 
         Raises:
             BufferError: it is not registered.
+            ConfigurationError: it is neither a buffer nor an id.
         """
-        self._services.buffers.remove(buffer if isinstance(buffer, str) else buffer.id)
+        self._services.buffers.remove(whole_id(self._prefix, buffer))
 
-    async def buffer_size(self, ids: Sequence[str] | None = None) -> dict[str, int]:
+    async def buffer_size(self, ids: Sequence[JobBufferLike | str] | None = None) -> dict[str, int]:
         """Return how many jobs are in each of these buffers, by id.
 
         None and an empty list mean all: those registered here, and those that have jobs though nobody here registered
-        them. Unknown ids are absent.
+        them. Unknown ids are absent. A buffer may be given itself.
+
+        Raises:
+            ConfigurationError: they are no list of buffers or their ids.
         """
-        return await buffers.buffer_size(self._services, ids)
+        return own(self._prefix, await buffers.buffer_size(self._services, wanted_ids(self._prefix, ids)))
 
     async def sizes(self) -> dict[str, BufferSize]:
         """Return how full each buffer is that has jobs, by id: jobs, bytes, when the oldest and the newest came.
@@ -65,11 +70,11 @@ class Buffers:
         Raises:
             CapabilityError: the store keeps no buffers, and no other place is named for them.
         """
-        return dict(await buffers.get_sizes(self._services))
+        return own(self._prefix, await buffers.get_sizes(self._services))
 
     def counts(self) -> dict[str, BufferCounts]:
         """Return what happened to each buffer in this program so far: collected, reduced, added, flushes, failures."""
-        return dict(self._services.buffers.news.counts)
+        return own(self._prefix, self._services.buffers.news.counts)
 
     @asynccontextmanager
     async def events(self, *, buffer: int = BUFFERED) -> AsyncIterator[BufferEventStream]:
@@ -84,7 +89,7 @@ class Buffers:
         with self._services.buffers.news.listening(buffer) as stream:
             yield stream
 
-    async def flush(self, ids: Sequence[str] | None = None) -> dict[str, list[Job[Any]]]:
+    async def flush(self, ids: Sequence[JobBufferLike | str] | None = None) -> dict[str, list[Job[Any]]]:
         """Reduce what is in these buffers now and add the result to the queues; return the jobs added, by buffer.
 
         None and an empty list mean all that are registered here; others are absent, and their jobs stay. A buffer
@@ -92,6 +97,13 @@ class Buffers:
 
         Raises:
             BufferError: a `reduce` raised, and its buffer keeps the jobs then; the others were flushed.
+            ConfigurationError: they are no list of buffers or their ids.
         """
-        flushed = await flushing.flush(self._services, ids)
-        return {id: [plain_handle(self._services, job) for job in jobs] for id, jobs in flushed.items()}
+        flushed = await flushing.flush(self._services, wanted_ids(self._prefix, ids))
+        return {
+            id: [plain_handle(self._services, job) for job in jobs] for id, jobs in own(self._prefix, flushed).items()
+        }
+
+    @property
+    def _prefix(self) -> str:
+        return self._services.buffers.prefix

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from conveyor._services.buffered_jobs import FoundJob
     from conveyor._services.event_buffer import EventBuffer
     from conveyor._services.services import Services
     from conveyor.contracts.payload import PayloadCodec
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 # Who observes a job looks at it so often in spite of hearing nothing.
 LOOK_SECONDS: Final = 5.0
+# One in a buffer is looked at more often: nothing tells that it was merged into another.
+LOOK_IN_BUFFER_SECONDS: Final = 1.0
 
 
 @frozen
@@ -147,11 +150,22 @@ class Observation(Generic[T]):
     """One job as it changes, as an async iterator: first as it is, last as it ended; steps between may be left out."""
 
     def __init__(
-        self, services: Services, known: JobData, buffer: EventBuffer, *, accept: Callable[[JobData], T]
+        self,
+        services: Services,
+        known: JobData,
+        buffer: EventBuffer,
+        *,
+        heard: set[str],
+        accept: Callable[[FoundJob], T],
     ) -> None:
-        """Bind to a buffer of the job's events; ``job.observe()`` and ``queue.observe(id)`` do."""
+        """Bind to a buffer of the job's events; ``job.observe()`` and ``queue.observe(id)`` do.
+
+        `heard` are the ids of the jobs whose events come there: a job that is merged has the events of another.
+        """
         self._services = services
         self._known = known
+        self._look_seconds = LOOK_SECONDS
+        self._heard = heard
         self._buffer = buffer
         self._accept = accept
         self._is_begun = False
@@ -173,11 +187,14 @@ class Observation(Generic[T]):
             raise StopAsyncIteration
         while True:
             if self._is_begun:
-                with anyio.move_on_after(LOOK_SECONDS):
+                with anyio.move_on_after(self._look_seconds):
                     await self._buffer.take()
             # What happened until here is seen by looking.
             self._buffer.clear()
-            self._known = await jobs.look(self._services, before)
+            found = await jobs.look(self._services, before)
+            self._known = found.data
+            self._heard.add(found.data.id)
+            self._look_seconds = LOOK_SECONDS if found.buffer_id is None else LOOK_IN_BUFFER_SECONDS
             if not self._is_begun or self._known != before:
                 self._is_begun = True
-                return self._accept(self._known)
+                return self._accept(found)

@@ -15,6 +15,7 @@ from conveyor.model.queries import Added
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from conveyor._services.buffered_jobs import FoundJob
     from conveyor._services.handlers import Handler
     from conveyor._services.queues import AddedJob
     from conveyor._services.services import Services
@@ -152,3 +153,9 @@ def plain_handle(services: Services, job: JobData | NewJob, added_as: Added = Ad
     """Return a handle on a job, or one added just now, whose handler may be known here or not."""
     handler = services.handlers.find(job.queue_name, job.name)
     return Job(services, job, None if handler is None else handler.decode_result, added_as)
+
+
+def found_handle(services: Services, job_id: str, found: FoundJob) -> Job[Any]:
+    """Return a handle on a job that was looked for by its id."""
+    handler = services.handlers.find(found.data.queue_name, found.data.name)
+    return Job.found(services, job_id, found, None if handler is None else handler.decode_result)

@@ -12,6 +12,7 @@ from conveyor._handles.events import EventStream, Observation
 from conveyor._services import events, flows, jobs
 from conveyor._services.sealing import opened_result
 from conveyor.codec import decode_json, encode_json, to_json
+from conveyor.errors import JobInBufferError
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.flows import ChildOutcome
 from conveyor.model.job import NewJob, as_added
@@ -20,6 +21,7 @@ from conveyor.model.queries import Added
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
+    from conveyor._services.buffered_jobs import FoundJob
     from conveyor._services.flows import ChildJob
     from conveyor._services.services import Services
     from conveyor.model.events import EventKind
@@ -42,7 +44,7 @@ class Job(Generic[R_co]):
     """
 
     # One is made for each job that is added.
-    __slots__ = ("__weakref__", "_added_as", "_added_at", "_data", "_decode_result", "_id", "_services")
+    __slots__ = ("__weakref__", "_added_as", "_added_at", "_buffer_id", "_data", "_decode_result", "_id", "_services")
 
     def __init__(
         self,
@@ -51,13 +53,23 @@ class Job(Generic[R_co]):
         decode_result: Callable[[bytes], R_co] | None = None,
         added_as: Added = Added.ADDED,
     ) -> None:
-        """Bind a handle on a job, or on one added just now; ``add``, ``queue.get_job`` and ``app.jobs.get`` do."""
+        """Bind a handle on a job, or on one added just now; ``add`` does."""
         self._added_as = added_as
         self._services = services
         self._data = data
         self._id = data.id
+        self._buffer_id: str | None = None
         self._decode_result = decode_result
         self._added_at = datetime.now(UTC)
+
+    @classmethod
+    def found(
+        cls, services: Services, job_id: str, found: FoundJob, decode_result: Callable[[bytes], R_co] | None = None
+    ) -> Job[R_co]:
+        """Return a handle on a job that was looked for by its id; ``queue.get_job`` and ``app.jobs.get`` do."""
+        job = cls(services, found.data, decode_result)
+        job._id = job_id
+        return job._seen_as(found)
 
     def __repr__(self) -> str:
         """Show what it is and where it stood at the last look."""
@@ -119,8 +131,7 @@ class Job(Generic[R_co]):
 
     async def refresh(self) -> Job[R_co]:
         """Look again, and return this handle. Raises JobNotFoundError where it was removed."""
-        self._data = await jobs.get(self._services, self.id)
-        return self
+        return self._seen_as(await jobs.get(self._services, self.id))
 
     async def wait_until_finished(self, timeout: Duration | None = None) -> Job[R_co]:
         """Wait until it has completed, failed or was cancelled, and return this handle.
@@ -133,7 +144,7 @@ class Job(Generic[R_co]):
         """
         seconds = None if timeout is None else parse_duration(timeout, field="timeout").total_seconds()
         with anyio.fail_after(seconds):
-            self._data = await jobs.wait(self._services, self.data)
+            self._learn(await jobs.wait(self._services, self.data))
         return self
 
     async def result(self: Job[T | Outcome], timeout: Duration | None = None) -> T:
@@ -158,8 +169,18 @@ class Job(Generic[R_co]):
     async def events(
         self, kinds: Collection[EventKind | str] | None = None, *, buffer: int = events.BUFFERED
     ) -> AsyncIterator[EventStream]:
-        """Open a stream of what happens to it from now on; ``kinds`` and ``buffer`` as for ``app.events``."""
-        watched = events.watch(self._services, self.queue_name, job_id=self.id, kinds=kinds, buffer=buffer)
+        """Open a stream of what happens to it from now on; ``kinds`` and ``buffer`` as for ``app.events``.
+
+        Of one that was merged, what happens to the job that does its work.
+
+        Raises:
+            JobInBufferError: it is in a buffer still, and may be merged: `observe` follows it.
+        """
+        if self._may_be_merged:
+            await self.refresh()
+        if self._buffer_id is not None:
+            raise JobInBufferError(self.id, self._buffer_id)
+        watched = events.watch(self._services, self.queue_name, job_id=self._data.id, kinds=kinds, buffer=buffer)
         async with watched as gathered:
             yield EventStream(gathered, self._services.payload_codec)
 
@@ -171,11 +192,20 @@ class Job(Generic[R_co]):
             CapabilityError: the store records no events.
             JobNotFoundError: from the iterator: somebody removed it.
         """
-        async with events.watch_job(self._services, self.data) as gathered:
-            yield Observation(self._services, self.data, gathered, accept=self._seen_as)
+        heard = {self.id, self.data.id}
+        async with events.watch_jobs(self._services, self.queue_name, heard) as gathered:
+            yield Observation(self._services, self.data, gathered, heard=heard, accept=self._seen_as)
 
-    def _seen_as(self, data: JobData) -> Job[R_co]:
-        self._data = data
+    @property
+    def _may_be_merged(self) -> bool:
+        return self._buffer_id is not None or (self._added_as is Added.BUFFERED and self.merged_into is None)
+
+    def _learn(self, data: JobData) -> None:
+        """Take what it is by now, which is in no buffer any more."""
+        self._data, self._buffer_id = data, None
+
+    def _seen_as(self, found: FoundJob) -> Job[R_co]:
+        self._data, self._buffer_id = found.data, found.buffer_id
         return self
 
     async def cancel(self, reason: str = "cancelled by request") -> None:
@@ -188,15 +218,15 @@ class Job(Generic[R_co]):
             JobInBufferError: a flush merged it into another job.
             CapabilityError: it is in a buffer whose storage cannot do that.
         """
-        self._data = await jobs.cancel(self._services, self.id, reason)
+        self._learn(await jobs.cancel(self._services, self.id, reason))
 
     async def promote(self) -> None:
         """Run it now, though its delay is not over."""
-        self._data = await jobs.promote(self._services, self.id)
+        self._learn(await jobs.promote(self._services, self.id))
 
     async def rerun(self, data: object = None) -> None:
         """Run it again from its first attempt after it has ended; with new data, if given."""
-        self._data = await jobs.rerun(self._services, self.id, None if data is None else encode_json(data))
+        self._learn(await jobs.rerun(self._services, self.id, None if data is None else encode_json(data)))
 
     async def update_data(self, data: object) -> None:
         """Give it other data before it ends: for its next run, if one goes on.
@@ -205,11 +235,11 @@ class Job(Generic[R_co]):
             PayloadError: the data has no JSON form, or does not fit the handler of this program.
             InvalidJobStateError: it has ended; `rerun` takes new data then.
         """
-        self._data = await jobs.update_data(self._services, self.id, encode_json(data))
+        self._learn(await jobs.update_data(self._services, self.id, encode_json(data)))
 
     async def change_delay(self, delay: Duration) -> None:
         """Let it be due so long from now. Raises InvalidJobStateError unless it is delayed."""
-        self._data = await jobs.change_delay(self._services, self.id, delay)
+        self._learn(await jobs.change_delay(self._services, self.id, delay))
 
     async def change_priority(self, priority: int) -> None:
         """Let it run sooner (a lower number) or later among those that wait.
@@ -217,7 +247,7 @@ class Job(Generic[R_co]):
         Raises:
             InvalidJobStateError: it runs, or has ended.
         """
-        self._data = await jobs.change_priority(self._services, self.id, priority)
+        self._learn(await jobs.change_priority(self._services, self.id, priority))
 
     async def move_to_delayed(self, at: datetime) -> None:
         """Put it off until this time (with a time zone). A run that goes on is cancelled and counts for nothing.
@@ -227,7 +257,7 @@ class Job(Generic[R_co]):
         Raises:
             InvalidJobStateError: it has ended, or waits for children.
         """
-        self._data = await jobs.move_to_delayed(self._services, self.id, at)
+        self._learn(await jobs.move_to_delayed(self._services, self.id, at))
 
     async def move_to_failed(self, reason: str = "failed by request") -> None:
         """End it as failed; a running handler is cancelled and can write nothing more.
@@ -235,7 +265,7 @@ class Job(Generic[R_co]):
         Raises:
             InvalidJobStateError: it has ended already.
         """
-        self._data = await jobs.move_to_failed(self._services, self.id, reason)
+        self._learn(await jobs.move_to_failed(self._services, self.id, reason))
 
     async def discard(self) -> None:
         """Let it fail for good, where it would be tried again: after the run that goes on, or the next.
@@ -243,7 +273,7 @@ class Job(Generic[R_co]):
         Raises:
             InvalidJobStateError: it has ended already.
         """
-        self._data = await jobs.discard(self._services, self.id)
+        self._learn(await jobs.discard(self._services, self.id))
 
     async def remove(self) -> None:
         """Delete it, with its history; it must not be running. Of one in a buffer, as for `cancel`."""
@@ -294,5 +324,12 @@ class Job(Generic[R_co]):
         return await jobs.get_attempts(self._services, self.id)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything known of it at the last look, as JSON-like values."""
-        return cast("dict[str, Any]", to_json(self.data))
+        """Return everything known of it at the last look, as JSON-like values.
+
+        Of one that was merged, of the job that does its work, with its own `id`, and the other's as `merged_into`; of
+        one that was in a buffer, with its `buffer_id`.
+        """
+        known = cast("dict[str, Any]", to_json(self.data))
+        if self.merged_into is not None:
+            return known | {"id": self.id, "merged_into": self.merged_into}
+        return known if self._buffer_id is None else known | {"buffer_id": self._buffer_id}

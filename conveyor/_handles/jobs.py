@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from conveyor._handles.handler import plain_handle
+from conveyor._handles.handler import found_handle, plain_handle
 from conveyor._services import jobs
 from conveyor._services.bulk import change_matching
 from conveyor.model.error_groups import ErrorGroupFilter
@@ -46,8 +46,8 @@ class Jobs:
         self._services = services
 
     async def get(self, job_id: str) -> Job[Any]:
-        """Return a job by its id. Raises JobNotFoundError where there is none."""
-        return plain_handle(self._services, await jobs.get(self._services, job_id))
+        """Return a job by its id, be it in a buffer or merged. Raises JobNotFoundError where there is none."""
+        return found_handle(self._services, job_id, await jobs.get(self._services, job_id))
 
     async def find(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from conveyor._handles.batch_decorator import BatchJobDecorator
 from conveyor._handles.events import EventStream
-from conveyor._handles.handler import JobHandler, plain_handle
+from conveyor._handles.handler import JobHandler, found_handle, plain_handle
 from conveyor._handles.job import Job
 from conveyor._services import events, jobs, limits, queues, schedules
 from conveyor._services.context import JobContext
@@ -311,7 +311,7 @@ class Queue:
     async def get_job(self, job_id: str) -> Job[Any] | None:
         """Return a job of this queue, or None."""
         try:
-            return plain_handle(self._services, await jobs.get(self._services, job_id, self.name))
+            return found_handle(self._services, job_id, await jobs.get(self._services, job_id, self.name))
         except JobNotFoundError:
             return None
 
@@ -326,7 +326,7 @@ class Queue:
     @asynccontextmanager
     async def observe(self, job_id: str) -> AsyncIterator[Observation[Job[Any]]]:
         """Follow a job to its end, as ``job.observe()`` does. Raises JobNotFoundError where this queue has none."""
-        job = Job[Any](self._services, await jobs.get(self._services, job_id, self.name))
+        job = found_handle(self._services, job_id, await jobs.get(self._services, job_id, self.name))
         async with job.observe() as states:
             yield states
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from conveyor.errors import ConfigurationError
@@ -9,7 +10,7 @@ from conveyor.model.checks import check_name
 from conveyor.model.retention import Retention
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
@@ -76,6 +77,10 @@ def check_batch_strategies(
 
 def check_buffer_storage(given: str | JobBufferStorageStrategy) -> str | JobBufferStorageStrategy:
     """Return the buffer storage or its name; raises ConfigurationError for what is neither."""
+    if isinstance(given, type):
+        raise ConfigurationError(
+            f"buffer_storage must be an instance, not its class: buffer_storage={given.__name__}()"
+        )
     if isinstance(given, str) or all(hasattr(given, method) for method in ("add", "buffer_size", "flush")):
         return given
     raise ConfigurationError(f"buffer_storage must be a name, or have add, buffer_size and flush, got {given!r}")
@@ -87,6 +92,8 @@ def check_strategies(given: Mapping[str, object]) -> Mapping[str, object]:
     Raises:
         ConfigurationError: a name is none, or what it names is neither.
     """
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"strategies must be a mapping, of names to URLs or instances, got {given!r}")
     for name, one in given.items():
         check_name(name, "name of a strategy")
         is_store = hasattr(one, "jobs") or (isinstance(one, str) and "://" in one)

@@ -55,10 +55,11 @@ class BufferEventStream:
 class BufferNews:
     """What happened so far, and who hears of what happens from now on."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        """Begin with nothing."""
+    def __init__(self, now: Callable[[], datetime], own_id: Callable[[str], str]) -> None:
+        """Begin with nothing; `own_id` gives the id that the app gave to a buffer, for its whole one."""
         self.counts: dict[str, BufferCounts] = {}
         self._now = now
+        self._own_id = own_id
         self._streams: list[BufferEventStream] = []
 
     @property
@@ -70,7 +71,7 @@ class BufferNews:
         """Count an event, and hand it to every stream."""
         self.counts[buffer_id] = counted(self.counts.get(buffer_id, _NOTHING), kind, jobs, added)
         if self._streams:
-            event = BufferEvent(kind, buffer_id, self._now(), jobs, added, error)
+            event = BufferEvent(kind, self._own_id(buffer_id), self._now(), jobs, added, error)
             for stream in self._streams:
                 stream.put(event)
 

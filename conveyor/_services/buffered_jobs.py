@@ -1,26 +1,62 @@
-"""What can be done with a job that may be in a buffer still: cancel, remove; all else is refused by name."""
+"""Jobs that may be in a buffer still, or merged: found, read, cancelled, removed; all else is refused by name."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from attrs import frozen
+
 from conveyor._services.buffers import find_places, is_in_store
 from conveyor.contracts.buffer_storage import EditableBufferStorage
 from conveyor.errors import CapabilityError, JobInBufferError, JobNotFoundError
+from conveyor.model.job import as_added
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from conveyor._services.services import Services
     from conveyor.model.job import JobData
 
-__all__ = ["cancel", "remove", "unbuffered"]
+__all__ = ["FoundJob", "cancel", "find_elsewhere", "read_following", "refuse_buffered", "remove", "unbuffered"]
 
 T = TypeVar("T")
 
 # A job may be flushed between two looks, and no job comes back from where it went.
 _LOOKS: Final = 2
+
+
+@frozen
+class FoundJob:
+    """A job that was looked for.
+
+    Attributes:
+        data: how it stands; of one that was merged, the job that does its work.
+        buffer_id: the buffer in which it waits; None: it is a job of its queue.
+    """
+
+    data: JobData
+    buffer_id: str | None = None
+
+
+async def find_elsewhere(services: Services, job_id: str) -> FoundJob | None:
+    """Return a job that the queues do not have under its id: as it will be added, or the one that does its work."""
+    place = (await find_places(services, [job_id])).get(job_id)
+    if place is not None and place.kept is not None:
+        return FoundJob(as_added(place.kept.job, place.kept.added_at), place.buffer_id)
+    # Where it was flushed since it was looked for, it is a job of its queue by now.
+    work_id = job_id if place is None else place.merged_into or job_id
+    job = await services.store.jobs.find_job(work_id)
+    return None if job is None else FoundJob(job)
+
+
+async def read_following(services: Services, job_id: str, read: Callable[[str], Awaitable[Sequence[T]]]) -> Sequence[T]:
+    """Return what is read of a job; of one that was merged, and so has nothing, of the job that does its work."""
+    found = await read(job_id)
+    if found:
+        return found
+    place = (await find_places(services, [job_id])).get(job_id)
+    return found if place is None or place.merged_into is None else await read(place.merged_into)
 
 
 async def unbuffered(services: Services, job_id: str, asked: Awaitable[T]) -> T:
@@ -32,10 +68,15 @@ async def unbuffered(services: Services, job_id: str, asked: Awaitable[T]) -> T:
     try:
         return await asked
     except JobNotFoundError:
-        buffer_id = await _buffer_of(services, job_id)
-        if buffer_id is None:
-            raise
-    raise JobInBufferError(job_id, buffer_id)
+        await refuse_buffered(services, job_id)
+        raise
+
+
+async def refuse_buffered(services: Services, job_id: str) -> None:
+    """Raise JobInBufferError where a job is in a buffer, or was merged."""
+    buffer_id = await _buffer_of(services, job_id)
+    if buffer_id is not None:
+        raise JobInBufferError(job_id, buffer_id)
 
 
 async def cancel(services: Services, job_id: str, reason: str) -> JobData:

@@ -6,6 +6,8 @@ import inspect
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
+from attrs import evolve
+
 from conveyor._services.buffer_news import BufferNews
 from conveyor._services.known_jobs import KnownJobs
 from conveyor._services.sealing import sealed_jobs
@@ -16,11 +18,11 @@ from conveyor.contracts.job_queue import StoreBackedJobQueueStrategy
 from conveyor.errors import BufferError, CapabilityError, ConfigurationError
 from conveyor.model.buffers.job_buffer import as_job_buffer
 from conveyor.model.buffers.news import BufferEventKind
-from conveyor.model.buffers.values import BufferedJob, KeptJob, timed_from
+from conveyor.model.buffers.values import BufferedJob, KeptJob, shown_as, timed_from
 from conveyor.model.queries import Added, AddReceipt
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from conveyor._services.services import Services
@@ -41,7 +43,6 @@ __all__ = [
     "find_places",
     "get_sizes",
     "is_in_store",
-    "wanted_ids",
 ]
 
 
@@ -49,6 +50,7 @@ class Buffers:
     """The buffers of this program, and the storage of their jobs while the app is open.
 
     Attributes:
+        prefix: the app's; stands before the ids of its buffers everywhere but at ``app.buffers``.
         by_id: those registered, in the order in which they were.
         on_registered: called when one is registered: it may have triggers.
         on_first: called when the first one is registered, if that is after the app opened.
@@ -60,6 +62,7 @@ class Buffers:
 
     def __init__(self) -> None:
         """Begin with none."""
+        self.prefix: str = ""
         self.by_id: dict[str, JobBuffer] = {}
         self.on_registered: Callable[[], None] = lambda: None
         self.on_first: Callable[[], None] | None = None
@@ -69,11 +72,13 @@ class Buffers:
         self._storage: JobBufferStorageStrategy | None = None
         self._transactional: TransactionalBufferStorage | None = None
         self._clock: Clock | None = None
-        self.news: BufferNews = BufferNews(self.now)
+        self.news: BufferNews = BufferNews(self.now, lambda buffer_id: buffer_id.removeprefix(self.prefix))
 
     def add(self, given: JobBufferLike) -> None:
         """Register a buffer; the same one again changes nothing."""
         buffer = as_job_buffer(given)
+        if self.prefix:
+            buffer = evolve(buffer, id=self.prefix + buffer.id)
         if self.by_id.setdefault(buffer.id, buffer) != buffer:
             raise BufferError(buffer.id, "another buffer with this id is registered; give each its own")
         self.on_registered()
@@ -167,12 +172,22 @@ async def _choose(buffers: Buffers, jobs: Sequence[NewJob]) -> list[str | None]:
     chosen: list[str | None] = []
     for job in jobs:
         shown = BufferedJob(job.id, job.queue_name, job.name, decode_json(job.payload), job.options, now)
+        if job.delay is not None or job.run_at is not None or job.expires is not None or job.deduplication is not None:
+            # Nearly no job has any of them, and what is shown is made for each.
+            shown = shown_as(timed_from(job, now), shown.data, now, now)
         collecting: list[str] = []
         for buffer in asked:
-            answer = buffer.collect(shown)
-            # Most answer at once, and each job is asked of: whether it can be awaited costs more than all else here.
-            if answer is not True and answer is not False and inspect.isawaitable(answer):
-                answer = await answer
+            try:
+                answer = buffer.collect(shown)
+                # Most answer at once, and each job is asked of: whether it can be awaited costs more than all else.
+                if answer is not True and answer is not False and inspect.isawaitable(answer):
+                    answer = await answer
+            except Exception as exc:
+                raise BufferError(
+                    buffer.id,
+                    f"collect raised {type(exc).__name__}: {exc}, of job {job.queue_name}/{job.name}, which was not "
+                    "added: it is shown the jobs of all queues",
+                ) from exc
             if answer:
                 collecting.append(buffer.id)
         chosen.append(_only(job, collecting) if collecting else None)
@@ -241,23 +256,28 @@ def is_in_store(services: Services) -> bool:
     return isinstance(job_queue, StoreBackedJobQueueStrategy) and job_queue.store is services.store
 
 
-def wanted_ids(buffer_ids: Sequence[str] | None) -> Sequence[str]:
-    """Return the ids that are meant; none: all."""
-    if isinstance(buffer_ids, str):
-        raise ConfigurationError(f"buffer ids are a list, got {buffer_ids!r}")
-    return () if buffer_ids is None else tuple(buffer_ids)
-
-
 async def get_sizes(services: Services) -> Mapping[str, BufferSize]:
-    """Return how full each buffer is that has jobs; of a storage that cannot tell, as far as this program knows."""
+    """Return how full each buffer of the app is that has jobs, by its whole id.
+
+    Of a storage that cannot tell, as far as this program knows.
+    """
     buffers = services.buffers
     if buffers.transactional is not None:
-        return await buffers.transactional.get_sizes()
-    return buffers.known.sizes(await buffers.storage.buffer_size(), buffers.now())
+        sizes = await buffers.transactional.get_sizes()
+    else:
+        sizes = buffers.known.sizes(await buffers.storage.buffer_size(), buffers.now())
+    return {buffer_id: size for buffer_id, size in sizes.items() if buffer_id.startswith(buffers.prefix)}
 
 
-async def buffer_size(services: Services, buffer_ids: Sequence[str] | None) -> dict[str, int]:
-    """Return how many jobs there are in each buffer that is registered here or has jobs, unknown ids left out."""
-    wanted = wanted_ids(buffer_ids)
-    found = dict.fromkeys(services.buffers.by_id, 0) | dict(await services.buffers.storage.buffer_size())
-    return {buffer_id: count for buffer_id, count in found.items() if not wanted or buffer_id in wanted}
+async def buffer_size(services: Services, wanted: Collection[str] = ()) -> dict[str, int]:
+    """Return how many jobs there are in each buffer of the app that is registered here or has jobs, by its whole id.
+
+    Unknown ids are left out; none wanted: all.
+    """
+    buffers = services.buffers
+    found = dict.fromkeys(buffers.by_id, 0) | dict(await buffers.storage.buffer_size())
+    return {
+        buffer_id: count
+        for buffer_id, count in found.items()
+        if (buffer_id in wanted if wanted else buffer_id.startswith(buffers.prefix))
+    }

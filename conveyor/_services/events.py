@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from conveyor._services.event_buffer import EventBuffer
     from conveyor._services.services import Services
     from conveyor.model.events import EventRecord
-    from conveyor.model.job import JobData
 
-__all__ = ["BUFFERED", "parse_kinds", "watch", "watch_job"]
+__all__ = ["BUFFERED", "parse_kinds", "watch", "watch_jobs"]
 
 BUFFERED: Final = 1000
 
@@ -46,9 +45,14 @@ def watch(
     return services.feeds.watch(queue_name, is_wanted, buffer)
 
 
-def watch_job(services: Services, job: JobData) -> AbstractAsyncContextManager[EventBuffer]:
-    """Gather that something happened to a job; what it was is seen by looking at it."""
-    return services.feeds.watch(job.queue_name, lambda event: event.job_id == job.id, 1)
+def watch_jobs(
+    services: Services, queue_name: str, job_ids: Collection[str]
+) -> AbstractAsyncContextManager[EventBuffer]:
+    """Gather that something happened to one of these jobs; what it was is seen by looking at it.
+
+    More of them may come while it is watched.
+    """
+    return services.feeds.watch(queue_name, lambda event: event.job_id in job_ids, 1)
 
 
 def parse_kinds(kinds: Collection[EventKind | str]) -> frozenset[EventKind]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from attrs import evolve, frozen
 
 from conveyor._services import queues
+from conveyor._services.buffered_jobs import read_following, refuse_buffered
 from conveyor._services.limits import check_groups
 from conveyor._services.sealing import opened_at
 from conveyor.codec import decode_json
@@ -82,6 +83,7 @@ async def add_children(services: Services, parent_id: str, children: Sequence[Fl
     queue = services.flow_queue("add_children")
     parent = await services.store.jobs.find_job(parent_id)
     if parent is None:
+        await refuse_buffered(services, parent_id)
         raise JobNotFoundError(parent_id)
     plan = plan_children(parent_id, parent.options.flow_id or parent_id, children)
     await _add(services, plan, partial(queue.add_children, parent_id))
@@ -107,7 +109,12 @@ async def _save(
 
 async def get_children(services: Services, parent_id: str) -> Sequence[ChildJob]:
     """Return what a job knows of its children, in the order in which they were added."""
-    return await _children(services.flows("children"), services.handlers, services.payload_codec, parent_id)
+    flows = services.flows("children")
+
+    async def read(of_id: str) -> Sequence[ChildJob]:
+        return await _children(flows, services.handlers, services.payload_codec, of_id)
+
+    return await read_following(services, parent_id, read)
 
 
 async def get_parents(services: Services, job_id: str) -> Sequence[JobData]:
@@ -125,6 +132,7 @@ async def cancel(services: Services, job_id: str, reason: str) -> int:
     """
     flows = services.flows("cancelling a flow")
     if await services.store.jobs.find_job(job_id) is None:
+        await refuse_buffered(services, job_id)
         raise JobNotFoundError(job_id)
     # Parents first: none of them runs, or fails for another reason, because of its children.
     found, seen = [job_id], {job_id}

@@ -14,8 +14,8 @@ from conveyor.codec import decode_json, encode_json
 from conveyor.errors import BufferError
 from conveyor.model.buffers.job_buffer import ReduceErrorPolicy
 from conveyor.model.buffers.news import BufferEventKind
-from conveyor.model.buffers.reducing import check_reduced
-from conveyor.model.buffers.values import BufferedJob, FlushPlan
+from conveyor.model.buffers.reducing import check_reduced, later_expiries
+from conveyor.model.buffers.values import FlushPlan, shown_as
 from conveyor.model.payload import arguments_of
 from conveyor.model.queries import Added
 
@@ -95,24 +95,24 @@ def went_on(plan: FlushPlan, receipts: Sequence[AddReceipt]) -> list[NewJob]:
 
 
 async def _reduce(services: Services, buffer: JobBuffer, kept: Sequence[KeptJob]) -> FlushPlan:
-    answer = buffer.reduce([_shown(services, one) for one in kept])
+    now = services.buffers.now()
+    answer = buffer.reduce([shown_as(one.job, _data_of(services, one.job), one.added_at, now) for one in kept])
     reduced = await answer if inspect.isawaitable(answer) else answer
     originals = {one.job.id: one.job for one in kept}
     merged = check_reduced(buffer.id, [*originals.values()], reduced)
+    expiries = later_expiries(originals, merged)
     jobs: list[NewJob] = []
     for one in reduced:
         job = _with_data(services, originals[one.id], one.data)
         if job is not originals[one.id]:
             merged[job.id] = job.id
-        jobs.append(job)
+        # Else it might be cancelled with work of others that has time left.
+        jobs.append(evolve(job, expires=expiries[job.id]) if job.id in expiries else job)
     return FlushPlan([one.job.id for one in kept], jobs, merged)
 
 
-def _shown(services: Services, kept: KeptJob) -> BufferedJob:
-    job = kept.job
-    return BufferedJob(
-        job.id, job.queue_name, job.name, decode_json(_opened(services, job)), job.options, kept.added_at
-    )
+def _data_of(services: Services, job: NewJob) -> object:
+    return decode_json(_opened(services, job))
 
 
 def _opened(services: Services, job: NewJob) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from conveyor._services.buffers import is_in_store, wanted_ids
+from conveyor._services.buffers import is_in_store
 from conveyor._services.clearing import add_plan, flush_cleared
 from conveyor._services.flush_plans import make_plan, went_on, with_new_id
 from conveyor._services.takes import TAKEN_FOR, Take
@@ -18,7 +18,7 @@ from conveyor.model.buffers.news import BufferEventKind
 from conveyor.model.buffers.values import FlushPlan, traces_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     from conveyor._services.services import Services
     from conveyor.contracts.buffer_storage import TransactionalBufferStorage
@@ -36,13 +36,12 @@ MOST_LOSSES: Final = 3
 HAND_BACK_SECONDS: Final = 5.0
 
 
-async def flush(services: Services, buffer_ids: Sequence[str] | None) -> dict[str, list[NewJob]]:
+async def flush(services: Services, wanted: Collection[str] = ()) -> dict[str, list[NewJob]]:
     """Flush these buffers, all that are registered where none are named; return the jobs that were added, by buffer.
 
     Raises:
         BufferError: a buffer's `reduce` raised and its policy is to keep; the others were flushed.
     """
-    wanted = wanted_ids(buffer_ids)
     added: dict[str, list[NewJob]] = {}
     failed: BufferError | None = None
     for buffer in [*services.buffers.by_id.values()]:

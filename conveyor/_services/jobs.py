@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from conveyor._services import buffered_jobs
-from conveyor._services.buffered_jobs import unbuffered
+from conveyor._services.buffered_jobs import FoundJob, find_elsewhere, read_following, refuse_buffered, unbuffered
 from conveyor._services.buffers import find_places
 from conveyor._services.sealing import sealed_arguments
 from conveyor.errors import JobFailedError, JobNotFoundError
 from conveyor.model.checks import aware, check_integer
 from conveyor.model.durations import Duration, parse_duration
-from conveyor.model.job import Ending, LogEntry, as_added
+from conveyor.model.job import Ending, LogEntry
 from conveyor.model.settlement import RefusalReason
 from conveyor.model.states import JobState
 from conveyor.model.text import clean_text
@@ -50,30 +50,18 @@ __all__ = [
 ]
 
 
-async def get(services: Services, job_id: str, queue_name: str | None = None) -> JobData:
-    """Return a job by its id; one that a buffer merged into another is that one.
+async def get(services: Services, job_id: str, queue_name: str | None = None) -> FoundJob:
+    """Return a job by its id; of one that a buffer merged into another, that one.
 
     Raises:
         JobNotFoundError: there is none (in this queue, if one is named).
     """
     jobs = services.store.jobs
     job = await (jobs.find_job(job_id) if queue_name is None else jobs.get_job(queue_name, job_id))
-    if job is None:
-        # It may be flushed between these looks; then it is one by the third.
-        job = await _find_buffered(services, job_id) or await jobs.find_job(job_id)
-    if job is None or queue_name not in {None, job.queue_name}:
+    found = await find_elsewhere(services, job_id) if job is None else FoundJob(job)
+    if found is None or queue_name not in {None, found.data.queue_name}:
         raise JobNotFoundError(job_id, queue_name or "")
-    return job
-
-
-async def _find_buffered(services: Services, job_id: str) -> JobData | None:
-    """Return a job that is in a buffer as it will be added, one that was merged as the job that does its work."""
-    place = (await find_places(services, [job_id])).get(job_id)
-    if place is None:
-        return None
-    if place.kept is not None:
-        return as_added(place.kept.job, place.kept.added_at)
-    return await services.store.jobs.find_job(place.merged_into or "")
+    return found
 
 
 async def find(
@@ -99,8 +87,10 @@ async def wait(services: Services, known: JobData) -> JobData:
     return _ended(known, end) if isinstance(end, Ending) else end
 
 
-async def look(services: Services, known: JobData) -> JobData:
+async def look(services: Services, known: JobData) -> FoundJob:
     """Return the job as it stands: of one that left no record, what was known of it, and how it ended.
+
+    Of one that was merged, the job that does its work.
 
     Raises:
         JobNotFoundError: there is none, or somebody removed it.
@@ -108,11 +98,17 @@ async def look(services: Services, known: JobData) -> JobData:
     jobs = services.store.jobs
     job = await jobs.find_job(known.id)
     if job is not None:
-        return job
+        return FoundJob(job)
     ending = (await jobs.find_endings([known.id])).get(known.id)
-    if ending is None:
+    if ending is not None:
+        return FoundJob(_ended(known, ending))
+    place = (await find_places(services, [known.id])).get(known.id)
+    if place is not None and place.merged_into is not None:
+        return await look(services, evolve(known, id=place.merged_into))
+    found = await find_elsewhere(services, known.id)
+    if found is None:
         raise JobNotFoundError(known.id, known.queue_name)
-    return _ended(known, ending)
+    return found
 
 
 def _ended(known: JobData, end: Ending) -> JobData:
@@ -152,7 +148,7 @@ async def rerun(services: Services, job_id: str, payload: bytes | None) -> JobDa
 
 async def _checked_data(services: Services, job_id: str, payload: bytes) -> bytes:
     """Return new data of a job as it is kept, once it was seen to fit."""
-    job = await get(services, job_id)
+    job = (await get(services, job_id)).data
     handler = services.handlers.find(job.queue_name, job.name)
     if handler is not None:
         handler.arguments.check(payload, job.options.version)
@@ -204,19 +200,27 @@ async def log(services: Services, job_id: str, message: str) -> None:
     """Keep a line with the job, from outside of its runs."""
     refused = await services.store.jobs.append_logs([LogEntry(job_id, clean_text(message))])
     if any(refusal.reason is RefusalReason.NOT_FOUND for refusal in refused):
+        await refuse_buffered(services, job_id)
         raise JobNotFoundError(job_id)
 
 
 async def get_logs(services: Services, job_id: str, start: int, end: int) -> Sequence[LogEntry]:
     """Return the job's lines, oldest first."""
-    return await services.store.jobs.get_logs(job_id, start=start, end=end)
+
+    async def read(of_id: str) -> Sequence[LogEntry]:
+        return await services.store.jobs.get_logs(of_id, start=start, end=end)
+
+    return await read_following(services, job_id, read)
 
 
 async def clear_logs(services: Services, job_id: str) -> int:
     """Delete the job's lines."""
-    return await services.store.jobs.clear_logs(job_id)
+    count = await services.store.jobs.clear_logs(job_id)
+    if not count:
+        await refuse_buffered(services, job_id)
+    return count
 
 
 async def get_attempts(services: Services, job_id: str) -> Sequence[Attempt]:
     """Return the job's runs that ended, oldest first."""
-    return await services.store.jobs.get_attempts(job_id)
+    return await read_following(services, job_id, services.store.jobs.get_attempts)

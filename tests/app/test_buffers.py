@@ -86,7 +86,7 @@ async def test_each_handle_leads_to_the_job_that_did_its_work(app: Conveyor) -> 
         assert await second.result(timeout=10) == [1, 2]
         assert await first.result(timeout=10) == [1, 2]
         again = await app.jobs.get(second.id)
-        assert again.id == first.id
+        assert (again.id, again.merged_into) == (second.id, first.id)
 
 
 async def test_a_merged_job_fails_with_the_job_that_did_its_work(app: Conveyor) -> None:
@@ -494,6 +494,8 @@ async def test_a_storage_is_found_by_its_name(store_url: str) -> None:
             pass
     with pytest.raises(ConfigurationError, match="buffer_storage must be"):
         Conveyor(store_url, buffer_storage=object())  # type: ignore[arg-type]  # what is refused
+    with pytest.raises(ConfigurationError, match=r"buffer_storage=InMemoryJobBufferStorageStrategy\(\)"):
+        Conveyor(store_url, buffer_storage=InMemoryJobBufferStorageStrategy)  # type: ignore[arg-type]  # what is refused
 
 
 async def test_a_buffered_add_joins_its_callers_transaction(tmp_path: Any) -> None:

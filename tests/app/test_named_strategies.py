@@ -105,6 +105,12 @@ def test_what_is_no_strategy_is_refused_when_it_is_given(given: object) -> None:
         Conveyor("memory://", strategies={"archive": given})
 
 
+def test_strategies_without_names_are_refused() -> None:
+    unnamed: Any = [("more", "memory://")]
+    with pytest.raises(ConfigurationError, match="strategies must be a mapping"):
+        Conveyor("memory://", strategies=unnamed)
+
+
 def test_a_name_must_be_one() -> None:
     with pytest.raises(ConfigurationError, match="name of a strategy"):
         Conveyor("memory://", strategies={"": "memory://"})

@@ -10,7 +10,7 @@ import pytest
 from conveyor._cli.discovery import load_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.cli.conftest import Ran
@@ -38,11 +38,11 @@ def buffered(folder: Path) -> None:
     add(["ada", "ada", "grace"])
 
 
-def add(names: list[str]) -> None:
+def add(names: list[str], job_ids: Sequence[str | None] | None = None) -> None:
     async def add_them() -> None:
         async with load_app("hello:app") as app:
-            for name in names:
-                await app.queue("mails").add("send", {"to": name})
+            for name, job_id in zip(names, job_ids or [None] * len(names), strict=True):
+                await app.queue("mails").add("send", {"to": name}, job_id=job_id)
 
     anyio.run(add_them)
 
@@ -95,3 +95,51 @@ def test_top_tells_how_full_they_are(conveyor: Callable[..., Ran]) -> None:
     assert (buffer["id"], buffer["jobs"]) == ("greetings", 3)
     assert buffer["oldest_seconds"] >= 0
     assert any(line.split()[:2] == ["greetings", "3"] for line in conveyor("top", *STORE).out.splitlines())
+
+
+def test_a_merged_job_is_not_mistaken_for_the_one_that_does_its_work(conveyor: Callable[..., Ran]) -> None:
+    add(["ada", "ada"], job_ids=["keeper-of-ada", "merged-of-ada"])
+    conveyor("buffers", "flush", *APP)
+    work_id = conveyor("jobs", "show", "merged-of-ada", *STORE, "-o", "json").json["merged_into"]
+    for verb in ("cancel", "remove", "rerun", "promote", "discard"):
+        ran = conveyor("jobs", verb, "merged-of-ada", *STORE, "-o", "json")
+        ((changed,), code) = ran.json, ran.code
+        assert (changed["id"], changed["outcome"], code) == ("merged-of-ada", "refused", 5)
+        assert f"merged into job '{work_id}'" in changed["error"]
+    assert conveyor("jobs", "show", work_id, *STORE, "-o", "json").json["state"] == "waiting"
+    shown = conveyor("jobs", "show", "merged-of-ada", *STORE).out
+    assert ["merged_into", work_id] in [line.split() for line in shown.splitlines()]
+
+
+def test_what_a_buffered_job_cannot_do_yet_is_refused(conveyor: Callable[..., Ran]) -> None:
+    add(["grace"], job_ids=["buffered-job"])
+    assert conveyor("jobs", "show", "buffered-job", *STORE, "-o", "json").json["buffer_id"] == "greetings"
+    ran = conveyor("jobs", "promote", "buffered-job", *STORE, "-o", "json")
+    assert (ran.json[0]["outcome"], ran.code) == ("refused", 5)
+    assert conveyor("events", "--job", "buffered-job", *STORE).code == 5
+    assert conveyor("jobs", "cancel", "buffered-job", *STORE, "-o", "json").json[0]["state"] == "cancelled"
+
+
+def test_the_id_of_a_merged_job_may_be_the_beginning_of_another(conveyor: Callable[..., Ran]) -> None:
+    add(["lin", "lin"], job_ids=["order-100", "order-1000"])
+    conveyor("buffers", "flush", *APP)
+    add(["lin"], job_ids=["order-10001"])
+    conveyor("buffers", "flush", *APP)
+    ran = conveyor("jobs", "cancel", "order-1000", *STORE, "-o", "json")
+    assert (ran.json[0]["outcome"], ran.code) == ("refused", 5)
+    assert conveyor("jobs", "show", "order-10001", *STORE, "-o", "json").json["state"] == "waiting"
+
+
+def test_an_app_with_a_prefix_has_its_own_buffers_under_their_whole_ids(
+    folder: Path, conveyor: Callable[..., Ran]
+) -> None:
+    prefixed = (folder / "hello.py").read_text().replace('jobs.db")', 'jobs.db", prefix="shop-")')
+    (folder / "shop.py").write_text(prefixed)
+    shop = ("--app", "shop:app")
+    listed = {record["id"]: record["jobs"] for record in conveyor("buffers", "list", *shop, "-o", "json").json}
+    assert listed == {"shop-greetings": 0, "shop-failures": 0}
+    assert conveyor("buffers", "flush", "greetings", *shop).code == 3
+    flushed = conveyor("buffers", "flush", "shop-greetings", *shop, "-o", "json").json
+    assert flushed == [{"id": "shop-greetings", "added": 0}]
+    (greetings,) = conveyor("buffers", "list", *STORE, "-o", "json").json
+    assert (greetings["id"], greetings["jobs"]) == ("greetings", 3)

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from conveyor.errors import BufferError, ConfigurationError
 from conveyor.model.buffers.dead_letters import dead_letters_of
 from conveyor.model.buffers.job_buffer import JobBuffer, ReduceErrorPolicy, as_job_buffer, due_at
-from conveyor.model.buffers.reducing import check_reduced, chunk, dedupe, last_wins, union
-from conveyor.model.buffers.values import BufferedJob, BufferSize, FlushPlan, timed_from, traces_of
+from conveyor.model.buffers.reducing import check_reduced, chunk, dedupe, last_wins, later_expiries, union
+from conveyor.model.buffers.values import BufferedJob, BufferSize, FlushPlan, shown_as, timed_from, traces_of
+from conveyor.model.deduplication import Deduplication
 from conveyor.model.job import NewJob
 from conveyor.model.options import JobOptions
 from conveyor.model.queries import Added, AddReceipt
+from conveyor.model.retry import fixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,10 +85,23 @@ def test_chunks_are_reduced_by_themselves() -> None:
     assert [job.data["ids"] for job in chunk(2, union("ids"))(jobs)] == [[0, 1], [2, 3], [4]]
 
 
-@pytest.mark.parametrize("make", [lambda: chunk(0, list), lambda: dedupe(1), lambda: union(lambda _: 1)])  # type: ignore[arg-type]
-def test_helpers_refuse_what_they_cannot_use(make: Any) -> None:
+@pytest.mark.parametrize(
+    ("helper", "wrong"),
+    [
+        (chunk, (0, list)),
+        (chunk, (10, "x")),
+        (chunk, (10, None)),
+        (chunk, (10, union)),
+        (dedupe, (1,)),
+        (dedupe, ("",)),
+        (last_wins, (None,)),
+        (union, (lambda _: 1,)),
+        (union, ("",)),
+    ],
+)
+def test_helpers_refuse_what_they_cannot_use(helper: Any, wrong: Any) -> None:
     with pytest.raises(ConfigurationError):
-        make()
+        helper(*wrong)
 
 
 @given(st.lists(st.sampled_from("abc")), st.integers(1, 4))
@@ -102,6 +117,17 @@ def test_every_helper_accounts_for_every_job(shops: list[str], most: int) -> Non
 def test_one_answer_does_the_work_of_all() -> None:
     assert check_reduced("b", JOBS, [JOBS[1]]) == {"id-1": "id-2", "id-3": "id-2"}
     assert check_reduced("b", [], []) == {}
+
+
+@pytest.mark.parametrize(
+    "changed", [{"run_at": NOON + SECOND}, {"expires_at": None}, {"deduplication": Deduplication(key="k")}]
+)
+def test_a_reduce_that_moves_a_job_is_found_out(changed: Any) -> None:
+    original = new_job("a", run_at=NOON, expires=NOON + SECOND)
+    seen = shown_as(original, {}, NOON, NOON)
+    assert check_reduced("b", [original], [seen]) == {}
+    with pytest.raises(BufferError, match="changed more of job 'a' than its data"):
+        check_reduced("b", [original], [evolve(seen, **changed)])
 
 
 def test_a_job_that_was_changed_itself_is_found_out() -> None:
@@ -184,6 +210,9 @@ def test_the_first_trigger_says_when_a_buffer_is_due(triggers: Any, at: datetime
         ({"id": ""}, "buffer id"),
         ({"collect": None}, "collect of a JobBuffer"),
         ({"reduce": 1}, "reduce of a JobBuffer"),
+        ({"reduce": dedupe}, r"reduce=dedupe\("),
+        ({"reduce": chunk}, r"reduce=chunk\("),
+        ({"tz": "Asia/Tokyo"}, "tz of a JobBuffer is the time zone of its cron"),
         ({"max_jobs": 0}, "max_jobs"),
         ({"max_bytes": "1"}, "max_bytes"),
         ({"max_age": 0}, "max_age of a JobBuffer"),
@@ -227,6 +256,104 @@ def test_a_class_of_ones_own_is_a_buffer_with_whatever_it_says() -> None:
     assert as_job_buffer(OwnBuffer()) != buffer
 
 
+def test_a_class_in_place_of_a_buffer_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"OwnBuffer\(\)"):
+        as_job_buffer(OwnBuffer)
+
+
 def test_what_lacks_a_part_of_a_buffer_is_refused_by_its_name() -> None:
     with pytest.raises(ConfigurationError, match="has no collect and no reduce"):
         as_job_buffer(job_of(1))
+
+
+def with_options(job: BufferedJob, **options: Any) -> BufferedJob:
+    placed = {name: options.pop(name) for name in ("run_at", "expires_at", "deduplication") if name in options}
+    return evolve(job, options=evolve(DEFAULTS, **options), **placed)
+
+
+HELPERS = [dedupe("shop"), last_wins("shop"), union("ids")]
+
+
+@pytest.mark.parametrize("reduce", HELPERS)
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"attempts": 5},
+        {"backoff": fixed("1s")},
+        {"priority": -10},
+        {"lifo": True},
+        {"timeout": "1s"},
+        {"remove_on_complete": True},
+        {"remove_on_fail": "1 day"},
+        {"on_child_failure": "ignore"},
+        {"version": 2},
+        {"group": "tenant-b"},
+        {"run_at": NOON + SECOND},
+        {"expires_at": NOON + SECOND},
+        {"deduplication": Deduplication(key="k")},
+    ],
+)
+def test_jobs_that_run_otherwise_never_meet_in_the_helpers(reduce: Any, different: Any) -> None:
+    jobs = [job_of(1, shop="a", ids=[1]), with_options(job_of(2, shop="a", ids=[1]), **different)]
+    assert shown(reduce(jobs)) == shown(jobs)
+
+
+@pytest.mark.parametrize("reduce", HELPERS)
+@pytest.mark.parametrize(
+    "alike",
+    [
+        ({"tags": ["x"]}, {"metadata": {"trace": "1"}}),
+        ({"group": "g", "attempts": 2}, {"group": "g", "attempts": 2, "tags": ["y"]}),
+        ({"run_at": NOON}, {"run_at": NOON}),
+        ({"expires_at": NOON}, {"expires_at": NOON + SECOND}),
+        ({"deduplication": Deduplication(key="k")}, {"deduplication": Deduplication(key="k")}),
+    ],
+)
+def test_jobs_that_run_alike_meet_whatever_they_are_labelled(reduce: Any, alike: Any) -> None:
+    (one,) = reduce([with_options(job_of(number, shop="a", ids=[1]), **it) for number, it in enumerate(alike)])
+    assert len(one.merged_ids) == 1
+
+
+@pytest.mark.parametrize("reduce", [*HELPERS, chunk(10, union("ids"))])
+@pytest.mark.parametrize("data", [{}, {"other": 1}, [1], None, "text"])
+def test_a_job_without_the_argument_goes_on_as_it_is(reduce: Any, data: Any) -> None:
+    bare = [evolve(job_of(number), data=data) for number in (4, 5)]
+    reduced = reduce([JOBS[0], *bare, JOBS[2]])
+    assert [one for one in shown(reduced) if one[0] in {"id-4", "id-5"}] == shown(bare)
+    assert len(reduced) == 3
+
+
+def test_what_is_no_list_is_united_with_nothing() -> None:
+    jobs = [job_of(1, ids="all"), job_of(2, ids="all"), job_of(3, ids=[1]), job_of(4, ids=[2])]
+    assert [job.id for job in union("ids")(jobs)] == ["id-1", "id-2", "id-3"]
+
+
+@pytest.mark.parametrize(("key", "said"), [(lambda job: job.data["zzz"], "KeyError"), (lambda job: [], "unhashable")])
+def test_a_key_that_cannot_be_had_is_told_with_its_job(key: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=r"the key of job 'id-1' \(search/reindex\).*" + said):
+        dedupe(key)(JOBS)
+
+
+def test_a_job_that_does_others_work_expires_when_the_last_of_them_would() -> None:
+    jobs = {
+        job.id: job
+        for job in (
+            new_job("a", expires=NOON),
+            new_job("b", expires=NOON + SECOND),
+            new_job("c", expires=NOON),
+            new_job("d"),
+            new_job("e", expires=NOON + SECOND),
+            new_job("f", expires=NOON),
+            new_job("g"),
+            new_job("h", expires=NOON),
+        )
+    }
+    merged = {"b": "a", "d": "c", "f": "e", "h": "g"}
+    assert later_expiries(jobs, merged) == {"a": NOON + SECOND, "c": None}
+
+
+def test_collect_and_reduce_see_when_a_job_is_due_and_expires() -> None:
+    job = timed_from(new_job("a", delay=SECOND, expires=2 * SECOND, deduplication=Deduplication(key="k")), NOON)
+    seen = shown_as(job, {}, NOON, NOON)
+    assert (seen.run_at, seen.expires_at, seen.deduplication) == (NOON + SECOND, NOON + 2 * SECOND, job.deduplication)
+    assert shown_as(job, {}, NOON, NOON + SECOND).run_at is None

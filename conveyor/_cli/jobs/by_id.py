@@ -9,7 +9,7 @@ from conveyor._cli.failures import ExitCode
 from conveyor._cli.jobs.ids import whole_id
 from conveyor._cli.opening import looking_only
 from conveyor._cli.output import show_records
-from conveyor.errors import InvalidJobStateError, JobNotFoundError
+from conveyor.errors import InvalidJobStateError, JobInBufferError, JobNotFoundError
 from conveyor.model.states import Command
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def operation(command: Command, reason: str) -> Change:
 async def _changed(app: Conveyor, job_id: str, change: Change) -> dict[str, Any]:
     try:
         state = await change(await app.jobs.get(job_id))
+    except JobInBufferError as exc:
+        return {"id": job_id, "outcome": "refused", "state": None, "error": str(exc)}
     except JobNotFoundError as exc:
         return {"id": job_id, "outcome": "not_found", "state": None, "error": str(exc)}
     except InvalidJobStateError as exc:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from conveyor._cli.opening import services_of
 from conveyor._cli.prefixes import MOST_LOOKED_FOR, SHORTEST_PREFIX, only_id
+from conveyor._services.buffers import find_places
 from conveyor.errors import ConfigurationError
 from conveyor.model.queries import JobFilter
 
@@ -22,11 +23,16 @@ _HIGHEST: Final = "\U0010ffff"
 async def whole_id(app: Conveyor, given: str) -> str:
     """Return the id that is meant; what is no beginning of any is returned as it is.
 
+    Jobs in buffers and merged ones are found by their whole ids alone: nothing lists them.
+
     Raises:
         CommandError: it is the beginning of several; the message names them.
     """
-    store = services_of(app).store
+    services = services_of(app)
+    store = services.store
     if len(given) < SHORTEST_PREFIX or store.inspection is None or await store.jobs.find_job(given) is not None:
+        return given
+    if await find_places(services, [given]):
         return given
     page = await store.inspection.search_jobs(JobFilter(), cursor=given + _HIGHEST, limit=MOST_LOOKED_FOR)
     return only_id(given, [job.id for job in page.jobs if job.id.startswith(given)])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from attrs import field, fields, frozen
 
 from conveyor.errors import ConfigurationError
+from conveyor.model.buffers.reducing import check_reduce
 from conveyor.model.buffers.values import BufferedJob
 from conveyor.model.checks import check_name, is_bool, is_count, longer_than_zero
 from conveyor.model.schedules.parsing import parse_rule
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["JobBuffer", "ReduceErrorPolicy", "as_job_buffer", "due_at"]
 
 CHUNK: Final = 10_000
+UTC_ZONE: Final = "UTC"
 
 
 class ReduceErrorPolicy(StrEnum):
@@ -47,6 +49,10 @@ def _buffer_id(_: object, __: Attribute[str], value: str) -> None:
 def _is_function(_: object, attribute: Attribute[Any], value: Any) -> None:
     if not callable(value):
         raise ConfigurationError(f"{attribute.name} of a JobBuffer must be a function, got {value!r}")
+
+
+def _is_reduce(_: object, __: Attribute[Any], value: Any) -> None:
+    check_reduce(value, "JobBuffer")
 
 
 def _is_count_or_none(instance: object, attribute: Attribute[int | None], value: int | None) -> None:
@@ -92,13 +98,13 @@ class JobBuffer:
 
     id: str = field(validator=_buffer_id)
     collect: Collect = field(validator=_is_function, kw_only=True)
-    reduce: Reduce = field(validator=_is_function, kw_only=True)
+    reduce: Reduce = field(validator=_is_reduce, kw_only=True)
     max_jobs: int | None = field(default=None, validator=_is_count_or_none, kw_only=True)
     max_bytes: int | None = field(default=None, validator=_is_count_or_none, kw_only=True)
     max_age: timedelta | None = field(default=None, converter=_max_age, kw_only=True)
     idle: timedelta | None = field(default=None, converter=_idle, kw_only=True)
     cron: str | None = field(default=None, kw_only=True)
-    tz: str = field(default="UTC", kw_only=True)
+    tz: str = field(default=UTC_ZONE, kw_only=True)
     flush_on_shutdown: bool = field(default=False, validator=is_bool, kw_only=True)
     on_reduce_error: ReduceErrorPolicy = field(default=ReduceErrorPolicy.KEEP, converter=_policy, kw_only=True)
     chunk_size: int = field(default=CHUNK, validator=is_count, kw_only=True)
@@ -107,6 +113,10 @@ class JobBuffer:
         """Refuse an expression or a zone that means nothing."""
         if self.cron is not None:
             parse_rule({"cron": self.cron, "tz": self.tz})
+        elif self.tz != UTC_ZONE:
+            raise ConfigurationError(
+                f"tz of a JobBuffer is the time zone of its cron, which it has not; got {self.tz!r}"
+            )
 
     @property
     def has_triggers(self) -> bool:
@@ -122,6 +132,8 @@ def as_job_buffer(given: object) -> JobBuffer:
     """
     if isinstance(given, JobBuffer):
         return given
+    if isinstance(given, type):
+        raise ConfigurationError(f"add_buffer takes a buffer, not its class: add_buffer({given.__name__}())")
     said = {it.name: getattr(given, it.name) for it in fields(JobBuffer) if hasattr(given, it.name)}
     if missing := [name for name in ("id", "collect", "reduce") if name not in said]:
         raise ConfigurationError(f"add_buffer takes a JobBuffer; {given!r} has no {' and no '.join(missing)}")

@@ -12,11 +12,12 @@ from conveyor.model.queries import Added
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from conveyor.model.deduplication import Deduplication
     from conveyor.model.job import NewJob
     from conveyor.model.options import JobOptions
     from conveyor.model.queries import AddReceipt
 
-__all__ = ["BufferPlace", "BufferSize", "BufferedJob", "FlushPlan", "KeptJob", "timed_from", "traces_of"]
+__all__ = ["BufferPlace", "BufferSize", "BufferedJob", "FlushPlan", "KeptJob", "shown_as", "timed_from", "traces_of"]
 
 _SAME: Final = object()
 _NO_WAIT: Final = timedelta(0)
@@ -33,6 +34,9 @@ class BufferedJob:
         data: its arguments as JSON-like values. To change them, make a copy: `merging`, `with_data`.
         added_at: when it was added.
         merged_ids: the jobs whose work this one does as well.
+        run_at: when it becomes due; None: it is.
+        expires_at: until when it must have begun; None: it never expires.
+        deduplication: what it must not double; None: nothing.
     """
 
     id: str
@@ -42,6 +46,9 @@ class BufferedJob:
     options: JobOptions
     added_at: datetime
     merged_ids: tuple[str, ...] = ()
+    run_at: datetime | None = None
+    expires_at: datetime | None = None
+    deduplication: Deduplication | None = None
 
     def with_data(self, data: Any) -> BufferedJob:
         """Return a copy with other arguments."""
@@ -110,6 +117,15 @@ def timed_from(job: NewJob, now: datetime) -> NewJob:
     if isinstance(expires, timedelta):
         expires = _later(now, expires)
     return evolve(job, delay=None, run_at=run_at, expires=expires)
+
+
+def shown_as(job: NewJob, data: Any, added_at: datetime, now: datetime) -> BufferedJob:
+    """Return a job whose times are times (see `timed_from`) as `collect` and `reduce` see it now."""
+    run_at = job.run_at if job.run_at is not None and job.run_at > now else None
+    expires_at = job.expires if isinstance(job.expires, datetime) else None
+    return BufferedJob(
+        job.id, job.queue_name, job.name, data, job.options, added_at, (), run_at, expires_at, job.deduplication
+    )
 
 
 def _later(now: datetime, delay: timedelta) -> datetime:
