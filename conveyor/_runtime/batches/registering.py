@@ -11,10 +11,10 @@ from conveyor._services.batches.jobs import created_by_job, part_name, pre_proce
 from conveyor._services.batches.strategies import CREATE, make_strategy
 from conveyor._services.context import JobContext
 from conveyor._services.handlers import make_handler, make_process
-from conveyor.errors import ConfigurationError, DuplicateBatchJobError
+from conveyor.errors import ConfigurationError, DuplicateBatchJobError, StoreUnavailableError
 from conveyor.model.batches.options import CreateOptions
 from conveyor.model.options import NOW, JobOptions
-from conveyor.model.outcomes import Cancel
+from conveyor.model.outcomes import Cancel, Failed, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +67,14 @@ class _Creation:
         created_by: str | None = None,
         confirmation: str | None = None,
         force: bool = False,
-    ) -> str | Cancel:
-        """Create a batch job under an id that is always the same, and return that."""
+    ) -> str | Outcome:
+        """Create a batch job under an id that is always the same, and return that.
+
+        Raises:
+            BatchJobError: this program has no strategy of the type. One that has may run the next attempt.
+            StoreUnavailableError
+        """
+        self._services.batches.get(batch_type)
         batch_id = created_by_job(context.job.id)
         store = self._services.batch_store("a job that creates a batch job")
         if await store.get_batch(batch_id) is not None:
@@ -79,4 +85,8 @@ class _Creation:
             await creating.create(self._services, batch_type, batch_context, options, batch_id=batch_id)
         except DuplicateBatchJobError as exc:
             return Cancel(str(exc))
+        except StoreUnavailableError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - what a strategy refuses once it refuses again
+            return Failed(exc, retry=False)
         return batch_id

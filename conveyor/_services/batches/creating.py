@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uuid_utils
 
@@ -15,6 +15,7 @@ from conveyor.model.batches.options import CreateOptions, identity_of, identity_
 from conveyor.model.batches.values import NewBatchJob, RowOutcome
 from conveyor.model.job import NewJob
 from conveyor.model.options import JobOptions
+from conveyor.model.retry import exponential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from conveyor.model.batches.values import BatchJobData
 
 __all__ = ["create", "create_of_bad_rows", "new_creation"]
+
+# Each attempt may meet a worker that does not know the type yet, for about the ten minutes that a deploy takes.
+CREATION: Final = JobOptions(attempts=8, backoff=exponential("5s", max="5 minutes"))
 
 
 async def create(
@@ -114,4 +118,4 @@ def new_creation(services: Services, batch_type: str, context: Mapping[str, Any]
         "confirmation": options.confirmation,
         "force": options.force,
     }
-    return NewJob(job_id, services.batches.queue_name, CREATE, encode_json(arguments), JobOptions())
+    return NewJob(job_id, services.batches.queue_name, CREATE, encode_json(arguments), CREATION)

@@ -113,3 +113,30 @@ async def test_a_job_that_works_for_no_batch_job_fails_as_any_without_a_handler(
         with pytest.raises(JobFailedError) as caught:
             await job.result("10s")
         assert UnknownHandlerError.__name__ in str(caught.value)
+
+
+async def test_a_job_that_creates_one_goes_on_to_a_worker_that_knows_the_type(url: str, old: Conveyor) -> None:
+    new = Conveyor(url, batch_strategies=[Remembered])
+    async with old, new:
+        (job,) = await new.queue("batches").add_many([new.batches.new("remembered", {"rows": 10})])
+
+        async def has_failed_once() -> bool:
+            return (await job.refresh()).data.attempts_made == 1
+
+        async with old.worker():
+            await eventually(has_failed_once)
+        assert job.state is JobState.DELAYED
+        assert "no batch strategy of this program is of type 'remembered'" in str(job.data.error)
+        await job.promote()
+        async with new.worker():
+            batch = await new.batches.get(await job.result("20s"))
+            await batch.wait_until_ended("20s")
+        assert (batch.status, batch.data.done) == (BatchStatus.COMPLETED, 10)
+
+
+async def test_what_its_strategy_refuses_is_not_created_again_and_again(url: str) -> None:
+    async with Conveyor(url, batch_strategies=[Counting]) as app, app.worker():
+        (job,) = await app.queue("batches").add_many([app.batches.new("count", {"rows": -1})])
+        with pytest.raises(JobFailedError, match="there are no such rows"):
+            await job.result("20s")
+        assert job.data.attempts_made == 1
