@@ -80,9 +80,12 @@ def test_one_insert_of_a_row_tells_little(paces: Paces, timer: Timer) -> None:
     "sql",
     ["delete from books where shelf = ?", "update books set shelf = ?", "insert into books select * from shelf"],
 )
-def test_what_may_mean_any_number_of_rows_is_never_short(paces: Paces, timer: Timer, sql: str) -> None:
+def test_what_may_mean_any_number_of_rows_is_never_short_for_one_value(paces: Paces, timer: Timer, sql: str) -> None:
     for _ in range(20 * TELLING_ROWS):
         paces.measure(sql, 1, timer.pass_(0))
+    assert not paces.is_short(sql, 1)
+    paces.measure(sql, TELLING_ROWS, timer.pass_(0))
+    assert paces.is_short(sql, TELLING_ROWS)
     assert not paces.is_short(sql, 1)
 
 
@@ -178,11 +181,20 @@ async def test_a_short_statement_waits_for_one_that_goes_on_beside_it(store: SQL
 
 
 @pytest.mark.anyio
-async def test_behind_the_end_of_its_block_a_short_statement_is_refused(store: SQLiteStore) -> None:
+async def test_a_short_statement_is_refused_once_its_transaction_ends(store: SQLiteStore) -> None:
+    refused: list[StoreError] = []
+
+    async def insert() -> None:
+        try:
+            await connection.execute(INSERT, "Emma")
+        except StoreError as exc:
+            refused.append(exc)
+
     async with begun(store) as connection:
         short(store)
-        # As `end` says it, while the commit goes on.
-        connection._turn._is_ended = True
-        with pytest.raises(StoreError, match="the transaction is over"):
-            await connection.execute(INSERT, "Emma")
-        connection._turn._is_ended = False
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(insert)
+            # It is at its checkpoint then; when it goes on, the connection may be another transaction's.
+            await anyio.lowlevel.checkpoint()
+            await connection._turn.leave()
+    assert "the transaction is over" in str(refused[0])

@@ -19,12 +19,12 @@ UNKNOWN_SECONDS: Final = 0.1
 TELLING_ROWS: Final = 20
 MOST_STATEMENTS: Final = 100
 
-# Whatever the values are, it takes about as long; of others one value may mean one row, and the next a million.
+# Whatever its values are, it takes about as long.
 _INSERT: Final = re.compile(r"\s*(insert|replace)\b(?!.*\bselect\b)", re.IGNORECASE | re.DOTALL)
 
 
 class Paces:
-    """What is known of statements, by their text: of those that are run for many rows, and of inserts of one."""
+    """What is known of statements, by their text: of those that are run for many rows, and of inserts."""
 
     def __init__(self, timer: Callable[[], float] = time.perf_counter) -> None:
         """Know nothing yet; the timer tells seconds."""
@@ -33,13 +33,13 @@ class Paces:
 
     def is_short(self, sql: str, rows: int) -> bool:
         """Whether a statement will soon be through with so many rows, if it goes on as it did."""
-        return self._seconds.get(sql, UNKNOWN_SECONDS) * rows <= SHORT_SECONDS
+        return self._seconds.get(sql, UNKNOWN_SECONDS) * rows <= SHORT_SECONDS and _is_even(sql, rows)
 
     def measure(self, sql: str, rows: int, work: Callable[[], int]) -> int:
         """Run a statement for so many rows, take note of how long that takes, and return what it returns."""
         began_at = self._timer()
         answer = work()
-        if rows > 1 or (rows and _INSERT.match(sql)):
+        if rows and _is_even(sql, rows):
             self._note(sql, rows, self._timer() - began_at)
         return answer
 
@@ -48,3 +48,8 @@ class Paces:
             self._seconds.clear()
         known = self._seconds.get(sql, UNKNOWN_SECONDS)
         self._seconds[sql] = known + (seconds / rows - known) * min(1.0, rows / TELLING_ROWS)
+
+
+def _is_even(sql: str, rows: int) -> bool:
+    """Whether one run takes about as long as the next: with one value an update may mean a row, or a million."""
+    return rows >= TELLING_ROWS or _INSERT.match(sql) is not None

@@ -73,9 +73,10 @@ class Turn:
 
     async def ask_shortly(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do the same on the event loop, unless the thread is busy: for what takes no longer than waking the thread."""
+        await checkpoint()
+        # From here to the statement nobody else runs: once this one is over, the connection may have the next one.
         if self._is_ended:
             raise _over()
-        await checkpoint()
         with self._thread.borrowed(has_begun=True) as connection:
             if connection is not None:
                 return self._guarded(work)
