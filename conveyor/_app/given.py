@@ -14,6 +14,7 @@ from conveyor._runtime.supervisor import Supervisor
 from conveyor._services.app_arguments import (
     check_buffer_storage,
     check_file_storage,
+    check_job_queue,
     check_middleware,
     check_payload_codec,
     check_retention,
@@ -64,7 +65,7 @@ class Given:
 
     plugins: Plugins
     store: str | Store | None = field(converter=check_store)
-    job_queue: str | JobQueueStrategy
+    job_queue: str | JobQueueStrategy = field(converter=check_job_queue)
     buffer_storage: str | JobBufferStorageStrategy = field(converter=check_buffer_storage)
     file_storage: str | FileStorage = field(converter=check_file_storage)
     # Those by name alone: instances were registered when the app was made.
@@ -89,7 +90,7 @@ class Given:
         registry = Registry()
         registry.provide(Clock, self.clock)
         registry.provide(Logger, logger)
-        registry.provide(Settings, StrategySettings())
+        registry.provide(Settings, StrategySettings(tuple(self.strategies)))
         services.middleware = [make_middleware(self.plugins, one) for one in self.middleware]
         services.payload_codec = make_payload_codec(self.plugins, self.payload_codec)
         self._register_named(batch_runs)

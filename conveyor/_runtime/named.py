@@ -19,7 +19,7 @@ __all__ = ["open_named"]
 
 # What tells an instance of each kind.
 _VERBS: dict[type[Any], Sequence[str]] = {
-    JobQueueStrategy: ("add", "add_many", "start", "stop"),
+    JobQueueStrategy: ("add", "start", "stop"),
     JobBufferStorageStrategy: ("add", "buffer_size", "flush"),
 }
 

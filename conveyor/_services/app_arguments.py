@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.file_storage import FileStorage
+    from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import Store
@@ -23,6 +24,7 @@ __all__ = [
     "check_batch_strategies",
     "check_buffer_storage",
     "check_file_storage",
+    "check_job_queue",
     "check_lifespan",
     "check_middleware",
     "check_payload_codec",
@@ -84,6 +86,21 @@ def check_buffer_storage(given: str | JobBufferStorageStrategy) -> str | JobBuff
     if isinstance(given, str) or all(hasattr(given, method) for method in ("add", "buffer_size", "flush")):
         return given
     raise ConfigurationError(f"buffer_storage must be a name, or have add, buffer_size and flush, got {given!r}")
+
+
+def check_job_queue(given: str | JobQueueStrategy) -> str | JobQueueStrategy:
+    """Return the job queue strategy or its name; raises ConfigurationError for what is neither."""
+    if isinstance(given, str):
+        return given
+    methods = ("init", "destroy", "add", "start", "stop")
+    missing = [method for method in methods if not callable(getattr(given, method, None))]
+    # It may open and close by one lifespan.
+    if hasattr(given, "lifespan"):
+        missing = [method for method in missing if method not in {"init", "destroy"}]
+    if missing or isinstance(given, type):
+        what = f"it has no {', no '.join(missing)}" if missing else "it is a class: give an instance"
+        raise ConfigurationError(f"job_queue must be a name, or have {', '.join(methods)}, got {given!r}: {what}")
+    return given
 
 
 def check_strategies(given: Mapping[str, object]) -> Mapping[str, object]:

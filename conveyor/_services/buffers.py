@@ -156,7 +156,7 @@ async def add_one_collected(services: Services, job: NewJob) -> AddReceipt:
     (buffer_id,) = await _choose(services.buffers, (job,))
     if buffer_id is None:
         # By itself, so that it is added together with what others add at the same time.
-        return await services.job_queue.add(job)
+        return await services.adding.add(job)
     return (await _keep(services, buffer_id, (job,), None))[0]
 
 

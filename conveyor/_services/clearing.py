@@ -122,7 +122,7 @@ async def add_plan(services: Services, plan: FlushPlan) -> tuple[FlushPlan, Sequ
     """
     receipts: dict[str, AddReceipt] = {}
     while jobs := [job for job in plan.jobs if job.id not in receipts]:
-        for job, receipt in zip(jobs, await services.job_queue.add_many(jobs), strict=True):
+        for job, receipt in zip(jobs, await services.adding.add_many(jobs), strict=True):
             if receipt.outcome is Added.DUPLICATE:
                 plan = with_new_id(services, plan, job.id)
             else:

@@ -229,9 +229,10 @@ class HandlerRegistry:
         """
         key = (handler.queue_name, handler.name)
         if key in self._handlers:
-            raise ConfigurationError(
-                f"queue {handler.queue_name!r} already has a handler called {handler.name!r}; give one of them a name="
-            )
+            taken = f"a handler called {handler.name!r}; give one of them a name="
+            if handler.name == EVERY_NAME:
+                taken = "a function for jobs of any name; let that one look at context.job.name"
+            raise ConfigurationError(f"queue {handler.queue_name!r} already has {taken}")
         self._handlers[key] = handler
 
     def stand_in(self, handler: Handler) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from attrs import frozen
 
 from conveyor._services.heeding import capabilities_of
 from conveyor.contracts.job_queue import (
+    BulkJobQueueStrategy,
     DeduplicatingJobQueueStrategy,
     FlowJobQueueStrategy,
     TransactionalFlowJobQueueStrategy,
     TransactionalJobQueueStrategy,
 )
 from conveyor.errors import CapabilityError, ConfigurationError
+from conveyor.model.queries import AddReceipt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conveyor.contracts.file_storage import FileStorage
     from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.store import (
@@ -27,8 +31,9 @@ if TYPE_CHECKING:
         ScheduleStore,
         Store,
     )
+    from conveyor.model.job import NewJob
 
-__all__ = ["OpenParts", "required"]
+__all__ = ["AddsJobs", "OpenParts", "required"]
 
 T = TypeVar("T")
 
@@ -53,6 +58,37 @@ def _kinds_of(job_queue: JobQueueStrategy) -> _QueueKinds:
     )
 
 
+class AddsJobs(Protocol):
+    """Adds one job, or several at once."""
+
+    async def add(self, job: NewJob, /) -> AddReceipt: ...
+
+    async def add_many(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]: ...
+
+
+class _OneByOne:
+    """Adds to a strategy that takes one job at a time."""
+
+    def __init__(self, strategy: JobQueueStrategy) -> None:
+        """Bind to the strategy."""
+        self._strategy = strategy
+
+    async def add(self, job: NewJob, /) -> AddReceipt:
+        """Add one job; see `JobQueueStrategy.add`."""
+        answer = await self._strategy.add(job)
+        return answer if isinstance(answer, AddReceipt) else AddReceipt(job.id)
+
+    async def add_many(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Add each; where one cannot be added, those before it were."""
+        return [await self.add(job) for job in jobs]
+
+
+def _adding_to(job_queue: JobQueueStrategy) -> AddsJobs:
+    if isinstance(job_queue, BulkJobQueueStrategy):
+        return job_queue
+    return _OneByOne(job_queue)
+
+
 class OpenParts:
     """The store and the job queue of an app that is open, and their facets: a missing one is a CapabilityError."""
 
@@ -60,6 +96,7 @@ class OpenParts:
         """Start closed."""
         self._store: Store | None = None
         self._job_queue: JobQueueStrategy | None = None
+        self._adding: AddsJobs | None = None
         self._kinds: _QueueKinds | None = None
         self._file_storage: FileStorage | None = None
         self._deduplicating: JobQueueStrategy | None = None
@@ -74,9 +111,15 @@ class OpenParts:
         """The open job queue strategy."""
         return required(self._job_queue)
 
+    @property
+    def adding(self) -> AddsJobs:
+        """What adds to the open job queue strategy, one job or several."""
+        return required(self._adding)
+
     def _open_job_queue(self, job_queue: JobQueueStrategy | None) -> None:
         """Take the open strategy; None: it is closed."""
         self._job_queue = job_queue
+        self._adding = None if job_queue is None else _adding_to(job_queue)
         self._kinds = None if job_queue is None else _kinds_of(job_queue)
 
     @property

@@ -113,7 +113,7 @@ async def add(services: Services, job: NewJob, connection: object = None) -> Add
         services.check_deduplication()
     services.check_heeded((job,))
     check_groups(services.store, (job,))
-    receipt = await (add_one_collected(services, job) if services.buffers.by_id else services.job_queue.add(job))
+    receipt = await (add_one_collected(services, job) if services.buffers.by_id else services.adding.add(job))
     _check_receipt(job, receipt)
     if receipt.outcome in _NEW:
         return job, receipt.outcome
@@ -135,7 +135,7 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
         services.check_deduplication()
     services.check_heeded(jobs)
     check_groups(services.store, jobs)
-    call: AddJobs = services.job_queue.add_many
+    call: AddJobs = services.adding.add_many
     if connection is not None:
         call = partial(services.transactional_queue("connection=").add_many_in, connection)
     codec = services.payload_codec

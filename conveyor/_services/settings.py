@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from conveyor.errors import ConfigurationError
+from conveyor.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,10 @@ __all__ = [
 ]
 
 DEFAULT_STORE: Final = "sqlite:///conveyor.db"
+
+
+# What [tool.conveyor] may hold.
+_KNOWN: Final = ("active_queues", "app", "masked_fields", "plugins", "store", "strategies")
 
 
 @frozen
@@ -140,6 +144,9 @@ def _read_table(path: Path) -> Mapping[str, object]:
     table = document.get("tool", {}).get("conveyor", {})
     if not isinstance(table, dict):
         raise ConfigurationError(f"[tool.conveyor] in {path} must be a table")
+    for name in table:
+        if name not in _KNOWN:
+            raise ConfigurationError(f"[tool.conveyor] in {path} has no setting {name!r}: {did_you_mean(name, _KNOWN)}")
     return deepcopy(table)  # not that of the cache: whom it is given to may change it
 
 

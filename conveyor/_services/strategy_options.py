@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import attrs
 
 from conveyor._services.settings import find_strategy_table
 from conveyor.errors import ConfigurationError, did_you_mean
 from conveyor.model.durations import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["StrategySettings", "read_options"]
 
@@ -22,24 +25,29 @@ _TRUTHS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": Fal
 class StrategySettings:
     """The `Settings` that an app lends to its strategies."""
 
+    def __init__(self, names: Collection[str] = ()) -> None:
+        """Read for these strategies, and for others."""
+        self._names = names
+
     def read(self, name: str, options: type[T], /) -> T:
         """Return the options of the strategy of this name; see `Settings.read`."""
-        return read_options(name, options)
+        return read_options(name, options, self._names)
 
 
-def read_options(name: str, options: type[T]) -> T:
+def read_options(name: str, options: type[T], others: Collection[str] = ()) -> T:
     """Fill the options of a strategy: from the environment, else pyproject.toml, else their defaults.
 
     Args:
         name: the strategy's; a field is ``CONVEYOR_STRATEGIES_NAME_FIELD``, or ``field`` in
             ``[tool.conveyor.strategies.name]``.
         options: an attrs class.
+        others: names of strategies, whose variables may begin like those of this one.
 
     Raises:
         ConfigurationError: a key is unknown, a value does not fit, or one that is needed is missing.
     """
     fields = _fields(name, options)
-    values, sources = _gather(name, tuple(fields))
+    values, sources = _gather(name, tuple(fields), others)
     for key, field in fields.items():
         if key not in values and field.default is attrs.NOTHING:
             raise ConfigurationError(f"strategy {name!r} needs {key}: set {_variable(name, key)}")
@@ -57,13 +65,15 @@ def _fields(name: str, options: type[Any]) -> dict[str, attrs.Attribute[Any]]:
     return {field.alias or field.name: field for field in attrs.fields(options) if field.init}
 
 
-def _gather(name: str, known: tuple[str, ...]) -> tuple[dict[str, object], dict[str, str]]:
+def _gather(name: str, known: tuple[str, ...], others: Collection[str]) -> tuple[dict[str, object], dict[str, str]]:
     table, path = find_strategy_table(name)
     values: dict[str, object] = dict(table)
     sources = dict.fromkeys(values, f"[tool.conveyor.strategies.{name}] of {path}")
     prefix = _variable(name, "")
+    # Those of "mirror-two" begin like those of "mirror".
+    longer = tuple(begin for other in others if (begin := _variable(other, "")).startswith(prefix) and begin != prefix)
     for variable, text in sorted(os.environ.items()):
-        if variable.startswith(prefix):
+        if variable.startswith(prefix) and not variable.startswith(longer):
             key = variable.removeprefix(prefix).lower()
             values[key], sources[key] = text, variable
     for key in values:

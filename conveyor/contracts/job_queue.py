@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conveyor.model.settlement import Settlement
 
 __all__ = [
+    "BulkJobQueueStrategy",
     "DeclaringJobQueueStrategy",
     "DeduplicatingJobQueueStrategy",
     "DeliveringJobQueueStrategy",
@@ -73,16 +74,13 @@ class JobQueueStrategy(Protocol):
         """Close; see `InjectableStrategy.destroy`."""
         ...
 
-    async def add(self, job: NewJob, /) -> AddReceipt:
+    async def add(self, job: NewJob, /) -> object:
         """Add one job; when it returns, the job will not be lost, as far as the strategy promises.
 
-        Adding the same job again (same id, same content) answers ADDED and adds nothing; another job under
-        the same id answers DUPLICATE.
+        An `AddReceipt` says what came of it: adding the same job again (same id, same content) answers ADDED and adds
+        nothing; another job under the same id answers DUPLICATE. Anything else that is returned, such as nothing, or
+        the job, says that it was added.
         """
-        ...
-
-    async def add_many(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
-        """Add several jobs at once: all or none where the strategy can; answers in the order of the input."""
         ...
 
     async def start(self, queue_name: str, process: ProcessJob, /) -> None:
@@ -96,6 +94,19 @@ class JobQueueStrategy(Protocol):
         the ids of those jobs. What comes of a fetch that is still under way is handed back, too, and not told.
         Stopping a queue that is not started changes nothing, and hands nothing back.
         """
+        ...
+
+
+@runtime_checkable
+class BulkJobQueueStrategy(JobQueueStrategy, Protocol):
+    """A strategy that adds several jobs at once; to others they are added one after another."""
+
+    async def add(self, job: NewJob, /) -> AddReceipt:
+        """Add one job; see `JobQueueStrategy.add`."""
+        ...
+
+    async def add_many(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        """Add several jobs at once: all or none where the strategy can; answers in the order of the input."""
         ...
 
 

@@ -13,7 +13,7 @@ from conveyor import Conveyor
 from conveyor._builtin.inline_queue import InlineJobQueue
 from conveyor._builtin.store_queue import StoreJobQueue
 from conveyor._services.settings import find_strategy_table
-from conveyor._services.strategy_options import read_options
+from conveyor._services.strategy_options import StrategySettings, read_options
 from conveyor.contracts.strategy import Settings
 from conveyor.errors import ConfigurationError, JobFailedError, PluginError, UnknownStrategyError
 from conveyor.model.checks import is_count
@@ -236,3 +236,11 @@ def test_a_setting_is_what_the_file_says_now_whatever_was_done_with_what_it_said
     assert read_options("mail", Options).servers == ("a",)
     write(project, 'servers = ["b"]')
     assert read_options("mail", Options).servers == ("b",)
+
+
+def test_a_name_that_begins_like_another_takes_none_of_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVEYOR_STRATEGIES_MAIL_TWO_PORT", "7")
+    settings = StrategySettings(["mail", "mail-two"])
+    assert [settings.read(name, Options).port for name in ("mail", "mail-two")] == [4222, 7]
+    with pytest.raises(ConfigurationError, match="has no option 'two_port'"):
+        StrategySettings(["mail"]).read("mail", Options)

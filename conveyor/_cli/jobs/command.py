@@ -153,13 +153,13 @@ async def _show(
 ) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.jobs.flows import family_of
-    from conveyor._cli.jobs.views import attempts_to_json, logs_to_json, read_logs, write_job
+    from conveyor._cli.jobs.views import attempts_to_json, logs_to_json, read_logs, where_kept, write_job
     from conveyor._cli.opening import looking_only, masker_of
 
     async with looking_only(find_operated_app(options)) as app:
         job = await find(app)
-        attempts = await job.attempts()
-        logs = await read_logs(job, log_lines)
+        attempts = await where_kept(job.attempts())
+        logs = await where_kept(read_logs(job, log_lines))
         family = await family_of(app, job)
     record = job.to_json() | family | {"attempts": attempts_to_json(attempts), "logs": logs_to_json(logs)}
     record = masker_of(app, unmasked=unmasked)(record)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 
 from conveyor._cli.jobs.tracebacks import without_inner_frames
 from conveyor._cli.output import age, span, write, write_table
 from conveyor.codec import to_json
+from conveyor.errors import CapabilityError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
     from conveyor._handles.job import Job
     from conveyor.model.job import Attempt, LogEntry
@@ -26,8 +27,11 @@ __all__ = [
     "log_line",
     "logs_to_json",
     "read_logs",
+    "where_kept",
     "write_job",
 ]
+
+T = TypeVar("T")
 
 LIST_TITLES: Final = ("id", "queue", "name", "state", "attempts", "age", "took", "last error")
 
@@ -97,6 +101,14 @@ def log_line(entry: Mapping[str, Any]) -> str:
     """Return a log line for people."""
     attempt = "" if entry["attempt"] is None else f" #{entry['attempt']}"
     return f"{entry['at'] or ''}{attempt} {entry['message']}"
+
+
+async def where_kept(asked: Awaitable[Sequence[T]]) -> Sequence[T]:
+    """Return what is kept of a job; nothing where its job queue keeps no such thing."""
+    try:
+        return await asked
+    except CapabilityError:
+        return ()
 
 
 async def read_logs(job: Job[Any], tail: int | None) -> list[LogEntry]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conveyor.errors import CapabilityError
+from conveyor.model.queries import AddReceipt
 from conveyor.testing.job_queues.kit import QUEUE, JobQueueKit, needs, needs_no
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class RunningConformance(JobQueueKit):
             needs(program.capabilities.has_unique_ids, "has_unique_ids")
             job = program.note.new(1)
             other = program.note.options(job_id=job.id).new(2)
-            answers = [await program.strategy.add(one) for one in (job, job, other)]
+            given = [await program.strategy.add(one) for one in (job, job, other)]
+            # One that keeps ids apart says so.
+            answers = [answer for answer in given if isinstance(answer, AddReceipt)]
             assert [str(answer.outcome) for answer in answers] == ["added", "added", "duplicate"]
             assert {answer.job_id for answer in answers} == {job.id}
             async with program.app.worker():

@@ -36,6 +36,7 @@ __all__ = ["cancel_job", "find_job", "find_jobs", "remove_settled", "search_jobs
 MOST_AT_ONCE: Final = 256
 # A cancel meets a run that writes: it looks again, and finds the job in another state.
 MOST_TRIES: Final = 10
+NOT_KEPT: Final = b"null"
 _ENDED: Final = (Kind.DONE, Kind.DEAD)
 
 
@@ -88,12 +89,12 @@ async def _state_before_records(connection: Connection, kept: Kept) -> JobState:
 
 
 async def _payload(connection: Connection, kept: Kept) -> bytes:
-    """Return the arguments: of a job that completed or was cancelled they are not kept."""
+    """Return the arguments; null for those of a job that completed or was cancelled, which are not kept."""
     if kept.kind is not Kind.RUN:
-        return kept.body if kept.kind is Kind.DEAD else b""
+        return kept.body if kept.kind is Kind.DEAD else NOT_KEPT
     job = job_of(kept.headers, b"", JobState.WAITING)
     found = await connection.get(Kind.JOB, job.queue_name, job.id)
-    return b"" if found is None else found.body
+    return NOT_KEPT if found is None else found.body
 
 
 async def cancel_job(connection: Connection, job_id: str, reason: str, now: datetime) -> JobData:

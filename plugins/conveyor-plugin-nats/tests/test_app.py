@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 import pytest
 from conveyor_plugin_nats.queue import NatsJobQueue
 from gaps import watch_gaps
 
 from conveyor import Conveyor, JobContext, Snooze
+from conveyor.__main__ import main
 from conveyor.errors import InvalidJobStateError, JobFailedError, JobNotFoundError
 from conveyor.model.queries import JobFilter
 from conveyor.model.retry import fixed
 from conveyor.model.states import JobState
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -190,3 +196,31 @@ async def test_settled_jobs_are_removed_of_some_queues_or_of_all(url: str) -> No
         await third.wait_until_finished(timeout=SECONDS)
         assert await queue.remove_settled_jobs([], timedelta(0)) == 1
         assert await queue.find_many_by_id([job.id for job in jobs]) == []
+
+
+async def test_ended_jobs_are_shown_without_what_is_not_kept(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = new_app(url)
+
+    @app.queue("sums").job()
+    async def add(left: int, right: int) -> int:
+        return left + right
+
+    async with app, app.worker():
+        job = await add.add(1, 2)
+        assert await job.result(timeout=SECONDS) == 3
+        assert (job.to_json()["payload"], job.to_json()["result"]) == (None, 3)
+        found = await app.jobs.find(JobFilter(queue_names=("sums",)))
+        assert [one.to_json()["state"] for one in found.jobs] == ["completed"]
+    # A module of its own for each backend.
+    module = tmp_path.name
+    program = f"from conveyor import Conveyor\napp = Conveyor('memory://', job_queue={url!r})"
+    (tmp_path / f"{module}.py").write_text(program)
+    monkeypatch.syspath_prepend(tmp_path)
+    for command in (("show", job.id), ("list",)):
+        # As from a shell, which has no event loop.
+        code = await anyio.to_thread.run_sync(main, ("jobs", *command, "--app", f"{module}:app", "-o", "json"))
+        printed = capsys.readouterr()
+        assert code == 0, printed.err
+        assert job.id in printed.out
