@@ -92,8 +92,8 @@ class Buffers:
     async def flush(self, ids: Sequence[JobBufferLike | str] | None = None) -> dict[str, list[Job[Any]]]:
         """Reduce what is in these buffers now and add the result to the queues; return the jobs added, by buffer.
 
-        None and an empty list mean all that are registered here; others are absent, and their jobs stay. A buffer
-        that another flush has begun gives nothing.
+        None and an empty list mean all that are registered here; others are absent, and their jobs stay: one of them
+        that is named and has jobs is logged as a warning. A buffer that another flush has begun gives nothing.
 
         Raises:
             BufferError: a `reduce` raised, and its buffer keeps the jobs then; the others were flushed.

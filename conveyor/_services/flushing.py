@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from conveyor._services.buffers import is_in_store
+from conveyor._services.buffers import get_sizes, is_in_store
 from conveyor._services.clearing import add_plan, flush_cleared
 from conveyor._services.flush_plans import make_plan, went_on, with_new_id
 from conveyor._services.takes import TAKEN_FOR, Take
+from conveyor._services.unregistered import report_unregistered
 from conveyor.errors import BufferError, BufferTakeLostError, DuplicateJobError, StoreError
 from conveyor.model.buffers.news import BufferEventKind
 from conveyor.model.buffers.values import FlushPlan, traces_of
@@ -39,9 +40,15 @@ HAND_BACK_SECONDS: Final = 5.0
 async def flush(services: Services, wanted: Collection[str] = ()) -> dict[str, list[NewJob]]:
     """Flush these buffers, all that are registered where none are named; return the jobs that were added, by buffer.
 
+    One that is named, and has jobs, and is not registered is reported.
+
     Raises:
         BufferError: a buffer's `reduce` raised and its policy is to keep; the others were flushed.
     """
+    unknown = {*wanted} - services.buffers.by_id.keys()
+    if unknown:
+        sizes = await get_sizes(services)
+        report_unregistered({buffer_id: sizes[buffer_id] for buffer_id in unknown & sizes.keys()})
     added: dict[str, list[NewJob]] = {}
     failed: BufferError | None = None
     for buffer in [*services.buffers.by_id.values()]:

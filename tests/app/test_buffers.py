@@ -269,8 +269,8 @@ def of_another_name(jobs: Sequence[BufferedJob]) -> list[BufferedJob]:
         (of_another_name, "more of job"),
         (lambda jobs: [jobs[0], jobs[0]], "twice"),
         (lambda jobs: [jobs[0].merging(jobs[1]), jobs[1]], "twice"),
-        (lambda jobs: list(jobs[:2]), "said nothing of job"),
-        (lambda _: [], "said nothing of job"),
+        (lambda jobs: list(jobs[:2]), "said nothing of 1 of its 3 jobs"),
+        (lambda _: [], "said nothing of 3 of its 3 jobs"),
         (lambda _: None, "must return a list"),
         (lambda _: ["a"], "must return a list"),
         (lambda jobs: [jobs[0].with_data({"ids": "no list"})], "ids"),
@@ -330,14 +330,19 @@ async def test_a_job_whose_id_another_took_goes_on_under_one_of_its_own(
         assert (await app.jobs.get(job.id)).to_json()["payload"] == {"ids": [1]}
 
 
-async def test_jobs_of_a_buffer_that_nobody_registers_are_kept_and_shown(app: Conveyor) -> None:
+async def test_jobs_of_a_buffer_that_nobody_registers_are_kept_and_shown(
+    app: Conveyor, caplog: pytest.LogCaptureFixture
+) -> None:
     reindex = reindexing(app)
     buffer = buffer_of(app)
     async with app:
         await reindex.add([1])
         app.buffers.remove_buffer(buffer)
         assert await app.buffers.flush() == {}
+        assert await app.buffers.flush(["nowhere"]) == {}
+        assert "this program does not register it" not in caplog.text
         assert await app.buffers.flush(["reindexing"]) == {}
+        assert "buffer reindexing has 1 jobs" in caplog.text
         assert await app.buffers.buffer_size() == {"reindexing": 1}
 
 

@@ -163,7 +163,7 @@ def test_merging_a_merged_job_takes_all_of_its_work() -> None:
     assert JOBS[0].merging(both, data=1) == BufferedJob(
         "id-1", "search", "reindex", 1, DEFAULTS, NOON, ("id-2", "id-3")
     )
-    with pytest.raises(BufferError, match="said nothing of job 'id-3'"):
+    with pytest.raises(BufferError, match="said nothing of 1 of its 3 jobs, such as 'id-3'"):
         check_reduced("b", JOBS, [JOBS[0], JOBS[1]])
 
 

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from conveyor._services.buffers import get_sizes
 from conveyor._services.flushing import flush_buffer
+from conveyor._services.unregistered import report_unregistered
 from conveyor.errors import CapabilityError, StoreError
 from conveyor.model.buffers.job_buffer import due_at
 
@@ -126,15 +127,7 @@ class FlushPass:
 
     def _report_unknown(self, sizes: Mapping[str, BufferSize]) -> None:
         unknown = sizes.keys() - self.services.buffers.by_id.keys()
-        for buffer_id in sorted(unknown - self._reported):
-            size = sizes[buffer_id]
-            logger.warning(
-                "buffer %s has %d jobs, the oldest from %s, and this program does not register it: "
-                "they stay there until one that does flushes it",
-                buffer_id,
-                size.jobs,
-                size.oldest_at,
-            )
+        report_unregistered({buffer_id: sizes[buffer_id] for buffer_id in unknown - self._reported})
         self._reported = unknown
 
 

@@ -62,8 +62,8 @@ def check_reduced(buffer_id: str, given: Sequence[BufferedJob | NewJob], answer:
     if silent and len(jobs) != 1:
         raise BufferError(
             buffer_id,
-            f"reduce said nothing of job {silent[0]!r} and {len(silent) - 1} others: return it, or another one with "
-            "job.merging(it)",
+            f"reduce said nothing of {len(silent)} of its {len(known)} jobs, such as {silent[0]!r}: return it, or "
+            "another one with job.merging(it)",
         )
     merged.update(dict.fromkeys(silent, jobs[0].id if jobs else ""))
     return merged
