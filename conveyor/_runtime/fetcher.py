@@ -186,7 +186,8 @@ class Fetcher:
         self._board.guarded.note_jobs(jobs)
         self._board.guarded.note_dry(self._queues.learn_which_are_dry(fetch.wants, jobs, fetch.hints))
         now = anyio.current_time()
-        self._prefetch.learn(now, now - fetch.asked_at)
+        was_dry = not self._board.ready and len(self._board.running) < self._options.concurrency
+        self._prefetch.learn(now, now - fetch.asked_at, was_dry=was_dry)
         jobs = self._without_stopped(fetch, jobs)
         if jobs and trusted_until_seconds(fetch.asked_at, self._options.lock_duration) <= now:
             # The answer took so long that the store may have given the jobs away: start none of them. That the

@@ -40,13 +40,17 @@ class Prefetch:
             return self._wanted
         return min(int(self._jobs_per_round_trip * 2), LARGEST)
 
-    def learn(self, now: float, round_trip_seconds: float) -> None:
-        """Take what has started since the last fetch into account."""
+    def learn(self, now: float, round_trip_seconds: float, *, was_dry: bool) -> None:
+        """Take what has started since the last fetch into account; `was_dry`: slots waited for its answer."""
         started = self._board.started_count - self._started
         elapsed = now - self._measured_at
         if elapsed <= 0:
             return
         sample = started / elapsed * round_trip_seconds
+        if was_dry:
+            # What started is what was there. Twice as much is fetched ahead as is measured, of which half is on its
+            # way: without this, a measure that was too small would stay as it is.
+            sample *= 2
         self._jobs_per_round_trip += SMOOTHING * (sample - self._jobs_per_round_trip)
         self._measured_at, self._started = now, self._board.started_count
 
