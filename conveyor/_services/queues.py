@@ -22,6 +22,7 @@ from conveyor.model.states import SETTLED_STATES, JobState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from conveyor._services.open_parts import AddsJobs
     from conveyor._services.services import Services
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
@@ -135,7 +136,7 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
         services.check_deduplication()
     services.check_heeded(jobs)
     check_groups(services.store, jobs)
-    call: AddJobs = services.adding.add_many
+    call: AddJobs = partial(_put, services.adding)
     if connection is not None:
         call = partial(services.transactional_queue("connection=").add_many_in, connection)
     codec = services.payload_codec
@@ -160,6 +161,11 @@ def check_receipts(jobs: Sequence[NewJob], receipts: Sequence[AddReceipt]) -> No
     """Raise DuplicateJobError where another job had the id of one of these, GroupFullError where a group was full."""
     for job, receipt in zip(jobs, receipts, strict=True):
         _check_receipt(job, receipt)
+
+
+async def _put(adding: AddsJobs, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+    # One by itself goes together with what others add at the same time.
+    return [await adding.add(jobs[0])] if len(jobs) == 1 else await adding.add_many(jobs)
 
 
 async def _added_jobs(

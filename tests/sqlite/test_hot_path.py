@@ -120,6 +120,29 @@ async def test_each_child_of_a_wide_flow_costs_the_same(file: Path) -> None:
     assert counted.total() < JOBS * 2.5
 
 
+class Passing:
+    """A middleware that lets everything pass."""
+
+    async def around_add(self, jobs: Any, call_next: Any) -> Any:
+        return await call_next(jobs)
+
+    async def around_run(self, job: Any, call_next: Any) -> Any:
+        del job
+        return await call_next()
+
+
+async def test_many_callers_share_statements_inside_middleware_too(file: Path) -> None:
+    app = Conveyor(f"sqlite:///{file}", middleware=[Passing()])
+    counted = Counter[str]()
+    async with app:
+        await _count_statements(app, counted)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(CALLERS):
+                tasks.start_soon(app.queue("q").add, "any")
+        assert await app.queue("q").count("waiting") == CALLERS
+    assert counted.total() < CALLERS / 2
+
+
 async def test_jobs_with_new_keys_make_no_statement_each(file: Path) -> None:
     app = Conveyor(f"sqlite:///{file}")
     counted = Counter[str]()

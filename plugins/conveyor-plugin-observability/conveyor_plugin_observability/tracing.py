@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.strategy import Injector
     from conveyor.model.durations import Duration
     from conveyor.model.job import JobData
+    from conveyor.model.options import JobOptions
     from conveyor.model.queries import AddReceipt
 
 __all__ = ["OpenTelemetry"]
@@ -215,9 +216,15 @@ def _take_along(jobs: Sequence[NewJob]) -> None:
     """Let jobs carry the current context; metadata of the same name, as of a run that adds its own job again, goes."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
-    if carrier:
-        for job in jobs:
-            job.options = evolve(job.options, metadata={**job.options.metadata, **carrier})
+    if not carrier:
+        return
+    # Those of one handler share their options, and go on doing so: stores write and group them as one.
+    shared: JobOptions | None = None
+    marked: JobOptions | None = None
+    for job in jobs:
+        if marked is None or job.options is not shared:
+            shared, marked = job.options, evolve(job.options, metadata={**job.options.metadata, **carrier})
+        job.options = marked
 
 
 def _seconds(meter: Meter, name: str, description: str) -> Histogram:

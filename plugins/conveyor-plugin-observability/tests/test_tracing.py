@@ -11,11 +11,16 @@ from opentelemetry import baggage, context, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from conveyor import Cancel, Conveyor, Failed, JobContext, Retry, Snooze, Stop
+from conveyor.model.queries import AddReceipt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import SpanContext
     from telemetry import Telemetry
+
+    from conveyor import NewJob
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +71,28 @@ async def test_an_add_and_its_run_have_spans_and_the_run_links_to_the_add(teleme
     assert [link.context.span_id for link in run.links] == [place(add).span_id]
     assert place(run).trace_id != place(add).trace_id
     assert run.status.status_code is add.status.status_code is StatusCode.UNSET
+
+
+async def test_jobs_of_one_add_go_on_sharing_their_options(telemetry: Telemetry) -> None:
+    app = Conveyor("memory://")
+
+    @app.queue("emails").job(metadata={"mine": "1"})
+    async def send() -> None: ...
+
+    async def take(jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
+        return [AddReceipt(job.id) for job in jobs]
+
+    urgent = send.options(priority=-1)
+    jobs = [send.new(), send.new(), urgent.new(), send.new()]
+    await telemetry.middleware().around_add(jobs, take)
+    first, second, third, last = (job.options for job in jobs)
+    assert first is second
+    assert first == last
+    assert (first.priority, third.priority) == (0, -1)
+    assert first.metadata == third.metadata
+    assert first.metadata.keys() == {"mine", "traceparent"}
+    # What others were made with stays as it is.
+    assert send.new().options.metadata == {"mine": "1"}
 
 
 async def test_a_run_may_continue_the_trace_of_its_add(telemetry: Telemetry) -> None:
