@@ -31,8 +31,8 @@ FRAMES: Final = 3
 LONGEST_MESSAGE: Final = 500
 
 _QUOTED: Final = re.compile(r"""(?<!\w)(["'`])[^"'`\n]*\1(?!\w)""")
-_WORD: Final = re.compile(r"[\w.:+-]+")
-_DIGIT: Final = re.compile(r"\d")
+# It begins where a word does, so that a long one without a digit is looked through once.
+_WORD_WITH_DIGIT: Final = re.compile(r"(?<![\w.:+-])[\w.:+-]*\d[\w.:+-]*")
 # The lines of an exception group begin with a margin.
 _FRAME: Final = re.compile(r'^[ |]*File "([^"\n]*)", line \d+, in (.+)$', re.MULTILINE)
 _LAST_RAISED: Final = "Traceback (most recent call last):"
@@ -121,12 +121,7 @@ def _file_name(path: str) -> str:
 
 def _normalized(message: str) -> str:
     words = _QUOTED.sub("'…'", message)
-    return _WORD.sub(_without_number, words)[:LONGEST_MESSAGE]
-
-
-def _without_number(word: re.Match[str]) -> str:
-    text = word.group()
-    return "#" if _DIGIT.search(text) else text
+    return _WORD_WITH_DIGIT.sub("#", words)[:LONGEST_MESSAGE]
 
 
 def cursor_after(group: ErrorGroup) -> str:

@@ -35,12 +35,27 @@ CASES: Final = {
     "watched": STORES,
     "rows": ("sqlite",),
     "rows_memory": ("sqlite",),
+    "executors": STORES,
+    "failing": STORES,
     "cancels": STORES,
     "cancels_across": ("sqlite",),
 }
 FLOORS: Final = ("floor", "best")
 BACKLOGS: Final = ("waiting", "finished", "groups")
-RATES: Final = ("process", "add", "add_concurrent", "add_many", "fires", "single", "batched", "rows_made", "rows_file")
+RATES: Final = (
+    "process",
+    "add",
+    "add_concurrent",
+    "add_many",
+    "executor_loop",
+    "executor_thread",
+    "executor_process",
+    "fires",
+    "single",
+    "batched",
+    "rows_made",
+    "rows_file",
+)
 SPANS: Final = (
     "process_cpu_us",
     "pickup_p50_ms",
@@ -48,6 +63,14 @@ SPANS: Final = (
     "pickup_across_p50_ms",
     "pickup_across_p99_ms",
     "sleepers_s",
+    "executor_loop_ms",
+    "executor_thread_ms",
+    "executor_process_ms",
+    "executor_first_process_ms",
+    "settle_completed_us",
+    "settle_failed_us",
+    "settle_grouped_us",
+    "fingerprint_us",
     "idle_cpu_%",
     "flow_cpu_us",
     "flow_times_plain",

@@ -24,6 +24,8 @@ from tests.benchmarks.buffered import measure_buffered
 from tests.benchmarks.cancels import measure_cancels, measure_cancels_across
 from tests.benchmarks.dead_letters import measure_dead_letters
 from tests.benchmarks.deduplicated import measure_deduplicated
+from tests.benchmarks.executors import measure_executors
+from tests.benchmarks.failing import measure_failing
 from tests.benchmarks.features import measure_batches, measure_fires, measure_idle_schedules
 from tests.benchmarks.floor_pickup import bare_pickups
 from tests.benchmarks.floors import bare_rows, open_bare
@@ -171,6 +173,8 @@ CASES: Final[Mapping[str, Callable[[str], Awaitable[Mapping[str, float]]]]] = {
     "watched": measure_watched,
     "rows": measure_rows,
     "rows_memory": measure_rows_memory,
+    "executors": measure_executors,
+    "failing": measure_failing,
     "cancels": measure_cancels,
     "cancels_across": measure_cancels_across,
 }

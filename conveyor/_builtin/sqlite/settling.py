@@ -136,7 +136,11 @@ def _told(settlements: Sequence[Settlement]) -> tuple[str, bytes]:
     errors = (error_column(settlement.error) or b"" for settlement in settlements)
     told, places = lay_out([*results, *errors])
     ends = zip(settlements, places, places[len(settlements) :], strict=False)
-    return as_json([(settlement.job_id, *result, *error) for settlement, result, error in ends]), told
+    rows = [
+        (settlement.job_id, *result, *error, *(() if settlement.error is None else (settlement.error.fingerprint,)))
+        for settlement, result, error in ends
+    ]
+    return as_json(rows), told
 
 
 def _keep(transaction: Transaction, settlements: Sequence[Settlement]) -> None:

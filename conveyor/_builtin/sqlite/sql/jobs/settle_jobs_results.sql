@@ -1,6 +1,6 @@
 -- Writes down how runs of one fetch settled their jobs: those that ended alike, with results or errors.
--- parameters: 1 a JSON array of [job id, start and length of the result, start and length of the error],
---   2 session id, 3 fetch number, 4 state, 5 now, 6 outcome, 7 attempts counted (0 or 1),
+-- parameters: 1 a JSON array of [job id, start and length of the result, start and length of the error, its fingerprint
+--   (or nothing)], 2 session id, 3 fetch number, 4 state, 5 now, 6 outcome, 7 attempts counted (0 or 1),
 --   8 all results and errors, one after another; neither is ever empty, so a length of 0 stands for null
 -- index: unique (id) of jobs
 insert into history (seq, queue, state, priority, attempts_made, stalled_count, run_at, started_at, finished_at,
@@ -10,11 +10,7 @@ select live.seq, live.queue, ?4, priority, attempts_made + ?7, stalled_count + (
        nullif(substr(?8, json_extract(ended.value, '$[1]'), json_extract(ended.value, '$[2]')), x''),
        nullif(substr(?8, json_extract(ended.value, '$[3]'), json_extract(ended.value, '$[4]')), x''),
        attempts_made + 1, ?6,
-       case
-         when ?4 = 'failed' and json_extract(ended.value, '$[4]') then nullif(json_extract(cast(
-           substr(?8, json_extract(ended.value, '$[3]'), json_extract(ended.value, '$[4]')) as text
-         ), '$.fingerprint'), '')
-       end
+       case when ?4 = 'failed' then nullif(json_extract(ended.value, '$[5]'), '') end
 from json_each(?1) as ended
 cross join jobs on jobs.id = json_extract(ended.value, '$[0]')
 cross join live on live.seq = jobs.seq
