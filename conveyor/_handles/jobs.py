@@ -58,12 +58,13 @@ class Jobs:
         oldest_first: bool = False,
     ) -> FoundJobs:
         """Return the jobs that match (all, without a filter), newest (or oldest) first, a page at a time."""
-        page = await jobs.find(self._services, wanted or JobFilter(), cursor, limit, oldest_first=oldest_first)
+        asked = JobFilter() if wanted is None else wanted
+        page = await jobs.find(self._services, asked, cursor, limit, oldest_first=oldest_first)
         return FoundJobs([plain_handle(self._services, job) for job in page.jobs], page.next_cursor)
 
     async def count(self, wanted: JobFilter | None = None) -> int:
         """Return how many jobs match, at most 100 000."""
-        return await jobs.count(self._services, wanted or JobFilter())
+        return await jobs.count(self._services, JobFilter() if wanted is None else wanted)
 
     async def error_groups(
         self, wanted: ErrorGroupFilter | None = None, *, cursor: str | None = None, limit: int = 100
@@ -72,8 +73,8 @@ class Jobs:
 
         The `id` of a group is what a `JobFilter` takes as `error_group`, to find its jobs or to rerun them.
         """
-        groups = self._services.inspection("app.jobs.error_groups", is_grouping=True)
-        return await groups.list_error_groups(wanted or ErrorGroupFilter(), cursor=cursor, limit=limit)
+        asked = ErrorGroupFilter() if wanted is None else wanted
+        return await jobs.error_groups(self._services, asked, cursor, limit)
 
     async def cancel(
         self,

@@ -114,6 +114,8 @@ class LockRenewer:
         held = self._board.held_locks()
         if not held:
             await self._session.renew()
+            # A job may be left in the store whose run could not be settled.
+            await self._reconcile()
             return
         lost = await self._store.jobs.extend_locks(held, self._options.lock_duration)
         if len(lost) == len(held):

@@ -13,7 +13,8 @@ import anyio
 
 from conveyor._runtime.transient import until_available
 from conveyor.errors import SessionLostError
-from conveyor.model.settlement import RefusalReason
+from conveyor.model.settlement import RefusalReason, settle_stalled
+from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -126,7 +127,7 @@ class Settler:
         return await until_available(lambda: self._store.jobs.settle_jobs(settlements), "settle jobs", self._outage)
 
     async def _settle_one_by_one(self, settlements: Sequence[Settlement], cause: Exception) -> None:
-        """Save what can be saved of a batch the store refused as a whole; the rest is given back and run again.
+        """Save what can be saved of a batch the store refused as a whole; of the rest, each run counts as a stall.
 
         Raises:
             StoreError: it is not about one settlement, the store refuses everything: nothing more is given back.
@@ -135,10 +136,25 @@ class Settler:
         for settlement in settlements:
             try:
                 _tell_refusals(await self._settle_all([settlement]))
-            except Exception:
+            except Exception as exc:
                 await self._check_store()
-                logger.exception("job %s cannot be settled; it will be run again", settlement.job_id)
+                logger.exception("job %s cannot be settled; this run of it counts as a stall", settlement.job_id)
+                await self._stall(settlement, exc)
         self._outbox.confirm_settled()
+
+    async def _stall(self, settlement: Settlement, cause: Exception) -> None:
+        """Count a stall of a job whose run cannot be settled: after `max_stalled` of them it fails with the cause."""
+        try:
+            jobs = await until_available(
+                lambda: self._store.jobs.find_jobs([settlement.job_id]), "look a job up", self._outage
+            )
+            job = jobs.get(settlement.job_id)
+            if job is not None and job.state is JobState.ACTIVE and job.token == settlement.token:
+                stalled = settle_stalled(job, cause, self._options.max_stalled)
+                _tell_refusals(await self._settle_all([stalled]))
+        except Exception:
+            # It waits again once the session reconciles what it holds: not at once, so that nobody runs it in a loop.
+            logger.exception("not even a stall of job %s can be written; it will be run again", settlement.job_id)
 
     async def _check_store(self) -> None:
         """Ask for something simple. A store that is damaged, or has another schema, refuses that as well."""

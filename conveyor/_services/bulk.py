@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from anyio.lowlevel import checkpoint
 
 from conveyor.model.bulk import BulkTally, narrowed, of_now
+from conveyor.model.queries import check_filter
 from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ async def change_matching(
     A job that moved on meanwhile is skipped. Where this fails halfway, earlier chunks stay changed.
 
     Raises:
+        ConfigurationError: it is no filter.
         CapabilityError: the store cannot look around.
     """
+    check_filter(wanted)
     inspection = services.inspection(f"{command.value} of many jobs", is_grouping=bool(wanted.error_group))
     wanted, tally, cursor, is_first = narrowed(wanted, command), BulkTally(command), None, True
     while is_first or cursor is not None:

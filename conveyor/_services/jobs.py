@@ -10,10 +10,12 @@ from conveyor._services import buffered_jobs
 from conveyor._services.buffered_jobs import FoundJob, find_elsewhere, read_following, refuse_buffered, unbuffered
 from conveyor._services.buffers import find_places
 from conveyor._services.sealing import sealed_arguments
-from conveyor.errors import JobFailedError, JobNotFoundError
-from conveyor.model.checks import aware, check_integer
+from conveyor.errors import ConfigurationError, JobFailedError, JobNotFoundError
+from conveyor.model.checks import aware, check_integer, check_page
 from conveyor.model.durations import Duration, parse_duration
+from conveyor.model.error_groups import ErrorGroupFilter
 from conveyor.model.job import Ending, LogEntry
+from conveyor.model.queries import check_filter
 from conveyor.model.settlement import RefusalReason
 from conveyor.model.states import JobState
 from conveyor.model.text import clean_text
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from conveyor._services.services import Services
+    from conveyor.model.error_groups import ErrorGroupPage
     from conveyor.model.job import Attempt, JobData
     from conveyor.model.queries import JobFilter, Page
 
@@ -33,6 +36,7 @@ __all__ = [
     "clear_logs",
     "count",
     "discard",
+    "error_groups",
     "find",
     "get",
     "get_attempts",
@@ -67,14 +71,34 @@ async def get(services: Services, job_id: str, queue_name: str | None = None) ->
 async def find(
     services: Services, wanted: JobFilter, cursor: str | None, limit: int, *, oldest_first: bool = False
 ) -> Page:
-    """Return the jobs that match, newest or oldest first, a page at a time."""
+    """Return the jobs that match, newest or oldest first, a page at a time.
+
+    Raises:
+        ConfigurationError: the filter, the cursor or the limit is none.
+    """
+    check_filter(wanted)
+    check_page(cursor, limit)
     inspection = services.inspection("finding jobs", is_grouping=bool(wanted.error_group))
     return await inspection.search_jobs(wanted, cursor=cursor, limit=limit, oldest_first=oldest_first)
 
 
 async def count(services: Services, wanted: JobFilter) -> int:
     """Return how many jobs match."""
+    check_filter(wanted)
     return await services.inspection("counting jobs", is_grouping=bool(wanted.error_group)).count_matching(wanted)
+
+
+async def error_groups(services: Services, wanted: ErrorGroupFilter, cursor: str | None, limit: int) -> ErrorGroupPage:
+    """Return the failed jobs in groups of those that failed alike, a page at a time.
+
+    Raises:
+        ConfigurationError: the filter, the cursor or the limit is none.
+    """
+    if not isinstance(wanted, ErrorGroupFilter):
+        raise ConfigurationError(f"which groups are meant is said by an ErrorGroupFilter(...), got {wanted!r}")
+    check_page(cursor, limit)
+    groups = services.inspection("app.jobs.error_groups", is_grouping=True)
+    return await groups.list_error_groups(wanted, cursor=cursor, limit=limit)
 
 
 async def wait(services: Services, known: JobData) -> JobData:

@@ -17,7 +17,7 @@ from conveyor.model.checks import check_name
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.job import NewJob
 from conveyor.model.queries import ALL_NAMES, Added
-from conveyor.model.states import SETTLED_STATES, JobState
+from conveyor.model.states import SETTLED_STATES, JobState, parse_state
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -46,7 +46,6 @@ __all__ = [
     "list_jobs",
     "make_job",
     "obliterate",
-    "parse_state",
     "pause",
     "promote_jobs",
     "resume",
@@ -267,18 +266,6 @@ async def _in_chunks(verb: Callable[[QueueStore], Awaitable[int]], queues: Queue
         total += done
         if done < CHUNK:
             return total
-
-
-def parse_state(state: JobState | str) -> JobState:
-    """Return the state of this name.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    try:
-        return JobState(state)
-    except ValueError:
-        raise ConfigurationError(f"{state!r} is no job state; known: {', '.join(JobState)}") from None
 
 
 def _settled(state: JobState | str) -> JobState:

@@ -22,6 +22,7 @@ __all__ = [
     "check_integer",
     "check_job_id",
     "check_name",
+    "check_page",
     "is_bool",
     "is_count",
     "is_integer",
@@ -82,6 +83,18 @@ def longer_than_zero(value: Duration, name: str) -> timedelta:
     if not duration:
         raise ConfigurationError(f"{name} must be longer than zero")
     return duration
+
+
+def check_page(cursor: str | None, limit: int) -> None:
+    """Refuse a cursor that none can be, and a page of less than one item.
+
+    Raises:
+        ConfigurationError: it is so.
+    """
+    if cursor is not None and not is_text(cursor):
+        raise ConfigurationError(f"cursor must be the next_cursor of a page, or None, got {cursor!r}")
+    if check_integer(limit, "limit") < 1:
+        raise ConfigurationError(f"limit must be at least 1, got {limit}")
 
 
 def check_job_id(value: str) -> str:

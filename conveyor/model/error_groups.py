@@ -7,9 +7,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from conveyor.errors import ConfigurationError
+from conveyor.model import filter_fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,11 +71,15 @@ class ErrorGroup:
 
 @frozen
 class ErrorGroupFilter:
-    """Which groups are meant: every field that is not empty must match."""
+    """Which groups are meant: every field that is not empty must match.
 
-    queue_names: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
+    Raises:
+        ConfigurationError: a field is no tuple of strings.
+    """
+
+    queue_names: tuple[str, ...] = field(default=(), converter=filter_fields.queue_names)
+    names: tuple[str, ...] = field(default=(), converter=filter_fields.names)
+    ids: tuple[str, ...] = field(default=(), converter=filter_fields.ids)
 
 
 @frozen

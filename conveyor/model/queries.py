@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field, frozen
 
+from conveyor.errors import ConfigurationError
+from conveyor.model import filter_fields
+from conveyor.model.checks import is_not_negative
+from conveyor.model.filter_fields import is_moment, is_words
 from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ __all__ = [
     "QueueStatus",
     "StoreStats",
     "Want",
+    "check_filter",
     "matches",
 ]
 
@@ -87,20 +92,36 @@ class JobFilter:
     `text` is looked for in the job's name, ids and payload, upper and lower case alike; `error` in the type and the
     message of its error; `error_group` is the id of a group of failed jobs. Times from are inclusive, times to
     exclusive; one that has not ended was finished never.
+
+    Raises:
+        ConfigurationError: a field is of another kind; a lone string is not several, and times need a time zone.
     """
 
-    queue_names: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    states: tuple[JobState, ...] = ()
-    tags: tuple[str, ...] = ()
-    text: str = ""
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-    finished_from: datetime | None = None
-    finished_to: datetime | None = None
-    error: str = ""
-    min_attempts: int = 0
-    error_group: str = ""
+    queue_names: tuple[str, ...] = field(default=(), converter=filter_fields.queue_names)
+    names: tuple[str, ...] = field(default=(), converter=filter_fields.names)
+    states: tuple[JobState, ...] = field(default=(), converter=filter_fields.states)
+    tags: tuple[str, ...] = field(default=(), converter=filter_fields.tags)
+    text: str = field(default="", validator=is_words)
+    created_from: datetime | None = field(default=None, validator=is_moment)
+    created_to: datetime | None = field(default=None, validator=is_moment)
+    finished_from: datetime | None = field(default=None, validator=is_moment)
+    finished_to: datetime | None = field(default=None, validator=is_moment)
+    error: str = field(default="", validator=is_words)
+    min_attempts: int = field(default=0, validator=is_not_negative)
+    error_group: str = field(default="", validator=is_words)
+
+
+def check_filter(wanted: JobFilter) -> JobFilter:
+    """Return the filter if it is one: what changes jobs must not take nothing for everything.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if not isinstance(wanted, JobFilter):
+        raise ConfigurationError(
+            f"which jobs are meant is said by a JobFilter(...), got {wanted!r}; JobFilter() means all jobs"
+        )
+    return wanted
 
 
 def matches(job: JobData, wanted: JobFilter) -> bool:

@@ -26,6 +26,7 @@ __all__ = [
     "check_operated",
     "legal_commands",
     "legal_states",
+    "parse_state",
     "refuse",
     "transition",
 ]
@@ -184,3 +185,15 @@ def transition(job_id: str, state: JobState, command: Command) -> JobState | Non
         return TRANSITIONS[state, command]
     except KeyError:
         raise refuse(job_id, state, command) from None
+
+
+def parse_state(state: JobState | str) -> JobState:
+    """Return the state of this name.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    try:
+        return JobState(state)
+    except ValueError:
+        raise ConfigurationError(f"{state!r} is no job state; known: {', '.join(JobState)}") from None

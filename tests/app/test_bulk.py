@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -11,7 +11,7 @@ import pytest
 
 from conveyor import Conveyor, JobFilter, JobState, fixed
 from conveyor._services.bulk import CHUNK
-from conveyor.errors import CapabilityError
+from conveyor.errors import CapabilityError, ConfigurationError
 from conveyor.model.bulk import BulkReport, ChangeOutcome, Skipped
 from conveyor.model.queries import Page
 from conveyor.model.states import Command
@@ -165,3 +165,17 @@ async def test_a_store_that_cannot_look_around_refuses_bulk_commands(app: Convey
         app._services.store.inspection = None  # type: ignore[misc] # the store as one without the facet
         with pytest.raises(CapabilityError, match="inspection"):
             await app.jobs.cancel(JobFilter())
+
+
+async def test_what_is_no_filter_changes_nothing(app: Conveyor) -> None:
+    nothing: Any = None
+    async with app:
+        await add(app, 2)
+        for change in (app.jobs.remove, app.jobs.cancel, app.jobs.promote, app.jobs.rerun):
+            with pytest.raises(ConfigurationError, match="JobFilter"):
+                await change(nothing)
+        with pytest.raises(ConfigurationError, match="JobFilter"):
+            await app.jobs.find("work")  # type: ignore[arg-type] # what is to be refused
+        with pytest.raises(ConfigurationError, match="limit"):
+            await app.jobs.find(limit=-1)
+        assert await app.jobs.count() == 2

@@ -45,6 +45,7 @@ HOSTILE: dict[str, Callable[[], object]] = {
     "own base exception": raises(Unheard("oh")),
     "unspeakable": raises(Mute()),
     "surrogates": raises(ValueError("\ud800")),
+    "nul": raises(ValueError("a\0b")),
     "cancel without text": lambda: Cancel("\ud800"),
     "cancel that is no text": lambda: Cancel(3),  # type: ignore[arg-type]
     "retry without text": lambda: Retry(after="1ms", reason="\ud800"),
@@ -92,6 +93,7 @@ async def test_reports_that_are_no_text_are_kept_as_well_as_can_be(app: Conveyor
     @app.queue("work").job()
     async def report(context: JobContext) -> str:
         context.log("\ud800")
+        context.log("a\0b")
         context.log(3)  # type: ignore[arg-type]
         context.progress(1, 2, "\ud800")
         with pytest.raises(ValueError, match="finite"):
@@ -101,7 +103,7 @@ async def test_reports_that_are_no_text_are_kept_as_well_as_can_be(app: Conveyor
     async with app, app.worker():
         job = await report.add()
         assert await job.result(timeout="10s") == "fine"
-        assert [line.message for line in await job.logs()] == ["\\ud800", "3"]
+        assert [line.message for line in await job.logs()] == ["\\ud800", "a\\x00b", "3"]
 
 
 # On trio nobody can make a cancellation of his own.
@@ -194,10 +196,14 @@ async def test_what_is_no_job_cannot_be_added(app: Conveyor) -> None:
             await app.queue("work").add_many(["x"])  # type: ignore[list-item]
 
 
-async def test_text_that_is_none_is_refused_in_tags_and_metadata(app: Conveyor) -> None:
+@pytest.mark.parametrize("text", ["\ud800", "a\0b"])
+async def test_text_that_is_none_is_refused_in_tags_and_metadata(app: Conveyor, text: str) -> None:
     with pytest.raises(ConfigurationError, match="tags"):
-        app.queue("work", tags=["\ud800"])
+        app.queue("work", tags=[text])
     with pytest.raises(ConfigurationError, match="metadata"):
-        app.queue("work", metadata={"a": "\ud800"})
+        app.queue("work", metadata={"a": text})
+
+
+async def test_a_delay_beyond_all_time_is_refused(app: Conveyor) -> None:
     with pytest.raises(ConfigurationError, match="100 years"):
         app.queue("work", delay="99999999 days")

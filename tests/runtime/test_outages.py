@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from conveyor import Conveyor
-from conveyor.errors import StoreError, StoreUnavailableError
+from conveyor.errors import JobFailedError, StoreError, StoreUnavailableError
+from conveyor.model.job import AttemptOutcome
 from conveyor.testing.clocks import JumpingClock, jumping_backends
 from conveyor.testing.faults import FaultKind, FaultyStore
 from conveyor.testing.stores import open_store
@@ -19,6 +20,7 @@ from tests.eventually import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from conveyor.model.settlement import Settlement
     from conveyor.testing.faults import FaultPlan, StoreCall
 
 pytestmark = pytest.mark.anyio
@@ -172,6 +174,59 @@ async def test_one_settlement_that_is_refused_takes_nothing_else_with_it(caplog:
             await _until(lambda: "cannot be settled" in caplog.text)
             refusing.refused = set()
             assert await (await note.add()).result(timeout="10s") == "ran"
+
+
+class Picky:
+    """The jobs facet of a store that takes no end of a run but a stall, as one that cannot keep what they hold."""
+
+    def __init__(self, jobs: Any) -> None:
+        self._jobs = jobs
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self._jobs, verb)
+
+    async def settle_jobs(self, settlements: Sequence[Settlement], *args: Any, **kwargs: Any) -> object:
+        """Refuse them, or pass them on."""
+        if any(settlement.outcome is not AttemptOutcome.STALLED for settlement in settlements):
+            raise StoreError("unsupported Unicode escape sequence")
+        return await self._jobs.settle_jobs(settlements, *args, **kwargs)
+
+
+async def test_a_run_that_cannot_be_settled_counts_as_a_stall_and_at_last_fails_its_job() -> None:
+    runs = 0
+    async with app_over(Switch()) as app:
+        store: Any = app._services.store
+        store.jobs = Picky(store.jobs)
+
+        @app.queue("work").job()
+        async def spoil() -> None:
+            nonlocal runs
+            runs += 1
+
+        async with app.worker(max_stalled=2):
+            job = await spoil.add()
+            with pytest.raises(JobFailedError, match=r"unsupported Unicode.*more often than max_stalled=2"):
+                await job.result(timeout="10s")
+        stalls = (await job.refresh()).data.stalled_count
+        attempts = await job.attempts()
+    assert (runs, stalls) == (3, 3)
+    assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.STALLED] * 3
+
+
+async def test_a_job_of_which_not_even_a_stall_can_be_written_waits_again_in_a_worker_that_holds_nothing() -> None:
+    refusing = Refusal()
+    async with app_over(refusing) as app:
+        runs = 0
+
+        @app.queue("work").job()
+        async def spoil() -> int:
+            nonlocal runs
+            runs += 1
+            refusing.refused = {"settle_jobs"} if runs == 1 else set()
+            return runs
+
+        async with app.worker(lock_duration="30s"):
+            assert await (await spoil.add()).result(timeout="30s") == 2
 
 
 async def test_who_waits_for_a_result_is_told_that_the_store_is_damaged() -> None:

@@ -59,8 +59,8 @@ def parse_filter(options: FilterOptions) -> JobFilter:
     Raises:
         ConfigurationError: a state or a time is none.
     """
-    from conveyor._services.queues import parse_state
     from conveyor.model.queries import JobFilter
+    from conveyor.model.states import parse_state
 
     return JobFilter(
         queue_names=tuple(options.queue or ()),
