@@ -16,7 +16,6 @@ from tests.conformance.broken.faults import (
     CAUGHT_IN_TRANSACTIONS,
     FOUND_BY_MACHINE,
     FOUND_IN_TRANSACTIONS_BY_MACHINE,
-    MACHINE,
 )
 from tests.house.tree import ROOT
 
@@ -34,7 +33,11 @@ WHOLE: Final = {
 NAMED_BY: Final = {
     fault.__name__: test for faults in (CAUGHT_BY, CAUGHT_IN_TRANSACTIONS) for fault, test in faults.items()
 }
-FOUND: Final = [fault.__name__ for faults in (FOUND_BY_MACHINE, FOUND_IN_TRANSACTIONS_BY_MACHINE) for fault in faults]
+FOUND: Final = {
+    fault.__name__: machine
+    for faults in (FOUND_BY_MACHINE, FOUND_IN_TRANSACTIONS_BY_MACHINE)
+    for fault, machine in faults.items()
+}
 
 
 def asked_of(whole: str) -> list[str]:
@@ -74,7 +77,7 @@ def test_the_kit_catches_the_fault(verdicts: Verdicts, fault: str) -> None:
 @pytest.mark.timeout(270)
 @pytest.mark.parametrize("fault", FOUND)
 def test_the_state_machine_finds_the_fault(verdicts: Verdicts, fault: str) -> None:
-    assert verdicts[fault, MACHINE] == {"failure"}
+    assert verdicts[fault, FOUND[fault]] == {"failure"}
 
 
 @pytest.mark.timeout(270)

@@ -144,10 +144,12 @@ def test_dead_letters_are_told_apart_by_queue_name_and_removal() -> None:
         evolve(new_job("c"), options=evolve(DEFAULTS, remove_on_fail=True)),
         new_job("d"),
         evolve(new_job("e"), queue_name="other"),
+        new_job("there"),
     ]
-    receipts = [*(AddReceipt(job.id) for job in jobs[:3]), AddReceipt("holder", Added.KEPT), AddReceipt("e")]
+    receipts = [AddReceipt(job.id) for job in jobs]
+    receipts[3] = AddReceipt("holder", Added.KEPT)
     plan = FlushPlan([job.id for job in jobs], jobs, {}, failure="why")
-    found = dead_letters_of(plan, receipts)
+    found = dead_letters_of(plan, receipts, {"there"})
     assert [(one.queue_name, one.removal, one.job_ids) for one in found] == [
         ("search", False, ["a", "b"]),
         ("search", True, ["c"]),
@@ -155,7 +157,7 @@ def test_dead_letters_are_told_apart_by_queue_name_and_removal() -> None:
     ]
     assert {one.error.message for one in found} == {"why"}
     assert found[0].error.fingerprint == found[1].error.fingerprint != found[2].error.fingerprint
-    assert dead_letters_of(evolve(plan, failure=None), receipts) == []
+    assert dead_letters_of(evolve(plan, failure=None), receipts, ()) == []
 
 
 def test_merging_a_merged_job_takes_all_of_its_work() -> None:

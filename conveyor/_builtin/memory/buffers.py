@@ -11,7 +11,7 @@ from conveyor._builtin.memory import changes
 from conveyor._builtin.memory.adding import add_jobs, is_same_add
 from conveyor.errors import BufferTakeLostError, CapabilityError, DuplicateJobError
 from conveyor.model.buffers.values import BufferPlace, BufferSize, KeptJob, timed_from, traces_of
-from conveyor.model.deduplication import CHANGEABLE_STATES, add_digest
+from conveyor.model.deduplication import add_digest
 from conveyor.model.queries import Added, AddReceipt
 
 if TYPE_CHECKING:
@@ -79,12 +79,15 @@ class MemoryBuffers:
 
     def _add(self, buffer: _Buffer, job: NewJob, now: datetime) -> Added:
         job_id = job.id
-        if (row := self._rows.get(job_id)) is not None:
-            return Added.BUFFERED if row.is_same(job) else Added.DUPLICATE
-        if (trace := self._traces.get(job_id)) is not None:
-            return Added.BUFFERED if trace.digest == add_digest(job) else Added.DUPLICATE
-        if (record := self._tables.jobs.get(job_id)) is not None:
-            return Added.BUFFERED if is_same_add(record, job) else Added.DUPLICATE
+        row, trace, record = self._rows.get(job_id), self._traces.get(job_id), self._tables.jobs.get(job_id)
+        if row is not None or trace is not None or record is not None:
+            # Each that has the id may be this one: a job that was added past its buffer has it as well.
+            is_same = (
+                (row is not None and row.is_same(job))
+                or (trace is not None and trace.digest == add_digest(job))
+                or (record is not None and is_same_add(record, job))
+            )
+            return Added.BUFFERED if is_same else Added.DUPLICATE
         self._rows[job_id] = buffer.jobs[job_id] = _Row(timed_from(job, now), now, buffer)
         buffer.bytes += len(job.payload)
         return Added.BUFFERED
@@ -119,12 +122,13 @@ class MemoryBuffers:
             record = self._tables.jobs.get(job.id)
             if record is not None and not is_same_add(record, job):
                 raise DuplicateJobError(job.id, job.id, job.queue_name)
+        there = {job.id for job in plan.jobs if job.id in self._tables.jobs}
         receipts = add_jobs(self._tables, plan.jobs)
         self._remove(buffer, plan, traces_of(plan, receipts))
         buffer.token, buffer.taken_until, buffer.committed = "", None, token
         if plan.failure is not None:
             for receipt in receipts:
-                if receipt.outcome is Added.ADDED and self._tables.job(receipt.job_id).state in CHANGEABLE_STATES:
+                if receipt.outcome is Added.ADDED and receipt.job_id not in there:
                     changes.fail(self._tables, receipt.job_id, plan.failure)
         return receipts
 

@@ -23,7 +23,7 @@ from conveyor.model.queries import Added, AddReceipt
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import timedelta
 
     from conveyor._builtin.sqlite.readers import Readers
@@ -99,8 +99,8 @@ def _add(transaction: Transaction, jobs: Sequence[NewJob], *, buffer_id: str) ->
     known: dict[str, bytes | None] = {}
     for job_id, digest in connection.execute(sql("buffers/add_known"), (ids,)):
         known[job_id] = known.get(job_id) or digest
-    known |= _digests(connection, ids)
-    return [AddReceipt(job.id, _added(connection, job, known[job.id])) for job in jobs]
+    there = _digests(connection, ids)
+    return [AddReceipt(job.id, _added(connection, job, {there.get(job.id), known.get(job.id)})) for job in jobs]
 
 
 def _digests(connection: sqlite3.Connection, ids: str) -> dict[str, bytes]:
@@ -109,16 +109,16 @@ def _digests(connection: sqlite3.Connection, ids: str) -> dict[str, bytes]:
     return {job_id: digest_of(job_id, queue, name, payload) for job_id, queue, name, payload in rows}
 
 
-def _added(connection: sqlite3.Connection, job: NewJob, digest: bytes | None) -> Added:
-    """Answer for a job whose id is taken, maybe by itself: in a buffer or merged, else by a job."""
-    is_same = _is_same_job(connection, job) if digest is None else digest == add_digest(job)
+def _added(connection: sqlite3.Connection, job: NewJob, digests: Collection[bytes | None]) -> Added:
+    """Answer for a job whose id is taken, maybe by itself: in a buffer or merged, by these digests, or by a job."""
+    is_same = add_digest(job) in digests or _is_same_job(connection, job)
     return Added.BUFFERED if is_same else Added.DUPLICATE
 
 
 def _is_same_job(connection: sqlite3.Connection, job: NewJob) -> bool:
     content = (job.id, job.queue_name, job.name, job.payload)
-    _, is_same = connection.execute(sql("jobs/save_jobs_known"), content).fetchone()
-    return bool(is_same)
+    known = connection.execute(sql("jobs/save_jobs_known"), content).fetchone()
+    return known is not None and bool(known[1])
 
 
 def _sizes(connection: sqlite3.Connection) -> Mapping[str, BufferSize]:
@@ -146,6 +146,7 @@ def _commit(transaction: Transaction, token: str, plan: FlushPlan) -> Sequence[A
         raise BufferTakeLostError(_NOTHING, token)
     if row[1]:
         return _committed(connection, plan)
+    there = _job_ids(connection, plan.jobs) if plan.failure is not None else ()
     receipts = save_jobs(transaction, plan.jobs)
     for job, receipt in zip(plan.jobs, receipts, strict=True):
         if receipt.outcome is Added.DUPLICATE:
@@ -153,9 +154,15 @@ def _commit(transaction: Transaction, token: str, plan: FlushPlan) -> Sequence[A
     _leave_traces(transaction, traces_of(plan, receipts))
     connection.execute(sql("buffers/commit_remove"), (as_json(plan.taken),))
     connection.execute(sql("buffers/commit_done"), (token,))
-    for letters in dead_letters_of(plan, receipts):
+    for letters in dead_letters_of(plan, receipts, there):
         fail_added(transaction, letters)
     return receipts
+
+
+def _job_ids(connection: sqlite3.Connection, jobs: Sequence[NewJob]) -> set[str]:
+    """Return the ids of those that are jobs already."""
+    ids = as_json([job.id for job in jobs])
+    return {job_id for job_id, digest in connection.execute(sql("buffers/add_known"), (ids,)) if digest is None}
 
 
 def _leave_traces(transaction: Transaction, traces: Mapping[str, str]) -> None:
@@ -203,10 +210,10 @@ def _cancel(transaction: Transaction, job_id: str, reason: str) -> JobData | Non
     kept = _remove(transaction, job_id)
     if kept is None:
         return None
+    if _job_ids(transaction.connection, [kept.job]):
+        raise DuplicateJobError(job_id, job_id, kept.job.queue_name)
     # It is no job for a moment, so it meets nobody's key.
-    (receipt,) = save_jobs(transaction, [evolve(kept.job, deduplication=None)])
-    if receipt.outcome is Added.DUPLICATE:
-        raise DuplicateJobError(receipt.job_id, job_id, kept.job.queue_name)
+    save_jobs(transaction, [evolve(kept.job, deduplication=None)])
     return cancel_job(transaction, job_id, reason)
 
 

@@ -24,8 +24,9 @@ class BufferStore(Protocol):
         """Put jobs into a buffer, in one step, and answer in the order of the input.
 
         The same add again (same id, queue, name, payload) answers BUFFERED and adds nothing, whether the job is still
-        there or went on since, as itself or into another. A job of another content that has the id of one in a
-        buffer, of one that went into another, or of a job, answers DUPLICATE, and nothing is added of it.
+        there or went on since, as itself or into another; each is known again where a job of its id was added past the
+        buffer with another content. A job of another content that has the id of one in a buffer, of one that went into
+        another, or of a job, answers DUPLICATE, and nothing is added of it. What is in a buffer stays there.
         What a job counts from its add (`delay`, `expires`) counts from here. Deduplication and groups are heeded when
         it is flushed.
         """
@@ -57,7 +58,8 @@ class BufferStore(Protocol):
 
         All that `plan.taken` names are among those taken under the token. Of each job that went into another (by
         `plan.merged`, or since it met a deduplication key), a trace is kept, which `find_places` shows. With
-        `plan.failure`, the jobs that were added fail for that reason at once, as by `move_to_failed`.
+        `plan.failure`, the jobs that were added fail for that reason at once, as by `move_to_failed`; one that was a
+        job before, since it was added past the buffer as well, is left as it is.
         A token whose time is over commits as long as nobody else took jobs of the buffer. The same commit again
         changes nothing more, and answers ADDED for those that are jobs, else what they went into as KEPT; once another
         commit of the buffer came between, it is refused.
@@ -83,7 +85,7 @@ class BufferStore(Protocol):
         token has nothing any more, so its commit is refused: whichever commits first, holds.
 
         Raises:
-            DuplicateJobError: another job has its id; nothing was done.
+            DuplicateJobError: there is a job of its id, the same or another; nothing was done.
         """
         ...
 

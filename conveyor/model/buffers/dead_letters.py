@@ -13,7 +13,7 @@ from conveyor.model.queries import Added
 from conveyor.model.retention import Removal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from conveyor.model.buffers.values import FlushPlan
     from conveyor.model.queries import AddReceipt
@@ -35,13 +35,16 @@ class DeadLetters:
     job_ids: Sequence[str]
 
 
-def dead_letters_of(plan: FlushPlan, receipts: Sequence[AddReceipt]) -> list[DeadLetters]:
-    """Return the jobs of a plan that were added and fail for its reason; none where it has no reason."""
+def dead_letters_of(plan: FlushPlan, receipts: Sequence[AddReceipt], there: Collection[str]) -> list[DeadLetters]:
+    """Return the jobs of a plan that were added and fail for its reason; none where it has no reason.
+
+    Those that were `there` before have been added past the buffer: they are none of the flush's.
+    """
     if plan.failure is None:
         return []
     alike: defaultdict[tuple[str, str, Removal], list[str]] = defaultdict(list)
     for job, receipt in zip(plan.jobs, receipts, strict=True):
-        if receipt.outcome is Added.ADDED:
+        if receipt.outcome is Added.ADDED and job.id not in there:
             alike[job.queue_name, job.name, job.options.remove_on_fail].append(receipt.job_id)
     error = moved_to_failed(plan.failure)
     return [

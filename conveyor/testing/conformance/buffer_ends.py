@@ -87,6 +87,14 @@ class BufferEndsConformance(StoreKit):
         await fail(workshop, kept)
         assert (await workshop.state("a"), await workshop.state("b")) == (JobState.COMPLETED, JobState.FAILED)
 
+    async def test_a_dead_letter_that_was_added_past_its_buffer_stays_as_it_is(self, workshop: Workshop) -> None:
+        await fill(workshop, *"ab")
+        kept = await take(workshop, "t")
+        await workshop.jobs.save_job(workshop.new("a"))
+        await fail(workshop, kept)
+        assert (await workshop.state("a"), await workshop.state("b")) == (JobState.WAITING, JobState.FAILED)
+        assert await sizes(workshop) == {}
+
     async def test_a_dead_letter_can_be_rerun(self, workshop: Workshop) -> None:
         await fill(workshop, "a")
         await fail(workshop, await take(workshop, "t"))
@@ -160,9 +168,12 @@ class BufferEndsConformance(StoreKit):
         assert receipts_of([receipt]) == [("a", Added.BUFFERED)]
         assert (await sizes(workshop), await workshop.state("a")) == ({}, JobState.CANCELLED)
 
-    async def test_a_job_whose_id_is_another_jobs_cannot_be_cancelled_in_its_buffer(self, workshop: Workshop) -> None:
+    @pytest.mark.parametrize("payload", [b"{}", b"[1]"])
+    async def test_a_job_whose_id_is_a_jobs_cannot_be_cancelled_in_its_buffer(
+        self, workshop: Workshop, payload: bytes
+    ) -> None:
         await fill(workshop, *"ab")
-        await workshop.jobs.save_job(workshop.new("a", payload=b"[1]"))
+        await workshop.jobs.save_job(workshop.new("a", payload=payload))
         with pytest.raises(DuplicateJobError):
             await facet(workshop).cancel_job("a", "why not")
         assert (await sizes(workshop), await workshop.state("a")) == ({BUFFER: 2}, JobState.WAITING)

@@ -162,6 +162,19 @@ class BuffersConformance(StoreKit):
         assert [receipt.outcome for receipt in receipts] == [Added.DUPLICATE] * 4
         assert await sizes(workshop) == {BUFFER: 1}
 
+    async def test_a_job_whose_id_another_took_past_the_buffer_stays_there_and_is_known_again(
+        self, workshop: Workshop
+    ) -> None:
+        await fill(workshop, *"ab")
+        other = workshop.new("a", payload=b"[1]")
+        await workshop.jobs.save_job(other)
+        for job in (workshop.new("a"), other):
+            assert receipts_of(await facet(workshop).add(BUFFER, [job])) == [("a", Added.BUFFERED)]
+        # Some stores look again once they have added something.
+        receipts = await facet(workshop).add(BUFFER, [workshop.new("c"), workshop.new("a", payload=b"[2]")])
+        assert receipts_of(receipts) == [("c", Added.BUFFERED), ("a", Added.DUPLICATE)]
+        assert ids_of(await take(workshop, "t")) == [*"abc"]
+
     async def test_an_id_twice_in_one_add_is_one_job(self, workshop: Workshop) -> None:
         await fill(workshop, "a", "a")
         assert await sizes(workshop) == {BUFFER: 1}

@@ -19,6 +19,7 @@ from conveyor.model.retention import kept_for
 from conveyor_plugin_postgres.adding import Adder, save_jobs
 from conveyor_plugin_postgres.changes import cancel_job
 from conveyor_plugin_postgres.ids import made_between
+from conveyor_plugin_postgres.reading import find_jobs
 from conveyor_plugin_postgres.removing import delete_ended
 from conveyor_plugin_postgres.rows import error_column, interval
 
@@ -165,6 +166,7 @@ async def commit(part: Part, token: str, plan: FlushPlan) -> Sequence[AddReceipt
     if is_done:
         went = dict(await part.fetch("buffers/commit_again", [job.id for job in plan.jobs]))
         return [AddReceipt(went[job.id], Added.KEPT) if job.id in went else AddReceipt(job.id) for job in plan.jobs]
+    there = () if plan.failure is None else await find_jobs(part, [job.id for job in plan.jobs])
     receipts = await save_jobs(part, plan.jobs)
     for job, receipt in zip(plan.jobs, receipts, strict=True):
         if receipt.outcome is Added.DUPLICATE:
@@ -172,7 +174,7 @@ async def commit(part: Part, token: str, plan: FlushPlan) -> Sequence[AddReceipt
     traces, taken = traces_of(plan, receipts), sorted(plan.taken)
     await part.execute("buffers/commit_remove", taken, [traces.get(job_id) for job_id in taken], part.moment)
     await part.execute("buffers/commit_done", token)
-    for letters in dead_letters_of(plan, receipts):
+    for letters in dead_letters_of(plan, receipts, there):
         await _fail(part, letters)
     return receipts
 
@@ -214,9 +216,12 @@ async def cancel_buffered(part: Part, job_id: str, reason: str) -> JobData | Non
     kept = await remove_buffered(part, job_id)
     if kept is None:
         return None
+    if await find_jobs(part, [job_id]):
+        raise DuplicateJobError(job_id, job_id, kept.job.queue_name)
     # It is no job for a moment, so it meets nobody's key.
     (receipt,) = await save_jobs(part, [evolve(kept.job, deduplication=None)])
     if receipt.outcome is Added.DUPLICATE:
+        # Somebody added another just now.
         raise DuplicateJobError(receipt.job_id, job_id, kept.job.queue_name)
     return await cancel_job(part, job_id, reason)
 

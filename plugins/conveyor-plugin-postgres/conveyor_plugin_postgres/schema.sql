@@ -650,7 +650,7 @@ CREATE FUNCTION conveyor.add_to_buffer(buffer_id text, ids text[], queues text[]
     AS $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
-  saved bigint;
+  saved text[];
   gone bigint;
 begin
   with given as (
@@ -683,12 +683,13 @@ begin
     -- In one order, so that two callers with the same ids do not wait for each other in a circle.
     order by given.id, given.place
     on conflict (id) do nothing
-    returning 1
+    returning id
   )
-  select count(*) into saved from added;
+  select array_agg(added.id) into saved from added;
 
-  -- A statement of its own sees what was flushed while the one above waited for an id.
-  with known as (
+  -- A statement of its own sees what was flushed while the one above waited for an id. Materialized, since the jobs are
+  -- to be looked up by all ids, and not by those of `saved` and then all others.
+  with known as materialized (
     select merged.job_id as id from conveyor.buffer_merges as merged where merged.job_id = any(add_to_buffer.ids)
     union all
     select live.id from conveyor.live where live.id = any(add_to_buffer.ids)
@@ -699,13 +700,14 @@ begin
       and history.finished_at >= since
   ),
   undone as (
+    -- Of these alone: what was there before stays, also where a job of its id was added past the buffer.
     delete from conveyor.buffered
-    where buffered.id = any(array(select known.id from known))
+    where buffered.id = any(array(select known.id from known where known.id = any(saved)))
     returning 1
   )
   select count(*) into gone from undone;
 
-  if saved < cardinality(add_to_buffer.ids) or gone > 0 then
+  if coalesce(cardinality(saved), 0) < cardinality(add_to_buffer.ids) or gone > 0 then
     -- With an offset, each is looked up by itself. Where a flush gave a job other arguments, its trace knows the add.
     select array_agg(asked.place)
     into duplicates
@@ -4505,6 +4507,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '5aa5c7d6901840e8bee54a3ab6cedc4dbeaee55e77f78651a93de85443440149', clock_timestamp());
+  (1, 'initial', '196535fb2e256b3707e46a7b9c351bcefefade13b50aeca3d486249404d85d66', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

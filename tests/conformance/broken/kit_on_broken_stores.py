@@ -59,6 +59,11 @@ class BrokenStoreKit(StoreKit):
             report_multiple_bugs=False,
         )
 
+    @pytest.fixture
+    def short_settings(self, machine_settings: settings) -> settings:
+        """Half of them, whichever a machine is given: a fault is to be found whatever is drawn."""
+        return settings(machine_settings, max_examples=self.machine_examples // 2)
+
 
 class BrokenTransactionsKit(BrokenStoreKit):
     """The kit on a store with a fault in its transactions, which memory has none of."""

@@ -15,6 +15,7 @@ from conveyor.model.limits import NO_LIMITS
 from conveyor.model.queries import Want
 from conveyor.testing.conformance.books import Books
 from conveyor.testing.conformance.kit import StoreKit
+from conveyor.testing.conformance.machine.collecting import BufferRules
 from conveyor.testing.conformance.machine.draws import QUEUES, Description, FlowShape, descriptions, flow_shapes
 from conveyor.testing.conformance.machine.governing import GoverningRules
 from conveyor.testing.conformance.machine.growing import FlowRules
@@ -73,8 +74,12 @@ class GovernedMachine(StoreMachine, GoverningRules):
         super().teardown()
 
 
+class CollectingMachine(BufferRules, StoreMachine):
+    """The same with buffers."""
+
+
 class MachineConformance(StoreKit):
-    """Forty short lives of a store; ``CONVEYOR_MACHINE_EXAMPLES=5000`` gives it as many, drawn anew."""
+    """Forty short lives of a store, ten with buffers; ``CONVEYOR_MACHINE_EXAMPLES=5000`` gives as many, drawn anew."""
 
     @pytest.fixture
     def machine_settings(self) -> settings:
@@ -88,6 +93,13 @@ class MachineConformance(StoreKit):
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
         )
+
+    @pytest.fixture
+    def short_settings(self, machine_settings: settings) -> settings:
+        """A quarter of the lives, unless the environment says how many: what else happens in them is in the others."""
+        if EXAMPLES in os.environ:
+            return machine_settings
+        return settings(machine_settings, max_examples=machine_settings.max_examples // 4)
 
     def test_random_commands_answer_as_the_reference_does(
         self,
@@ -114,6 +126,19 @@ class MachineConformance(StoreKit):
             portal.wrap_async_context_manager(open_workshop()) as workshop,
         ):
             run_lives(GovernedMachine, portal, workshop, machine_settings)
+
+    def test_random_commands_to_buffers_answer_as_the_reference_does(
+        self,
+        open_workshop: OpenWorkshop,
+        short_settings: settings,
+        anyio_backend_name: str,
+        anyio_backend_options: dict[str, Any],
+    ) -> None:
+        with (
+            start_blocking_portal(anyio_backend_name, anyio_backend_options) as portal,
+            portal.wrap_async_context_manager(open_workshop()) as workshop,
+        ):
+            run_lives(CollectingMachine, portal, workshop, short_settings)
 
 
 def run_lives(kind: type[StoreMachine], portal: BlockingPortal, workshop: Workshop, lives: settings) -> None:

@@ -52,6 +52,7 @@ class Comparison:
         stalled = await self._store.jobs.get_stalled_jobs(NOTHING)
         assert sorted(job.id for job in stalled) == self._reference.stalled(NOTHING)
         await self._compare_governing()
+        await self._compare_buffers()
         self._looks += 1
         await self._compare_list(
             self._queue_names[self._looks % len(self._queue_names)], STATES[self._looks % len(STATES)]
@@ -77,6 +78,12 @@ class Comparison:
         if self._store.schedules is not None:
             schedules = await self._store.schedules.list_schedules()
             assert {schedule.id: schedule for schedule in schedules} == self._reference.schedules
+
+    async def _compare_buffers(self) -> None:
+        """Compare what is in buffers, and where the jobs went that are there no more."""
+        if self._store.buffers is not None:
+            assert dict(await self._store.buffers.get_sizes()) == self._reference.sizes()
+            assert dict(await self._store.buffers.find_places(self._job_ids)) == self._reference.places()
 
     async def _compare_list(self, queue: str, state: JobState) -> None:
         listed = await self._store.queues.list_jobs(queue, state)

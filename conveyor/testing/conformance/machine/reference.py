@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
@@ -53,14 +53,22 @@ class ReferenceStore(ReferenceKeys):
 
         Returns what the adds answered, and whether all of it took effect.
         """
-        before = {name: deepcopy(value) for name, value in vars(self).items() if name != "now"}
+        before = self.snapshot()
         self.written.append(written.row)
         added = self.save(written.jobs)
         self.write(written.lock)
         is_committed = settlement is not None and not self.settle([settlement])
         if not is_committed:
-            vars(self).update(before)
+            self.restore(before)
         return added, is_committed
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all there is, to come back to."""
+        return {name: deepcopy(value) for name, value in vars(self).items() if name != "now"}
+
+    def restore(self, before: dict[str, Any]) -> None:
+        """Make everything as it was."""
+        vars(self).update(before)
 
     def command(self, job_id: str, command: Command, payload: bytes | None = None) -> JobState | str | None:
         """Let an operator change a job; return its new state, or the name of the error."""
@@ -173,16 +181,17 @@ class ReferenceStore(ReferenceKeys):
         known = self.find(new.id)
         if known is not None:
             return AddReceipt(new.id, Added.ADDED if _is_same_add(known, new) else Added.DUPLICATE)
-        now, delay = self.now(), new.delay or NO_TIME
+        now = self.now()
+        due_at = now + (new.delay or NO_TIME) if new.run_at is None else max(new.run_at, now)
         asked = new.deduplication
-        met = None if asked is None else self.meet_key(new, asked, now + delay)
+        met = None if asked is None else self.meet_key(new, asked, due_at)
         if met is not None:
             return met
         if asked is not None:
             self.take_key(new, asked)
-        state = JobState.DELAYED if delay > NO_TIME else JobState.WAITING
+        state = JobState.DELAYED if due_at > now else JobState.WAITING
         place, priority = self.take_place(), new.options.priority
-        self.jobs.append(ReferenceJob(new, place, now, now + delay, new.payload, priority, state, self.expiry(new)))
+        self.jobs.append(ReferenceJob(new, place, now, due_at, new.payload, priority, state, self.expiry(new)))
         return AddReceipt(new.id)
 
     def _cancel(self, job: ReferenceJob) -> None:

@@ -1076,7 +1076,7 @@ set jit = off
 as $$
 declare
   now_at timestamptz := coalesce(moment, clock_timestamp());
-  saved bigint;
+  saved text[];
   gone bigint;
 begin
   with given as (
@@ -1109,12 +1109,13 @@ begin
     -- In one order, so that two callers with the same ids do not wait for each other in a circle.
     order by given.id, given.place
     on conflict (id) do nothing
-    returning 1
+    returning id
   )
-  select count(*) into saved from added;
+  select array_agg(added.id) into saved from added;
 
-  -- A statement of its own sees what was flushed while the one above waited for an id.
-  with known as (
+  -- A statement of its own sees what was flushed while the one above waited for an id. Materialized, since the jobs are
+  -- to be looked up by all ids, and not by those of `saved` and then all others.
+  with known as materialized (
     select merged.job_id as id from conveyor.buffer_merges as merged where merged.job_id = any(add_to_buffer.ids)
     union all
     select live.id from conveyor.live where live.id = any(add_to_buffer.ids)
@@ -1125,13 +1126,14 @@ begin
       and history.finished_at >= since
   ),
   undone as (
+    -- Of these alone: what was there before stays, also where a job of its id was added past the buffer.
     delete from conveyor.buffered
-    where buffered.id = any(array(select known.id from known))
+    where buffered.id = any(array(select known.id from known where known.id = any(saved)))
     returning 1
   )
   select count(*) into gone from undone;
 
-  if saved < cardinality(add_to_buffer.ids) or gone > 0 then
+  if coalesce(cardinality(saved), 0) < cardinality(add_to_buffer.ids) or gone > 0 then
     -- With an offset, each is looked up by itself. Where a flush gave a job other arguments, its trace knows the add.
     select array_agg(asked.place)
     into duplicates
