@@ -50,6 +50,7 @@ def types(session: nox.Session) -> None:
     """Check types with mypy and basedpyright, that every public name has one, and what users see of them."""
     session.run("mypy")
     session.run("mypy", f"{NATS}/tests")
+    session.run("mypy", f"{NATS}/benchmarks")
     # Every example's file is called main, so each is a check of its own.
     for example in sorted([*ROOT.glob("examples/*/main.py"), *ROOT.glob("plugins/*/examples/*.py")]):
         session.run("mypy", str(example))

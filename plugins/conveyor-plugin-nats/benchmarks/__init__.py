@@ -1,0 +1,1 @@
+"""How fast the job queue is, beside bare nats-py."""
