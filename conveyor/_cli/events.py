@@ -36,7 +36,8 @@ def events(
     queue: Annotated[str | None, Parameter(help="Only of this queue.")] = None,
     job: Annotated[str | None, Parameter(help="Only of the job with this id, or with this beginning of one.")] = None,
     kind: Annotated[
-        tuple[str, ...], Parameter(help="Only of these kinds, such as completed or failed.", consume_multiple=True)
+        tuple[str, ...],
+        Parameter(help="Only of these kinds, such as completed or failed.", consume_multiple=True, negative=""),
     ] = (),
     limit: Annotated[
         int | None, Parameter(help="Stop after so many events.", validator=validators.Number(gte=1))

@@ -77,7 +77,7 @@ def obliterate(
     ] = False,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
-    """Remove a queue with all its jobs, their history, and its pauses.
+    """Remove a queue with all its jobs, their history, its pauses and its limits.
 
     Exits with 5 while jobs of it run, unless forced: then they are stopped.
     """

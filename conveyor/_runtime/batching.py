@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -36,6 +37,9 @@ _Key: TypeAlias = tuple[str, str, str | None]
 
 logger: Final = logging.getLogger("conveyor.worker")
 
+# A batch may be too small a few times; so often in a row, something keeps more jobs from it.
+_PUT_OFFS: Final = 10
+
 
 @frozen(eq=False)
 class Member:
@@ -53,6 +57,8 @@ class Batches:
         """Begin with none. Until `open` each job is run as a batch of its own, in the task that runs it."""
         self._threads = threads
         self._gathering: dict[_Key, _Batch] = {}
+        # How often in a row each had too few jobs.
+        self._put_offs: Counter[_Key] = Counter()
         self._tasks: anyio.abc.TaskGroup | None = None
 
     def open(self, tasks: anyio.abc.TaskGroup) -> None:
@@ -104,6 +110,24 @@ class Batches:
         if self._gathering.get(key) is batch:
             del self._gathering[key]
         await batch.run()
+        self._count_put_offs(key, batch)
+
+    def _count_put_offs(self, key: _Key, batch: _Batch) -> None:
+        """Say once that jobs are put off again and again: they would wait in silence, maybe for ever."""
+        if not batch.was_too_small:
+            del self._put_offs[key]
+            return
+        self._put_offs[key] += 1
+        if self._put_offs[key] == _PUT_OFFS:
+            queue_name, name, _ = key
+            logger.warning(
+                "batch handler %s of queue %s was put off %d times in a row: fewer than its minimum of %d jobs came "
+                "together within its linger; limits of the queue may let no more run at once, or start in a time",
+                name,
+                queue_name,
+                _PUT_OFFS,
+                batch.options.minimum,
+            )
 
 
 class _Batch:
@@ -114,6 +138,7 @@ class _Batch:
         # Set when nobody may join any more, and when every job has its outcome.
         self.full = anyio.Event()
         self.ended = anyio.Event()
+        self.was_too_small = False
         self._handler = handler
         self._threads = threads
         self._members: list[Member] = []
@@ -151,7 +176,9 @@ class _Batch:
         """Call the handler with the jobs that are left, and end."""
         try:
             if self._is_too_small():
-                self._common = Snooze(self.options.linger)
+                self.was_too_small = True
+                # Shorter than others wait for more: whoever waits meanwhile is met.
+                self._common = Snooze(self.options.linger / 2)
             elif self._remaining:
                 await self._call()
         except Stop as stop:

@@ -24,7 +24,7 @@ class BatchOptions:
     Attributes:
         size: it is given at most so many jobs at once. Each holds one of the worker's slots.
         linger: how long the first of them waits for the others; zero takes those that are there.
-        minimum: fewer are not run: they are put off for the linger, without an attempt, so that more can come.
+        minimum: fewer are not run: they are put off for half the linger, without an attempt, so that more can come.
         by_group: only jobs of one group are taken together; those without a group likewise.
     """
 

@@ -25,11 +25,13 @@ class ProcessSetup:
         paths: where modules are looked for.
         main_module: the name of the program's main module, where it was run by its name (``python -m``).
         main_path: its file, where it was run by that.
+        arguments: those of the program, which its modules may read while they are imported.
     """
 
     paths: tuple[str, ...]
     main_module: str | None = None
     main_path: str | None = None
+    arguments: tuple[str, ...] = ()
 
 
 @frozen

@@ -39,6 +39,12 @@ def add_up(upto: int) -> int:
 
 
 @work.job(executor="process")
+def arguments() -> list[str]:
+    """Return those of the program."""
+    return sys.argv
+
+
+@work.job(executor="process")
 def own_process_id() -> int:
     """Return the process it runs in."""
     return os.getpid()

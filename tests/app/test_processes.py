@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,6 +44,7 @@ async def test_it_runs_in_another_process_which_is_used_again() -> None:
         assert first != os.getpid()
         assert await (await busy.add_up.add(1000)).result(timeout="30s") == 500_500
         assert await (await busy.own_process_id.add()).result(timeout="30s") == first
+        assert await (await busy.arguments.add()).result(timeout="30s") == sys.argv
     assert not is_alive(first)
 
 

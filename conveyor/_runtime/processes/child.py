@@ -130,7 +130,7 @@ def main() -> None:
     faulthandler.enable()
     orders_from, reports_to = _take_streams()
     setup = read_setup(_read(orders_from) or b"{}")
-    sys.path[:] = setup.paths
+    sys.path[:], sys.argv[:] = setup.paths, setup.arguments
     told: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     is_busy = threading.Event()
     threading.Thread(target=_listen, args=(orders_from, told, is_busy), daemon=True).start()

@@ -154,4 +154,5 @@ def _setup() -> ProcessSetup:
         tuple(sys.path),
         main_module=None if spec is None else spec.name,
         main_path=None if path is None else str(Path(path).absolute()),
+        arguments=tuple(sys.argv),
     )
