@@ -40,6 +40,8 @@ class Held:
         self._timer: asyncio.TimerHandle | None = None
         self._is_late = False
         self._is_spoiled = False
+        self._is_used = False
+        self._reset = ""
         # Set with the begin, and anew before a statement after which something else was written.
         self._has_savepoint = False
         self._is_savepoint_old = False
@@ -83,6 +85,7 @@ class Held:
         milliseconds = max(int(self._longest_seconds * 1000), 1)
         names = ("statement_timeout", "idle_in_transaction_session_timeout")
         settings = "; ".join(f"set local {name} = {milliseconds}" for name in names)
+        self._reset = f"reset session authorization; {self._connection.get_reset_query()}"
         await self._connection.execute(f"begin; {settings}; savepoint {SAVEPOINT}")
         self._has_savepoint = True
         part = self.part()
@@ -105,6 +108,7 @@ class Held:
 
     async def _run_for_user(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         self.check()
+        self._is_used = True
         try:
             return await work()
         except DRIVER_ERRORS as exc:
@@ -151,7 +155,7 @@ class Held:
         """Commit. Where the answer is lost, nobody here knows whether it took effect."""
         self.check()
         try:
-            await self._connection.execute("commit")
+            await self._connection.execute(self._ending("commit"))
         except DRIVER_ERRORS as exc:
             raise StoreUnavailableError(f"{self.database.options.shown}: the answer to a commit was lost") from exc
         finally:
@@ -178,12 +182,18 @@ class Held:
         is_clean = False
         try:
             if connection.is_in_transaction():
-                await connection.execute("rollback", timeout=self.database.options.connect_timeout.total_seconds())
+                await connection.execute(
+                    self._ending("rollback"), timeout=self.database.options.connect_timeout.total_seconds()
+                )
             is_clean = not connection.is_closed()
         except DRIVER_ERRORS:
             pass  # it is closed below, and the server rolls back what it hears no more of
         finally:
             await (self.database.give_back if is_clean else self.database.release)(connection)
+
+    def _ending(self, word: str) -> str:
+        """Return what ends the transaction; a run's own settings, role and locks are not for whoever is next."""
+        return f"{word}; {self._reset}" if self._is_used else word
 
     def _run_out(self) -> None:
         self._is_late = True

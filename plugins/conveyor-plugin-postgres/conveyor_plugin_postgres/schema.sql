@@ -87,7 +87,7 @@ begin
     perform
     from (
       select distinct
-        asked.queue collate "C" as queue, asked.name collate "C" as name, asked.key collate "C" as key
+        asked.key collate "C" as key, asked.queue collate "C" as queue, asked.name collate "C" as name
       from unnest(add_deduplicated_jobs.queues, add_deduplicated_jobs.names, add_deduplicated_jobs.keys)
         with ordinality as asked(queue, name, key, place)
       where asked.place in (select unnest(rest))
@@ -175,8 +175,8 @@ begin
   end if;
   if ttls is not null then
     delete from conveyor.deduplication_keys
-    where seq = any(array(
-      select old.seq
+    where ctid = any(array(
+      select old.ctid
       from conveyor.deduplication_keys as old
       where old.until <= now_at
       order by old.until
@@ -966,13 +966,13 @@ begin
     execute format('delete from conveyor.flow_edges where parent_id in (select id from conveyor.%I)', old);
     execute format('delete from conveyor.flow_parents where job_id in (select id from conveyor.%I)', old);
     execute format(
-      'delete from conveyor.deduplication_keys where seq in (
-        select taken.seq
+      'delete from conveyor.deduplication_keys where ctid = any(array(
+        select taken.ctid
         from conveyor.deduplication_keys as taken
         where taken.until is null
           and taken.job_id in (select id from conveyor.%I)
         for update skip locked
-      )',
+      ))',
       old
     );
     execute format('drop table conveyor.%I', old);
@@ -1084,8 +1084,8 @@ begin
     ),
     cleared_keys as (
       delete from conveyor.deduplication_keys as taken
-      where taken.seq = any(array(
-        select one.seq
+      where taken.ctid = any(array(
+        select one.ctid
         from conveyor.deduplication_keys as one
         where one.job_id = any(array(select forgotten.job_id from forgotten))
           and one.until is null
@@ -3495,14 +3495,14 @@ declare
     where history.id = any(take_free_keys.ids)
       and history.finished_at >= since
   );
-  free bigint[];
+  free tid[];
   free_places bigint[];
 begin
-  select array_agg(looked.seq), array_agg(looked.place)
+  select array_agg(looked.row_at), array_agg(looked.place)
   into free, free_places
   from (
     select
-      taken.seq, given.place,
+      taken.row_at, given.place,
       (given.id in (select unnest(known_ids))) as is_known,
       (taken.job_id in (select unnest(take_free_keys.ids))) as is_one_of_these,
       answered.forget_at is not null as is_answered,
@@ -3519,7 +3519,7 @@ begin
     ) as given
     -- With an offset, each is looked up by itself.
     cross join lateral (
-      select known.seq, known.job_id, known.until
+      select known.ctid as row_at, known.job_id, known.until
       from conveyor.deduplication_keys as known
       where known.queue = given.queue and known.name = given.name and known.key = given.key
       offset 0
@@ -3554,9 +3554,9 @@ begin
 
   -- Not joined with what is given: for a table that is known to be empty the planner would read all of it, for ever.
   update conveyor.deduplication_keys as known
-  set job_id = take_free_keys.ids[free_places[array_position(free, known.seq)]],
-      until = conveyor.sayable(now_at + ttls[free_places[array_position(free, known.seq)]])
-  where known.seq = any(free);
+  set job_id = take_free_keys.ids[free_places[array_position(free, known.ctid)]],
+      until = conveyor.sayable(now_at + ttls[free_places[array_position(free, known.ctid)]])
+  where known.ctid = any(free);
   rest := array(select unnest(rest) except select unnest(free_places) order by 1);
 end
 $$;
@@ -3624,7 +3624,7 @@ begin
       and looked.answered_id is null
       and not looked.is_known
     -- In one order, so that two callers with the same keys do not wait for each other in a circle.
-    order by looked.queue collate "C", looked.name collate "C", looked.key collate "C", looked.place
+    order by looked.key collate "C", looked.queue collate "C", looked.name collate "C", looked.place
     on conflict (queue, name, key) do nothing
     returning mine.job_id
   ),
@@ -4016,7 +4016,6 @@ CREATE TABLE conveyor.deduplicated_adds (
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
 
 CREATE TABLE conveyor.deduplication_keys (
-    seq bigint NOT NULL,
     queue text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL COLLATE pg_catalog."C",
     key text NOT NULL COLLATE pg_catalog."C",
@@ -4024,15 +4023,6 @@ CREATE TABLE conveyor.deduplication_keys (
     until timestamp with time zone
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
-
-ALTER TABLE conveyor.deduplication_keys ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME conveyor.deduplication_keys_seq_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
 
 CREATE TABLE conveyor.event_marks (
     at timestamp with time zone NOT NULL,
@@ -4337,10 +4327,7 @@ ALTER TABLE ONLY conveyor.deduplicated_adds
     ADD CONSTRAINT deduplicated_adds_pkey PRIMARY KEY (digest);
 
 ALTER TABLE ONLY conveyor.deduplication_keys
-    ADD CONSTRAINT deduplication_keys_pkey PRIMARY KEY (seq);
-
-ALTER TABLE ONLY conveyor.deduplication_keys
-    ADD CONSTRAINT deduplication_keys_queue_name_key_key UNIQUE (queue, name, key);
+    ADD CONSTRAINT deduplication_keys_pkey PRIMARY KEY (queue, name, key);
 
 ALTER TABLE ONLY conveyor.event_marks
     ADD CONSTRAINT event_marks_pkey PRIMARY KEY (at);
@@ -4507,6 +4494,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '196535fb2e256b3707e46a7b9c351bcefefade13b50aeca3d486249404d85d66', clock_timestamp());
+  (1, 'initial', '510c78493e93737b517bc2a8f01602f8322329be86c1ba9258e2ef38f13047e0', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -356,13 +356,12 @@ create index removed_job on conveyor.removed (job_id);
 -- written here as jobs settle. until is when the key is free whatever the state; null where only that counts, and the row
 -- goes with its job.
 create table conveyor.deduplication_keys (
-  seq bigint generated always as identity primary key,
   queue text collate "C" not null,
   name text collate "C" not null,
   key text collate "C" not null,
   job_id text collate "C" not null,
   until timestamptz,
-  unique (queue, name, key)
+  primary key (queue, name, key)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
 create index deduplication_keys_job on conveyor.deduplication_keys (job_id) where until is null;
@@ -791,13 +790,13 @@ begin
     execute format('delete from conveyor.flow_edges where parent_id in (select id from conveyor.%I)', old);
     execute format('delete from conveyor.flow_parents where job_id in (select id from conveyor.%I)', old);
     execute format(
-      'delete from conveyor.deduplication_keys where seq in (
-        select taken.seq
+      'delete from conveyor.deduplication_keys where ctid = any(array(
+        select taken.ctid
         from conveyor.deduplication_keys as taken
         where taken.until is null
           and taken.job_id in (select id from conveyor.%I)
         for update skip locked
-      )',
+      ))',
       old
     );
     execute format('drop table conveyor.%I', old);
@@ -1283,7 +1282,7 @@ begin
       and looked.answered_id is null
       and not looked.is_known
     -- In one order, so that two callers with the same keys do not wait for each other in a circle.
-    order by looked.queue collate "C", looked.name collate "C", looked.key collate "C", looked.place
+    order by looked.key collate "C", looked.queue collate "C", looked.name collate "C", looked.place
     on conflict (queue, name, key) do nothing
     returning mine.job_id
   ),
@@ -1368,14 +1367,14 @@ declare
     where history.id = any(take_free_keys.ids)
       and history.finished_at >= since
   );
-  free bigint[];
+  free tid[];
   free_places bigint[];
 begin
-  select array_agg(looked.seq), array_agg(looked.place)
+  select array_agg(looked.row_at), array_agg(looked.place)
   into free, free_places
   from (
     select
-      taken.seq, given.place,
+      taken.row_at, given.place,
       (given.id in (select unnest(known_ids))) as is_known,
       (taken.job_id in (select unnest(take_free_keys.ids))) as is_one_of_these,
       answered.forget_at is not null as is_answered,
@@ -1392,7 +1391,7 @@ begin
     ) as given
     -- With an offset, each is looked up by itself.
     cross join lateral (
-      select known.seq, known.job_id, known.until
+      select known.ctid as row_at, known.job_id, known.until
       from conveyor.deduplication_keys as known
       where known.queue = given.queue and known.name = given.name and known.key = given.key
       offset 0
@@ -1427,9 +1426,9 @@ begin
 
   -- Not joined with what is given: for a table that is known to be empty the planner would read all of it, for ever.
   update conveyor.deduplication_keys as known
-  set job_id = take_free_keys.ids[free_places[array_position(free, known.seq)]],
-      until = conveyor.sayable(now_at + ttls[free_places[array_position(free, known.seq)]])
-  where known.seq = any(free);
+  set job_id = take_free_keys.ids[free_places[array_position(free, known.ctid)]],
+      until = conveyor.sayable(now_at + ttls[free_places[array_position(free, known.ctid)]])
+  where known.ctid = any(free);
   rest := array(select unnest(rest) except select unnest(free_places) order by 1);
 end
 $$;
@@ -1700,7 +1699,7 @@ begin
     perform
     from (
       select distinct
-        asked.queue collate "C" as queue, asked.name collate "C" as name, asked.key collate "C" as key
+        asked.key collate "C" as key, asked.queue collate "C" as queue, asked.name collate "C" as name
       from unnest(add_deduplicated_jobs.queues, add_deduplicated_jobs.names, add_deduplicated_jobs.keys)
         with ordinality as asked(queue, name, key, place)
       where asked.place in (select unnest(rest))
@@ -1788,8 +1787,8 @@ begin
   end if;
   if ttls is not null then
     delete from conveyor.deduplication_keys
-    where seq = any(array(
-      select old.seq
+    where ctid = any(array(
+      select old.ctid
       from conveyor.deduplication_keys as old
       where old.until <= now_at
       order by old.until
@@ -3965,8 +3964,8 @@ begin
     ),
     cleared_keys as (
       delete from conveyor.deduplication_keys as taken
-      where taken.seq = any(array(
-        select one.seq
+      where taken.ctid = any(array(
+        select one.ctid
         from conveyor.deduplication_keys as one
         where one.job_id = any(array(select forgotten.job_id from forgotten))
           and one.until is null

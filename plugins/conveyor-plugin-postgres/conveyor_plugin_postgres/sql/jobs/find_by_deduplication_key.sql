@@ -1,6 +1,6 @@
 -- The live job that has a key.
 -- parameters: 1 queue, 2 name, 3 key, 4 now or null
--- index: unique (queue, name, key) of deduplication_keys, primary key of live
+-- index: primary key of deduplication_keys, primary key of live
 select job_id
 from conveyor.deduplication_keys as taken
 where queue = $1

@@ -25,8 +25,8 @@ gone_attempts as (
 ),
 gone_keys as (
   delete from conveyor.deduplication_keys
-  where seq = any(array(
-    select taken.seq
+  where ctid = any(array(
+    select taken.ctid
     from conveyor.deduplication_keys as taken
     where taken.job_id = any($1::text[])
       and taken.until is null

@@ -1,6 +1,6 @@
 -- Adds jobs of which some have deduplication keys inside a caller's transaction, with what tells the store apart.
 -- parameters: 1 to 13 as in save_jobs_in, 14 to 18 as 15 to 19 in save_jobs_deduplicated
--- index: primary key of live, history_id, unique (queue, name, key) of deduplication_keys, primary key of deduplicated_adds
+-- index: primary key of live, history_id, primary key of deduplication_keys, primary key of deduplicated_adds
 select woken, delayed, duplicates, (
   select format('%s %s %s', current_database(), 'conveyor.live'::regclass::oid, extract(epoch from applied_at))
   from conveyor.migrations

@@ -1,7 +1,7 @@
 -- Adds one job that has a deduplication key and a group with a size inside a caller's transaction, with what tells the
 -- store apart.
 -- parameters: 1 to 13 as in save_jobs_in, 14 to 18 as 15 to 19 in save_jobs_deduplicated, 19 group, 20 size
--- index: primary key of live, history_id, live_grouped, unique (queue, name, key) of deduplication_keys
+-- index: primary key of live, history_id, live_grouped, primary key of deduplication_keys
 select woken, delayed, duplicates, (
   select format('%s %s %s', current_database(), 'conveyor.live'::regclass::oid, extract(epoch from applied_at))
   from conveyor.migrations
