@@ -11,10 +11,11 @@ from conveyor._cli.output import show_records
 from conveyor._cli.parameters import ListOptions, flattened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from conveyor._app import Conveyor
+    from conveyor._services.services import Services
     from conveyor.model.buffers.values import BufferSize
 
 __all__ = ["buffers"]
@@ -58,7 +59,7 @@ async def _list(options: ListOptions) -> int:
     if not records and options.output == "table":
         say("no buffers")
         return 0
-    titles = ("id", "jobs", "bytes", "oldest", "seconds", "registered")
+    titles = ("id", "jobs", "bytes", "oldest", "seconds", "registered", "taken until")
     show_records(records, options.output, titles, _row)
     return 0
 
@@ -72,6 +73,7 @@ def _record(buffer_id: str, size: BufferSize | None, now: datetime, is_registere
         "newest_at": None if size is None else size.newest_at.isoformat(),
         "oldest_seconds": None if size is None else max((now - size.oldest_at).total_seconds(), 0.0),
         "is_registered": is_registered,
+        "taken_until": until.isoformat() if (until := _taken_until(size, now)) is not None else None,
     }
 
 
@@ -84,7 +86,14 @@ def _row(record: Mapping[str, Any]) -> Sequence[object]:
         record["oldest_at"],
         None if seconds is None else round(seconds),
         "yes" if record["is_registered"] else "no",
+        record["taken_until"],
     )
+
+
+def _taken_until(size: BufferSize | None, now: datetime) -> datetime | None:
+    """Return until when a flush has the jobs of a buffer; None: none has them."""
+    until = None if size is None else size.taken_until
+    return until if until is not None and until > now else None
 
 
 async def _flush(ids: Sequence[str], options: ListOptions) -> int:
@@ -95,9 +104,21 @@ async def _flush(ids: Sequence[str], options: ListOptions) -> int:
     async with looking_only(find_operated_app(options)) as app:
         await _check(app, ids)
         flushed = await flushing.flush(services_of(app), ids)
+        await _tell_of_taken(services_of(app), flushed)
     records = [{"id": id, "added": len(jobs)} for id, jobs in flushed.items()]
     show_records(records, options.output, ("id", "added"), lambda record: (record["id"], record["added"]))
     return 0
+
+
+async def _tell_of_taken(services: Services, ids: Collection[str]) -> None:
+    """Say which buffers were left as they are since another flush has them; it may have died with them."""
+    from conveyor._cli.output import say
+    from conveyor._services.buffers import get_sizes
+
+    now = services.buffers.now()
+    for id, size in (await get_sizes(services)).items():
+        if id in ids and (until := _taken_until(size, now)) is not None:
+            say(f"buffer {id!r}: another flush has its {size.jobs} jobs, until {until.isoformat()} if it died")
 
 
 async def _check(app: Conveyor, ids: Sequence[str]) -> None:

@@ -75,7 +75,11 @@ async def open_strategy(strategy: S, injector: Injector, kind: str) -> AsyncIter
         return
     if not isinstance(strategy, InjectableStrategy):
         raise ConfigurationError(f"a {kind} strategy needs init() and destroy(), or lifespan(); got {strategy!r}")
-    await strategy.init(injector)
+    try:
+        await strategy.init(injector)
+    except Exception as exc:
+        exc.add_note(f"while {kind} strategy {type(strategy).__name__} was being opened")
+        raise
     try:
         yield strategy
     finally:

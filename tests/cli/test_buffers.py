@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from conveyor._cli.discovery import load_app
+from conveyor.testing.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,6 +71,21 @@ def test_buffers_are_flushed(conveyor: Callable[..., Ran]) -> None:
     assert conveyor("buffers", "flush", "greetings", *APP, "-o", "json").json == [{"id": "greetings", "added": 0}]
 
 
+def test_a_buffer_that_a_dead_flush_has_is_told_of(conveyor: Callable[..., Ran]) -> None:
+    async def take_and_die() -> None:
+        async with open_store("sqlite:///jobs.db") as store:
+            assert store.buffers is not None
+            await store.buffers.take("greetings", "dead", timedelta(minutes=1), limit=1)
+
+    anyio.run(take_and_die)
+    ran = conveyor("buffers", "flush", *APP, "-o", "json")
+    assert ran.json[0] == {"id": "greetings", "added": 0}
+    assert "buffer 'greetings': another flush has its 3 jobs, until 20" in ran.err
+    failures, greetings = conveyor("buffers", "list", *APP, "-o", "json").json
+    assert greetings["taken_until"].startswith("20")
+    assert failures["taken_until"] is None
+
+
 def test_a_buffer_that_is_not_there_is_named(conveyor: Callable[..., Ran]) -> None:
     ran = conveyor("buffers", "flush", "greeting", *APP)
     assert ran.code == 3
@@ -86,7 +103,7 @@ def test_a_reduce_that_fails_is_told_and_leaves_its_jobs(conveyor: Callable[...,
     add(["nobody"])
     ran = conveyor("buffers", "flush", *APP)
     assert ran.code == 1
-    assert "there is nobody" in ran.err
+    assert ran.err.count("there is nobody") == 1
     assert conveyor("buffers", "list", *STORE, "-o", "json").json[0]["jobs"] == 4
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +40,11 @@ class TestSqliteStore(TestMemoryStore):
     @pytest.fixture
     def store_url(self, sqlite_url: str) -> str:
         return sqlite_url
+
+    @pytest.fixture
+    def is_shared(self) -> bool:
+        # To start processes takes seconds, and the kit of stores lets them flush one buffer, too.
+        return os.environ.get("CONVEYOR_FULL") == "1"
 
 
 class Listed:

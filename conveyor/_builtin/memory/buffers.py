@@ -201,4 +201,6 @@ class MemoryBuffers:
 
 def _size(buffer: _Buffer) -> BufferSize:
     rows = buffer.jobs.values()
-    return BufferSize(len(rows), buffer.bytes, next(iter(rows)).added_at, next(reversed(rows)).added_at)
+    return BufferSize(
+        len(rows), buffer.bytes, next(iter(rows)).added_at, next(reversed(rows)).added_at, buffer.taken_until
+    )

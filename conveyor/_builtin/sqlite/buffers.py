@@ -123,8 +123,10 @@ def _is_same_job(connection: sqlite3.Connection, job: NewJob) -> bool:
 
 def _sizes(connection: sqlite3.Connection) -> Mapping[str, BufferSize]:
     return {
-        buffer_id: BufferSize(jobs, size, from_micros(oldest), from_micros(newest))
-        for buffer_id, jobs, size, oldest, newest in connection.execute(sql("buffers/get_sizes"))
+        buffer_id: BufferSize(
+            jobs, size, from_micros(oldest), from_micros(newest), None if until is None else from_micros(until)
+        )
+        for buffer_id, jobs, size, oldest, newest, until in connection.execute(sql("buffers/get_sizes"))
     }
 
 

@@ -41,7 +41,10 @@ class BufferStore(Protocol):
         ...
 
     async def get_sizes(self) -> Mapping[str, BufferSize]:
-        """Return how full each buffer is that has jobs, those included that are taken, by its id."""
+        """Return how full each buffer is that has jobs, those included that are taken, by its id.
+
+        `taken_until` is the end of the last take that was neither committed nor released, gone by or not.
+        """
         ...
 
     async def take(self, buffer_id: str, token: str, duration: timedelta, /, *, limit: int) -> Sequence[KeptJob]:

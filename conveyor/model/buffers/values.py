@@ -71,12 +71,16 @@ class KeptJob:
 
 @frozen
 class BufferSize:
-    """How full a buffer is: jobs, bytes of their arguments, and when the oldest and the newest came."""
+    """How full a buffer is: jobs, bytes of their arguments, and when the oldest and the newest came.
+
+    `taken_until` is when a flush has them no more that may have died since; None: none has them, or nobody can tell.
+    """
 
     jobs: int
     bytes: int
     oldest_at: datetime
     newest_at: datetime
+    taken_until: datetime | None = None
 
 
 @frozen

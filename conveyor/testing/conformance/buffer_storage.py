@@ -2,74 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conveyor._app import Conveyor
 from conveyor.contracts.buffer_storage import EditableBufferStorage, TransactionalBufferStorage
 from conveyor.errors import BufferError, CapabilityError
 from conveyor.model.buffers.job_buffer import JobBuffer
-from conveyor.model.buffers.reducing import union
 from conveyor.model.states import JobState
+from conveyor.testing.conformance.storage_kit import NAME, QUEUE, MakeStorage, shown
+from conveyor.testing.conformance.storage_rivals import StorageRivals
+from conveyor.testing.conformance.storage_triggers import StorageTriggers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from conveyor._app import Conveyor
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
-    from conveyor.model.job import NewJob
 
 __all__ = ["BufferStorageConformance", "MakeStorage"]
 
-QUEUE: Final = "search"
-NAME: Final = "reindex"
 
-
-class MakeStorage(Protocol):
-    """Makes a storage that is not open yet; all that one test makes share what they keep, where they keep it."""
-
-    def __call__(self) -> JobBufferStorageStrategy:
-        """Return it."""
-        ...
-
-
-class BufferStorageConformance:
-    """A kit for buffer storages. Override the fixtures `make_storage` and, if need be, `store_url`.
+class BufferStorageConformance(StorageRivals, StorageTriggers):
+    """A kit for buffer storages. Override the fixtures `make_storage` and, if need be, `store_url` and `is_shared`.
 
     class TestMine(BufferStorageConformance):
         @pytest.fixture
         def make_storage(self):
             return MyStorage
+
+    Those are tested as dying at any call of the app's store that have `TransactionalBufferStorage`, and flushed by
+    several processes that say by `is_shared` that those see the same. A storage whose time is not that of the app's
+    `Clock` overrides `outlast`.
     """
-
-    pytestmark: ClassVar[pytest.MarkDecorator] = pytest.mark.anyio
-
-    @pytest.fixture
-    def make_storage(self) -> MakeStorage:
-        """Makes the storage under test."""
-        raise NotImplementedError("override the fixture make_storage")
-
-    @pytest.fixture
-    def store_url(self) -> str:
-        """The store of the app's queues."""
-        return "memory://"
-
-    @pytest.fixture
-    def storage(self, make_storage: MakeStorage) -> JobBufferStorageStrategy:
-        """The storage under test, which the app opens."""
-        return make_storage()
-
-    @pytest.fixture
-    def app(self, store_url: str, storage: JobBufferStorageStrategy) -> Conveyor:
-        """An app over it, with a buffer that unites what is to be done, and one that collects nothing."""
-        app = Conveyor(store_url, buffer_storage=storage)
-        app.buffers.add_buffer(JobBuffer("b", collect=lambda job: job.name == NAME, reduce=union("ids")))
-        app.buffers.add_buffer(JobBuffer("other", collect=lambda _: False, reduce=list))
-        return app
-
-    def new(self, app: Conveyor, id: str) -> NewJob:
-        """Make a job of this id."""
-        return app.queue(QUEUE).new(NAME, {"ids": [id]}, job_id=id)
 
     async def test_jobs_are_counted_and_come_back_in_order(
         self, app: Conveyor, storage: JobBufferStorageStrategy
@@ -166,8 +131,3 @@ def reduce_and_die(app: Conveyor) -> None:
 
     app.buffers.remove_buffer("b")
     app.buffers.add_buffer(JobBuffer("b", collect=lambda job: job.name == NAME, reduce=die))
-
-
-def shown(flushed: Mapping[str, Sequence[NewJob]]) -> dict[str, list[str]]:
-    """Return the ids of jobs by the ids of their buffers."""
-    return {id: [job.id for job in jobs] for id, jobs in flushed.items()}

@@ -123,6 +123,20 @@ class BuffersConformance(StoreKit):
         assert (size.jobs, size.bytes) == (3, 3 * len(b"{}"))
         assert (size.oldest_at, size.newest_at) == (first_at, workshop.clock.now())
 
+    async def test_sizes_tell_until_when_a_flush_has_the_jobs(self, workshop: Workshop) -> None:
+        async def until() -> datetime | None:
+            return (await facet(workshop).get_sizes())[BUFFER].taken_until
+
+        await fill(workshop, "a", "b")
+        assert await until() is None
+        await take(workshop, "t", limit=1)
+        assert await until() == workshop.clock.now() + MINUTE
+        await facet(workshop).release("t")
+        assert await until() is None
+        await take(workshop, "next", limit=1)
+        await facet(workshop).commit("next", into_first(workshop, "a"))
+        assert await until() is None
+
     async def test_jobs_are_taken_and_added_in_the_order_in_which_they_came(self, workshop: Workshop) -> None:
         await fill(workshop, *"dacb")
         kept = await take(workshop, "t", limit=3)
