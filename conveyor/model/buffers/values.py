@@ -73,7 +73,7 @@ class KeptJob:
 class BufferSize:
     """How full a buffer is: jobs, bytes of their arguments, and when the oldest and the newest came.
 
-    `taken_until` is when a flush has them no more that may have died since; None: none has them, or nobody can tell.
+    `taken_until`: a flush has them until then, or for longer where it lives; None: none has, or nobody can tell.
     """
 
     jobs: int
