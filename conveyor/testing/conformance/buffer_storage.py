@@ -101,8 +101,9 @@ class BufferStorageConformance(StorageRivals, StorageTriggers):
 
     async def test_what_cannot_be_reduced_stays(self, app: Conveyor) -> None:
         async with app:
-            await app.queue(QUEUE).add(NAME, {"ids": "no list"}, job_id="a")
-            with pytest.raises(BufferError, match="no list"):
+            await app.queue(QUEUE).add_many([self.new(app, "a")])
+            reduce_and_raise(app, ValueError("out of ideas"))
+            with pytest.raises(BufferError, match="out of ideas"):
                 await app.buffers.flush()
             assert await app.buffers.buffer_size(["b"]) == {"b": 1}
 
@@ -113,7 +114,7 @@ class BufferStorageConformance(StorageRivals, StorageTriggers):
             pytest.skip("the storage clears a buffer before its jobs are added")
         async with app:
             await app.queue(QUEUE).add_many([self.new(app, "a"), self.new(app, "b")])
-            reduce_and_die(app)
+            reduce_and_raise(app, Died())
             with pytest.raises(Died):
                 await app.buffers.flush()
             assert await app.buffers.buffer_size(["b"]) == {"b": 2}
@@ -123,11 +124,11 @@ class Died(BaseException):
     """Stands for the end of a process."""
 
 
-def reduce_and_die(app: Conveyor) -> None:
-    """Let the reduce of the app's buffer be the last thing that happens."""
+def reduce_and_raise(app: Conveyor, error: BaseException) -> None:
+    """Let the reduce of the app's buffer raise."""
 
-    def die(_: object) -> Any:
-        raise Died
+    def fail(_: object) -> Any:
+        raise error
 
     app.buffers.remove_buffer("b")
-    app.buffers.add_buffer(JobBuffer("b", collect=lambda job: job.name == NAME, reduce=die))
+    app.buffers.add_buffer(JobBuffer("b", collect=lambda job: job.name == NAME, reduce=fail))
