@@ -16,7 +16,8 @@ from conveyor._runtime.processes.pool import HandlerProcesses
 from conveyor._runtime.transactions import RunTransaction
 from conveyor._services.context import JobContext
 from conveyor._services.sealing import opened, sealed_end
-from conveyor.model.outcomes import Completed, Failed, Outcome, Stop
+from conveyor.errors import FlowError, StoreUnavailableError
+from conveyor.model.outcomes import Completed, Failed, Outcome, Stop, WaitForChildren
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -43,11 +44,13 @@ class Caller(Protocol):
         job: the job that runs; None: its end is somebody else's affair, and so it has no transaction here.
         run_number: which of the caller's runs this is.
         transaction: the run's, if its handler may open one.
+        has_new_children: whether the run has added children to its job.
     """
 
     job: JobData | None
     run_number: int
     transaction: RunTransaction | None
+    has_new_children: bool
 
     def is_stopped(self, run_number: int) -> bool:
         """Whether this run was told to stop, or is over."""
@@ -59,6 +62,14 @@ class Caller(Protocol):
         ...
 
 
+class MakeFlows(Protocol):
+    """Makes a run's way to the children of its job."""
+
+    def __call__(self, job: JobData, /, *, on_added: Callable[[], None]) -> JobFlows:
+        """Return it; `on_added` is called once it has added some."""
+        ...
+
+
 class _Stranger:
     """Whoever fetches and settles by himself: nobody but he stops his run, by cancelling it."""
 
@@ -66,6 +77,7 @@ class _Stranger:
         self.job: JobData | None = None
         self.run_number = 0
         self.transaction: RunTransaction | None = None
+        self.has_new_children = False
         self.has_lost_lock = False
         self.is_over = False
 
@@ -79,14 +91,15 @@ class RunMeans:
 
     Attributes:
         transactions: opens a run's transaction; None: runs have none.
-        flows: makes a run's way to the children of its job; None: runs have none.
+        flows: makes a run's way to the children of its job, which calls `on_added` once it added some; None: runs
+            have none.
         get_state: returns what the app's lifespan gave.
         payload_codec: opens arguments and seals results; None: they are kept as they are.
         note_life: told, on the event loop, that a handler which keeps it busy has not hung.
     """
 
     transactions: TransactionOpener | None = None
-    flows: Callable[[JobData], JobFlows] | None = None
+    flows: MakeFlows | None = None
     get_state: Callable[[], Any] | None = None
     payload_codec: PayloadCodec | None = None
     note_life: Callable[[], None] | None = None
@@ -157,6 +170,26 @@ class Executor:
             stranger.is_over = True
         return value if isinstance(value, OUTCOMES) else Completed(value)
 
+    async def wait_for_children(self, job: JobData, caller: Caller) -> Outcome:
+        """Return what a run comes to that asks to wait for children: it fails where there is none to wait for.
+
+        Such a job would run again at once, for ever, and no attempt would be counted. Children that the run itself has
+        added may have ended meanwhile; it has not seen them yet.
+        """
+        if self._means.flows is None or caller.has_new_children:
+            return WaitForChildren()
+        try:
+            children = await self._means.flows(job, on_added=lambda: None).get_children()
+        except StoreUnavailableError:
+            # Not the handler's fault; it is found out the next time.
+            return WaitForChildren()
+        if any(child.is_open for child in children):
+            return WaitForChildren()
+        raise FlowError(
+            f"the handler of {job.name} returned WaitForChildren(), and no child of the job is open:"
+            " look at the children first, and add some before you wait for them"
+        )
+
     async def _call_handler(
         self, job: JobData, handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
@@ -178,7 +211,9 @@ class Executor:
             self._on_loop,
             is_async=handler.is_async,
             transaction=transaction,
-            flows=means.flows,
+            flows=None
+            if means.flows is None
+            else partial(means.flows, on_added=partial(setattr, caller, "has_new_children", True)),
             get_state=means.get_state,
             beat=partial(self._beat, caller, caller.run_number),
             is_stopping=lambda: self.board.is_closing,

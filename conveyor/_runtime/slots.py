@@ -18,7 +18,7 @@ from anyio.lowlevel import checkpoint
 from attrs import define
 
 from conveyor._runtime.turns import Turn
-from conveyor.model.outcomes import Failed, Stop
+from conveyor.model.outcomes import Failed, Stop, WaitForChildren
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -64,6 +64,7 @@ class Slot:
         self.job: JobData | None = None
         self.run_number = 0
         self.transaction: RunTransaction | None = None
+        self.has_new_children = False
         # What shows where its run is: see dumps.py. Kept once, so that a run costs nothing.
         self.task: anyio.TaskInfo | None = None
         self.coroutine: Coroutine[object, object, None] | None = None
@@ -143,9 +144,12 @@ class Slot:
     async def _run_one(self, job: JobData) -> None:
         self._begin(job)
         try:
-            value = await self._executor.call(job, self)
-        except Stop as stop:
-            self._end(job, stop.outcome)
+            try:
+                value = await self._executor.call(job, self)
+            except Stop as stop:
+                value = stop.outcome
+            if isinstance(value, WaitForChildren) and not self.is_settled:
+                value = await self._executor.wait_for_children(job, self)
         except Exception as exc:  # noqa: BLE001 - whatever a handler raises is that job's failure
             self._end(job, self._failure(job, exc))
         except BaseException as exc:
@@ -164,6 +168,7 @@ class Slot:
         self.run_number += 1
         self._stop_reason = None
         self.transaction = None
+        self.has_new_children = False
         self._began = time.monotonic()
         self._board.start(job, self)
         timeout = job.options.timeout

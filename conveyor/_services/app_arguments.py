@@ -59,6 +59,8 @@ def check_middleware(given: Sequence[str | Middleware]) -> Sequence[str | Middle
     if isinstance(given, str):
         raise ConfigurationError(f"middleware must be a list, of names or of instances, got {given!r}")
     for one in given:
+        if isinstance(one, type):
+            raise ConfigurationError(f"middleware must be instances: give {one.__name__}(), not the class")
         if not isinstance(one, str) and not (hasattr(one, "around_add") and hasattr(one, "around_run")):
             raise ConfigurationError(f"middleware must have around_add and around_run, got {one!r}")
     return tuple(given)

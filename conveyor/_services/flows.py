@@ -165,8 +165,20 @@ class RunFlows:
         payload_codec: PayloadCodec | None,
         middleware: Sequence[Middleware],
         from_thread: FromThread,
+        on_added: Callable[[], None],
     ) -> None:
-        """Bind to a run of a job; `from_thread` calls what is async on the event loop, while its thread waits."""
+        """Bind to a run of a job.
+
+        Args:
+            store: it must have flows.
+            handlers: they read the children's results.
+            job: the one that runs.
+            payload_codec: opens and seals what the children carry.
+            middleware: through which they are added.
+            from_thread: calls what is async on the event loop, while its thread waits.
+            on_added: called once children were added.
+        """
+        self._on_added = on_added
         self._store = store
         self._handlers = handlers
         self._job = job
@@ -190,6 +202,7 @@ class RunFlows:
         check_groups(self._store, plan.jobs)
         flows, lock = flows_of(self._store, "ctx.add_children()"), Lock(job.id, job.token or LockToken("", 0))
         await _save(plan, lambda whole: flows.add_children(job.id, whole, lock), self._middleware, self._payload_codec)
+        self._on_added()
         if job.options.flow_id is None:
             # As the store has it now: the settlement of this very run names the flow.
             job.options = evolve(job.options, flow_id=job.id)

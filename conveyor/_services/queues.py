@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import uuid_utils
 from attrs import evolve
@@ -20,7 +21,7 @@ from conveyor.model.queries import ALL_NAMES, Added
 from conveyor.model.states import SETTLED_STATES, JobState, parse_state
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
     from conveyor._services.open_parts import AddsJobs
     from conveyor._services.services import Services
@@ -152,7 +153,7 @@ def inside_middleware(middleware: Sequence[Middleware], payload_codec: PayloadCo
     if payload_codec is not None:
         add = partial(add_sealed, payload_codec, add)
     for layer in reversed(middleware):
-        add = partial(_around_add, layer.around_add, add)
+        add = partial(_around_add, layer, add)
     return add
 
 
@@ -185,8 +186,14 @@ async def _added_jobs(
     ]
 
 
-async def _around_add(around: Any, call: Any, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
-    receipts: Sequence[AddReceipt] = await around(jobs, call)
+async def _around_add(layer: Middleware, call: AddJobs, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:
+    receipts: object = await layer.around_add(jobs, call)
+    if not isinstance(receipts, Sequence) or len(receipts) != len(jobs):
+        found = f"{len(receipts)} of them" if isinstance(receipts, Sequence) else repr(receipts)
+        raise ConfigurationError(
+            f"around_add of {type(layer).__name__} must return what call_next(jobs) does, a receipt for each of its"
+            f" {len(jobs)} jobs, and returned {found}; what it passed on was added"
+        )
     return receipts
 
 
@@ -202,12 +209,17 @@ def _check_receipt(job: NewJob, receipt: AddReceipt) -> None:
 
 async def pause(services: Services, queue_name: str, job_name: str | None) -> None:
     """Fetch no more jobs of the queue, or of one name."""
-    await services.store.queues.pause_job_name(queue_name, job_name or ALL_NAMES)
+    await services.store.queues.pause_job_name(queue_name, _paused_name(job_name))
 
 
 async def resume(services: Services, queue_name: str, job_name: str | None) -> None:
     """Undo `pause` with the same name."""
-    await services.store.queues.resume_job_name(queue_name, job_name or ALL_NAMES)
+    await services.store.queues.resume_job_name(queue_name, _paused_name(job_name))
+
+
+def _paused_name(job_name: str | None) -> str:
+    # An empty name is a variable that was not set, rather than every name.
+    return ALL_NAMES if job_name is None else check_name(job_name, "job name")
 
 
 async def counts(services: Services, queue_name: str) -> Mapping[JobState, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
@@ -31,6 +31,9 @@ __all__ = [
     "sealed_result",
 ]
 
+# How arguments begin that `AesGcmCodec` has sealed.
+SEALED: Final = b'{"$sealed":{"codec":'
+
 
 async def add_sealed(
     codec: PayloadCodec, add: Callable[[Sequence[NewJob]], Awaitable[Sequence[AddReceipt]]], jobs: Sequence[NewJob]
@@ -53,9 +56,14 @@ def opened(codec: PayloadCodec | None, job: JobData) -> JobData:
     """Return the job with its arguments opened.
 
     Raises:
-        PayloadError: they do not open.
+        PayloadError: they do not open, or are sealed and there is no codec.
     """
-    return job if codec is None else evolve(job, payload=_opened_arguments(codec, job))
+    if codec is not None:
+        return evolve(job, payload=_opened_arguments(codec, job))
+    if job.payload.startswith(SEALED):
+        reason = "is sealed, and this app has no payload_codec: give it the one, and the keys, of who added the job"
+        raise PayloadError("arguments", "$", reason, name=job.name, job_id=job.id)
+    return job
 
 
 def _opened_arguments(codec: PayloadCodec, job: JobData) -> bytes:

@@ -25,7 +25,7 @@ class ScheduleNotFoundError(ScheduleError):
 class FlowError(ConveyorError):
     """Jobs cannot be added as a flow: it holds itself, is too deep or too large, or names a job twice.
 
-    It is raised before anything was added.
+    It is raised before anything was added. A run fails by it that waits for children and has none to wait for.
     """
 
 

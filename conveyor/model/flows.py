@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -34,6 +35,7 @@ __all__ = [
     "on_children_settled",
     "parent_records",
     "plan_children",
+    "plan_digest",
     "plan_flow",
 ]
 
@@ -127,12 +129,14 @@ class ParentRecord:
     Attributes:
         delay: the wait that begins when the last child has ended.
         removal: what becomes of its record if it fails because a child did.
+        digest: of the flow that it is the root of, where that was added as a whole; see `plan_digest`.
     """
 
     job_id: str
     policy: ChildFailurePolicy
     delay: timedelta | None
     removal: Removal
+    digest: bytes | None = None
 
 
 Ended: TypeAlias = "Iterable[ChildOutcome]"
@@ -163,14 +167,35 @@ def child_failed(child_id: str, outcome: ChildOutcome, queue_name: str, name: st
     return ErrorInfo("ChildFailed", f"its child {child_id} {said}", fingerprint=alike)
 
 
-def parent_records(plan: FlowPlan) -> list[ParentRecord]:
-    """Return what is kept of the parents among the jobs of a plan."""
+def parent_records(plan: FlowPlan, digest: bytes | None = None) -> list[ParentRecord]:
+    """Return what is kept of the parents among the jobs of a plan; of a whole flow its digest, with its root."""
     parents = {edge.parent_id for edge in plan.edges}
+    root = plan.jobs[-1]
     return [
-        ParentRecord(job.id, job.options.on_child_failure, job.delay, job.options.remove_on_fail)
+        ParentRecord(
+            job.id,
+            job.options.on_child_failure,
+            job.delay,
+            job.options.remove_on_fail,
+            digest if job is root else None,
+        )
         for job in plan.jobs
         if job.id in parents
     ]
+
+
+def plan_digest(plan: FlowPlan) -> bytes:
+    """Return 16 bytes that tell a whole flow from any other with the same root, whatever becomes of its jobs.
+
+    They are made of what each job is (id, queue, name and payload), and of who waits for whom.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    # No part has this character in it.
+    for job in sorted(plan.jobs, key=lambda job: job.id):
+        digest.update(b"\0".join((job.id.encode(), job.queue_name.encode(), job.name.encode(), job.payload, b"")))
+    for edge in sorted(plan.edges):
+        digest.update("\0".join((*edge, "")).encode())
+    return digest.digest()
 
 
 def plan_flow(flow: Flow) -> FlowPlan:

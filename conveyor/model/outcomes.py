@@ -21,8 +21,14 @@ def _duration_or_none(value: timedelta | float | str | None) -> timedelta | None
     return None if value is None else _duration(value)
 
 
-def _exception(error: BaseException | str) -> BaseException:
-    return RuntimeError(error) if isinstance(error, str) else error
+def _exception(error: BaseException | type[BaseException] | str) -> BaseException:
+    if isinstance(error, str):
+        return RuntimeError(error)
+    if isinstance(error, type) and issubclass(error, BaseException):
+        return error()  # as a raise would
+    if not isinstance(error, BaseException):
+        raise ConfigurationError(f"Failed takes an exception or words, got {error!r}")
+    return error
 
 
 @frozen
@@ -44,7 +50,7 @@ class Failed:
 class Retry:
     """The attempt failed; try again after this wait (None: as the job's back-off says).
 
-    It counts as an attempt: with none left, the job fails. In a queue with limits, one with `after` does not count:
+    It counts as an attempt: with none left, the job fails. In a queue with limits, one that waits does not count:
     the handler ran into a limit that conveyor does not know.
     """
 
@@ -68,7 +74,11 @@ class Cancel:
 
 @frozen
 class WaitForChildren:
-    """Run again once the job's children have ended, at once where none is open; the attempt is not counted."""
+    """Run again once the job's children have ended; the attempt is not counted.
+
+    A run that added children runs again at once where they have ended already. Where none is open, and the run added
+    none, the attempt failed, with a FlowError.
+    """
 
 
 Outcome: TypeAlias = Completed | Failed | Retry | Snooze | Cancel | WaitForChildren

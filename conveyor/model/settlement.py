@@ -137,7 +137,7 @@ def settle(
         result: the encoded value, where the outcome is `Completed`.
         jitter: a random number from 0 (inclusive) to 1 (exclusive).
         curves: the named back-off curves of this program.
-        is_limited: its queue has limits, so a `Retry` that says when costs no attempt: the handler ran into a limit.
+        is_limited: its queue has limits, so a `Retry` that waits costs no attempt: the handler ran into a limit.
 
     Raises:
         ConfigurationError: the job's named back-off curve is not registered here.
@@ -226,7 +226,8 @@ def _tried_again(
     *,
     is_limited: bool,
 ) -> Settlement:
-    if is_limited and after is not None:
+    # At once, and uncounted, it would be run again in a loop.
+    if is_limited and after is not None and after > NO_WAIT:
         return _again(job, after, AttemptOutcome.RETRIED, error, is_counted=False)
     return _failed(job, error, after, jitter, curves)
 

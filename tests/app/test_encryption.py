@@ -185,3 +185,17 @@ async def test_the_codec_in_the_box_is_chosen_by_name(store_url: str, monkeypatc
 def test_what_is_no_codec_is_refused_at_once(codec: Any) -> None:
     with pytest.raises(ConfigurationError, match="payload_codec must be a name"):
         Conveyor("memory://", payload_codec=codec)
+
+
+async def test_an_app_without_a_codec_names_what_it_lacks(sqlite_url: str) -> None:
+    async with sealing_app(sqlite_url) as app:
+        job = await app.queue("work").add("turn", {"word": "hunter2"})
+    app = Conveyor(sqlite_url)
+
+    @app.queue("work").job()
+    async def turn(word: str) -> str:
+        return word
+
+    async with app, app.worker():
+        with pytest.raises(JobFailedError, match="is sealed, and this app has no payload_codec"):
+            await (await app.jobs.get(job.id)).result(timeout="10s")

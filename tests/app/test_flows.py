@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
-from conveyor import Conveyor, Flow, Job, JobContext, JobState, WaitForChildren
+from conveyor import Conveyor, Flow, Job, JobContext, JobState, Stop, WaitForChildren
 from conveyor.errors import (
     CapabilityError,
     ConfigurationError,
@@ -288,3 +288,73 @@ async def test_an_async_handler_is_told_not_to_block_the_loop(app: Conveyor) -> 
     async with app, app.worker():
         with pytest.raises(JobFailedError, match=r"await ctx\.children\(\)"):
             await (await pack.add()).result(timeout="10s")
+
+
+async def test_another_flow_of_the_same_job_is_refused_by_name(app: Conveyor) -> None:
+    weigh, pack = weigh_and_pack(app)
+    top, part, more = pack.new(), weigh.new(3), weigh.new(4)
+    async with app:
+        await app.flows.add(Flow(top, [part]))
+        assert (await app.flows.add(Flow(top, [part]))).id == top.id
+        for other in (Flow(top, [part, more]), Flow(part, [top])):
+            with pytest.raises(DuplicateJobError):
+                await app.flows.add(other)
+        with pytest.raises(JobNotFoundError):
+            await app.jobs.get(more.id)
+
+
+async def _return(_: JobContext) -> WaitForChildren:
+    return WaitForChildren()
+
+
+async def _stop(_: JobContext) -> None:
+    raise Stop(WaitForChildren())
+
+
+def _return_in_a_thread(_: JobContext) -> WaitForChildren:
+    return WaitForChildren()
+
+
+@pytest.mark.parametrize("handler", [_return, _stop, _return_in_a_thread])
+async def test_a_run_that_waits_for_no_child_fails_by_name(app: Conveyor, handler: Any) -> None:
+    wait = app.queue("work").job(attempts=2)(handler)
+    async with app, app.worker():
+        job = await wait.add()
+        with pytest.raises(JobFailedError, match=r"FlowError: the handler of .* no child of the job is open"):
+            await job.result(timeout="10s")
+        assert (await job.refresh()).data.attempts_made == 2
+
+
+async def test_a_run_that_forgets_to_look_at_its_children_fails_once_they_have_ended(app: Conveyor) -> None:
+    weigh, _ = weigh_and_pack(app)
+    runs = 0
+
+    @app.queue("work").job()
+    async def forget(ctx: JobContext) -> WaitForChildren:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            await ctx.add_children(weigh.new(3))
+        return WaitForChildren()
+
+    async with app, app.worker():
+        with pytest.raises(JobFailedError, match="no child of the job is open"):
+            await (await forget.add()).result(timeout="10s")
+    assert runs == 2
+
+
+async def test_a_child_that_ended_before_the_run_that_added_it_is_seen_by_the_next_run(app: Conveyor) -> None:
+    weigh, _ = weigh_and_pack(app)
+
+    @app.queue("work").job()
+    async def wait_long(ctx: JobContext) -> object:
+        children = await ctx.children()
+        if children:
+            return sum(child.value for child in children)
+        child = weigh.new(3)
+        await ctx.add_children(child)
+        await (await app.jobs.get(child.id)).wait_until_finished(timeout="10s")
+        return WaitForChildren()
+
+    async with app, app.worker():
+        assert await (await wait_long.add()).result(timeout="10s") == 3

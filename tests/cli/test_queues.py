@@ -130,3 +130,17 @@ def test_queues_come_as_csv(conveyor: Callable[..., Ran], add: Callable[..., str
     heading, row = conveyor("queues", "list", *STORE, "-o", "csv").out.splitlines()
     assert heading == "name,counts,oldest_waiting_at,is_paused,paused_job_names"
     assert row.startswith("mails,")
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_a_name_that_is_not_set_is_not_every_name(
+    conveyor: Callable[..., Ran], add: Callable[..., str], verb: str
+) -> None:
+    add("send", {"to": "ada"})
+    if verb == "resume":
+        conveyor("queues", "pause", "mails", *STORE)
+    ran = conveyor("queues", verb, "mails", "--job-name", "", *STORE)
+    assert ran.code == 2
+    assert "job name must be a string of 1 to 255 characters" in ran.err
+    (queue,) = conveyor("queues", "list", *STORE, "-o", "json").json
+    assert queue["is_paused"] is (verb == "resume")

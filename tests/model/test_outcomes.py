@@ -54,3 +54,15 @@ def test_stop_carries_nothing_else(thing: Any) -> None:
 def test_outcomes_are_compared_by_value() -> None:
     assert Snooze(60) == Snooze("1 minute")
     assert Cancel("a") != Cancel("b")
+
+
+def test_a_failure_takes_the_class_of_an_error_as_raise_does() -> None:
+    failed = Failed(ValueError, retry=False)
+    assert isinstance(failed.error, ValueError)
+    assert not failed.retry
+
+
+@pytest.mark.parametrize("error", [None, 5, int])
+def test_what_is_no_error_is_refused(error: Any) -> None:
+    with pytest.raises(ConfigurationError, match="an exception or words"):
+        Failed(error)

@@ -208,3 +208,9 @@ def test_every_settlement_is_one_a_store_can_apply(outcome: Outcome, attempts: i
     assert settlement.is_counted == (settlement.outcome is not AttemptOutcome.SNOOZED)
     is_last = made + 1 >= attempts
     assert not (is_last and settlement.outcome is AttemptOutcome.RETRIED)
+
+
+def test_a_retry_at_once_costs_an_attempt_in_a_limited_queue_too() -> None:
+    at_once = settle(running(attempts=2), Retry(after=0), result=None, jitter=0, is_limited=True)
+    assert (at_once.command, at_once.is_counted) == (Command.RETRY, True)
+    assert not settle(running(attempts=2), Retry(after=1), result=None, jitter=0, is_limited=True).is_counted

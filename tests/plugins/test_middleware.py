@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conveyor import Conveyor
-from conveyor.errors import UnknownStrategyError
+from conveyor.errors import ConfigurationError, UnknownStrategyError
 from tests.plugins.strangers import middleware_module
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from conveyor import NewJob
+    from conveyor.model.job import JobData
+    from conveyor.model.queries import AddReceipt
     from tests.plugins.strangers import Strangers
 
 pytestmark = pytest.mark.anyio
@@ -43,3 +48,35 @@ async def test_a_name_that_no_plugin_answers_to_is_told_when_the_app_is_opened(s
     with pytest.raises(UnknownStrategyError, match="no middleware is called 'nothing': did you mean 'noting'"):
         async with app:
             pytest.fail("it was opened")
+
+
+class Passing:
+    """A middleware whose answer a test chooses."""
+
+    answer: Callable[[Sequence[AddReceipt]], Any] = staticmethod(lambda receipts: receipts)
+
+    async def around_add(self, jobs: Sequence[NewJob], call_next: Any, /) -> Any:
+        return self.answer(await call_next(jobs))
+
+    async def around_run(self, job: JobData, call_next: Any, /) -> object:
+        return await call_next()
+
+
+@pytest.mark.parametrize(("answer", "found"), [(lambda receipts: receipts[1:], "1 of them"), (lambda _: None, "None")])
+async def test_a_middleware_that_answers_for_other_jobs_is_named(answer: Any, found: str) -> None:
+    passing = Passing()
+    passing.answer = answer
+    async with Conveyor("memory://", middleware=[passing]) as app:
+        work = app.queue("work").job(name="rest")(_rest)
+        with pytest.raises(
+            ConfigurationError, match=f"around_add of Passing .* each of its 2 jobs, and returned {found}"
+        ):
+            await work.add_many([work.new(), work.new()])
+
+
+async def _rest() -> None: ...
+
+
+def test_the_class_of_a_middleware_is_refused_when_it_is_given() -> None:
+    with pytest.raises(ConfigurationError, match=r"give Passing\(\), not the class"):
+        Conveyor("memory://", middleware=[Passing])  # type: ignore[list-item] # what is to be refused

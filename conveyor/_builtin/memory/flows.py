@@ -10,7 +10,7 @@ from conveyor._builtin.memory.adding import add_jobs, is_same_add
 from conveyor._builtin.memory.flow_tables import End, Parent
 from conveyor._builtin.memory.telling import ended, go_on, tell_parents
 from conveyor.errors import CapabilityError, LockLostError
-from conveyor.model.flows import Child, ChildOutcome, ParentRecord, Standing, parent_records
+from conveyor.model.flows import Child, ChildOutcome, ParentRecord, Standing, parent_records, plan_digest
 from conveyor.model.queries import Added, AddReceipt
 from conveyor.model.states import SETTLED_STATES, Command, JobState, transition
 
@@ -35,10 +35,14 @@ class MemoryFlows:
     async def save_flow(self, plan: FlowPlan, /) -> Sequence[AddReceipt]:
         """Add the jobs of a flow."""
         root = plan.jobs[-1]
-        known = self._tables.jobs.get(root.id)
-        if known is not None and is_same_add(known, root):
+        known, parent, digest = (
+            self._tables.jobs.get(root.id),
+            self._tables.flows.parents.get(root.id),
+            plan_digest(plan),
+        )
+        if known is not None and is_same_add(known, root) and parent is not None and parent.record.digest == digest:
             return [AddReceipt(job.id) for job in plan.jobs]
-        return self._add(plan, plan.jobs)
+        return self._add(plan, plan.jobs, digest)
 
     async def save_flow_in(self, connection: object, plan: FlowPlan, /) -> Sequence[AddReceipt]:
         """Refuse: there is no transaction to join."""
@@ -82,13 +86,13 @@ class MemoryFlows:
         parent = self._tables.flows.parents.get(parent_id)
         return parent is not None and child_id in parent.children
 
-    def _add(self, plan: FlowPlan, jobs: Sequence[NewJob]) -> list[AddReceipt]:
+    def _add(self, plan: FlowPlan, jobs: Sequence[NewJob], digest: bytes | None = None) -> list[AddReceipt]:
         tables = self._tables
         taken = {job.id for job in jobs if job.id in tables.jobs}
         if taken:
             return [AddReceipt(job.id, Added.DUPLICATE if job.id in taken else Added.ADDED) for job in plan.jobs]
         new = {job.id: job for job in jobs}
-        records = {record.job_id: record for record in parent_records(plan) if record.job_id in new}
+        records = {record.job_id: record for record in parent_records(plan, digest) if record.job_id in new}
         add_jobs(tables, [evolve(job, delay=None, run_at=None) if job.id in records else job for job in jobs])
         for record in records.values():
             tables.flows.parents[record.job_id] = Parent(record, Standing(0))

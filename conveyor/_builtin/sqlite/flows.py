@@ -15,7 +15,7 @@ from conveyor._builtin.sqlite.statements import sql
 from conveyor._builtin.sqlite.telling import OUTCOMES, End, forget_parents, go_on, tell_parents
 from conveyor.codec import decode_error, encode_options
 from conveyor.errors import LockLostError
-from conveyor.model.flows import Child, ChildOutcome, ParentRecord, parent_records
+from conveyor.model.flows import Child, ChildOutcome, ParentRecord, parent_records, plan_digest
 from conveyor.model.queries import Added, AddReceipt
 from conveyor.model.retention import kept_for
 from conveyor.model.states import Command, JobState, transition
@@ -69,10 +69,15 @@ class SqliteFlows:
 
 
 def _save_flow(transaction: Transaction, plan: FlowPlan) -> Sequence[AddReceipt]:
-    root = plan.jobs[-1]
-    if _known(transaction, root) is True:
+    root, digest = plan.jobs[-1], plan_digest(plan)
+    if _known(transaction, root) is True and _is_flow(transaction, root.id, digest):
         return [AddReceipt(job.id) for job in plan.jobs]
-    return _add(transaction, plan, plan.jobs)
+    return _add(transaction, plan, plan.jobs, digest=digest)
+
+
+def _is_flow(transaction: Transaction, root_id: str, digest: bytes) -> bool:
+    row = transaction.connection.execute(sql("flows/save_flow_digest"), (root_id,)).fetchone()
+    return row is not None and row[0] == digest
 
 
 def _add_children(transaction: Transaction, parent_id: str, plan: FlowPlan, lock: Lock | None) -> Sequence[AddReceipt]:
@@ -94,14 +99,19 @@ def _add_children(transaction: Transaction, parent_id: str, plan: FlowPlan, lock
 
 
 def _add(
-    transaction: Transaction, plan: FlowPlan, jobs: Sequence[NewJob], known_parents: Sequence[ParentRecord] = ()
+    transaction: Transaction,
+    plan: FlowPlan,
+    jobs: Sequence[NewJob],
+    known_parents: Sequence[ParentRecord] = (),
+    *,
+    digest: bytes | None = None,
 ) -> Sequence[AddReceipt]:
     """Add those of a plan's jobs that are not there yet, unless one of their ids is taken."""
     taken = {job.id for job in jobs if _known(transaction, job) is not None}
     if taken:
         return [AddReceipt(job.id, Added.DUPLICATE if job.id in taken else Added.ADDED) for job in plan.jobs]
     new = {job.id: job for job in jobs}
-    parents = {record.job_id: record for record in parent_records(plan) if record.job_id in new}
+    parents = {record.job_id: record for record in parent_records(plan, digest) if record.job_id in new}
     # Parents are added as if they had to run now; their own time is decided when they no longer wait for others.
     save_jobs(transaction, [evolve(job, delay=None, run_at=None) if job.id in parents else job for job in jobs])
     _note_parents(transaction, [*parents.values(), *known_parents])
@@ -130,6 +140,7 @@ def _note_parents(transaction: Transaction, parents: Iterable[ParentRecord]) -> 
             None if parent.delay is None else span_micros(parent.delay),
             parent.removal is True,
             None if (kept := kept_for(parent.removal)) is None else span_micros(kept),
+            parent.digest,
         )
         for parent in parents
     ]

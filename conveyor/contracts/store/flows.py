@@ -41,9 +41,9 @@ class FlowStore(Protocol):
         """Add the jobs of a flow in one transaction; answer in their order. The last of them is its root.
 
         Jobs that have children wait for them; the others are added as `save_jobs` does. Where the root is there
-        already as the same add, all of it was added before: the answer is ADDED, and nothing is added, whatever
-        became of the jobs since. Where the id of any other job, or of the root, is taken, nothing is added, and
-        those jobs are answered as DUPLICATE.
+        already as the same add, of a flow with the same `plan_digest`, all of it was added before: the answer is
+        ADDED, and nothing is added, whatever became of the jobs since. Otherwise, where the id of any of them is
+        taken, nothing is added, and those jobs are answered as DUPLICATE.
         """
         ...
 

@@ -119,6 +119,24 @@ class FlowsConformance(FlowKit):
         await bench.add(flow)
         assert await bench.states("a", "b", "top") == [None, JobState.COMPLETED, JobState.COMPLETED]
 
+    async def test_another_flow_of_the_same_root_is_refused(self, bench: FlowBench) -> None:
+        await bench.add_pair()
+        top, part, more = bench.workshop.new("top"), bench.part("part"), bench.part("more")
+        changed = bench.part("part", queue="elsewhere")
+        for flow in (Flow(top, [part, more]), Flow(top, [more]), Flow(part, [top]), Flow(top, [changed])):
+            receipts = await bench.flows.save_flow(plan_flow(flow))
+            assert {receipt.outcome for receipt in receipts if receipt.job_id != "more"} == {Added.DUPLICATE}
+        assert await bench.states("top", "part", "more") == [WAITS, WAITING, None]
+        assert await bench.outcomes() == {"part": None}
+
+    async def test_a_flow_does_not_take_over_jobs_that_were_added_alone(self, bench: FlowBench) -> None:
+        flow = bench.flow("top", bench.part("part"))
+        for job in plan_flow(flow).jobs:
+            await bench.workshop.store.jobs.save_job(job)
+        receipts = await bench.flows.save_flow(plan_flow(flow))
+        assert [receipt.outcome for receipt in receipts] == [Added.DUPLICATE] * 2
+        assert await bench.states("top", "part") == [WAITING, WAITING]
+
     @pytest.mark.parametrize("taken", ["leaf", "middle", "top"])
     async def test_a_taken_id_leaves_nothing_added(self, bench: FlowBench, taken: str) -> None:
         await bench.workshop.add(taken, queue="elsewhere")

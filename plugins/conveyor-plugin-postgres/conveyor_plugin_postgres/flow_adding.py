@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from conveyor.model.events import NotificationKind
-from conveyor.model.flows import parent_records
+from conveyor.model.flows import parent_records, plan_digest
 from conveyor.model.queries import Added, AddReceipt
 from conveyor.model.retention import kept_for
 from conveyor_plugin_postgres.adding import add_columns
@@ -33,7 +33,7 @@ async def add_plan(part: Part, plan: FlowPlan, jobs: Sequence[NewJob], parent: P
     """Add those of a plan's jobs that are not there yet to a parent that is."""
     if not jobs:
         return [AddReceipt(job.id) for job in plan.jobs]
-    first, last = flow_columns(plan, jobs, (parent,), is_whole=False)
+    first, last = flow_columns(plan, jobs, (parent,), digest=None)
     return flow_receipts(plan, jobs, await _add(part, first, last))
 
 
@@ -48,11 +48,11 @@ async def _add(part: Part, first: tuple[Any, ...], last: tuple[Any, ...]) -> Row
 
 def whole_columns(plan: FlowPlan) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Return what `flow_columns` does, for a whole flow."""
-    return flow_columns(plan, plan.jobs, (), is_whole=True)
+    return flow_columns(plan, plan.jobs, (), digest=plan_digest(plan))
 
 
 def flow_columns(
-    plan: FlowPlan, jobs: Sequence[NewJob], known_parents: Sequence[ParentRecord], *, is_whole: bool
+    plan: FlowPlan, jobs: Sequence[NewJob], known_parents: Sequence[ParentRecord], *, digest: bytes | None
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Return the arguments of the database's function add_flow, those before the time and those after it."""
     new = {job.id: job for job in jobs}
@@ -73,7 +73,7 @@ def flow_columns(
         (*edge, new[edge.child_id].queue_name, new[edge.child_id].name) for edge in plan.edges if edge.child_id in new
     ]
     times = [new[job_id].run_at for job_id in parents]
-    return add_columns(added), (*columns_of(noted, 5), list(parents), times, *columns_of(edges, 4), is_whole)
+    return add_columns(added), (*columns_of(noted, 5), list(parents), times, *columns_of(edges, 4), digest)
 
 
 def flow_receipts(plan: FlowPlan, jobs: Sequence[NewJob], row: Row) -> Sequence[AddReceipt]:

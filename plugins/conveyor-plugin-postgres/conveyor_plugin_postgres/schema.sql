@@ -187,7 +187,7 @@ begin
 end
 $$;
 
-CREATE FUNCTION conveyor.add_flow(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, parents text[], policies text[], holds interval[], removals boolean[], keeps interval[], waiting text[], earliest timestamp with time zone[], edge_parents text[], edge_children text[], edge_queues text[], edge_names text[], is_whole boolean, OUT woken text[], OUT delayed text[], OUT taken bigint[]) RETURNS record
+CREATE FUNCTION conveyor.add_flow(ids text[], queues text[], names text[], payloads bytea[], options bytea[], priorities integer[], lifos boolean[], delays interval[], run_ats timestamp with time zone[], expire_ins interval[], expire_ats timestamp with time zone[], since timestamp with time zone, moment timestamp with time zone, notifies boolean, parents text[], policies text[], holds interval[], removals boolean[], keeps interval[], waiting text[], earliest timestamp with time zone[], edge_parents text[], edge_children text[], edge_queues text[], edge_names text[], digest bytea, OUT woken text[], OUT delayed text[], OUT taken bigint[]) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
@@ -202,8 +202,11 @@ begin
     select
       array_agg(asked.place order by asked.place),
       bool_or(
-        is_whole and asked.place = cardinality(add_flow.ids)
+        asked.place = cardinality(add_flow.ids)
         and known.queue = asked.queue and known.name = asked.name and known.payload = asked.payload
+        and exists (
+          select 1 from conveyor.flow_parents where job_id = asked.id and flow_parents.digest = add_flow.digest
+        )
       )
     into taken, was_added
     from unnest(add_flow.ids, add_flow.queues, add_flow.names, add_flow.payloads) with ordinality
@@ -232,8 +235,10 @@ begin
       if not added.are_new then
         raise unique_violation;
       end if;
-      insert into conveyor.flow_parents (job_id, policy, delay, is_removed, kept_for)
-      select asked.id, asked.policy, asked.hold, asked.is_removed, asked.kept_for
+      insert into conveyor.flow_parents (job_id, policy, delay, is_removed, kept_for, digest)
+      select
+        asked.id, asked.policy, asked.hold, asked.is_removed, asked.kept_for,
+        case when asked.id = add_flow.ids[cardinality(add_flow.ids)] then add_flow.digest end
       from unnest(parents, policies, holds, removals, keeps) as asked(id, policy, hold, is_removed, kept_for)
       order by asked.id
       on conflict (job_id) do nothing;
@@ -4085,7 +4090,8 @@ CREATE TABLE conveyor.flow_parents (
     failed_count integer DEFAULT 0 NOT NULL,
     delay interval,
     is_removed boolean NOT NULL,
-    kept_for interval
+    kept_for interval,
+    digest bytea
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
 
@@ -4494,6 +4500,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '510c78493e93737b517bc2a8f01602f8322329be86c1ba9258e2ef38f13047e0', clock_timestamp());
+  (1, 'initial', 'bf7b844d96c4fec0df5a4378ef97288f3e03d39014be900f2699c025bf1c3cc8', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -139,6 +139,7 @@ CAUGHT_BY: Final[Mapping[Fault, str]] = {
     inspection.GroupsOfOneTimeLost: "test_groups_that_failed_at_one_time_are_all_on_a_page",
     inspection.ReasonForgotten: "test_a_bulk_cancel_keeps_its_reason_and_takes_locks_away",
     flows.AddedWhereNew: "test_a_taken_id_leaves_nothing_added",
+    flows.AnyFlowOfItsRoot: "test_another_flow_of_the_same_root_is_refused",
     flows.ParentsRunAtOnce: "test_parents_are_counted_and_listed_and_not_fetched",
     flows.LockIgnoredAtAddChildren: "test_a_run_that_lost_its_lock_adds_nothing",
     flows.DelayIgnored: "test_a_parents_delay_begins_when_its_children_have_ended",

@@ -46,6 +46,15 @@ class AddedWhereNew(MemoryFlows):
         return [answers.get(job.id) or AddReceipt(job.id, Added.DUPLICATE) for job in plan.jobs]
 
 
+class AnyFlowOfItsRoot(MemoryFlows):
+    """Takes every flow for the one that was added with the same root."""
+
+    async def save_flow(self, plan: FlowPlan, /) -> Sequence[AddReceipt]:
+        if plan.jobs[-1].id in self._tables.jobs:
+            return [AddReceipt(job.id) for job in plan.jobs]
+        return await super().save_flow(plan)
+
+
 class ParentsRunAtOnce(MemoryFlows):
     """Keeps who waits for whom, and waits for nobody."""
 

@@ -153,7 +153,8 @@ create table flow_parents (
   failed_count integer not null default 0,
   delay integer,
   is_removed integer not null,
-  kept_for integer
+  kept_for integer,
+  digest blob
 ) without rowid;
 
 -- Who waits for whom. queue, name, outcome, result and error are kept of a child whose record is gone; outcome is null

@@ -40,11 +40,15 @@ class ReferenceChild:
 
 @define
 class ReferenceParent:
-    """How a job goes on that has children. `failures` are forgiven by its rerun; `delay` begins once."""
+    """How a job goes on that has children. `failures` are forgiven by its rerun; `delay` begins once.
+
+    `shape` is of the whole flow that it is the root of.
+    """
 
     policy: ChildFailurePolicy
     delay: timedelta | None
     failures: int = 0
+    shape: tuple[object, ...] | None = None
 
 
 class ReferenceFlows(ReferenceTables):

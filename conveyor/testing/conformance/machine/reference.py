@@ -141,9 +141,13 @@ class ReferenceStore(ReferenceKeys):
         """Add a flow."""
         root = plan.jobs[-1]
         known = self.find(root.id)
-        if known is not None and _is_same_add(known, root):
+        parent, shape = self.parents.get(root.id), _shape(plan)
+        if known is not None and _is_same_add(known, root) and parent is not None and parent.shape == shape:
             return [AddReceipt(job.id) for job in plan.jobs]
-        return self._save_plan(plan, plan.jobs)
+        receipts = self._save_plan(plan, plan.jobs)
+        if receipts[-1].outcome is Added.ADDED and known is None:
+            self.parents[root.id].shape = shape
+        return receipts
 
     def add_children(self, parent_id: str, plan: FlowPlan, lock: Lock | None) -> list[AddReceipt] | str:
         """Add children to a job that is there; return the answers, or the name of the error."""
@@ -231,3 +235,8 @@ class ReferenceStore(ReferenceKeys):
 def _is_same_add(known: ReferenceJob, new: NewJob) -> bool:
     old = known.new
     return (old.queue_name, old.name, old.payload) == (new.queue_name, new.name, new.payload)
+
+
+def _shape(plan: FlowPlan) -> tuple[object, ...]:
+    jobs = [(job.id, job.queue_name, job.name, job.payload) for job in plan.jobs]
+    return sorted(jobs), sorted(plan.edges)

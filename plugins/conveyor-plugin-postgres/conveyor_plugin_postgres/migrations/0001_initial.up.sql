@@ -315,7 +315,8 @@ create table conveyor.flow_parents (
   failed_count integer not null default 0,
   delay interval,
   is_removed boolean not null,
-  kept_for interval
+  kept_for interval,
+  digest bytea
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
 -- Who waits for whom. queue, name, outcome, result and error are kept of a child whose record is gone; outcome is null
@@ -2206,9 +2207,9 @@ end
 $$;
 
 -- Adds jobs, as add_jobs does, of which some have children among them, or are the children of others; `parents` and what
--- follows are those who have children, `waiting` those of them that are new, with the times that are their own. Where the
--- last job is the root of a whole flow and is there already, all of it was added before; where another's id is taken,
--- nothing is added, and `taken` has the places of those.
+-- follows are those who have children, `waiting` those of them that are new, with the times that are their own. `digest` is
+-- that of a whole flow, whose root is the last job: where that is there as the root of the same flow, all of it was added
+-- before. Otherwise, where an id is taken, nothing is added, and `taken` has the places of those.
 create function conveyor.add_flow(
   ids text[],
   queues text[],
@@ -2235,7 +2236,7 @@ create function conveyor.add_flow(
   edge_children text[],
   edge_queues text[],
   edge_names text[],
-  is_whole boolean,
+  digest bytea,
   out woken text[],
   out delayed text[],
   out taken bigint[]
@@ -2255,8 +2256,11 @@ begin
     select
       array_agg(asked.place order by asked.place),
       bool_or(
-        is_whole and asked.place = cardinality(add_flow.ids)
+        asked.place = cardinality(add_flow.ids)
         and known.queue = asked.queue and known.name = asked.name and known.payload = asked.payload
+        and exists (
+          select 1 from conveyor.flow_parents where job_id = asked.id and flow_parents.digest = add_flow.digest
+        )
       )
     into taken, was_added
     from unnest(add_flow.ids, add_flow.queues, add_flow.names, add_flow.payloads) with ordinality
@@ -2285,8 +2289,10 @@ begin
       if not added.are_new then
         raise unique_violation;
       end if;
-      insert into conveyor.flow_parents (job_id, policy, delay, is_removed, kept_for)
-      select asked.id, asked.policy, asked.hold, asked.is_removed, asked.kept_for
+      insert into conveyor.flow_parents (job_id, policy, delay, is_removed, kept_for, digest)
+      select
+        asked.id, asked.policy, asked.hold, asked.is_removed, asked.kept_for,
+        case when asked.id = add_flow.ids[cardinality(add_flow.ids)] then add_flow.digest end
       from unnest(parents, policies, holds, removals, keeps) as asked(id, policy, hold, is_removed, kept_for)
       order by asked.id
       on conflict (job_id) do nothing;
