@@ -35,11 +35,8 @@ class MemoryFlows:
     async def save_flow(self, plan: FlowPlan, /) -> Sequence[AddReceipt]:
         """Add the jobs of a flow."""
         root = plan.jobs[-1]
-        known, parent, digest = (
-            self._tables.jobs.get(root.id),
-            self._tables.flows.parents.get(root.id),
-            plan_digest(plan),
-        )
+        known, parent = self._tables.jobs.get(root.id), self._tables.flows.parents.get(root.id)
+        digest = plan_digest(plan)
         if known is not None and is_same_add(known, root) and parent is not None and parent.record.digest == digest:
             return [AddReceipt(job.id) for job in plan.jobs]
         return self._add(plan, plan.jobs, digest)
