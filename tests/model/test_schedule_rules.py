@@ -85,6 +85,8 @@ def test_strings_become_values_once() -> None:
         ({"every": 1.5}, "every 1.5 seconds"),
         ({"every": "25 hours", "limit": 1}, "every 1 day 1 hour, once"),
         ({**DAILY, "limit": 2}, "at 09:00 every day (UTC), 2 times"),
+        ({"cron": "0 9 13 * fri"}, "at 09:00 on the 13th day of month or on Friday (UTC)"),
+        ({"cron": "0 9 * * fri"}, "at 09:00 on Friday (UTC)"),
         (
             {**DAILY, "tz": "Asia/Tokyo", "start": NOON, "end": NOON + timedelta(days=1)},
             "at 09:00 every day (Asia/Tokyo), from 2026-01-01 12:00:00+00:00, until 2026-01-02 12:00:00+00:00",

@@ -59,4 +59,8 @@ def _cron_in_words(rule: ScheduleRule) -> str:
     from cronsim import CronSim
 
     explained = CronSim(rule.cron or "", datetime(2024, 1, 1, tzinfo=UTC)).explain()
+    day_of_month, _, day_of_week = (rule.cron or "").split()[-3:]
+    if not day_of_month.startswith("*") and not day_of_week.startswith("*"):
+        # Either day is one, though its words say both.
+        explained = explained.replace(" and on ", " or on ")
     return f"{explained[:1].lower()}{explained[1:]} ({rule.tz})"
