@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from conveyor import RowContext
+    from conveyor.contracts.store import TransactionConnection
 
-__all__ = ["BATCH_ID", "is_bad"]
+__all__ = ["BATCH_ID", "Import", "Product", "is_bad", "say", "write"]
 
 BATCH_ID = "import"
 
@@ -64,9 +65,14 @@ class Import(RowBatchStrategy[Product, Params]):
 
     async def process(self, rows: Sequence[Product], context: RowContext[Params], /) -> None:
         """Write numbers, and say so."""
-        say("write")
-        await context.connection.executemany("INSERT INTO products VALUES (?)", [(row.number,) for row in rows])
-        say("written")
+        await write(context.connection, rows)
+
+
+async def write(connection: TransactionConnection, rows: Sequence[Product]) -> None:
+    """Write numbers, and say where that is."""
+    say("write")
+    await connection.executemany("INSERT INTO products VALUES (?)", [(row.number,) for row in rows])
+    say("written")
 
 
 def say(where: str) -> None:

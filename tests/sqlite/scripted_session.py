@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from typing import Any
 import anyio
 from attrs import evolve
 
+from conveyor.errors import BufferTakeLostError
+from conveyor.model.batches.parts import NewBatchPart, PartStart
 from conveyor.model.batches.status import BatchCommand
 from conveyor.model.batches.values import BatchJobData, RowError
 from conveyor.model.buffers.values import FlushPlan
@@ -71,7 +74,9 @@ class Session:
         await self.outdate_some()
         await self.tick_some()
         await self.flush_some()
+        await self.flush_late()
         await self.import_some()
+        await self.divide_some()
         await self.remove_some()
 
     async def add(self, *job_ids: str, queue: str = QUEUE, priority: int = 0, delay: float = 0) -> None:
@@ -162,6 +167,26 @@ class Session:
         await buffers.commit("second", FlushPlan(["b3", "b4"], [jobs["b3"]], {"b4": "b3"}, failure="enough"))
         self.witness.tell(added=["b0", "b2", "b3"])
 
+    async def flush_late(self) -> None:
+        """Take a buffer whose flush comes back too late; cancel and remove jobs in it, and forget old traces."""
+        buffers = self.workshop.store.buffers
+        assert buffers is not None
+        jobs = {job_id: self.workshop.new(job_id, queue="flushed") for job_id in ("c0", "c1", "c2", "c3", "c4")}
+        await buffers.add("c", [*jobs.values()])
+        self.witness.tell(buffered=[*jobs])
+        await buffers.take("c", "slow", LOCK, limit=2)
+        self.workshop.clock.advance(LOCK)
+        await buffers.take("c", "quick", LOCK, limit=3)
+        with suppress(BufferTakeLostError):
+            await buffers.commit("slow", FlushPlan(["c0"], [evolve(jobs["c0"], payload=b"[9]")], {"c0": "c0"}))
+        await buffers.commit("quick", FlushPlan(["c0", "c1"], [jobs["c0"]], {"c1": "c0"}))
+        await buffers.cancel_job("c2", "enough")
+        self.witness.tell(added=["c0", "c2"], removing=["c3"])
+        await buffers.remove_job("c3")
+        self.workshop.clock.advance(LOCK)
+        self.witness.tell(removing=["b1", "b4", "c1"])
+        assert await buffers.forget_merged(LOCK) == 4
+
     async def import_some(self) -> None:
         """Process a batch job in two steps, one of them with what it writes; pause it between; one is removed."""
         bench = bench_of(self.workshop, queue="batched")
@@ -185,6 +210,39 @@ class Session:
         self.tell_batch(await bench.ask(BatchCommand.CANCEL, "two"))
         self.witness.tell(removing=["two"])
         await bench.facet.remove_batch("two")
+        await self.workshop.sessions.close(hand.id)
+
+    async def divide_some(self) -> None:
+        """Divide a batch job; one part changes its worker, and commits a step with what it writes."""
+        bench = bench_of(self.workshop, queue="divided")
+        parts = self.workshop.store.batch_parts
+        assert parts is not None
+        for batch in [await bench.create("three"), await bench.ask(BatchCommand.PRE_PROCESS, "three")]:
+            self.tell_batch(batch)
+        await bench.ask(BatchCommand.CONFIRM, "three")
+        self.tell_batch(await bench.ask(BatchCommand.START, "three"))
+        leader = str((await bench.get("three")).job_id)
+        await parts.divide_batch("three", RUN, [NewBatchPart(1, b"1"), NewBatchPart(2, b"2", bench.job("part"))])
+        await parts.start_part("three", PartStart(1, "first", leader, leader))
+        await parts.start_part("three", PartStart(2, "lost", "part", "part"))
+        await bench.save(bench.step(1, part=2, errors=(RowError(12, "bad", "too bad"),)), "three", run="lost")
+        self.witness.tell(part=[2, 1])
+        await parts.assign_part("three", RUN, 2, bench.job("heir"))
+        await parts.start_part("three", PartStart(2, "second", "heir", "heir"))
+        hand = Hand(self.workshop.store)
+        await hand.open()
+        books = Books(self.workshop)
+        async with books.begun({job.id: lock_of(job) for job in await hand.fetch(queue="divided")}["heir"]) as begun:
+            await begun.connection.execute("create table rows_of_three (number integer)")
+            await begun.commit_step("three", "second", bench.step(2, part=2))
+        self.witness.tell(part=[2, 2])
+        await bench.save(bench.step(1, part=1), "three", run="first")
+        self.witness.tell(part=[1, 1])
+        await parts.end_part("three", 1, "first")
+        await parts.end_part("three", 2, "second", error="broken")
+        await parts.start_part("three", PartStart(2, "third", "heir", "heir"))
+        await parts.end_part("three", 2, "third")
+        self.tell_batch(await bench.ask(BatchCommand.COMPLETE_WITH_ERRORS, "three"))
         await self.workshop.sessions.close(hand.id)
 
     def tell_batch(self, batch: BatchJobData) -> None:

@@ -13,7 +13,7 @@ from conveyor.model.buffers.values import FlushPlan
 if TYPE_CHECKING:
     from conveyor.contracts.store import BatchStore, InspectionStore, Store
 
-__all__ = ["check_empty", "empty"]
+__all__ = ["check_empty", "empty", "remove_batches"]
 
 _EMPTYING: Final = "emptying"
 
@@ -52,14 +52,15 @@ async def empty(store: Store) -> None:
             await store.buffers.commit(_EMPTYING, FlushPlan([one.job.id for one in kept], (), {}))
     while store.buffers is not None and await store.buffers.forget_merged(timedelta(0)):
         continue
-    await _remove_batches(store.batches)
+    await remove_batches(store.batches)
     for queue in await _inspection(store).list_queues():
         await store.queues.obliterate(queue.name, force=True)
     for session in await store.sessions.list_sessions():
         await store.sessions.close(session.id)
 
 
-async def _remove_batches(batches: BatchStore | None) -> None:
+async def remove_batches(batches: BatchStore | None) -> None:
+    """Remove every batch job, whatever works for it."""
     while batches is not None and (found := (await batches.find_batches(BatchFilter())).batches):
         for batch in found:
             status = batch.status

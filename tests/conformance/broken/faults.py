@@ -208,6 +208,7 @@ CAUGHT_IN_TRANSACTIONS: Final[Mapping[TransactionFault, str]] = {
 
 MACHINE: Final = "test_random_commands_answer_as_the_reference_does"
 MACHINE_OF_BUFFERS: Final = "test_random_commands_to_buffers_answer_as_the_reference_does"
+MACHINE_OF_BATCHES: Final = "test_random_commands_to_batch_jobs_answer_as_the_reference_does"
 
 # Faults that a state machine finds whatever it draws; with luck it finds about half of all.
 FOUND_BY_MACHINE: Final[Mapping[Fault, str]] = {
@@ -220,6 +221,8 @@ FOUND_BY_MACHINE: Final[Mapping[Fault, str]] = {
     flows.DelayIgnored: MACHINE,
     buffers.TakenByAll: MACHINE_OF_BUFFERS,
     buffers.ClearedWhenTaken: MACHINE_OF_BUFFERS,
+    batches.RunsNotCompared: MACHINE_OF_BATCHES,
+    batch_parts.PartsCountedTwice: MACHINE_OF_BATCHES,
 }
 
 FOUND_IN_TRANSACTIONS_BY_MACHINE: Final[Mapping[TransactionFault, str]] = {transactions.RollbackKeepsTheRows: MACHINE}

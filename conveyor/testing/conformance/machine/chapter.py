@@ -19,6 +19,7 @@ from conveyor.testing.conformance.machine.collecting import BufferRules
 from conveyor.testing.conformance.machine.draws import QUEUES, Description, FlowShape, descriptions, flow_shapes
 from conveyor.testing.conformance.machine.governing import GoverningRules
 from conveyor.testing.conformance.machine.growing import FlowRules
+from conveyor.testing.conformance.machine.importing import BatchRules
 from conveyor.testing.conformance.machine.operating import OperatingRules
 from conveyor.testing.conformance.machine.running import RunningRules
 from conveyor.testing.conformance.machine.transacting import TransactingRules
@@ -78,8 +79,12 @@ class CollectingMachine(BufferRules, StoreMachine):
     """The same with buffers."""
 
 
+class ImportingMachine(BatchRules, StoreMachine):
+    """The same with batch jobs."""
+
+
 class MachineConformance(StoreKit):
-    """Forty short lives of a store, ten with buffers; ``CONVEYOR_MACHINE_EXAMPLES=5000`` gives as many, drawn anew."""
+    """Forty short lives of a store, or fewer; ``CONVEYOR_MACHINE_EXAMPLES=5000`` gives as many, drawn anew."""
 
     @pytest.fixture
     def machine_settings(self) -> settings:
@@ -139,6 +144,19 @@ class MachineConformance(StoreKit):
             portal.wrap_async_context_manager(open_workshop()) as workshop,
         ):
             run_lives(CollectingMachine, portal, workshop, short_settings)
+
+    def test_random_commands_to_batch_jobs_answer_as_the_reference_does(
+        self,
+        open_workshop: OpenWorkshop,
+        short_settings: settings,
+        anyio_backend_name: str,
+        anyio_backend_options: dict[str, Any],
+    ) -> None:
+        with (
+            start_blocking_portal(anyio_backend_name, anyio_backend_options) as portal,
+            portal.wrap_async_context_manager(open_workshop()) as workshop,
+        ):
+            run_lives(ImportingMachine, portal, workshop, short_settings)
 
 
 def run_lives(kind: type[StoreMachine], portal: BlockingPortal, workshop: Workshop, lives: settings) -> None:

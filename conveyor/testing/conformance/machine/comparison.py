@@ -6,15 +6,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from conveyor.errors import JobError
+from conveyor.model.batches.values import BatchFilter
 from conveyor.model.states import SETTLED_STATES, Command, JobState
-from conveyor.testing.conformance.machine.draws import NEW_DELAY, NEW_PAYLOAD, NEW_PRIORITY
+from conveyor.testing.conformance.machine.draws import BATCHES, NEW_DELAY, NEW_PAYLOAD, NEW_PRIORITY
 from conveyor.testing.conformance.machine.tables import view_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from conveyor.contracts.store import JobStore, Store
+    from conveyor.contracts.store import BatchStore, JobStore, Store
+    from conveyor.model.batches.values import BatchJobData
     from conveyor.model.job import JobData
     from conveyor.testing.conformance.machine.scheduling import WholeReference
 
@@ -53,6 +55,8 @@ class Comparison:
         assert sorted(job.id for job in stalled) == self._reference.stalled(NOTHING)
         await self._compare_governing()
         await self._compare_buffers()
+        if self._store.batches is not None:
+            await self._compare_batches(self._store.batches)
         self._looks += 1
         await self._compare_list(
             self._queue_names[self._looks % len(self._queue_names)], STATES[self._looks % len(STATES)]
@@ -84,6 +88,31 @@ class Comparison:
         if self._store.buffers is not None:
             assert dict(await self._store.buffers.get_sizes()) == self._reference.sizes()
             assert dict(await self._store.buffers.find_places(self._job_ids)) == self._reference.places()
+
+    async def _compare_batches(self, batches: BatchStore) -> None:
+        """Compare batch jobs, page by page, those that nobody works for, and of one after the other what it has."""
+        expected = self._reference.batches
+        newest = sorted(expected.values(), key=lambda one: (-one.data.created_at.timestamp(), one.data.id))
+        found: list[BatchJobData] = []
+        cursor: str | None = None
+        for _ in range(len(BATCHES)):
+            page = await batches.find_batches(BatchFilter(), cursor=cursor, limit=2)
+            found += page.batches
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert found == [one.data for one in newest]
+        stranded = await batches.find_stranded()
+        told = [(one.batch.id, None if one.job is None else one.job.id) for one in stranded]
+        assert told == self._reference.stranded()
+        batch_id = BATCHES[self._looks % len(BATCHES)]
+        batch = expected.get(batch_id)
+        assert await batches.get_batch(batch_id) == (None if batch is None else batch.data)
+        errors = [] if batch is None else [batch.errors[number] for number in sorted(batch.errors)]
+        assert list(await batches.get_errors(batch_id)) == errors
+        if self._store.batch_parts is not None:
+            parts = [] if batch is None else list(batch.parts.values())
+            assert list(await self._store.batch_parts.get_parts(batch_id)) == parts
 
     async def _compare_list(self, queue: str, state: JobState) -> None:
         listed = await self._store.queues.list_jobs(queue, state)

@@ -12,6 +12,7 @@ from conveyor.model.queries import Want
 from conveyor.model.states import SETTLED_STATES, Command, JobState
 
 __all__ = [
+    "BATCHES",
     "DEDUPLICATIONS",
     "IDS",
     "NAMES",
@@ -47,6 +48,7 @@ FlowShape: TypeAlias = tuple[list[Description], str, str]
 QUEUES: Final = ("orders", "elsewhere")
 NAMES: Final = ("pack", "ship")
 IDS: Final = tuple("abcdefgh")
+BATCHES: Final = ("one", "two", "three")
 DEDUPLICATIONS: Final = (
     None,
     *(Deduplication(key="red", mode=mode) for mode in ("keep", "replace", "debounce", "reject")),

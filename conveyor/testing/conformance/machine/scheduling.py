@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conveyor.model.queries import Added
 from conveyor.model.schedules.firing import paused, plan_firing, resumed, upserted
 from conveyor.model.states import SETTLED_STATES
-from conveyor.testing.conformance.machine.buffering import ReferenceBuffers
+from conveyor.testing.conformance.machine.batching import ReferenceBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["WholeReference"]
 
 
-class WholeReference(ReferenceBuffers):
+class WholeReference(ReferenceBatches):
     """What becomes of schedules the model says, as the contract wants it; what is compared is what is made of that."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
