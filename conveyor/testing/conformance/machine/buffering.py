@@ -30,6 +30,10 @@ class ReferenceBuffer:
     taken_until: datetime | None = None
     committed: str = ""
 
+    def let_go(self) -> None:
+        """Let others take it."""
+        self.token, self.taken_until = "", None
+
 
 @define
 class ReferenceTrace:
@@ -79,7 +83,8 @@ class ReferenceBuffers(ReferenceStore):
         for one in [self._leave(job_id) for job_id in plan.taken]:
             if one.job.id in traces:
                 self.traces[one.job.id] = ReferenceTrace(one.job, traces[one.job.id], self.now())
-        mine[0].token, mine[0].committed = "", token
+        mine[0].let_go()
+        mine[0].committed = token
         if plan.failure is not None:
             self._fail([one.job_id for one in receipts if one.outcome is Added.ADDED and one.job_id not in there])
         return receipts
@@ -88,7 +93,7 @@ class ReferenceBuffers(ReferenceStore):
         """Let others take what a token took."""
         for buffer in self.buffers.values():
             if buffer.token == token:
-                buffer.token = ""
+                buffer.let_go()
 
     def end_buffered(self, job_id: str, *, is_cancelled: bool) -> JobState | str | None:
         """Cancel or remove a job in a buffer; return its state, None where it is in none, or the name of the error."""
@@ -98,7 +103,7 @@ class ReferenceBuffers(ReferenceStore):
         if is_cancelled and self.find(job_id) is not None:
             return "DuplicateJobError"
         left = self._leave(job_id)
-        holder.token = ""
+        holder.let_go()
         if not is_cancelled:
             return "removed"
         self.save([evolve(left.job, deduplication=None)])
@@ -119,6 +124,7 @@ class ReferenceBuffers(ReferenceStore):
                 sum(len(one.job.payload) for one in buffer.kept),
                 buffer.kept[0].added_at,
                 buffer.kept[-1].added_at,
+                buffer.taken_until,
             )
             for buffer_id, buffer in self.buffers.items()
             if buffer.kept
