@@ -145,7 +145,7 @@ class ReferenceStore(ReferenceKeys):
         if known is not None and _is_same_add(known, root) and parent is not None and parent.shape == shape:
             return [AddReceipt(job.id) for job in plan.jobs]
         receipts = self._save_plan(plan, plan.jobs)
-        if receipts[-1].outcome is Added.ADDED and known is None:
+        if all(receipt.outcome is Added.ADDED for receipt in receipts):
             self.parents[root.id].shape = shape
         return receipts
 
