@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conveyor import RowContext
+    from conveyor.contracts.batch_job import BatchJobStrategy
 
 __all__ = ["PARTS", "WORKERS", "app_in"]
 
@@ -70,8 +71,15 @@ class DividingFile(RowBatchStrategy[Product, FileParams]):
     chunk_size = Dividing.chunk_size
     parts = Dividing.parts
     errors: ClassVar[ErrorPolicy] = ErrorPolicy.skip()
-    __init__ = Dividing.__init__
-    throttle = Dividing.throttle
+
+    def __init__(self, meeting: Meeting) -> None:
+        """Take where the workers meet."""
+        self.meeting = meeting
+
+    async def throttle(self, context: RowContext[Any], /) -> None:
+        """Say that a chunk begins, once all are there."""
+        await self.meeting.wait()
+        say("chunk")
 
     async def process(self, rows: Sequence[Product], context: RowContext[Any], /) -> None:
         """Write numbers, and say so."""
@@ -83,7 +91,7 @@ def app_in(url: str, folder: Path) -> Conveyor:
     meeting = folder / "meeting"
     meeting.mkdir(exist_ok=True)
     storage = LocalFileStorage(LocalFilesOptions(directory=str(folder / "files")))
-    strategies = [Dividing(Meeting(meeting)), DividingFile(Meeting(meeting))]
+    strategies: list[BatchJobStrategy] = [Dividing(Meeting(meeting)), DividingFile(Meeting(meeting))]
     return Conveyor(url, batch_strategies=strategies, file_storage=storage)
 
 
