@@ -44,13 +44,13 @@ class Caller(Protocol):
         job: the job that runs; None: its end is somebody else's affair, and so it has no transaction here.
         run_number: which of the caller's runs this is.
         transaction: the run's, if its handler may open one.
-        has_new_children: whether the run has added children to its job.
+        knows_open_children: whether the run has added children to its job, or has seen one that had not ended.
     """
 
     job: JobData | None
     run_number: int
     transaction: RunTransaction | None
-    has_new_children: bool
+    knows_open_children: bool
 
     def is_stopped(self, run_number: int) -> bool:
         """Whether this run was told to stop, or is over."""
@@ -65,8 +65,8 @@ class Caller(Protocol):
 class MakeFlows(Protocol):
     """Makes a run's way to the children of its job."""
 
-    def __call__(self, job: JobData, /, *, on_added: Callable[[], None]) -> JobFlows:
-        """Return it; `on_added` is called once it has added some."""
+    def __call__(self, job: JobData, /, *, on_open: Callable[[], None]) -> JobFlows:
+        """Return it; `on_open` is called once it has added some, or has seen some that had not ended."""
         ...
 
 
@@ -77,7 +77,7 @@ class _Stranger:
         self.job: JobData | None = None
         self.run_number = 0
         self.transaction: RunTransaction | None = None
-        self.has_new_children = False
+        self.knows_open_children = False
         self.has_lost_lock = False
         self.is_over = False
 
@@ -91,8 +91,8 @@ class RunMeans:
 
     Attributes:
         transactions: opens a run's transaction; None: runs have none.
-        flows: makes a run's way to the children of its job, which calls `on_added` once it added some; None: runs
-            have none.
+        flows: makes a run's way to the children of its job, which calls `on_open` once it added or saw open ones; None:
+            runs have none.
         get_state: returns what the app's lifespan gave.
         payload_codec: opens arguments and seals results; None: they are kept as they are.
         note_life: told, on the event loop, that a handler which keeps it busy has not hung.
@@ -174,12 +174,12 @@ class Executor:
         """Return what a run comes to that asks to wait for children: it fails where there is none to wait for.
 
         Such a job would run again at once, for ever, and no attempt would be counted. Children that the run itself has
-        added may have ended meanwhile; it has not seen them yet.
+        added, or has seen open, may have ended meanwhile; it does not know yet.
         """
-        if self._means.flows is None or caller.has_new_children:
+        if self._means.flows is None or caller.knows_open_children:
             return WaitForChildren()
         try:
-            children = await self._means.flows(job, on_added=lambda: None).get_children()
+            children = await self._means.flows(job, on_open=lambda: None).get_children()
         except StoreUnavailableError:
             # Not the handler's fault; it is found out the next time.
             return WaitForChildren()
@@ -213,7 +213,7 @@ class Executor:
             transaction=transaction,
             flows=None
             if means.flows is None
-            else partial(means.flows, on_added=partial(setattr, caller, "has_new_children", True)),
+            else partial(means.flows, on_open=partial(setattr, caller, "knows_open_children", True)),
             get_state=means.get_state,
             beat=partial(self._beat, caller, caller.run_number),
             is_stopping=lambda: self.board.is_closing,

@@ -64,7 +64,7 @@ class Slot:
         self.job: JobData | None = None
         self.run_number = 0
         self.transaction: RunTransaction | None = None
-        self.has_new_children = False
+        self.knows_open_children = False
         # What shows where its run is: see dumps.py. Kept once, so that a run costs nothing.
         self.task: anyio.TaskInfo | None = None
         self.coroutine: Coroutine[object, object, None] | None = None
@@ -168,7 +168,7 @@ class Slot:
         self.run_number += 1
         self._stop_reason = None
         self.transaction = None
-        self.has_new_children = False
+        self.knows_open_children = False
         self._began = time.monotonic()
         self._board.start(job, self)
         timeout = job.options.timeout

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from conveyor._services.settings import DEFAULT_STORE, find_setting
-from conveyor._services.strategy_options import read_options
+from conveyor._services.strategy_options import read_options, refuse_options
 from conveyor.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 
+T = TypeVar("T")
+
+
 def make_store_opener(
     plugins: Plugins, given: str | Store | None, injector: Injector
 ) -> Callable[[], AbstractAsyncContextManager[Store]]:
@@ -44,6 +47,7 @@ def make_store_opener(
     setting = find_setting("store", argument=given, default=DEFAULT_STORE)
     url = DEFAULT_STORE if setting is None else setting.value
     provider = plugins.store_provider(url)
+    refuse_options(provider.name, "a store has its options in its URL")
     return lambda: provider.open(url, injector)
 
 
@@ -77,12 +81,15 @@ def make_job_queue(plugins: Plugins, given: str | JobQueueStrategy) -> JobQueueS
         return provider.create_from_url(given)
     if given != provider.name:
         raise ConfigurationError(f"{given!r} is a URL scheme of the job queue {provider.name!r}: add :// and the rest")
-    return provider.create() if provider.options is None else provider.create(read_options(given, provider.options))
+    return _made(provider.create, given, provider.options)
 
 
 def make_buffer_storage(plugins: Plugins, given: str | JobBufferStorageStrategy) -> JobBufferStorageStrategy:
-    """Return the buffer storage."""
-    return plugins.buffer_storage_provider(given).create() if isinstance(given, str) else given
+    """Return the buffer storage; raises ConfigurationError where its options are wrong."""
+    if not isinstance(given, str):
+        return given
+    provider = plugins.buffer_storage_provider(given)
+    return _made(provider.create, given, provider.options)
 
 
 def make_file_storage(plugins: Plugins, given: str | FileStorage) -> FileStorage:
@@ -90,12 +97,21 @@ def make_file_storage(plugins: Plugins, given: str | FileStorage) -> FileStorage
     if not isinstance(given, str):
         return given
     provider = plugins.file_storage_provider(given)
-    return provider.create() if provider.options is None else provider.create(read_options(given, provider.options))
+    return _made(provider.create, given, provider.options)
 
 
 def make_batch_strategy(plugins: Plugins, name: str) -> BatchJobStrategy:
-    """Return one batch strategy."""
-    return plugins.batch_strategy_provider(name).create()
+    """Return one batch strategy; raises ConfigurationError where its options are wrong."""
+    provider = plugins.batch_strategy_provider(name)
+    return _made(provider.create, name, provider.options)
+
+
+def _made(create: Callable[..., T], name: str, options: type[object] | None) -> T:
+    """Make a strategy, with its options where it has some."""
+    if options is not None:
+        return create(read_options(name, options))
+    refuse_options(name, "it takes none")
+    return create()
 
 
 def make_middleware(plugins: Plugins, given: str | Middleware) -> Middleware:

@@ -165,7 +165,7 @@ class RunFlows:
         payload_codec: PayloadCodec | None,
         middleware: Sequence[Middleware],
         from_thread: FromThread,
-        on_added: Callable[[], None],
+        on_open: Callable[[], None],
     ) -> None:
         """Bind to a run of a job.
 
@@ -176,9 +176,9 @@ class RunFlows:
             payload_codec: opens and seals what the children carry.
             middleware: through which they are added.
             from_thread: calls what is async on the event loop, while its thread waits.
-            on_added: called once children were added.
+            on_open: called once children were added, or seen that have not ended.
         """
-        self._on_added = on_added
+        self._on_open = on_open
         self._store = store
         self._handlers = handlers
         self._job = job
@@ -189,7 +189,10 @@ class RunFlows:
     async def get_children(self) -> Sequence[ChildJob]:
         """Return what is known of the job's children."""
         flows = flows_of(self._store, "ctx.children()")
-        return await _children(flows, self._handlers, self._payload_codec, self._job.id)
+        children = await _children(flows, self._handlers, self._payload_codec, self._job.id)
+        if any(child.is_open for child in children):
+            self._on_open()
+        return children
 
     def read_children(self) -> Sequence[ChildJob]:
         """Return what is known of the job's children, in a thread of its handler's."""
@@ -202,7 +205,7 @@ class RunFlows:
         check_groups(self._store, plan.jobs)
         flows, lock = flows_of(self._store, "ctx.add_children()"), Lock(job.id, job.token or LockToken("", 0))
         await _save(plan, lambda whole: flows.add_children(job.id, whole, lock), self._middleware, self._payload_codec)
-        self._on_added()
+        self._on_open()
         if job.options.flow_id is None:
             # As the store has it now: the settlement of this very run names the flow.
             job.options = evolve(job.options, flow_id=job.id)

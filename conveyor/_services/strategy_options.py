@@ -15,7 +15,7 @@ from conveyor.model.durations import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["StrategySettings", "read_options"]
+__all__ = ["StrategySettings", "read_options", "refuse_options"]
 
 T = TypeVar("T")
 
@@ -57,6 +57,17 @@ def read_options(name: str, options: type[T], others: Collection[str] = ()) -> T
         return options(**parsed)
     except (TypeError, ValueError) as exc:
         raise ConfigurationError(f"options of strategy {name!r}: {exc}") from exc
+
+
+def refuse_options(name: str, why: str) -> None:
+    """Refuse ``[tool.conveyor.strategies.NAME]`` of what takes no options there.
+
+    Raises:
+        ConfigurationError: it is there.
+    """
+    table, path = find_strategy_table(name)
+    if table:
+        raise ConfigurationError(f"[tool.conveyor.strategies.{name}] of {path} sets {', '.join(table)}: {why}")
 
 
 def _fields(name: str, options: type[Any]) -> dict[str, attrs.Attribute[Any]]:

@@ -92,20 +92,36 @@ class JobQueueProvider:
 
 @frozen
 class BufferStorageProvider:
-    """A buffer storage strategy that a plugin offers under a name."""
+    """A buffer storage strategy that a plugin offers.
+
+    Attributes:
+        name: what people call it.
+        create: makes one that is not open: of an instance of `options`, where it has some, else of nothing.
+        contract_version: the version of the contracts it was written for.
+        options: an attrs class, which is filled from the settings: see `Settings.read`.
+    """
 
     name: str
-    create: Callable[[], JobBufferStorageStrategy]
+    create: Callable[..., JobBufferStorageStrategy]
     contract_version: int
+    options: type[Any] | None = None
 
 
 @frozen
 class BatchStrategyProvider:
-    """A batch strategy that a plugin offers under a name: that of its `identifier` says most."""
+    """A batch strategy that a plugin offers.
+
+    Attributes:
+        name: what people call it: that of its `identifier` says most.
+        create: makes one that is not open: of an instance of `options`, where it has some, else of nothing.
+        contract_version: the version of the contracts it was written for.
+        options: an attrs class, which is filled from the settings: see `Settings.read`.
+    """
 
     name: str
-    create: Callable[[], BatchJobStrategy]
+    create: Callable[..., BatchJobStrategy]
     contract_version: int
+    options: type[Any] | None = None
 
 
 @frozen

@@ -76,8 +76,8 @@ class Cancel:
 class WaitForChildren:
     """Run again once the job's children have ended; the attempt is not counted.
 
-    A run that added children runs again at once where they have ended already. Where none is open, and the run added
-    none, the attempt failed, with a FlowError.
+    A run that added children runs again at once where they have ended already. Where none is open, and the run neither
+    added any nor saw one open, the attempt failed, with a FlowError.
     """
 
 

@@ -343,6 +343,28 @@ async def test_a_run_that_forgets_to_look_at_its_children_fails_once_they_have_e
     assert runs == 2
 
 
+async def test_a_child_that_ended_after_it_was_seen_open_is_seen_by_the_next_run(app: Conveyor) -> None:
+    weigh, _ = weigh_and_pack(app)
+    looks: list[bool] = []
+
+    @app.queue("work").job(attempts=2)
+    async def wait_on(ctx: JobContext) -> object:
+        if not (children := await ctx.children()):
+            await ctx.add_children(weigh.options(delay="10s").new(3))
+            raise ValueError("it added, and fails")
+        looks.append(children[0].is_open)
+        if not children[0].is_open:
+            return children[0].value
+        child = await app.jobs.get(children[0].job_id)
+        await child.promote()
+        await child.wait_until_finished(timeout="10s")
+        return WaitForChildren()
+
+    async with app, app.worker():
+        assert await (await wait_on.add()).result(timeout="30s") == 3
+    assert looks == [True, False]
+
+
 async def test_a_child_that_ended_before_the_run_that_added_it_is_seen_by_the_next_run(app: Conveyor) -> None:
     weigh, _ = weigh_and_pack(app)
 
