@@ -65,10 +65,3 @@ class NoStart:
 async def test_what_is_no_job_queue_is_refused_when_it_is_given(given: Any, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         Conveyor("memory://", job_queue=given)
-
-
-async def test_a_second_function_for_every_name_is_refused_in_words_that_fit() -> None:
-    queue = Conveyor("memory://").queue("work")
-    queue.process(lambda data: data)
-    with pytest.raises(ConfigurationError, match="already has a function for jobs of any name"):
-        queue.process(lambda data: data)

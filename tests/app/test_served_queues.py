@@ -65,7 +65,7 @@ async def test_such_a_handler_may_be_a_plain_function_of_the_data(app: Conveyor)
 def test_a_queue_has_one_such_handler(app: Conveyor) -> None:
     queue = app.queue("mail")
     queue.process(lambda data: data)
-    with pytest.raises(ConfigurationError, match="already has a handler called"):
+    with pytest.raises(ConfigurationError, match="already has a function for jobs of any name"):
         queue.process(lambda data: data)
 
 
