@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from conveyor._cli.failures import CommandError, ExitCode
 from conveyor._cli.opening import services_of
+from conveyor._services.elsewhere import ElsewhereStore
 from conveyor.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
 
     from conveyor._app import Conveyor
 
-__all__ = ["check_queues"]
+__all__ = ["check_queues", "is_elsewhere"]
+
+
+def is_elsewhere(app: Conveyor) -> bool:
+    """Return whether an open app's job queue keeps its jobs in no store."""
+    return isinstance(services_of(app).store, ElsewhereStore)
 
 
 async def check_queues(app: Conveyor, names: Iterable[str], advice: str = "") -> None:
@@ -24,7 +30,7 @@ async def check_queues(app: Conveyor, names: Iterable[str], advice: str = "") ->
     """
     services = services_of(app)
     inspection = services.store.inspection
-    if inspection is None:
+    if inspection is None or is_elsewhere(app):
         return
     known = {queue.name for queue in await inspection.list_queues()} | set(services.handlers.queue_names())
     for name in names:

@@ -45,12 +45,18 @@ def clean(
     queue: QueueName,
     /,
     *,
-    state: Annotated[Literal["completed", "failed", "cancelled"], Parameter(help="Which of those that have ended.")],
+    state: Annotated[
+        Literal["completed", "failed", "cancelled"] | None,
+        Parameter(help="Which of those that have ended; not given: all."),
+    ] = None,
     older_than: Annotated[str, Parameter(help="Only those that ended longer ago than this, such as 7 days.")] = "0s",
     yes: Yes = False,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
-    """Remove jobs of a queue that have ended, with their history."""
+    """Remove jobs of a queue that have ended, with their history.
+
+    A broker that keeps jobs in no store removes those of all states alike, and counts none before.
+    """
     import anyio
 
     from conveyor._cli.discovery import find_operated_app
@@ -59,9 +65,10 @@ def clean(
     app = find_operated_app(options)
     age = parse_duration(older_than, field="--older-than")
     count = anyio.run(_count_ended, app, queue, state, age)
-    if count:
-        what = f"this will remove {counted(count, 'job')} of queue {queue} that are {state}"
-        ask(f"{what} and ended more than {older_than} ago" if age else what, is_agreed=yes)
+    if count != 0:
+        jobs = "the jobs" if count is None else counted(count, "job")
+        ended = f" and ended more than {older_than} ago" if age else ""
+        ask(f"this will remove {jobs} of queue {queue} that are {state or 'settled'}{ended}", is_agreed=yes)
     return _remove(app, queue, options, lambda handle: handle.clean(state, age))
 
 
@@ -105,19 +112,24 @@ async def _counts(app: Conveyor, queue: str) -> Mapping[JobState, int]:
         return await app.queue(queue).counts()
 
 
-async def _count_ended(app: Conveyor, queue: str, state: str, age: timedelta) -> int:
-    from conveyor._cli.known_queues import check_queues
+async def _count_ended(app: Conveyor, queue: str, state: str | None, age: timedelta) -> int | None:
+    """Return how many jobs would be removed; None: nobody can tell."""
+    from conveyor._cli.known_queues import check_queues, is_elsewhere
     from conveyor._cli.opening import looking_only
     from conveyor.model.queries import JobFilter
-    from conveyor.model.states import JobState
+    from conveyor.model.states import SETTLED_STATES, JobState
 
+    states = SETTLED_STATES if state is None else (JobState(state),)
     async with looking_only(app):
         await check_queues(app, [queue])
+        if is_elsewhere(app):
+            return None
         if not age:
-            return await app.queue(queue).count(state)
+            counts = await app.queue(queue).counts()
+            return sum(counts[one] for one in states)
         # By this machine's clock, to tell people; what is removed is decided by the store's.
         before = datetime.now(UTC) - age
-        return await app.jobs.count(JobFilter((queue,), states=(JobState(state),), finished_to=before))
+        return await app.jobs.count(JobFilter((queue,), states=tuple(states), finished_to=before))
 
 
 def _remove(app: Conveyor, queue: str, options: StoreOptions, act: Callable[[Queue], Awaitable[int]]) -> int:

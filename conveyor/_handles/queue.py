@@ -373,8 +373,11 @@ class Queue:
         """Remove every job that has not started, delayed ones too; return how many."""
         return await queues.drain(self._services, self.name)
 
-    async def clean(self, state: JobState | str, grace: Duration = 0) -> int:
-        """Remove settled jobs of one state that ended longer ago than `grace`; return how many."""
+    async def clean(self, state: JobState | str | None, grace: Duration = 0) -> int:
+        """Remove settled jobs of one state, None: of every one, that ended longer ago than `grace`; return how many.
+
+        A job queue strategy that keeps its jobs in no store is asked for every one; it knows no single state.
+        """
         return await queues.clean(self._services, self.name, state, grace)
 
     async def obliterate(self, force: bool = False) -> int:

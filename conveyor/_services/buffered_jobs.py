@@ -84,7 +84,7 @@ async def cancel(services: Services, job_id: str, reason: str) -> JobData:
 
     Raises:
         JobInBufferError: it was merged into another.
-        CapabilityError: it is in a buffer, and the storage cannot do that, or the queue is in no store.
+        CapabilityError: it is in a buffer, and the storage cannot do that, or its queue is not in the app's store.
         DuplicateJobError: it is in a buffer, and another job has its id.
     """
 
@@ -92,8 +92,13 @@ async def cancel(services: Services, job_id: str, reason: str) -> JobData:
         storage = _editable(services, "cancelling a job in a buffer")
         if not is_in_store(services):
             # There are no cancelled jobs for it to be one of.
-            name = type(services.job_queue).__name__
-            raise CapabilityError(name, "jobs in a store", "cancelling a job in a buffer", kind="job queue")
+            raise CapabilityError(
+                type(services.job_queue).__name__,
+                "jobs in a store",
+                "cancelling a job in a buffer",
+                kind="job queue",
+                advice="take it out of its buffer, and leave no record of it: job.remove()",
+            )
         return await storage.cancel_job(job_id, reason)
 
     return await _either(services, job_id, lambda: services.store.jobs.cancel_job(job_id, reason), cancel_buffered)
@@ -123,11 +128,15 @@ async def _either(
     in_store: Callable[[], Awaitable[T]],
     in_buffer: Callable[[], Awaitable[T | None]],
 ) -> T:
-    for _ in range(_LOOKS):
+    if is_in_store(services):
         with suppress(JobNotFoundError):
             return await in_store()
+    # What keeps jobs elsewhere may know none by its id, so the buffers are asked before it is.
+    for _ in range(_LOOKS):
         if await _buffer_of(services, job_id) is not None and (done := await in_buffer()) is not None:
             return done
+        with suppress(JobNotFoundError):
+            return await in_store()
     return await in_store()
 
 

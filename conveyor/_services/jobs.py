@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -10,7 +11,7 @@ from conveyor._services import buffered_jobs
 from conveyor._services.buffered_jobs import FoundJob, find_elsewhere, read_following, refuse_buffered, unbuffered
 from conveyor._services.buffers import find_places
 from conveyor._services.sealing import sealed_arguments
-from conveyor.errors import ConfigurationError, JobFailedError, JobNotFoundError
+from conveyor.errors import CapabilityError, ConfigurationError, JobFailedError, JobNotFoundError
 from conveyor.model.checks import aware, check_integer, check_page
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.error_groups import ErrorGroupFilter
@@ -60,8 +61,7 @@ async def get(services: Services, job_id: str, queue_name: str | None = None) ->
     Raises:
         JobNotFoundError: there is none (in this queue, if one is named).
     """
-    jobs = services.store.jobs
-    job = await (jobs.find_job(job_id) if queue_name is None else jobs.get_job(queue_name, job_id))
+    job = await _find(services, job_id, queue_name)
     found = await find_elsewhere(services, job_id) if job is None else FoundJob(job)
     if found is None or queue_name not in {None, found.data.queue_name}:
         raise JobNotFoundError(job_id, queue_name or "")
@@ -119,11 +119,10 @@ async def look(services: Services, known: JobData) -> FoundJob:
     Raises:
         JobNotFoundError: there is none, or somebody removed it.
     """
-    jobs = services.store.jobs
-    job = await jobs.find_job(known.id)
+    job = await _find(services, known.id)
     if job is not None:
         return FoundJob(job)
-    ending = (await jobs.find_endings([known.id])).get(known.id)
+    ending = (await services.store.jobs.find_endings([known.id])).get(known.id)
     if ending is not None:
         return FoundJob(_ended(known, ending))
     place = (await find_places(services, [known.id])).get(known.id)
@@ -133,6 +132,15 @@ async def look(services: Services, known: JobData) -> FoundJob:
     if found is None:
         raise JobNotFoundError(known.id, known.queue_name)
     return found
+
+
+async def _find(services: Services, job_id: str, queue_name: str | None = None) -> JobData | None:
+    """Return a job of the queues (of this queue, if one is named), or None."""
+    jobs = services.store.jobs
+    # A job queue that cannot be asked: the job may be in a buffer, and where it is not, it is asked once more.
+    with suppress(CapabilityError):
+        return await (jobs.find_job(job_id) if queue_name is None else jobs.get_job(queue_name, job_id))
+    return None
 
 
 def _ended(known: JobData, end: Ending) -> JobData:

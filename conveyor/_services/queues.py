@@ -10,10 +10,12 @@ import uuid_utils
 from attrs import evolve
 
 from conveyor._services.buffers import add_collected, add_one_collected
+from conveyor._services.elsewhere import ElsewhereStore
 from conveyor._services.limits import check_groups
 from conveyor._services.sealing import add_sealed
 from conveyor.codec import encode_json, hash_json
-from conveyor.errors import ConfigurationError, DuplicateJobError, GroupFullError, PayloadError
+from conveyor.contracts.job_queue import InspectableJobQueueStrategy
+from conveyor.errors import CapabilityError, ConfigurationError, DuplicateJobError, GroupFullError, PayloadError
 from conveyor.model.checks import check_name
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.job import NewJob
@@ -22,9 +24,11 @@ from conveyor.model.states import SETTLED_STATES, JobState, parse_state
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from datetime import timedelta
 
     from conveyor._services.open_parts import AddsJobs
     from conveyor._services.services import Services
+    from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.contracts.middleware import Middleware
     from conveyor.contracts.payload import PayloadCodec
     from conveyor.contracts.store import QueueStore
@@ -247,12 +251,37 @@ async def drain(services: Services, queue_name: str) -> int:
     return await services.store.queues.drain(queue_name)
 
 
-async def clean(services: Services, queue_name: str, state: JobState | str, grace: Duration) -> int:
-    """Remove settled jobs that ended longer ago than `grace`, in chunks; return how many."""
-    settled, patience = _settled(state), parse_duration(grace, field="grace")
-    return await _in_chunks(
-        lambda queues: queues.clean(queue_name, settled, patience, limit=CHUNK), services.store.queues
-    )
+async def clean(services: Services, queue_name: str, state: JobState | str | None, grace: Duration) -> int:
+    """Remove settled jobs, of one state or of every one, that ended longer ago than `grace`; return how many.
+
+    Raises:
+        CapabilityError: the job queue strategy keeps the jobs in no store, and cannot do that.
+    """
+    wanted, patience = SETTLED_STATES if state is None else (_settled(state),), parse_duration(grace, field="grace")
+    if isinstance(services.store, ElsewhereStore):
+        return await _inspectable(services.job_queue, state).remove_settled_jobs([queue_name], patience)
+    queues = services.store.queues
+    return sum([await _in_chunks(partial(_clean, queue_name, one, patience), queues) for one in wanted])
+
+
+async def _clean(queue_name: str, state: JobState, patience: timedelta, queues: QueueStore) -> int:
+    return await queues.clean(queue_name, state, patience, limit=CHUNK)
+
+
+def _inspectable(job_queue: JobQueueStrategy, state: JobState | str | None) -> InspectableJobQueueStrategy:
+    """Return a strategy that can remove its settled jobs, all of them alike."""
+    name = type(job_queue).__name__
+    if not isinstance(job_queue, InspectableJobQueueStrategy):
+        raise CapabilityError(name, "inspection", "cleaning a queue", kind="job queue")
+    if state is not None:
+        raise CapabilityError(
+            name,
+            "jobs in a store",
+            "cleaning a queue of one state",
+            kind="job queue",
+            advice="clean it of every one that ended: clean(None, grace)",
+        )
+    return job_queue
 
 
 async def obliterate(services: Services, queue_name: str, *, force: bool) -> int:

@@ -84,12 +84,15 @@ class PluginError(ConfigurationError):
 class CapabilityError(ConfigurationError):
     """The store in use, or the job queue strategy (`kind` says which), declares that it cannot do what was asked."""
 
-    def __init__(self, store: str, capability: str, needed_by: str, *, kind: str = "store") -> None:
+    def __init__(self, store: str, capability: str, needed_by: str, *, kind: str = "store", advice: str = "") -> None:
         self.store = store
         self.capability = capability
         self.needed_by = needed_by
         self.kind = kind
-        super().__init__(f"{needed_by} needs the capability {capability!r}, which the {kind} {store!r} does not have")
+        super().__init__(
+            f"{needed_by} needs the capability {capability!r}, which the {kind} {store!r} does not have"
+            + (f"; {advice}" if advice else "")
+        )
 
 
 class ConveyorInternalError(ConveyorError):

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from conveyor import Conveyor, InMemoryJobBufferStorageStrategy, JobBuffer, union
+from conveyor._builtin.inline_queue import InlineJobQueue
 from conveyor._builtin.store_buffer import StoreBufferStorage
 from conveyor.errors import (
     CapabilityError,
@@ -20,11 +21,13 @@ from conveyor.errors import (
 from conveyor.model.states import JobState
 from conveyor.testing.faults import FaultKind, FaultyStore, StoreCall
 from conveyor.testing.stores import open_store
+from tests.app.test_plain_strategies import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from conveyor import Job
+    from conveyor.contracts.job_queue import JobQueueStrategy
     from conveyor.model.buffers.values import BufferedJob, BufferPlace
 
 pytestmark = pytest.mark.anyio
@@ -110,6 +113,24 @@ async def test_a_storage_that_knows_no_single_jobs_refuses() -> None:
             with pytest.raises(CapabilityError, match="InMemoryJobBufferStorageStrategy"):
                 await ask()
         assert await app.buffers.buffer_size() == {"b": 1}
+
+
+@pytest.mark.parametrize("make_queue", [InlineJobQueue, Shelf], ids=["inline", "three_methods"])
+async def test_a_job_of_a_queue_that_is_in_no_store_is_looked_at_and_removed_and_not_cancelled(
+    store_url: str, make_queue: Callable[[], JobQueueStrategy]
+) -> None:
+    app = collecting(Conveyor(store_url, job_queue=make_queue()))
+    async with app:
+        kept, unwanted = await add(app, "a", "b")
+        assert (await unwanted.refresh()).state is JobState.WAITING
+        with pytest.raises(CapabilityError, match=r"take it out of its buffer.*: job\.remove\(\)"):
+            await unwanted.cancel()
+        assert await app.buffers.buffer_size() == {"b": 2}
+        await (await app.jobs.get("b")).remove()
+        with pytest.raises((JobNotFoundError, CapabilityError)):
+            await unwanted.refresh()
+        flushed = await app.buffers.flush()
+        assert [(job.id, job.to_json()["payload"]) for job in flushed["b"]] == [(kept.id, {"ids": ["a"]})]
 
 
 async def test_a_job_that_is_cancelled_while_it_is_flushed_is_not_in_what_is_added(app: Conveyor) -> None:

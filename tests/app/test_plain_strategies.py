@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conveyor import Conveyor
-from conveyor.errors import ConfigurationError
+from conveyor.errors import CapabilityError, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,12 @@ async def test_what_takes_one_job_at_a_time_is_given_several_one_after_another()
         first = await queue.add("pack", {"number": 1})
         more = await queue.add_many([queue.new("pack", {"number": number}) for number in (2, 3)])
     assert [job.id for job in shelf.kept] == [first.id, *(job.id for job in more)]
+
+
+async def test_what_cannot_be_looked_into_cannot_be_cleaned() -> None:
+    async with Conveyor("memory://", job_queue=Shelf()) as app:
+        with pytest.raises(CapabilityError, match="cleaning a queue needs the capability 'inspection'"):
+            await app.queue("work").clean(None)
 
 
 class NoStart:

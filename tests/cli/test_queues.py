@@ -95,6 +95,19 @@ def test_a_queue_is_cleaned_of_what_ended_long_ago(
     assert (queue["counts"]["completed"], queue["counts"]["failed"]) == (1, 0)
 
 
+def test_a_queue_is_cleaned_of_all_that_ended(
+    conveyor: Callable[..., Ran], add: Callable[..., str], work: Callable[[], None]
+) -> None:
+    add("send", {"to": "ada"})
+    add("fail", {"reason": "no stamps"})
+    work()
+    ran = conveyor("queues", "clean", "mails", *STORE, "-o", "json", "--yes")
+    assert (ran.json, ran.err) == (
+        {"name": "mails", "removed": 2},
+        "this will remove 2 jobs of queue mails that are settled\n",
+    )
+
+
 def test_a_queue_is_obliterated_by_its_typed_name_only(
     conveyor: Callable[..., Ran], add: Callable[..., str], at_terminal: Callable[[str], None]
 ) -> None:

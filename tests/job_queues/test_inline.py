@@ -240,3 +240,21 @@ async def test_a_worker_beside_it_has_nothing_to_do(app: Conveyor) -> None:
     async with app, app.worker():
         await note.add_many([note.new(number) for number in range(3)])
         assert ran == [0, 1, 2]
+
+
+async def test_a_queue_is_cleaned_of_every_job_that_ended(app: Conveyor) -> None:
+    queue = app.queue("work")
+
+    @queue.job()
+    async def divide(by: int) -> float:
+        return 1 / by
+
+    async with app:
+        jobs = [await divide.add(by) for by in (0, 1)]
+        assert await app.queue("others").clean(None) == 0
+        assert await queue.clean(None, grace="1 hour") == 0
+        with pytest.raises(CapabilityError, match=r"of one state needs .*: clean\(None, grace\)"):
+            await queue.clean("failed")
+        assert await queue.clean(None) == 2
+        with pytest.raises(JobNotFoundError):
+            await jobs[0].refresh()

@@ -12,9 +12,9 @@ import pytest
 from conveyor_plugin_nats.queue import NatsJobQueue
 from gaps import watch_gaps
 
-from conveyor import Conveyor, JobContext, Snooze
+from conveyor import Conveyor, JobBuffer, JobContext, Snooze
 from conveyor.__main__ import main
-from conveyor.errors import InvalidJobStateError, JobFailedError, JobNotFoundError
+from conveyor.errors import CapabilityError, InvalidJobStateError, JobFailedError, JobNotFoundError
 from conveyor.model.queries import JobFilter
 from conveyor.model.retry import fixed
 from conveyor.model.states import JobState
@@ -196,6 +196,26 @@ async def test_settled_jobs_are_removed_of_some_queues_or_of_all(url: str) -> No
         await third.wait_until_finished(timeout=SECONDS)
         assert await queue.remove_settled_jobs([], timedelta(0)) == 1
         assert await queue.find_many_by_id([job.id for job in jobs]) == []
+        await (await divide.add(4)).wait_until_finished(timeout=SECONDS)
+        with pytest.raises(CapabilityError, match="of one state"):
+            await app.queue("sums").clean("completed")
+        assert await app.queue("sums").clean(None, grace="1 day") == 0
+        assert await app.queue("sums").clean(None) == 1
+
+
+async def test_a_buffered_job_is_removed_and_not_cancelled(url: str) -> None:
+    app = new_app(url)
+    app.buffers.add_buffer(JobBuffer("sums", collect=lambda _: True, reduce=list))
+    async with app:
+        unwanted, kept = [await app.queue("sums").add("add", {"left": left, "right": 1}) for left in (1, 2)]
+        with pytest.raises(CapabilityError, match=r"job\.remove\(\)"):
+            await unwanted.cancel()
+        await unwanted.remove()
+        with pytest.raises(JobNotFoundError):
+            await unwanted.refresh()
+        assert [job.id for job in (await app.buffers.flush())["sums"]] == [kept.id]
+        await kept.cancel()
+        assert kept.state is JobState.CANCELLED
 
 
 async def test_ended_jobs_are_shown_without_what_is_not_kept(
@@ -218,9 +238,10 @@ async def test_ended_jobs_are_shown_without_what_is_not_kept(
     program = f"from conveyor import Conveyor\napp = Conveyor('memory://', job_queue={url!r})"
     (tmp_path / f"{module}.py").write_text(program)
     monkeypatch.syspath_prepend(tmp_path)
-    for command in (("show", job.id), ("list",)):
+    clean = ("queues", "clean", "sums", "--older-than", "1ms", "--yes")
+    for command, shown in ((("jobs", "show", job.id), job.id), (("jobs", "list"), job.id), (clean, '"removed": 1')):
         # As from a shell, which has no event loop.
-        code = await anyio.to_thread.run_sync(main, ("jobs", *command, "--app", f"{module}:app", "-o", "json"))
+        code = await anyio.to_thread.run_sync(main, (*command, "--app", f"{module}:app", "-o", "json"))
         printed = capsys.readouterr()
         assert code == 0, printed.err
-        assert job.id in printed.out
+        assert shown in printed.out
