@@ -5,7 +5,7 @@ A queue with limits has room again when a run ends, which its hints tell, or whe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from conveyor._runtime.transient import until_available
 from conveyor._runtime.wakeup import Wakeup
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from conveyor._runtime.transient import Outage
     from conveyor.contracts.clock import Clock
     from conveyor.contracts.store import LimitStore
+    from conveyor.model.limits import QueueLimits
     from conveyor.model.worker_options import WorkerOptions
 
 __all__ = ["LimitWatcher"]
+
+# Room that comes within so long is waited for, whatever else may have become free.
+_SOON_SECONDS: Final = 0.1
 
 
 class LimitWatcher:
@@ -49,7 +53,7 @@ class LimitWatcher:
         self._wakeup = Wakeup()
         self._is_outdated = True
         self._is_dry = False
-        self._has_rates = False
+        self._rates = 0
         # Whether room may have come unseen between a fetch that brought too little and the question after it.
         self._may_have_missed = False
         guarded.on_dry = self._note_dry
@@ -72,14 +76,15 @@ class LimitWatcher:
                 await self.learn(self._fetcher.queue_names)
             is_dry, self._is_dry = self._is_dry, False
             room_at = await self._next_room_at(limits)
-            if room_at is not None:
-                self._may_have_missed = True
-            elif is_dry and self._has_rates and self._may_have_missed:
+            if is_dry and self._may_have_missed and self._may_hide_room(room_at):
                 # The store tells of times to come only. One fetch more finds what became free before it was asked; if
-                # that brings nothing either, nothing waits for a rate.
+                # that brings nothing either, nothing that waits for a rate may start.
                 self._may_have_missed = False
                 self._notice_room()
+            elif room_at is not None:
+                self._may_have_missed = True
             if not await self._wakeup.wait(self._seconds_until(room_at)) and room_at is not None:
+                self._may_have_missed = True
                 self._notice_room()
                 # Whoever has a free slot fetches now, and whoever has none, later; that it was too little wakes this.
                 # To ask again before that would bring the same answer, at once.
@@ -103,7 +108,7 @@ class LimitWatcher:
         guarded = await limits.get_guarded_queues(queue_names)
         found = {name: await limits.get_limits(name) for name in sorted(guarded)}
         self._guarded.learn(guarded, [name for name, those in found.items() if those != NO_LIMITS])
-        self._has_rates = any(those.has_rates for those in found.values())
+        self._rates = sum(_count_rates(those) for those in found.values())
 
     async def _next_room_at(self, limits: LimitStore) -> datetime | None:
         names: Sequence[str] = tuple(sorted(self._guarded.limited))
@@ -113,8 +118,23 @@ class LimitWatcher:
             lambda: limits.get_next_room_timestamp(names), "look when limits have room", self._outage
         )
 
+    def _may_hide_room(self, room_at: datetime | None) -> bool:
+        """Whether a rate may have room by now, although the next time to come is this one."""
+        if room_at is None:
+            return self._rates > 0
+        # Of several rates it may be that of another. Where that comes soon, all are looked at then.
+        return self._rates > 1 and self._seconds_until(room_at) > _SOON_SECONDS
+
     def _seconds_until(self, room_at: datetime | None) -> float:
         if room_at is None:
             return self._longest_sleep_seconds
         seconds = (room_at - self._clock.now()).total_seconds()
         return min(max(seconds, 0.0), self._longest_sleep_seconds)
+
+
+def _count_rates(limits: QueueLimits) -> int:
+    """Return how many rates these limits are; where each key has one of its own, two stand for all."""
+    is_keyed = limits.limiter is not None and limits.limiter.key is not None
+    if is_keyed or (limits.group is not None and limits.group.limiter is not None):
+        return 2
+    return sum(limiter is not None for limiter in (limits.limiter, *(one.limiter for one in limits.names.values())))

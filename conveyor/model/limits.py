@@ -223,11 +223,6 @@ class QueueLimits:
     group: GroupLimits | None = field(default=None, validator=_is_group_limits)
     names: dict[str, NameLimits] = field(factory=dict, converter=_names, hash=False)
 
-    @property
-    def has_rates(self) -> bool:
-        """Whether any of them says how many jobs start in a time, so that time alone makes room."""
-        return any(part is not None and part.limiter is not None for part in (self, self.group, *self.names.values()))
-
 
 NO_LIMITS: Final = QueueLimits()
 

@@ -113,3 +113,28 @@ async def test_room_that_came_before_anybody_asked_for_it_is_used() -> None:
             first, second = await note.add(), await note.add()
             await first.result(timeout="10s")
             await second.result(timeout="1 minute")
+
+
+async def test_room_that_came_before_anybody_asked_is_used_though_another_queue_has_some_later() -> None:
+    clock = JumpingClock()
+    script = FaultScript()
+    app = Conveyor(FaultyStore(MemoryStore(clock), script), clock=clock)
+
+    @app.queue("work").job()
+    async def note() -> None: ...
+
+    @app.queue("seldom").job()
+    async def rest() -> None: ...
+
+    async with app:
+        await app.queue("work").set_limits(limiter=RateLimit(1, "300ms"))
+        await app.queue("seldom").set_limits(limiter=RateLimit(1, "1 day"))
+        async with app.worker(poll_interval="1h"):
+            await (await rest.add()).result(timeout="10s")
+            await rest.add()
+            await anyio.sleep(5)
+            # Asked again later than one rate has room, the store tells when the other has.
+            script.spoil("get_next_room_timestamp", 3)
+            first, second = await note.add(), await note.add()
+            await first.result(timeout="10s")
+            await second.result(timeout="1 minute")

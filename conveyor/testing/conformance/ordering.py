@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from conveyor.model.queries import Want
 from conveyor.model.states import Command
 from conveyor.testing.conformance.kit import StoreKit
 from conveyor.testing.conformance.workshop import LOCK, QUEUE, Workshop, ending, lock_of
@@ -85,6 +86,12 @@ class OrderingConformance(StoreKit):
         await workshop.add("d", name="ship")
         jobs = await (await workshop.hand()).fetch(job_name="ship")
         assert [job.id for job in jobs] == ["c", "a", "d"]
+
+    async def test_wants_of_one_queue_are_answered_one_after_the_other(self, workshop: Workshop) -> None:
+        await workshop.add("a", "b", "c", "d")
+        wants = [Want(QUEUE, 0, lifo=True), Want(QUEUE, 1, lifo=True), Want(QUEUE, 9)]
+        jobs = await (await workshop.hand()).fetch_wants(*wants)
+        assert [job.id for job in jobs] == ["d", "a", "b", "c"]
 
     async def test_a_job_promoted_by_time_stands_where_its_time_says(self, workshop: Workshop) -> None:
         await workshop.add("due-at-10", delay=10)

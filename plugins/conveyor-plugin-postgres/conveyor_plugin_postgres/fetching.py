@@ -62,18 +62,34 @@ def jobs_in_order(rows: list[Row], wants: Sequence[Want]) -> list[JobData]:
     if len(wants) == 1 and not wants[0].lifo:
         rows.sort(key=_in_order)
     else:
-        rows.sort(key=lambda row: _place(row, wants))
+        rows = _as_wanted(rows, wants)
     return jobs_from_rows(rows)
 
 
-def _place(row: Row, wants: Sequence[Want]) -> tuple[int, int, bool, int, int]:
-    """Return where a fetch for these wants has a job that it locked among its answers."""
+def _as_wanted(rows: Sequence[Row], wants: Sequence[Want]) -> list[Row]:
+    """Return the rows want by want: each got the first in its order of those that the wants before it left."""
+    answer: list[Row] = []
+    rest = rows
+    for want in wants:
+        meant = [row for row in rest if _is_meant(row, want)]
+        if not meant:
+            continue
+        meant.sort(key=_in_lifo_order if want.lifo else _in_order)
+        got = meant[: max(want.limit, 0)]
+        answer += got
+        ids = {row[0] for row in got}
+        rest = [row for row in rest if row[0] not in ids]
+    # A fetch that is repeated may want less than the first time; it gets the same.
+    return [*answer, *sorted(rest, key=_in_order)]
+
+
+def _is_meant(row: Row, want: Want) -> bool:
+    is_named = want.queue_name == row[_QUEUE] and want.job_name in {None, row[_NAME]}
+    return is_named and want.is_suspect == (row[_STALLED_COUNT] > 0)
+
+
+def _in_lifo_order(row: Row) -> tuple[int, bool, int, int]:
     order_at, order_seq = row[_ORDER_AT], row[_ORDER_SEQ]
+    # Those with the option stand the other way round as they are.
     is_plain = order_at >= 0
-    for index, want in enumerate(wants):
-        is_meant = want.queue_name == row[_QUEUE] and want.job_name in {None, row[_NAME]}
-        if is_meant and want.is_suspect == (row[_STALLED_COUNT] > 0):
-            if want.lifo and is_plain:
-                order_at, order_seq = -order_at, -order_seq
-            return index, row[_PRIORITY], is_plain, order_at, order_seq
-    return len(wants), row[_PRIORITY], is_plain, order_at, order_seq
+    return (row[_PRIORITY], True, -order_at, -order_seq) if is_plain else (row[_PRIORITY], False, order_at, order_seq)

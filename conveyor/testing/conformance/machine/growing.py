@@ -12,7 +12,15 @@ from conveyor.errors import JobError
 from conveyor.model.flows import Flow, plan_children, plan_flow
 from conveyor.model.options import ChildFailurePolicy
 from conveyor.testing.conformance.machine.bench import MachineBench
-from conveyor.testing.conformance.machine.draws import Description, FlowShape, descriptions, flow_shapes, ids, numbers
+from conveyor.testing.conformance.machine.draws import (
+    QUEUES,
+    Description,
+    FlowShape,
+    descriptions,
+    flow_shapes,
+    ids,
+    numbers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +82,10 @@ class FlowRules(MachineBench):
     def new_in_flow(self, description: Description, policy: str) -> NewJob:
         """Return a job to be added in a flow, where none has a deduplication key, and few expire."""
         job = self.new(*description)
-        # Before each fetch late children are cancelled, and all other late jobs with them.
-        job = evolve(job, deduplication=None, expires=job.expires if job.options.lifo else None)
+        # Before each fetch late children are cancelled, and all other late jobs with them. Where a child and its parent
+        # in another queue are both late, it is open which ends first, and so how the parent does.
+        may_expire = job.options.lifo and job.queue_name == QUEUES[0]
+        job = evolve(job, deduplication=None, expires=job.expires if may_expire else None)
         return evolve(job, options=evolve(job.options, on_child_failure=ChildFailurePolicy(policy)))
 
     async def _give_children(self, parent_id: str, plan: FlowPlan, lock: Lock | None) -> list[AddReceipt] | str:
