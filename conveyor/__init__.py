@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from conveyor.model.batches.status import BatchStatus as BatchStatus
     from conveyor.model.batches.values import Confirmation as Confirmation
     from conveyor.model.batches.values import RowError as RowError
+    from conveyor.model.batches.values import RowFault as RowFault
     from conveyor.model.batches.values import RowOutcome as RowOutcome
     from conveyor.model.buffers.job_buffer import JobBuffer as JobBuffer
     from conveyor.model.buffers.reducing import chunk as chunk
@@ -128,6 +129,7 @@ _HOMES: Final = {
     "RowBatchStrategy": "conveyor.contracts.row_batches",
     "RowContext": "conveyor.contracts.row_batches",
     "RowError": "conveyor.model.batches.values",
+    "RowFault": "conveyor.model.batches.values",
     "RowOutcome": "conveyor.model.batches.values",
     "RowPreview": "conveyor.model.batches.rows",
     "Snooze": "conveyor.model.outcomes",
@@ -197,6 +199,7 @@ __all__ = [
     "RowBatchStrategy",
     "RowContext",
     "RowError",
+    "RowFault",
     "RowOutcome",
     "RowPreview",
     "Snooze",

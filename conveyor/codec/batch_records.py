@@ -9,20 +9,22 @@ from typing import Any
 import msgspec
 
 from conveyor.model.batches.previews import Preview
-from conveyor.model.batches.values import RowError, RowOutcome
+from conveyor.model.batches.values import RowError, RowFault, RowOutcome
 
 __all__ = ["decode_counts", "decode_row_error", "encode_counts", "encode_row_error", "find_preview"]
 
 
 def encode_row_error(error: RowError) -> bytes:
     """Return the error of a row as JSON in ASCII, which any database keeps: a row may hold what is no text there."""
-    return json.dumps([error.code, error.message, error.column, error.raw], separators=(",", ":")).encode("ascii")
+    also = [(fault.code, fault.message, fault.column) for fault in error.also]
+    kept = [error.code, error.message, error.column, error.raw, *([also] if also else ())]
+    return json.dumps(kept, separators=(",", ":")).encode("ascii")
 
 
 def decode_row_error(row_number: int, data: bytes) -> RowError:
     """Return what `encode_row_error` was given."""
-    code, message, column, raw = json.loads(data)
-    return RowError(row_number, code, message, column, raw)
+    code, message, column, raw, *rest = json.loads(data)
+    return RowError(row_number, code, message, column, raw, tuple(RowFault(*fault) for also in rest for fault in also))
 
 
 def encode_counts(counts: Mapping[RowOutcome, int]) -> str:

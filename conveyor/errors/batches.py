@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conveyor.errors.configuration import ConveyorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "BadFileError",
@@ -107,12 +107,14 @@ class BadRowError(BatchJobError):
         code: for machines, such as "invalid_value".
         message: for people.
         column: which column; None: the row as a whole.
+        also: what else is wrong about the row, each as an error of its own; what these have in `also` is left out.
     """
 
-    def __init__(self, code: str, message: str, column: str | None = None) -> None:
+    def __init__(self, code: str, message: str, column: str | None = None, *, also: Sequence[BadRowError] = ()) -> None:
         self.code = code
         self.message = message
         self.column = column
+        self.also = tuple(also)
         super().__init__(f"{code}: {message}" if column is None else f"{code} in column {column!r}: {message}")
 
 

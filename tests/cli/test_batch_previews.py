@@ -99,6 +99,38 @@ def test_what_a_strategy_calls_preview_itself_is_no_obstacle(conveyor: Callable[
     assert "this will process 3 rows of users.csv" in ran.err
 
 
+def test_all_wrong_columns_of_a_row_are_told(conveyor: Callable[..., Ran], folder: Path) -> None:
+    (folder / "users.csv").write_text("token,name,plan\nSEKRET-CELL,,big\n2,bob,big\nx,,\n")
+    command = ("batch", "run", "users", "users.csv", "--yes", "--app", "hello:app", "-o", "json")
+    ran = conveyor(*command)
+    assert (ran.code, ran.json["counts"]) == (0, {"failed": 2, "done": 1}), ran.err
+    told = [line.split() for line in ran.err.splitlines()]
+    assert ["token", "invalid_value", "2"] in told
+    assert ["name", "missing_value", "2"] in told
+    assert ["1", "token", "***"] in told
+    assert ["1", "name", "the", "cell", "is", "empty"] in told
+    errors = ("batch", "errors", ran.json["id"], "--app", "hello:app")
+    first, second = conveyor(*errors, "-o", "json").json
+    assert (first["column"], first["message"], first["row_number"]) == ("token", "***", 1)
+    assert (
+        first["also"] == second["also"] == [{"code": "missing_value", "message": "the cell is empty", "column": "name"}]
+    )
+    assert [line.split()[:2] for line in conveyor(*errors).out.splitlines()[1:]] == [
+        ["1", "token"],
+        ["1", "name"],
+        ["3", "token"],
+        ["3", "name"],
+    ]
+    lines = conveyor(*errors, "-o", "csv").out.splitlines()
+    assert lines[2] == "1,missing_value,the cell is empty,name,"
+    assert len(lines) == 5
+    header, row, *_ = (folder / "users.errors.csv").read_text().splitlines()
+    assert header == "token,name,plan,error_row,error_code,error_column,error_message"
+    assert row.startswith("SEKRET-CELL,,big,1,invalid_value; missing_value,token; name,column 'token': ")
+    unmasked = conveyor(*errors, "--unmasked", "-o", "json").json
+    assert [fault["column"] for fault in unmasked[0]["also"]] == ["name"]
+
+
 def test_after_a_dry_run_the_file_itself_is_to_be_mended(conveyor: Callable[..., Ran], folder: Path) -> None:
     ran = conveyor("batch", "run", "users", "users.csv", "--dry-run", "--app", "hello:app")
     assert ran.code == 0

@@ -50,7 +50,10 @@ def errors(
     ] = None,
     options: Annotated[ListOptions, flattened] = _DEFAULTS,
 ) -> int:
-    """List the bad rows of a batch job, by number: which column, a code, and a message."""
+    """List the bad rows of a batch job, by number: which column, a code, and a message, a line for each wrong column.
+
+    As JSON there is one object for each row: what else is wrong about it stands in `also`.
+    """
     import anyio
 
     check_new(errors_file)
@@ -77,7 +80,7 @@ async def _write_file(batch_id: str, errors_file: Path, options: ListOptions) ->
 
 
 async def _errors(batch_id: str, limit: int | None, options: ListOptions, *, unmasked: bool) -> int:
-    from conveyor._cli.batches.records import ROW_TITLES, row_cells
+    from conveyor._cli.batches.records import ROW_TITLES, fault_records, row_cells
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.opening import looking_only
     from conveyor._cli.output import say, show_records
@@ -94,6 +97,8 @@ async def _errors(batch_id: str, limit: int | None, options: ListOptions, *, unm
     if not shown and options.output == "table":
         say("no bad rows")
         return 0
+    if options.output == "table":
+        shown = [line for record in shown for line in fault_records(record)]
     show_records(shown, options.output, ROW_TITLES if not unmasked else (*ROW_TITLES, "raw"), row_cells)
     return 0
 
@@ -115,12 +120,14 @@ async def _records(
 
 
 async def _write_each(records: AsyncIterator[dict[str, Any]], options: ListOptions) -> None:
+    from conveyor._cli.batches.records import fault_records
     from conveyor._cli.csv_cells import CsvWriter
     from conveyor._cli.output import write_json
 
     lines = CsvWriter(sys.stdout)
     async for record in records:
         if options.output == "csv":
-            lines.write(record)
+            for line in fault_records(record):
+                lines.write(line)
         else:
             write_json(record, on_one_line=True)

@@ -83,9 +83,10 @@ def preview_lines(preview: Preview | None, total: int | None) -> Iterator[str]:
             for code, count in codes.items()
         ],
     )
+    first_rows = list(dict.fromkeys(error.row for error in preview.first_errors))[:_SHOWN]
     yield from _table(
         ("bad row", "column", "message"),
-        [(error.row, error.column, error.message) for error in preview.first_errors[:_SHOWN]],
+        [(error.row, error.column, error.message) for error in preview.first_errors if error.row in first_rows],
     )
 
 

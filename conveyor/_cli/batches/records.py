@@ -10,17 +10,18 @@ from conveyor.codec import find_preview, to_json
 from conveyor.model.masking import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from conveyor._handles.batch_job import BatchJob
     from conveyor.model.batches.parts import BatchPart
-    from conveyor.model.batches.values import RowError
+    from conveyor.model.batches.values import RowError, RowFault
     from conveyor.model.masking import Masking
 
 __all__ = [
     "LIST_TITLES",
     "ROW_TITLES",
     "batch_record",
+    "fault_records",
     "list_row",
     "part_record",
     "progress_in_words",
@@ -78,9 +79,21 @@ def row_record(error: RowError, masking: Masking | None) -> dict[str, Any]:
     record: dict[str, Any] = to_json(error)
     if masking is None:
         return record
-    is_masked = error.column is not None and masking.is_masked(error.column)
-    # A message tends to quote the cell.
-    return record | {"raw": None, "message": MASK if is_masked else masking.text(error.message)}
+    first, *others = ({**to_json(fault), "message": _message(fault, masking)} for fault in error.faults)
+    return {**record, **first, "raw": None, "also": others}
+
+
+def _message(fault: RowFault, masking: Masking) -> str:
+    # It tends to quote the cell.
+    is_masked = fault.column is not None and masking.is_masked(fault.column)
+    return MASK if is_masked else masking.text(fault.message)
+
+
+def fault_records(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a bad row's record for each thing that is wrong about it, as lines of a table have them."""
+    plain = {name: value for name, value in row.items() if name != "also"}
+    yield plain
+    yield from (plain | fault for fault in row["also"])
 
 
 def list_row(batch: Mapping[str, Any]) -> Sequence[object]:

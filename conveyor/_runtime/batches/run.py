@@ -17,7 +17,7 @@ from conveyor.errors import BatchJobError, BatchRunLostError, BatchStoppedError,
 from conveyor.model.batches.changing import stepped
 from conveyor.model.batches.parts import seen_by_part
 from conveyor.model.batches.status import STOPPING_STATUSES, BatchStatus
-from conveyor.model.batches.values import BatchStep, RowError, RowOutcome
+from conveyor.model.batches.values import BatchStep, RowError, RowFault, RowOutcome
 from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
@@ -342,5 +342,9 @@ def _whole(batch_id: str, name: str, value: int) -> int:
 
 def _clean(error: RowError) -> RowError:
     """Return a bad row as every store can keep it, whatever was in the file."""
-    column = None if error.column is None else clean_text(error.column)
-    return RowError(error.row_number, clean_text(error.code), clean_text(error.message), column, clean_text(error.raw))
+    first, *others = (
+        RowFault(clean_text(fault.code), clean_text(fault.message), fault.column and clean_text(fault.column))
+        for fault in error.faults
+    )
+    raw = clean_text(error.raw)
+    return RowError(error.row_number, first.code, first.message, first.column, raw, tuple(others))

@@ -1,55 +1,81 @@
-"""Which field of a class refused its value: attrs raises what a converter or validator raised, and does not say."""
+"""Which fields of a class refused their values: attrs raises what one of them raised, and does not say which it was."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["find_fault"]
+__all__ = ["find_faults", "find_other_faults"]
+
+# The name of a field, None: the class as a whole; and a message for people.
+_Fault: TypeAlias = tuple[str | None, str]
+
+# attrs types it as a function.
+_FACTORY: Final[type] = attrs.Factory  # type: ignore[assignment] # it is the class
 
 
-def find_fault(row_class: type[Any], given: Mapping[str, Any], exc: Exception) -> tuple[str | None, str]:
-    """Return the name of the field that raised, None where it was the class as a whole, and a message for people.
+class _Raised(NamedTuple):
+    field: str
+    error: Exception
+
+
+def find_faults(row_class: type[Any], given: Mapping[str, Any], exc: Exception) -> list[_Fault]:
+    """Return every field that refuses its value, and why; or that it was the class as a whole.
 
     Args:
         row_class: a class of attrs.
         given: what its ``__init__`` was given.
         exc: what it raised.
     """
+    raised = list(_try_fields(row_class, given))
     # The validators of attrs put the field among the arguments.
     named = next((arg.name for arg in exc.args if isinstance(arg, attrs.Attribute)), None)
-    return named or _find_by_trying(row_class, given, exc), _tell(exc)
+    if not any(one.field == named or _is_same(one.error, exc) for one in raised):
+        # Tried by itself, no field raises that; so what others do then is no sign of anything.
+        return [(named, _tell(exc))]
+    return [(one.field, _tell(one.error)) for one in raised]
 
 
-def _find_by_trying(row_class: type[Any], given: Mapping[str, Any], exc: Exception) -> str | None:
-    """Convert and validate field by field, on an instance that is never seen, until one raises the same again."""
+def find_other_faults(row_class: type[Any], given: Mapping[str, Any]) -> list[_Fault]:
+    """Return every field that refuses its value, and why, where other fields have none that could be given."""
+    return [(one.field, _tell(one.error)) for one in _try_fields(row_class, given)]
+
+
+def _try_fields(row_class: type[Any], given: Mapping[str, Any]) -> Iterator[_Raised]:
+    """Convert and validate field by field, on an instance that is never seen; yield what they raise."""
     instance: Any = object.__new__(row_class)
     values: list[tuple[attrs.Attribute[Any], Any]] = []
     for field in attrs.fields(row_class):
-        name = field.alias or field.name
-        if name not in given:
+        value = given.get(field.alias or field.name, field.default)
+        # A converter that takes more than the value cannot be asked apart from its class; a factory may have effects.
+        if value is attrs.NOTHING or isinstance(value, _FACTORY) or isinstance(field.converter, attrs.Converter):
             continue
-        value = given[name]
-        # One that takes more than the value cannot be asked apart from its class.
-        if field.converter is not None and not isinstance(field.converter, attrs.Converter):
+        if field.converter is not None:
             try:
                 value = field.converter(value)
-            except Exception as raised:  # noqa: BLE001 - compared with what the class raised
-                return field.name if _is_same(raised, exc) else None
+            except Exception as exc:  # noqa: BLE001 - whatever a converter raises
+                yield _Raised(field.name, exc)
+                continue
         object.__setattr__(instance, field.name, value)
         values.append((field, value))
+    is_whole = len(values) == len(attrs.fields(row_class))
+    for raised in _validate(instance, values):
+        # A validator that looks at another field finds nothing there, where that has no value yet.
+        if is_whole or not isinstance(raised.error, AttributeError):
+            yield raised
+
+
+def _validate(instance: Any, values: Sequence[tuple[attrs.Attribute[Any], Any]]) -> Iterator[_Raised]:
     for field, value in values:
-        if field.validator is None:
-            continue
-        try:
-            field.validator(instance, field, value)
-        except Exception as raised:  # noqa: BLE001 - as above
-            return field.name if _is_same(raised, exc) else None
-    return None
+        if field.validator is not None:
+            try:
+                field.validator(instance, field, value)
+            except Exception as exc:  # noqa: BLE001 - whatever a validator raises
+                yield _Raised(field.name, exc)
 
 
 def _is_same(raised: Exception, exc: Exception) -> bool:

@@ -78,8 +78,11 @@ class ErrorFileWriter:
 
 
 def _columns_of(error: RowError) -> dict[str, Any]:
-    values = (error.row_number, error.code, error.column or "", error.message)
-    return dict(zip(ERROR_COLUMNS, values, strict=True))
+    """Return the cells of conveyor's own columns; several things that are wrong stand in each in one order."""
+    faults = error.faults
+    messages = [error.message] if len(faults) == 1 else [fault.describe() for fault in faults]
+    told = ([fault.code for fault in faults], [fault.column or "" for fault in faults], messages)
+    return dict(zip(ERROR_COLUMNS, (error.row_number, *map("; ".join, told)), strict=True))
 
 
 def _json_row(error: RowError) -> dict[str, Any]:

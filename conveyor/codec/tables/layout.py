@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import inspect
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, get_type_hints
 
 import attrs
 from attrs import frozen
 
-from conveyor.codec.tables.blame import find_fault
+from conveyor.codec.tables.blame import find_faults, find_other_faults
 from conveyor.codec.tables.cells import CellParser, describe_type, is_optional, make_parser
 from conveyor.codec.tables.columns import Column, described_by
 from conveyor.codec.tables.forms import OWN_COLUMNS, TableRow
 from conveyor.codec.tables.making import RowMaker
 from conveyor.errors import BadFileError, BadRowError, ConfigurationError, did_you_mean
+from conveyor.model.batches.values import RowFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = ["LayoutColumn", "RowLayout"]
 
@@ -50,6 +51,22 @@ class LayoutColumn:
     is_optional: bool
     contents: str
     parse: CellParser | None
+
+
+class _Found(NamedTuple):
+    """The columns of a header: those that are known, as they are called there, and what is wrong with the others."""
+
+    columns: Sequence[tuple[str, LayoutColumn]]
+    unknown: Sequence[str]
+    missing: Sequence[str]
+    twice: Sequence[RowFault]
+
+
+class _Plan(NamedTuple):
+    """How rows of one header are read: which column each cell is of, and what is wrong with all such rows."""
+
+    columns: Sequence[tuple[str, LayoutColumn]]
+    faults: Sequence[RowFault]
 
 
 class RowLayout(Generic[RowT]):
@@ -90,25 +107,13 @@ class RowLayout(Generic[RowT]):
         Raises:
             BadFileError: it has a column that the class does not, one of them twice, or lacks one that must be there.
         """
-        found: dict[str, str] = {}
-        unknown: list[str] = []
-        for header in headers:
-            if header in OWN_COLUMNS:
-                continue
-            column = self._by_word.get(_word(header))
-            if column is None:
-                unknown.append(header)
-                continue
-            if column.name in found:
-                raise BadFileError(
-                    "duplicate_column", f"{found[column.name]!r} and {header!r} are the same column, {column.name!r}"
-                )
-            found[column.name] = header
-        missing = [column.name for column in self.columns if column.is_required and column.name not in found]
-        lacks = [f"it has no column {', '.join(map(repr, missing))}"] if missing else []
-        if unknown:
+        found = self._find_columns(headers)
+        if found.twice:
+            raise BadFileError("duplicate_column", found.twice[0].message)
+        lacks = [f"it has no column {', '.join(map(repr, found.missing))}"] if found.missing else []
+        if found.unknown:
             # Whoever mends the file is told of both at once.
-            raise BadFileError("unknown_column", "; ".join([_unknown(unknown, self.names), *lacks]))
+            raise BadFileError("unknown_column", "; ".join([_unknown(found.unknown, self.names), *lacks]))
         if lacks:
             raise BadFileError("missing_column", lacks[0])
 
@@ -120,25 +125,30 @@ class RowLayout(Generic[RowT]):
             has_comma: its decimals have a comma; `TableReader.has_comma` says so.
 
         Raises:
-            BadRowError: the file or the class says that it is wrong; the error names the column as the file does.
+            BadRowError: the file or the class says that it is wrong; the error names all columns that are, as the file
+                does.
         """
         if row.error is not None:
             raise BadRowError(*row.error)
         values = row.values
         plan = self._plan(tuple(values))
+        faults = list(plan.faults)
         given: dict[str, Any] = {}
-        for header, column in plan:
+        for header, column in plan.columns:
             cell = values[header]
-            if cell is None or (isinstance(cell, str) and (not cell or (column.contents and cell.isspace()))):
-                _leave_out(column, header, given)
-            else:
-                given[column.name] = _read_cell(column, header, cell, has_comma=has_comma)
+            try:
+                if cell is None or (isinstance(cell, str) and (not cell or (column.contents and cell.isspace()))):
+                    _leave_out(column, header, given)
+                else:
+                    given[column.name] = _read_cell(column, header, cell, has_comma=has_comma)
+            except BadRowError as exc:
+                faults.append(RowFault(exc.code, exc.message, exc.column))
+        if faults:
+            raise _bad_row(plan, [*faults, *_refusals(plan, find_other_faults(self.row_class, given))])
         try:
             return self._make(**given)
         except Exception as exc:  # the class's own converters and validators may raise anything
-            name, message = find_fault(self.row_class, given, exc)
-            found = next((header for header, column in plan if column.field.name == name), name)
-            raise BadRowError("invalid_value", message, found) from exc
+            raise _bad_row(plan, _refusals(plan, find_faults(self.row_class, given, exc))) from exc
 
     def read_many(
         self, columns: tuple[str, ...], rows: Sequence[Sequence[str]], *, has_comma: bool = False
@@ -171,15 +181,33 @@ class RowLayout(Generic[RowT]):
         return {column.name: getattr(row, column.field.name) for column in self.columns}
 
     def _make_maker(self, columns: tuple[str, ...]) -> RowMaker[RowT]:
-        return RowMaker(self._make, [column for _, column in self._plan(columns)])
+        return RowMaker(self._make, [column for _, column in self._plan(columns).columns])
 
-    def _make_plan(self, headers: tuple[str, ...]) -> Sequence[tuple[str, LayoutColumn]]:
-        """Return which column each header is; raises BadRowError: rows of JSON lines have headers of their own."""
-        try:
-            self.check_columns(headers)
-        except BadFileError as exc:
-            raise BadRowError(exc.code, exc.message) from None
-        return [(header, self._by_word[_word(header)]) for header in headers if header not in OWN_COLUMNS]
+    def _find_columns(self, headers: Sequence[str]) -> _Found:
+        """Return which column each header is, and what is wrong with them."""
+        found: dict[str, tuple[str, LayoutColumn]] = {}
+        unknown: list[str] = []
+        twice: list[RowFault] = []
+        for header in headers:
+            if header in OWN_COLUMNS:
+                continue
+            column = self._by_word.get(_word(header))
+            if column is None:
+                unknown.append(header)
+            elif column.name in found:
+                told = f"{found[column.name][0]!r} and {header!r} are the same column, {column.name!r}"
+                twice.append(RowFault("duplicate_column", told, header))
+            else:
+                found[column.name] = (header, column)
+        missing = [column.name for column in self.columns if column.is_required and column.name not in found]
+        return _Found(list(found.values()), unknown, missing, twice)
+
+    def _make_plan(self, headers: tuple[str, ...]) -> _Plan:
+        """Return how a row of these headers is read: each of JSON lines has headers of its own."""
+        found = self._find_columns(headers)
+        unknown = [RowFault("unknown_column", _unknown([name], self.names), name) for name in found.unknown]
+        missing = [RowFault("missing_column", "the row has no such column", name) for name in found.missing]
+        return _Plan(found.columns, [*found.twice, *unknown, *missing])
 
 
 def _unknown(headers: Sequence[str], known: Sequence[str]) -> str:
@@ -248,6 +276,24 @@ def _words(columns: Sequence[LayoutColumn], row_class: type[Any]) -> Mapping[str
 def _word(header: str) -> str:
     """Return a header as it is compared."""
     return "_".join(header.rstrip().removesuffix(REQUIRED_MARK).casefold().replace("-", " ").replace("_", " ").split())
+
+
+def _refusals(plan: _Plan, refused: Iterable[tuple[str | None, str]]) -> list[RowFault]:
+    """Return what fields refused, under the names that their columns have in the file."""
+    headers = {column.field.name: header for header, column in plan.columns}
+    return [
+        RowFault("invalid_value", message, None if name is None else headers.get(name, name))
+        for name, message in refused
+    ]
+
+
+def _bad_row(plan: _Plan, faults: Sequence[RowFault]) -> BadRowError:
+    """Return one error of all that is wrong about a row, in the order of its columns; the others stand behind them."""
+    places = {header: place for place, (header, _) in enumerate(plan.columns)}
+    in_order = sorted(faults, key=lambda fault: places.get(fault.column or "", len(places)))
+    first, *others = [BadRowError(fault.code, fault.message, fault.column) for fault in in_order]
+    first.also = tuple(others)
+    return first
 
 
 def _leave_out(column: LayoutColumn, header: str, given: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import Factory, define, field, frozen
 
-from conveyor.model.batches.values import RowError, RowOutcome
+from conveyor.model.batches.values import RowError, RowFault, RowOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,15 +72,10 @@ class RowTally:
             self._differences.append({"row": number, "outcome": preview.outcome.value, "changes": changes})
 
     def add_error(self, error: RowError) -> None:
-        """Count a row that is bad."""
+        """Count a row that is bad, and each thing that is wrong about it."""
         self.counts[RowOutcome.FAILED] += 1
-        of_column = self._errors.setdefault(self._column_of(error), Counter())
-        code = error.code if error.code in of_column or self._has_room else OTHER_CODES
-        of_column[code] += 1
-        if len(self._examples) < MOST_EXAMPLES:
-            self._examples.append(
-                {"row": error.row_number, "code": error.code, "column": error.column, "message": error.message}
-            )
+        for fault in error.faults:
+            self._add_fault(error.row_number, fault)
 
     def to_json(self) -> dict[str, Any]:
         """Return counts by outcome, the first differences, errors by column and code, and the first bad rows."""
@@ -91,10 +86,17 @@ class RowTally:
             "first_errors": self._examples,
         }
 
+    def _add_fault(self, number: int, fault: RowFault) -> None:
+        of_column = self._errors.setdefault(self._column_of(fault), Counter())
+        code = fault.code if fault.code in of_column or self._has_room else OTHER_CODES
+        of_column[code] += 1
+        if len(self._examples) < MOST_EXAMPLES:
+            self._examples.append({"row": number, "code": fault.code, "column": fault.column, "message": fault.message})
+
     @property
     def _has_room(self) -> bool:
         return sum(len(codes) for codes in self._errors.values()) < MOST_KINDS
 
-    def _column_of(self, error: RowError) -> str:
-        column = error.column or ""
+    def _column_of(self, fault: RowFault) -> str:
+        column = fault.column or ""
         return column if column in self._errors or self._has_room else ""

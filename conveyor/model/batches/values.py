@@ -25,6 +25,7 @@ __all__ = [
     "Confirmation",
     "NewBatchJob",
     "RowError",
+    "RowFault",
     "RowOutcome",
     "StatusChange",
     "StrandedBatch",
@@ -53,15 +54,33 @@ class Confirmation(StrEnum):
 
 
 @frozen
+class RowFault:
+    """One thing that is wrong about a row.
+
+    Attributes:
+        code: for machines, such as "invalid_value".
+        message: for people.
+        column: which column; None: the row as a whole.
+    """
+
+    code: str
+    message: str
+    column: str | None = None
+
+    def describe(self) -> str:
+        """Return it in words, with its column."""
+        return self.message if self.column is None else f"column {self.column!r}: {self.message}"
+
+
+@frozen
 class RowError:
     """A row that could not be processed, or does not pass its check.
 
     Attributes:
         row_number: which row of the source, counted from 1, the header not counted.
-        code: for machines, such as "invalid_value".
-        message: for people.
-        column: which column; None: the row as a whole.
+        code, message, column: see `RowFault`; of the first thing that is wrong.
         raw: the row as it stands in the source.
+        also: what else is wrong, column by column.
     """
 
     row_number: int
@@ -69,6 +88,12 @@ class RowError:
     message: str
     column: str | None = None
     raw: str = ""
+    also: tuple[RowFault, ...] = ()
+
+    @property
+    def faults(self) -> tuple[RowFault, ...]:
+        """All that is wrong."""
+        return (RowFault(self.code, self.message, self.column), *self.also)
 
 
 @frozen

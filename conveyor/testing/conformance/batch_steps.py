@@ -11,7 +11,7 @@ import pytest
 from conveyor.errors import BatchJobNotFoundError, BatchRunLostError
 from conveyor.model.batches.changing import STEPPED_STATUSES, stepped
 from conveyor.model.batches.status import BatchCommand, BatchStatus
-from conveyor.model.batches.values import BatchStep, RowError, RowOutcome
+from conveyor.model.batches.values import BatchStep, RowError, RowFault, RowOutcome
 from conveyor.testing.conformance.batch_bench import BATCH, OTHER_RUN, RUN, bench_of
 from conveyor.testing.conformance.kit import StoreKit
 
@@ -35,7 +35,8 @@ class BatchStepsConformance(StoreKit):
         bench = bench_of(workshop)
         before = await bench.bring(BatchStatus.PROCESSING)
         workshop.clock.advance(5)
-        errors = (RowError(2, "cödé", "no 'price' 🚚", "price", "a;\x00b"), RowError(7, "bad", "whole"))
+        also = (RowFault("bad", "no 'né\x00me'", "né"), RowFault("worse", "in all"))
+        errors = (RowError(2, "cödé", "no 'price' 🚚", "price", "a;\x00b", also), RowError(7, "bad", "whole"))
         counts = {RowOutcome.CREATED: 8, RowOutcome.FAILED: 2}
         step = BatchStep(1, b"\x00cursor", 10, 2**40, counts, errors, "half\x00way", b"\xff")
         assert await bench.save(step) is BatchStatus.PROCESSING

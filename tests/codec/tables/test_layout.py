@@ -124,7 +124,7 @@ def test_a_number_that_may_be_two_is_refused(cell: str) -> None:
         ({"name": "x" * 21}, "invalid_value", "name"),
         ({"state": "sold"}, "not_a_choice", "state"),
         ({"name": "A-1"}, "invalid_value", None),
-        ({"prise": "1"}, "unknown_column", None),
+        ({"prise": "1"}, "unknown_column", "prise"),
     ],
 )
 def test_validators_are_heeded_and_the_column_is_named_as_in_the_file(
@@ -135,6 +135,57 @@ def test_validators_are_heeded_and_the_column_is_named_as_in_the_file(
         PRODUCTS.read(row_of(**values))
     assert (caught.value.code, caught.value.column) == (code, blamed)
     assert caught.value.message
+
+
+def faults_of(exc: BadRowError) -> list[tuple[str, str | None]]:
+    return [(exc.code, exc.column), *((other.code, other.column) for other in exc.also)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "faults"),
+    [
+        (
+            {"sku": "", "name": "x" * 21, "Preis": "x", "state": "sold", "stock": "y"},
+            [
+                ("missing_value", "sku"),
+                ("invalid_value", "name"),
+                ("invalid_value", "Preis"),
+                ("not_a_choice", "state"),
+                ("invalid_value", "stock"),
+            ],
+        ),
+        ({"name": "x" * 21, "Preis": "-1"}, [("invalid_value", "name"), ("invalid_value", "Preis")]),
+        ({"Preis": "-1", "prise": "1"}, [("invalid_value", "Preis"), ("unknown_column", "prise")]),
+        ({"sku": "Anvil", "name": "ANVIL", "Preis": "-1"}, [("invalid_value", "Preis")]),
+    ],
+)
+def test_all_wrong_columns_are_named_in_the_order_of_the_file(
+    changed: dict[str, str], faults: list[tuple[str, str | None]]
+) -> None:
+    values = {"sku": "a-1", "name": "Anvil", "Preis": "3"} | changed
+    with pytest.raises(BadRowError) as caught:
+        PRODUCTS.read(row_of(**values))
+    assert faults_of(caught.value) == faults
+    (many,) = PRODUCTS.read_many(tuple(values), [tuple(values.values())])
+    assert isinstance(many, BadRowError)
+    assert faults_of(many) == faults
+
+
+def longer_than_name(instance: Any, attribute: Any, value: str) -> None:
+    if len(value) <= len(instance.name):
+        raise ValueError("is no longer than the name")
+
+
+def test_a_validator_that_needs_a_column_which_is_wrong_is_not_blamed() -> None:
+    @frozen
+    class Row:
+        name: str = field(converter=inverse)
+        text: str = field(validator=longer_than_name)
+        count: int = 1
+
+    with pytest.raises(BadRowError) as caught:
+        RowLayout(Row).read(row_of(name="0", text="t", count="x"))
+    assert faults_of(caught.value) == [("invalid_value", "name"), ("invalid_value", "count")]
 
 
 def test_a_converter_is_given_text_unless_it_says_what_it_takes() -> None:
@@ -182,6 +233,20 @@ def test_each_row_of_json_lines_has_columns_of_its_own() -> None:
         except BadRowError as exc:
             codes.append(exc.code)
     assert codes == ["missing_column", "unknown_column"]
+
+
+def test_all_that_is_wrong_about_a_row_of_json_lines_is_told() -> None:
+    data = b'{"sku":"a","name":"b","price":1}\n{"sku":"","Name":"b","name":"c","colour":"d","stock":"x"}'
+    row = read_all(TableReader(TableForm.JSONL, layout=PRODUCTS), data)[1]
+    with pytest.raises(BadRowError) as caught:
+        PRODUCTS.read(row)
+    assert faults_of(caught.value) == [
+        ("missing_value", "sku"),
+        ("invalid_value", "stock"),
+        ("duplicate_column", "name"),
+        ("unknown_column", "colour"),
+        ("missing_column", "price"),
+    ]
 
 
 class Plain:

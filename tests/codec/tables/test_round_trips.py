@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from conveyor.codec.tables import ErrorFileWriter, RowLayout, TableForm, TableReader, TableWriter
 from conveyor.codec.tables.guard import guard, unguard
 from conveyor.errors import BadFileError, PayloadError
-from conveyor.model.batches.values import RowError
+from conveyor.model.batches.values import RowError, RowFault
 from tests.codec.tables.classes import Colour, Everything, Product, Size
 from tests.codec.tables.feeding import read_all, values_of
 
@@ -154,6 +155,24 @@ def test_an_error_file_is_the_original_with_reasons_and_is_accepted_back() -> No
     first = read_all(reader, mended)[0]
     assert layout.read(first, has_comma=reader.has_comma).price == Decimal("1.5")
     assert error_file(TableReader(layout=layout), data).count(b"error_row") == 1
+
+
+@pytest.mark.parametrize("form", TableForm)
+def test_an_error_file_tells_all_that_is_wrong_about_a_row(form: TableForm) -> None:
+    source = b"a;b\n1;2\n" if form is TableForm.CSV else b'{"a": 1, "b": 2}\n'
+    reader = TableReader(form)
+    (row,) = read_all(reader, source)
+    assert reader.format is not None
+    also = (RowFault("missing_value", "is empty", "b"), RowFault("refused", "never"))
+    writer = ErrorFileWriter(reader.format)
+    data = writer.header() + writer.rows([RowError(1, "invalid_value", "no number", "a", row.raw, also)])
+    told = ("invalid_value; missing_value; refused", "a; b; ", "column 'a': no number; column 'b': is empty; never")
+    if form is TableForm.JSONL:
+        values = json.loads(data)
+        assert tuple(values[name] for name in ("error_code", "error_column", "error_message")) == told
+    else:
+        assert next(reversed(list(csv.reader(io.StringIO(data.decode()), delimiter=";"))))[3:] == list(told)
+    assert values_of(read_all(TableReader(form), data)) == values_of([row])
 
 
 def test_a_row_that_is_no_csv_stands_in_the_first_cell_of_an_error_file() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conveyor.model.batches.rows import MOST_EXAMPLES, MOST_KINDS, RowPreview, RowTally
-from conveyor.model.batches.values import RowError, RowOutcome
+from conveyor.model.batches.values import RowError, RowFault, RowOutcome
 
 
 def test_outcomes_differences_and_errors_are_counted() -> None:
@@ -21,6 +21,17 @@ def test_outcomes_differences_and_errors_are_counted() -> None:
             {"row": 4, "code": "failed", "column": None, "message": "no"},
         ],
     }
+
+
+def test_each_wrong_column_of_a_row_is_told_and_the_row_counts_once() -> None:
+    tally = RowTally()
+    tally.add_error(
+        RowError(3, "required", "must not be empty", "sku", also=(RowFault("wrong", "no number", "price"),))
+    )
+    found = tally.to_json()
+    assert found["counts"] == {"failed": 1}
+    assert found["errors"] == {"sku": {"required": 1}, "price": {"wrong": 1}}
+    assert [(example["row"], example["column"]) for example in found["first_errors"]] == [(3, "sku"), (3, "price")]
 
 
 def test_any_number_of_rows_columns_and_codes_takes_little_room() -> None:

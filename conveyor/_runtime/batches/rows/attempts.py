@@ -178,11 +178,9 @@ class Attempt(Generic[RowT]):
         return len(self.rows)
 
     def _too_many(self, error: RowError, failed: int) -> TooManyBadRowsError:
-        where = "" if error.column is None else f"column {error.column!r}: "
         batch_id = self.context.run.batch_job.id
-        return TooManyBadRowsError(
-            batch_id, self.policy.describe(), failed, error.row_number, f"{where}{error.message}"
-        )
+        why = "; ".join(fault.describe() for fault in error.faults)
+        return TooManyBadRowsError(batch_id, self.policy.describe(), failed, error.row_number, why)
 
     async def _try(self, piece: range) -> int:
         """Process a piece, in a savepoint where there is a transaction; return how many of its rows were handled."""

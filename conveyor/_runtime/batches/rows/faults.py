@@ -16,7 +16,7 @@ from conveyor.errors import (
     PayloadError,
     StoreUnavailableError,
 )
-from conveyor.model.batches.values import RowError
+from conveyor.model.batches.values import RowError, RowFault
 from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def bad_row(row: SourceRow[Any], error: Exception) -> RowError:
     """Return what is kept of a row that an exception is blamed on."""
     raw = clean_text(_raw(row))
     if isinstance(error, BadRowError):
-        return RowError(row.number, error.code, clean_text(error.message), error.column, raw)
+        also = tuple(RowFault(other.code, clean_text(other.message), other.column) for other in error.also)
+        return RowError(row.number, error.code, clean_text(error.message), error.column, raw, also)
     if isinstance(error, ValueError):
         return RowError(row.number, "invalid_value", clean_text(str(error)), None, raw)
     if isinstance(error, ConstraintError):
