@@ -247,8 +247,10 @@ class Conveyor:
             options: see `WorkerOptions`.
 
         Raises:
-            ConfigurationError: when opened: a queue has no handler or is not active, or an option is wrong.
+            ConfigurationError: an option is wrong; when opened: a queue has no handler or is not active.
         """
+        # Here, where the mistake stands; the worker parses them for itself as it is opened.
+        parse_worker_keywords(options)
         return AppWorker(lambda: self._open_worker(queues, options))
 
     async def run(self, *queues: str | Mapping[str, int], **options: Unpack[WorkerKeywords]) -> None:

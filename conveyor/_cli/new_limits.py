@@ -21,16 +21,21 @@ def _many(words: str) -> Parameter:
     return Parameter(help=words, negative="", consume_multiple=True)
 
 
+def _or_none(words: str) -> Parameter:
+    # What begins with a hyphen is no option, but something that is refused by name, such as -1.
+    return Parameter(help=words, allow_leading_hyphen=True)
+
+
 @frozen(kw_only=True)
 class NewLimits:
     """What `limits set` changes; what is not given stays as it is."""
 
     max_global_concurrency: Annotated[
-        str | None, Parameter(help="How many of its jobs run at once on all workers, or none.")
+        str | None, _or_none("How many of its jobs run at once on all workers, or none.")
     ] = None
-    rate: Annotated[
-        str | None, Parameter(help='How many of its jobs start in a time, such as "100/1 minute", or none.')
-    ] = None
+    rate: Annotated[str | None, _or_none('How many of its jobs start in a time, such as "100/1 minute", or none.')] = (
+        None
+    )
     burst: Annotated[int | None, Parameter(help="With --rate: a token bucket that holds so many starts.")] = None
     rate_key: Annotated[
         str | None, Parameter(help='With --rate: count apart by "name", the job\'s, or by "group".')
@@ -38,14 +43,14 @@ class NewLimits:
     weight: Annotated[
         tuple[str, ...], _many("Jobs of a name count as so many starts of the rate, such as newsletter=10.")
     ] = ()
-    group_concurrency: Annotated[str | None, Parameter(help="How many jobs of a group run at once, or none.")] = None
-    group_rate: Annotated[str | None, Parameter(help="How many jobs of a group start in a time, or none.")] = None
+    group_concurrency: Annotated[str | None, _or_none("How many jobs of a group run at once, or none.")] = None
+    group_rate: Annotated[str | None, _or_none("How many jobs of a group start in a time, or none.")] = None
     group_weight: Annotated[
         tuple[str, ...], _many("A group has so many turns where others have one, such as acme=3.")
     ] = ()
     name: Annotated[str | None, Parameter(help="The job name that --name-concurrency and --name-rate are for.")] = None
-    name_concurrency: Annotated[str | None, Parameter(help="How many jobs of --name run at once, or none.")] = None
-    name_rate: Annotated[str | None, Parameter(help="How many jobs of --name start in a time, or none.")] = None
+    name_concurrency: Annotated[str | None, _or_none("How many jobs of --name run at once, or none.")] = None
+    name_rate: Annotated[str | None, _or_none("How many jobs of --name start in a time, or none.")] = None
 
     def apply(self, held: QueueLimits) -> QueueLimits:
         """Return these limits with what is given in the place of what they say.

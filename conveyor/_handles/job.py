@@ -308,7 +308,7 @@ class Job(Generic[R_co]):
         await flows.add_children(self._services, self.id, children)
 
     async def log(self, message: str) -> None:
-        """Keep a line with it."""
+        """Keep a line with it; one of more than 10 000 characters is cut in the middle."""
         await jobs.log(self._services, self.id, message)
 
     async def logs(self, start: int = 0, end: int = 1000) -> Sequence[LogEntry]:

@@ -224,7 +224,8 @@ class _Batch:
             )
         by_place: list[object] = [None] * len(self._members)
         for place, value in zip(places, values, strict=True):
-            by_place[place] = value
+            # As `asyncio.gather(..., return_exceptions=True)` gives them.
+            by_place[place] = Failed(value) if isinstance(value, BaseException) else value
         return by_place
 
 

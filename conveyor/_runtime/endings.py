@@ -48,7 +48,8 @@ class Endings:
                 return settle_completed(job, encode_json(value))
             result = encode_json(value.value) if isinstance(value, Completed) and value.value is not None else None
         except PayloadError as exc:
-            refused = PayloadError("result", exc.path, exc.reason, name=job.name, job_id=job.id)
+            hint = "; raise an exception, or return Failed(error)" if isinstance(value, BaseException) else ""
+            refused = PayloadError("result", exc.path, exc.reason + hint, name=job.name, job_id=job.id)
             return self.settlement_of(job, Failed(refused, retry=False))
         if isinstance(value, Failed) and isinstance(value.error, ProcessDiedError):
             return settle_stalled(job, value.error, self.max_stalled)

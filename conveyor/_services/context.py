@@ -6,9 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from conveyor.errors import ConfigurationError, LockLostError
-from conveyor.model.job import JobData, LogEntry, Progress, ProgressReport
+from conveyor.model.job import JobData, LogEntry, Progress, ProgressReport, log_line
 from conveyor.model.locks import Lock, LockToken
-from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,8 +164,8 @@ class JobContext:
             raise LockLostError(str(self._lock.token), job_id=self._job.id, queue_name=self._job.queue_name)
 
     def log(self, message: str) -> None:
-        """Keep a line with the job."""
-        entry = LogEntry(self._job.id, clean_text(message), lock=self._lock, attempt=self.attempt)
+        """Keep a line with the job; one of more than 10 000 characters is cut in the middle."""
+        entry = LogEntry(self._job.id, log_line(message), lock=self._lock, attempt=self.attempt)
         self._send(lambda: self._reports.add_log(entry))
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
@@ -177,7 +176,7 @@ class JobContext:
         """
         if not (math.isfinite(done) and (total is None or math.isfinite(total))):
             raise ValueError(f"progress takes finite numbers, got done={done!r} and total={total!r}")
-        text = None if message is None else clean_text(message)
+        text = None if message is None else log_line(message)
         report = ProgressReport(self._lock, Progress(float(done), None if total is None else float(total), text))
         self._send(lambda: self._reports.add_progress(report))
 

@@ -13,6 +13,7 @@ from conveyor._services.limits import check_groups
 from conveyor._services.sealing import opened_at
 from conveyor.codec import decode_json
 from conveyor.errors import CapabilityError, FlowError, InvalidJobStateError, JobNotFoundError
+from conveyor.model.checks import could_be_id
 from conveyor.model.flows import ChildOutcome, plan_children, plan_flow
 from conveyor.model.locks import Lock, LockToken
 from conveyor.model.payload import PayloadPlace
@@ -131,6 +132,8 @@ async def cancel(services: Services, job_id: str, reason: str) -> int:
         JobNotFoundError: there is no such job.
     """
     flows = services.flows("cancelling a flow")
+    if not could_be_id(job_id, "job_id"):
+        raise JobNotFoundError(job_id)
     if await services.store.jobs.find_job(job_id) is None:
         await refuse_buffered(services, job_id)
         raise JobNotFoundError(job_id)

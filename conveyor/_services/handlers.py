@@ -103,8 +103,7 @@ def make_handler(
         ConfigurationError: it is no function, has parameters or a result that cannot be sent, or `upgrade` cannot
             be what it says.
     """
-    if not callable(function):
-        raise ConfigurationError(f"a handler must be a function, got {function!r}")
+    _check_function(function)
     job_name = check_name(name or str(getattr(function, "__name__", "")), "job name")
     _check_upgrade(upgrade, options, job_name)
     if not isinstance(forbid_unknown, bool):
@@ -141,8 +140,7 @@ def make_process(queue_name: str, function: Callable[..., Any], options: JobOpti
     Raises:
         ConfigurationError: it is no function, or takes something else.
     """
-    if not callable(function):
-        raise ConfigurationError(f"a handler must be a function, got {function!r}")
+    _check_function(function)
     wants_context = _wants_context(function)
     try:
         inspect.signature(function).bind(*[None] * (1 + wants_context))
@@ -162,6 +160,16 @@ def make_process(queue_name: str, function: Callable[..., Any], options: JobOpti
         options=options,
         placement=placement,
     )
+
+
+def _check_function(function: Callable[..., Any]) -> None:
+    if not callable(function):
+        raise ConfigurationError(f"a handler must be a function, got {function!r}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(
+            f"a handler returns its result, and {function!r} yields, which would never run it: return a list, or tell "
+            "of each step with ctx.progress(done, total)"
+        )
 
 
 def _check_upgrade(upgrade: Upgrade | None, options: JobOptions, name: str) -> None:

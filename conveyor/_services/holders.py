@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from conveyor.codec import encode_json, hash_json
 from conveyor.errors import ConfigurationError, PayloadError
+from conveyor.model.checks import could_be_id
 
 if TYPE_CHECKING:
     from conveyor._services.services import Services
@@ -33,6 +34,8 @@ async def find_holder(
             key = hash_json(encode_json(data))
         except PayloadError as exc:
             raise PayloadError("arguments", exc.path, exc.reason, name=job_name) from exc
+    if not could_be_id(job_name, "job name") or not could_be_id(key, "key"):
+        return None
     return await services.store.jobs.find_by_deduplication_key(queue_name, job_name, key)
 
 

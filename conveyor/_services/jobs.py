@@ -12,10 +12,10 @@ from conveyor._services.buffered_jobs import FoundJob, find_elsewhere, read_foll
 from conveyor._services.buffers import find_places
 from conveyor._services.sealing import sealed_arguments
 from conveyor.errors import CapabilityError, ConfigurationError, JobFailedError, JobNotFoundError
-from conveyor.model.checks import aware, check_integer, check_page
+from conveyor.model.checks import aware, check_integer, check_page, could_be_id
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.error_groups import ErrorGroupFilter
-from conveyor.model.job import Ending, LogEntry
+from conveyor.model.job import Ending, LogEntry, log_line
 from conveyor.model.queries import check_filter
 from conveyor.model.settlement import RefusalReason
 from conveyor.model.states import JobState
@@ -61,6 +61,8 @@ async def get(services: Services, job_id: str, queue_name: str | None = None) ->
     Raises:
         JobNotFoundError: there is none (in this queue, if one is named).
     """
+    if not could_be_id(job_id, "job_id"):
+        raise JobNotFoundError(job_id, queue_name or "")
     job = await _find(services, job_id, queue_name)
     found = await find_elsewhere(services, job_id) if job is None else FoundJob(job)
     if found is None or queue_name not in {None, found.data.queue_name}:
@@ -230,7 +232,7 @@ async def remove(services: Services, job_id: str) -> None:
 
 async def log(services: Services, job_id: str, message: str) -> None:
     """Keep a line with the job, from outside of its runs."""
-    refused = await services.store.jobs.append_logs([LogEntry(job_id, clean_text(message))])
+    refused = await services.store.jobs.append_logs([LogEntry(job_id, log_line(message))])
     if any(refusal.reason is RefusalReason.NOT_FOUND for refusal in refused):
         await refuse_buffered(services, job_id)
         raise JobNotFoundError(job_id)

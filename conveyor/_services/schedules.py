@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import uuid_utils
 from attrs import Factory, evolve, fields, frozen
 
 from conveyor._services.limits import check_groups
 from conveyor.errors import ConfigurationError, ScheduleNotFoundError
+from conveyor.model.checks import could_be_id
 from conveyor.model.job import NewJob
 from conveyor.model.payload import schedule_place
 from conveyor.model.schedules import firing
@@ -17,7 +21,6 @@ from conveyor.model.schedules.values import ScheduleSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-    from datetime import datetime
 
     from conveyor._services.services import Services
     from conveyor.model.schedules.parsing import TimeKeywords
@@ -38,8 +41,11 @@ __all__ = [
     "upsert_declared",
 ]
 
+logger: Final = logging.getLogger("conveyor.schedules")
+
 PAGE: Final = 1000
 MOST_FIRES: Final = 1000
+_MADE_VERSION: Final = 7
 # What a schedule keeps of the job it is given; its rule and its ticks decide the rest.
 _KEPT: Final = frozenset({"id", "queue_name", "name", "payload", "options", "expires"})
 
@@ -88,6 +94,10 @@ async def upsert_declared(services: Services) -> None:
         PayloadError: arguments do not fit a handler.
     """
     specs = [_prepared(services, declaration.spec()) for declaration in services.declarations.values()]
+    for spec in specs:
+        if _has_ended(spec):
+            # A program that was right when it was written must not fail to start one day.
+            logger.warning("schedule %s fires no more: its end was at %s", spec.id, spec.rule.end_at)
     if specs:
         await services.schedules("a declared schedule").upsert_schedules(specs, is_declared=True)
 
@@ -108,6 +118,8 @@ async def find_undeclared(services: Services, queue_names: Collection[str]) -> l
 async def upsert(services: Services, schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleData:
     """Make a schedule, or change the one of this id."""
     spec = _prepared(services, _spec(check_schedule_id(schedule_id), job, times))
+    if _has_ended(spec):
+        raise ConfigurationError(f"end ({spec.rule.end_at}) is over: the schedule would never fire; give a later one")
     (receipt,) = await services.schedules("app.schedules.upsert()").upsert_schedules([spec])
     return receipt.schedule
 
@@ -118,7 +130,8 @@ async def get(services: Services, schedule_id: str) -> ScheduleData:
     Raises:
         ScheduleNotFoundError: there is none.
     """
-    schedule = await services.schedules("app.schedules").get_schedule(schedule_id)
+    schedules = services.schedules("app.schedules")
+    schedule = await schedules.get_schedule(schedule_id) if could_be_id(schedule_id, "schedule id") else None
     if schedule is None:
         raise ScheduleNotFoundError(schedule_id)
     return schedule
@@ -138,23 +151,23 @@ async def list_all(services: Services) -> list[ScheduleData]:
 
 async def pause(services: Services, schedule_id: str) -> ScheduleData:
     """Let it fire no more."""
-    return await services.schedules("app.schedules").pause_schedule(schedule_id)
+    return await services.schedules("app.schedules").pause_schedule(_looked_for(schedule_id))
 
 
 async def resume(services: Services, schedule_id: str) -> ScheduleData:
     """Let it fire again, from its next tick on."""
-    return await services.schedules("app.schedules").resume_schedule(schedule_id)
+    return await services.schedules("app.schedules").resume_schedule(_looked_for(schedule_id))
 
 
 async def remove(services: Services, schedule_id: str) -> None:
     """Delete it; its jobs stay."""
-    await services.schedules("app.schedules").remove_schedule(schedule_id)
+    await services.schedules("app.schedules").remove_schedule(_looked_for(schedule_id))
 
 
 async def run_now(services: Services, schedule_id: str) -> NewJob:
     """Add a job of it now, and return that."""
     job_id = str(uuid_utils.uuid7())
-    schedule = await services.schedules("app.schedules.run_now()").run_schedule(schedule_id, job_id)
+    schedule = await services.schedules("app.schedules.run_now()").run_schedule(_looked_for(schedule_id), job_id)
     return firing.job_by_hand(schedule, job_id)
 
 
@@ -174,9 +187,20 @@ async def next_fires(services: Services, schedule_id: str, count: int) -> list[d
         raise ConfigurationError(f"the times of schedule {schedule_id!r} cannot be told here: {exc}") from exc
 
 
+def _looked_for(schedule_id: str) -> str:
+    if not could_be_id(schedule_id, "schedule id"):
+        raise ScheduleNotFoundError(schedule_id)
+    return schedule_id
+
+
 def _spec(schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleSpec:
     if not isinstance(job, NewJob):
         raise ConfigurationError(f"a schedule takes a job made with new(), got {job!r}")
+    if not _is_made(job.id):
+        raise ConfigurationError(
+            f"job_id ({job.id!r}) does not fit the job of a schedule: each tick's has an id of its own; leave it out, "
+            "also of the defaults of its queue and handler"
+        )
     for attribute in fields(NewJob):
         if attribute.name not in _KEPT and getattr(job, attribute.name) != _default(attribute.default):
             raise ConfigurationError(
@@ -185,6 +209,18 @@ def _spec(schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleSpec:
             )
     rule = parse_rule(times, job.expires)
     return ScheduleSpec(schedule_id, job.queue_name, job.name, job.payload, job.options, rule)
+
+
+def _has_ended(spec: ScheduleSpec) -> bool:
+    return spec.rule.end_at is not None and spec.rule.end_at <= datetime.now(UTC)
+
+
+def _is_made(job_id: str) -> bool:
+    """Return whether a job has an id like those that it is given where its caller gives none."""
+    try:
+        return UUID(job_id).version == _MADE_VERSION and str(UUID(job_id)) == job_id
+    except ValueError:
+        return False
 
 
 def _prepared(services: Services, spec: ScheduleSpec) -> ScheduleSpec:

@@ -23,6 +23,7 @@ __all__ = [
     "check_job_id",
     "check_name",
     "check_page",
+    "could_be_id",
     "is_bool",
     "is_count",
     "is_integer",
@@ -104,6 +105,17 @@ def check_job_id(value: str) -> str:
         ConfigurationError: it is no string, is empty, too long, or holds control characters.
     """
     return _check_word(value, "job_id", LONGEST_ID)
+
+
+def could_be_id(value: str, kind: str) -> bool:
+    """Return whether something may have this id or key; what no store can keep, none has to look for.
+
+    Raises:
+        ConfigurationError: it is no string.
+    """
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{kind} must be a string, got {value!r}")
+    return is_text(value)
 
 
 def check_name(value: str, kind: str) -> str:

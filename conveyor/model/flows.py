@@ -45,8 +45,21 @@ LARGEST_FLOW: Final = 50_000
 LONGEST_PATH: Final = 100
 
 
+def _parent(parent: NewJob) -> NewJob:
+    if not isinstance(parent, NewJob):
+        raise FlowError(f"the parent of a flow is a job made with new(), got {parent!r}")
+    return parent
+
+
 def _children(children: Iterable[Flow | NewJob]) -> tuple[Flow | NewJob, ...]:
-    return tuple(children)
+    try:
+        members = tuple(children)
+    except TypeError:
+        raise FlowError(f"the children of a flow are a list of jobs made with new(), got {children!r}") from None
+    for member in members:
+        if not isinstance(member, NewJob | Flow):
+            raise FlowError(f"a flow is made of jobs made with new(), and of flows of these, got {member!r}")
+    return members
 
 
 @frozen
@@ -54,9 +67,12 @@ class Flow:
     """A job and those that it waits for: each a flow of its own, or a job made with ``new()``.
 
     The same object may stand under several parents, which all wait for it.
+
+    Raises:
+        FlowError: the parent is no such job, or the children are no list of jobs and flows.
     """
 
-    parent: NewJob
+    parent: NewJob = field(converter=_parent)
     children: tuple[Flow | NewJob, ...] = field(converter=_children)
 
 

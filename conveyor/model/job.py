@@ -29,11 +29,13 @@ __all__ = [
     "as_added",
     "error_info",
     "expired",
+    "log_line",
     "moved_to_failed",
 ]
 
 LONGEST_MESSAGE: Final = 2_000
 LONGEST_TRACEBACK: Final = 16_000
+LONGEST_LOG_LINE: Final = 10_000
 
 
 @frozen
@@ -214,6 +216,11 @@ class LogEntry:
     at: datetime | None = None
     lock: Lock | None = None
     attempt: int | None = None
+
+
+def log_line(message: object) -> str:
+    """Return what is kept of a message as a line: valid text, a long one cut in the middle."""
+    return _shorten(clean_text(message), LONGEST_LOG_LINE)
 
 
 @frozen

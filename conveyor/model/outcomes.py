@@ -13,12 +13,12 @@ from conveyor.model.durations import parse_duration
 __all__ = ["Cancel", "Completed", "Failed", "Outcome", "Retry", "Snooze", "Stop", "WaitForChildren"]
 
 
-def _duration(value: timedelta | float | str) -> timedelta:
+def _delay(value: timedelta | float | str) -> timedelta:
     return parse_duration(value, field="delay")
 
 
-def _duration_or_none(value: timedelta | float | str | None) -> timedelta | None:
-    return None if value is None else _duration(value)
+def _after(value: timedelta | float | str | None) -> timedelta | None:
+    return None if value is None else parse_duration(value, field="after")
 
 
 def _exception(error: BaseException | type[BaseException] | str) -> BaseException:
@@ -54,7 +54,7 @@ class Retry:
     the handler ran into a limit that conveyor does not know.
     """
 
-    after: timedelta | None = field(default=None, converter=_duration_or_none)
+    after: timedelta | None = field(default=None, converter=_after)
     reason: str = "the handler asked for a retry"
 
 
@@ -62,7 +62,7 @@ class Retry:
 class Snooze:
     """Run again after this wait; the attempt is not counted."""
 
-    delay: timedelta = field(converter=_duration)
+    delay: timedelta = field(converter=_delay)
 
 
 @frozen

@@ -96,9 +96,10 @@ async def test_each_job_has_an_outcome_of_its_own(app: Conveyor) -> None:
         "cancelled": Cancel("unwanted"),
         "snoozed": Snooze("1h"),
         "retried": Retry(after="1h"),
+        "returned": ValueError("no street"),
     }
 
-    @app.queue("mail").job(batch=BatchOptions(size=5, linger="1s"), attempts=1)
+    @app.queue("mail").job(batch=BatchOptions(size=6, linger="1s"), attempts=1)
     async def deliver(names: list[str]) -> list[Any]:
         return [outcomes[name] for name in names]
 
@@ -110,6 +111,8 @@ async def test_each_job_has_an_outcome_of_its_own(app: Conveyor) -> None:
                 await jobs["failed"].result(timeout="1h")
             with pytest.raises(JobFailedError, match="unwanted"):
                 await jobs["cancelled"].result(timeout="1h")
+            with pytest.raises(JobFailedError, match="ValueError: no street"):
+                await jobs["returned"].result(timeout="1h")
             for name in ("snoozed", "retried"):
                 await jobs[name].refresh()
         assert jobs["snoozed"].state is JobState.DELAYED

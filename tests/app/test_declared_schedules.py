@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,3 +88,11 @@ async def test_a_worker_tells_of_what_is_declared_no_more(url: str, told: list[s
         await eventually(is_told)
     assert len(told) == 1
     assert "conveyor schedules remove work:sweep" in told[0]
+
+
+async def test_a_program_whose_schedule_has_ended_still_opens_and_says_so(url: str, told: list[str]) -> None:
+    app = Conveyor(url)
+    app.queue("work").every("1 hour", "sweep", end=datetime(2020, 1, 1, tzinfo=UTC))
+    async with app:
+        assert await app.schedules.next_fires("work:sweep") == []
+    assert told == ["schedule work:sweep fires no more: its end was at 2020-01-01 00:00:00+00:00"]

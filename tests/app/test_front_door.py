@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -136,6 +136,12 @@ async def test_a_worker_for_a_queue_without_handler_is_refused_by_name(app: Conv
         with pytest.raises(ConfigurationError, match=r"'mials' has no handler: did you mean 'mails'"):
             async with app.worker("mials"):
                 pass
+
+
+@pytest.mark.parametrize("wrong", [{"max_global_concurrency": -1}, {"concurrency": 0}, {"lock_duration": "soon"}])
+async def test_a_wrong_option_of_a_worker_is_refused_where_it_stands(app: Conveyor, wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        app.worker(**wrong)
 
 
 async def test_a_worker_without_any_handler_is_refused(app: Conveyor) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from conveyor import Cancel, Conveyor, JobContext, JobState, Retry, by_name
+from conveyor import BatchOptions, Cancel, Conveyor, JobContext, JobState, Retry, by_name
 from conveyor.errors import ConfigurationError, JobFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from datetime import timedelta
 
 pytestmark = pytest.mark.anyio
@@ -207,3 +207,48 @@ async def test_text_that_is_none_is_refused_in_tags_and_metadata(app: Conveyor, 
 async def test_a_delay_beyond_all_time_is_refused(app: Conveyor) -> None:
     with pytest.raises(ConfigurationError, match="100 years"):
         app.queue("work", delay="99999999 days")
+
+
+async def test_an_exception_that_is_returned_fails_its_job_and_says_what_to_do(app: Conveyor) -> None:
+    @app.queue("work").job()
+    async def confuse() -> object:
+        return ValueError("oh")
+
+    async with app, app.worker():
+        job = await confuse.add()
+        with pytest.raises(JobFailedError, match=r"no JSON form; raise an exception, or return Failed\(error\)"):
+            await job.result(timeout="20s")
+
+
+async def test_a_function_that_yields_is_refused(app: Conveyor) -> None:
+    async def several() -> AsyncIterator[int]:
+        yield 1
+
+    def few() -> Iterator[int]:
+        yield 1
+
+    queue = app.queue("work")
+    registers: tuple[Any, ...] = (queue.job(), queue.job(batch=BatchOptions(size=2)), queue.process)
+    for register in registers:
+        for function in (several, few):
+            with pytest.raises(ConfigurationError, match=r"yields, which would never run it: return a list"):
+                register(function)
+
+
+async def test_a_long_line_is_cut_in_the_middle(app: Conveyor) -> None:
+    @app.queue("work").job()
+    async def chatter(context: JobContext) -> None:
+        context.log("a" * 1_000_000 + "b")
+        context.progress(1, message="c" * 1_000_000)
+
+    async with app, app.worker():
+        job = await chatter.add()
+        await job.wait_until_finished(timeout="20s")
+        await job.log("d" * 1_000_000)
+        lines = [line.message for line in await job.logs()]
+        progress = job.progress
+    assert [(line[0], line[-1], len(line) < 11_000) for line in lines] == [("a", "b", True), ("d", "d", True)]
+    assert "990001 characters left out" in lines[0]
+    assert progress is not None
+    assert progress.message is not None
+    assert len(progress.message) < 11_000

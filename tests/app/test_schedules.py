@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import pytest
@@ -169,10 +170,21 @@ async def test_arguments_are_checked_again_once_all_handlers_are_known(app: Conv
             pass
 
 
-@pytest.mark.parametrize("options", [{"delay": 5}, {"run_at": datetime(2030, 1, 1, tzinfo=UTC)}])
-async def test_a_job_with_a_time_of_its_own_is_refused(app: Conveyor, options: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"{next(iter(options))} does not fit"):
+@pytest.mark.parametrize(
+    "options",
+    [{"delay": 5}, {"run_at": datetime(2030, 1, 1, tzinfo=UTC)}, {"job_id": str(uuid4())}],
+)
+async def test_a_job_with_a_time_or_an_id_of_its_own_is_refused(app: Conveyor, options: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{next(iter(options))} .*does not fit"):
         app.queue("work").every("1 hour", app.queue("work").new("sweep", **options))
+
+
+async def test_an_end_that_is_over_is_refused(app: Conveyor) -> None:
+    over = datetime(2020, 1, 1, tzinfo=UTC)
+    async with app:
+        with pytest.raises(ConfigurationError, match=r"end \(2020-01-01 .*\) is over"):
+            await app.schedules.upsert("a", app.queue("work").new("sweep"), every=60, end=over)
+        assert await app.schedules.list() == []
 
 
 async def test_declarations_that_clash_or_come_too_late_are_refused(app: Conveyor) -> None:

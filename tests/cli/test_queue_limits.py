@@ -84,6 +84,8 @@ def test_weights_are_changed_one_by_one_and_outlive_a_new_rate(
         (("--group-concurrency", "few"), "--group-concurrency"),
         (("--rate", "fast"), "--rate"),
         (("--rate", "0/1s"), "max"),
+        (("--rate", "-1/1s"), "--rate must be starts per time"),
+        (("--max-global-concurrency", "-1"), "--max-global-concurrency must be"),
         (("--rate", "5/soon"), "per"),
         (("--rate", "5/1s", "--rate-key", "tenant"), "key"),
         (("--burst", "5"), "--rate"),

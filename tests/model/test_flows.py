@@ -83,12 +83,27 @@ def test_two_jobs_of_one_id_are_refused(wrong: Flow) -> None:
         plan_flow(wrong)
 
 
-@pytest.mark.parametrize("wrong", [None, new("a"), flow("a"), flow("a", flow("b")), flow("a", None), Flow("a", [])])  # type: ignore[arg-type] # that is what is wrong
+@pytest.mark.parametrize("wrong", [None, new("a"), flow("a"), flow("a", flow("b"))])
 def test_what_is_no_flow_is_refused(wrong: Any) -> None:
     with pytest.raises(FlowError):
         plan_flow(wrong)
     with pytest.raises(FlowError):
         plan_children("there", "there", [])
+
+
+@pytest.mark.parametrize(
+    ("parent", "children", "named"),
+    [
+        ("a", [], "the parent of a flow is a job made with new"),
+        (new("a"), None, "the children of a flow are a list"),
+        (new("a"), new("b"), "the children of a flow are a list"),
+        (new("a"), [None], "a flow is made of jobs made with new"),
+        (new("a"), "bc", "a flow is made of jobs made with new"),
+    ],
+)
+def test_what_no_flow_can_be_made_of_is_refused_when_it_is_given(parent: Any, children: Any, named: str) -> None:
+    with pytest.raises(FlowError, match=named):
+        Flow(parent, children)
 
 
 def test_a_job_with_a_deduplication_key_is_refused() -> None:

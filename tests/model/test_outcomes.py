@@ -17,10 +17,10 @@ def test_waits_are_understood_in_words(duration: Any) -> None:
     assert Retry(after=duration).after == timedelta(minutes=1)
 
 
-@pytest.mark.parametrize("outcome", [Snooze, Retry])
+@pytest.mark.parametrize(("outcome", "named"), [(Snooze, "^delay"), (Retry, "^after")])
 @pytest.mark.parametrize("duration", [-1, "soon", float("nan")])
-def test_a_bad_wait_is_refused_where_it_is_written(outcome: Any, duration: Any) -> None:
-    with pytest.raises(ConfigurationError):
+def test_a_bad_wait_is_refused_where_it_is_written(outcome: Any, named: str, duration: Any) -> None:
+    with pytest.raises(ConfigurationError, match=named):
         outcome(duration)
 
 

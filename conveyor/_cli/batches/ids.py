@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from conveyor._cli.opening import services_of
 from conveyor._cli.prefixes import MOST_LOOKED_FOR, SHORTEST_PREFIX, only_id
 from conveyor.model.batches.values import BatchFilter
+from conveyor.model.checks import is_text
 
 if TYPE_CHECKING:
     from conveyor._app import Conveyor
@@ -32,7 +33,7 @@ async def whole_id(app: Conveyor, given: str) -> str:
         CommandError: it is the beginning of several; the message names them.
     """
     batches = services_of(app).batch_store("conveyor batch")
-    if len(given) < SHORTEST_PREFIX or await batches.get_batch(given) is not None:
+    if not is_text(given) or len(given) < SHORTEST_PREFIX or await batches.get_batch(given) is not None:
         return given
     page = await batches.find_batches(BatchFilter(id_prefix=given), limit=MOST_LOOKED_FOR)
     return only_id(given, [batch.id for batch in page.batches])

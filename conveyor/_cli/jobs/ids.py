@@ -9,6 +9,7 @@ from conveyor._cli.opening import services_of
 from conveyor._cli.prefixes import MOST_LOOKED_FOR, SHORTEST_PREFIX, only_id
 from conveyor._services.buffers import find_places
 from conveyor.errors import ConfigurationError
+from conveyor.model.checks import is_text
 from conveyor.model.queries import JobFilter
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ async def whole_id(app: Conveyor, given: str) -> str:
     """
     services = services_of(app)
     store = services.store
-    if len(given) < SHORTEST_PREFIX or store.inspection is None or await store.jobs.find_job(given) is not None:
+    if not is_text(given) or len(given) < SHORTEST_PREFIX or store.inspection is None:
         return given
-    if await find_places(services, [given]):
+    if await store.jobs.find_job(given) is not None or await find_places(services, [given]):
         return given
     page = await store.inspection.search_jobs(JobFilter(), cursor=given + _HIGHEST, limit=MOST_LOOKED_FOR)
     return only_id(given, [job.id for job in page.jobs if job.id.startswith(given)])

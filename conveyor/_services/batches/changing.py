@@ -14,6 +14,7 @@ from conveyor._services.batches.jobs import is_job_of, new_work, pre_process_nam
 from conveyor.errors import BatchJobError, BatchJobNotFoundError, ConfigurationError
 from conveyor.model.batches.status import ENDED_STATUSES, BatchCommand, BatchStatus
 from conveyor.model.batches.values import BatchChange, BatchFilter
+from conveyor.model.checks import could_be_id
 from conveyor.model.text import clean_text
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ async def get(services: Services, batch_id: str) -> BatchJobData:
     Raises:
         BatchJobNotFoundError: there is none.
     """
-    batch = await services.batch_store("app.batches").get_batch(batch_id)
+    batches = services.batch_store("app.batches")
+    batch = await batches.get_batch(batch_id) if could_be_id(batch_id, "id of a batch job") else None
     if batch is None:
         raise BatchJobNotFoundError(batch_id)
     return batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conveyor import Conveyor, JobContext, JobFilter, JobState, fixed
-from conveyor.errors import JobFailedError
+from conveyor.errors import BatchJobNotFoundError, JobFailedError, JobNotFoundError, ScheduleNotFoundError
 
 pytestmark = pytest.mark.anyio
 
@@ -33,3 +33,17 @@ async def test_errors_lines_and_reasons_with_nul_are_kept_and_found(empty_url: s
         assert await app.jobs.count(JobFilter(error="hand")) == 1
         assert await app.jobs.count(JobFilter(tags=("red",), error="valueerror")) == 2
         assert (await retried.refresh()).state is JobState.DELAYED
+
+
+@pytest.mark.parametrize("unknown", ["a\0b", "caf\udce9"])
+async def test_ids_and_keys_that_no_text_can_be_are_not_found(empty_url: str, unknown: str) -> None:
+    app = Conveyor(empty_url)
+    async with app:
+        assert await app.queue("work").get_job(unknown) is None
+        assert await app.queue("work").find_by_deduplication_key("send", unknown) is None
+        with pytest.raises(JobNotFoundError):
+            await app.flows.cancel(unknown)
+        with pytest.raises(ScheduleNotFoundError):
+            await app.schedules.pause(unknown)
+        with pytest.raises(BatchJobNotFoundError):
+            await app.batches.get(unknown)
