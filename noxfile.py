@@ -36,6 +36,7 @@ FAULTS: Final = [
     "tests/sqlite/test_kill_at_every_statement.py",
     "tests/end_to_end/test_killed_imports.py",
 ]
+POSTGRES_FAULTS: Final = ["tests/test_killed_imports.py"]
 
 
 @nox.session
@@ -147,8 +148,10 @@ def minimal(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Let every call of a store fail in turn, and kill a process at every SQL statement."""
+    """Let every call of a store fail in turn, and kill a process at every SQL statement and within batch jobs."""
     session.run("pytest", *FAULTS, env={"CONVEYOR_FULL": "1"})
+    with session.chdir(POSTGRES):
+        session.run("pytest", *POSTGRES_FAULTS, env={"CONVEYOR_FULL": "1"})
 
 
 @nox.session
@@ -352,7 +355,7 @@ LONG_PARTS: Final = {
     "plans": Part(plans, budget=10 * 60),
     "pooler": Part(nested("pooler"), budget=30 * 60),
     "minimal": Part(nested("minimal"), budget=10 * 60),
-    "faults": Part(faults, budget=10 * 60),
+    "faults": Part(faults, budget=20 * 60),
     "simulation": Part(nested("simulation"), budget=45 * 60),
     "chaos": Part(chaos, budget=15 * 60),
 }

@@ -1,17 +1,13 @@
-"""``python -m tests.end_to_end.importing URL BACKEND ROWS``: a program that imports rows and says where it is.
-
-It prints a line before each chunk, before its rows are written and after that: whoever reads them can kill it there.
-"""
+"""What programs import that say where they are: whoever reads that can kill them there."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import anyio
 from attrs import frozen
 
-from conveyor import Conveyor, ErrorPolicy, RowBatchStrategy
+from conveyor import ErrorPolicy, RowBatchStrategy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -19,7 +15,7 @@ if TYPE_CHECKING:
     from conveyor import RowContext
     from conveyor.contracts.store import TransactionConnection
 
-__all__ = ["BATCH_ID", "Import", "Product", "is_bad", "say", "write"]
+__all__ = ["BATCH_ID", "Import", "Params", "Product", "is_bad", "say", "write"]
 
 BATCH_ID = "import"
 
@@ -79,16 +75,3 @@ def say(where: str) -> None:
     """Print a line that is read at once."""
     sys.stdout.write(f"{where}\n")
     sys.stdout.flush()
-
-
-async def main(url: str, rows: int) -> None:
-    """Create the batch job, or find it, and work until it has ended."""
-    app = Conveyor(url, batch_strategies=[Import])
-    async with app, app.worker(lock_duration="4 seconds", stalled_interval="100 milliseconds", max_stalled=100):
-        batch = await app.batches.create("products", {"rows": rows}, id=BATCH_ID)
-        await batch.wait_until_ended()
-        say(f"{batch.status}")
-
-
-if __name__ == "__main__":
-    anyio.run(main, sys.argv[1], int(sys.argv[3]), backend=sys.argv[2])

@@ -1,61 +1,51 @@
-"""An import that is killed with SIGKILL, wherever it is, goes on with exactly the rows that remain."""
+"""Batch jobs that are killed with SIGKILL, wherever they are, go on with exactly what remains."""
 
 from __future__ import annotations
 
 import os
 import random
 import sqlite3
-import subprocess
-import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.end_to_end.importing import is_bad
-from tests.house.tree import ROOT
+from tests.end_to_end.killing import Life, live
+from tests.end_to_end.lives import IMPORTS, is_bad
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS: Final = 5000
-# With CONVEYOR_FULL=1 there are more.
-SEEDS: Final = range(50 if os.environ.get("CONVEYOR_FULL") == "1" else 8)
-# About as many lines as the program prints before it is through.
-LINES: Final = 150
+# A seed is a batch of kills, one after the other; with CONVEYOR_FULL=1 there are 50 kills.
+KILLS: Final = 8
+SEEDS: Final = range(7 if os.environ.get("CONVEYOR_FULL") == "1" else 1)
+WRITTEN: Final = [number for number in range(1, ROWS + 1) if not is_bad(number)]
+
+# After each kill its locks have to end.
+pytestmark = pytest.mark.timeout(600)
 
 
-def start(path: Path, seed: int) -> subprocess.Popen[str]:
-    backend = ("asyncio", "trio")[seed % 2]
-    command = [sys.executable, "-m", "tests.end_to_end.importing", f"sqlite:///{path}", backend, str(ROWS)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-
-
-def lines_of(program: subprocess.Popen[str], most: int | None = None) -> list[str]:
-    assert program.stdout is not None
-    lines: list[str] = []
-    for line in program.stdout:
-        lines.append(line.strip())
-        if len(lines) == most:
-            break
-    return lines
+def live_in(folder: Path, seed: int, points: list[int]) -> tuple[Life, dict[str, list[int]]]:
+    """Return the last life of a program, and the numbers that are in its tables, those of parts in no order."""
+    folder.mkdir()
+    path = folder / "import.db"
+    with closing(sqlite3.connect(path)) as database:
+        for kind in IMPORTS:
+            database.execute(f"CREATE TABLE {kind} (number INTEGER CHECK (number > 0))")
+        life = live(f"sqlite:///{path}", ("asyncio", "trio")[seed % 2], folder / "files", ROWS, points)
+        written = {
+            kind: [number for (number,) in database.execute(f"SELECT number FROM {kind} ORDER BY rowid")]
+            for kind in IMPORTS
+        }
+    return life, {kind: sorted(numbers) if "parts" in kind else numbers for kind, numbers in written.items()}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_killed_import_leaves_nothing_out_and_does_nothing_twice(tmp_path: Path, seed: int) -> None:
-    path = tmp_path / "import.db"
-    with sqlite3.connect(path) as database:
-        database.execute("CREATE TABLE products (number INTEGER CHECK (number > 0))")
-    database.close()
-    kill_at = random.Random(seed).randrange(1, LINES)
-    with start(path, seed) as program:
-        assert len(lines_of(program, kill_at)) == kill_at
-        program.kill()
-    with start(path, seed) as program:
-        assert lines_of(program)[-1] == "completed_with_errors"
-    assert program.returncode == 0
-    database = sqlite3.connect(path)
-    written = [number for (number,) in database.execute("SELECT number FROM products ORDER BY rowid")]
-    assert written == [number for number in range(1, ROWS + 1) if not is_bad(number)]
-    bad = [number for (number,) in database.execute("SELECT row_number FROM batch_errors ORDER BY row_number")]
-    assert bad == [number for number in range(1, ROWS + 1) if is_bad(number)]
-    database.close()
+def test_killed_batch_jobs_leave_nothing_out_and_do_nothing_twice(tmp_path: Path, seed: int) -> None:
+    unharmed, written = live_in(tmp_path / "unharmed", seed, [])
+    assert written == dict.fromkeys(IMPORTS, WRITTEN)
+    points = sorted(random.Random(seed).sample(range(1, unharmed.lines), KILLS))
+    killed = live_in(tmp_path / "killed", seed, points)
+    assert killed[0].outcome == unharmed.outcome
+    assert killed[1] == written
