@@ -104,6 +104,10 @@ class StoreBufferStorage:
         """Return where jobs went that were added to buffers."""
         return {} if self._store.buffers is None else await self._store.buffers.find_places(job_ids)
 
+    async def find_ids(self, beginning: str, /, *, limit: int) -> Sequence[str]:
+        """Return ids that begin so of jobs that were added to buffers."""
+        return () if self._store.buffers is None else await self._store.buffers.find_ids(beginning, limit=limit)
+
     @property
     def _buffers(self) -> BufferStore:
         if self._store.buffers is None:

@@ -13,7 +13,7 @@ from conveyor._services.known_jobs import KnownJobs
 from conveyor._services.sealing import sealed_jobs
 from conveyor._services.takes import Takes
 from conveyor.codec import decode_json
-from conveyor.contracts.buffer_storage import TransactionalBufferStorage
+from conveyor.contracts.buffer_storage import SearchableBufferStorage, TransactionalBufferStorage
 from conveyor.contracts.job_queue import StoreBackedJobQueueStrategy
 from conveyor.errors import BufferError, CapabilityError, ConfigurationError
 from conveyor.model.buffers.job_buffer import as_job_buffer
@@ -40,6 +40,7 @@ __all__ = [
     "add_collected",
     "add_one_collected",
     "buffer_size",
+    "find_ids",
     "find_places",
     "get_sizes",
     "is_in_store",
@@ -248,6 +249,12 @@ async def find_places(services: Services, job_ids: Sequence[str]) -> Mapping[str
     if buffers.transactional is not None:
         return await buffers.transactional.find_places(job_ids)
     return buffers.known.find(job_ids)
+
+
+async def find_ids(services: Services, beginning: str, limit: int) -> Sequence[str]:
+    """Return ids that begin so, of jobs in buffers and of merged ones; none where the storage cannot tell."""
+    storage = services.buffers.storage
+    return await storage.find_ids(beginning, limit=limit) if isinstance(storage, SearchableBufferStorage) else ()
 
 
 def is_in_store(services: Services) -> bool:

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from conveyor.model.job import JobData, NewJob
     from conveyor.model.queries import AddReceipt
 
-__all__ = ["DeclaringBufferStorage", "EditableBufferStorage", "JobBufferStorageStrategy", "TransactionalBufferStorage"]
+__all__ = [
+    "DeclaringBufferStorage",
+    "EditableBufferStorage",
+    "JobBufferStorageStrategy",
+    "SearchableBufferStorage",
+    "TransactionalBufferStorage",
+]
 
 
 @runtime_checkable
@@ -107,4 +113,13 @@ class EditableBufferStorage(JobBufferStorageStrategy, Protocol):
 
     async def remove_job(self, job_id: str, /) -> bool:
         """Delete a job that is in a buffer; return whether it was there."""
+        ...
+
+
+@runtime_checkable
+class SearchableBufferStorage(JobBufferStorageStrategy, Protocol):
+    """A strategy that knows jobs by the beginning of their ids, as people type them; see `BufferStore`."""
+
+    async def find_ids(self, beginning: str, /, *, limit: int) -> Sequence[str]:
+        """Return the ids that begin so of jobs that are in a buffer or went into another job: the lowest, so many."""
         ...

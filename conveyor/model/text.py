@@ -1,8 +1,13 @@
-"""Text from anywhere made fit to be stored: user code may hand over what is no valid text at all."""
+"""Text from anywhere made fit to be stored, since user code may hand over what is no valid text at all; its order."""
 
 from __future__ import annotations
 
-__all__ = ["clean_text"]
+from typing import Final
+
+__all__ = ["HIGHEST_CHARACTER", "clean_text"]
+
+# What begins like an id and goes on with this is above all others that begin like it.
+HIGHEST_CHARACTER: Final = "\U0010ffff"
 
 
 def clean_text(value: object) -> str:

@@ -147,6 +147,20 @@ def test_the_id_of_a_merged_job_may_be_the_beginning_of_another(conveyor: Callab
     assert conveyor("jobs", "show", "order-10001", *STORE, "-o", "json").json["state"] == "waiting"
 
 
+def test_buffered_and_merged_jobs_are_found_by_the_beginnings_of_their_ids(conveyor: Callable[..., Ran]) -> None:
+    add(["ada"], job_ids=["waiting-in-buffer"])
+    assert conveyor("jobs", "show", "waiting-in", *STORE, "-o", "json").json["buffer_id"] == "greetings"
+    add(["lin", "lin"], job_ids=["doing-work-of-lin", "merged-into-lin"])
+    conveyor("buffers", "flush", *APP)
+    shown = conveyor("jobs", "show", "merged-into", *STORE, "-o", "json").json
+    assert (shown["id"], shown["merged_into"]) == ("merged-into-lin", "doing-work-of-lin")
+    add(["lin"], job_ids=["doing-work-as-well"])
+    ran = conveyor("jobs", "cancel", "doing-work", *STORE)
+    assert ran.code == 2
+    assert "several ids: doing-work-as-well, doing-work-of-lin" in ran.err
+    assert conveyor("jobs", "cancel", "doing-work-as", *STORE, "-o", "json").json[0]["state"] == "cancelled"
+
+
 def test_an_app_with_a_prefix_has_its_own_buffers_under_their_whole_ids(
     folder: Path, conveyor: Callable[..., Ran]
 ) -> None:

@@ -106,6 +106,8 @@ def plan(connection: sqlite3.Connection, name: str) -> list[str]:
         ("batch_parts/end_part", "SEARCH batches USING INDEX sqlite_autoindex_batches_1 (id=?)"),
         ("buffers/add", BY_ID),
         ("buffers/add", "SEARCH buffer_merges USING PRIMARY KEY (job_id=?)"),
+        ("buffers/find_ids", "SEARCH buffered USING COVERING INDEX sqlite_autoindex_buffered_1 (id>? AND id<?)"),
+        ("buffers/find_ids", "SEARCH buffer_merges USING PRIMARY KEY (job_id>? AND job_id<?)"),
         ("buffers/take_jobs", "SEARCH buffered USING INDEX buffered_order (buffer=?)"),
         ("buffers/forget_merged", "SEARCH buffer_merges USING PRIMARY KEY (job_id=?)"),
         ("schedules/get_schedule", "SEARCH schedules USING PRIMARY KEY (id=?)"),

@@ -162,6 +162,11 @@ class MemoryBuffers:
                 places[job_id] = BufferPlace(merged_into=trace.into)
         return places
 
+    async def find_ids(self, beginning: str, /, *, limit: int) -> Sequence[str]:
+        """Return ids that begin so: every id is looked at."""
+        merged = {job_id for job_id, trace in self._traces.items() if trace.into != job_id}
+        return sorted(job_id for job_id in self._rows.keys() | merged if job_id.startswith(beginning))[:limit]
+
     async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
         """End a job in a buffer as cancelled."""
         row = self._rows.get(job_id)

@@ -20,6 +20,7 @@ from conveyor.model.buffers.values import BufferPlace, BufferSize, KeptJob, trac
 from conveyor.model.deduplication import add_digest, digest_of
 from conveyor.model.job import NewJob
 from conveyor.model.queries import Added, AddReceipt
+from conveyor.model.text import HIGHEST_CHARACTER
 
 if TYPE_CHECKING:
     import sqlite3
@@ -78,6 +79,10 @@ class SqliteBuffers:
     async def find_places(self, job_ids: Sequence[str], /) -> Mapping[str, BufferPlace]:
         """Return where jobs went."""
         return await self._read(_places, job_ids)
+
+    async def find_ids(self, beginning: str, /, *, limit: int) -> Sequence[str]:
+        """Return ids that begin so."""
+        return await self._read(_ids, beginning, limit)
 
     async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
         """End a job in a buffer as cancelled."""
@@ -195,6 +200,11 @@ def _places(connection: sqlite3.Connection, job_ids: Sequence[str]) -> Mapping[s
     for buffer_id, *columns in connection.execute(sql("buffers/find_places"), ids):
         places[columns[0]] = BufferPlace(buffer_id, _kept(tuple(columns)))
     return places
+
+
+def _ids(connection: sqlite3.Connection, beginning: str, limit: int) -> Sequence[str]:
+    rows = connection.execute(sql("buffers/find_ids"), (beginning, beginning + HIGHEST_CHARACTER, limit))
+    return [job_id for (job_id,) in rows]
 
 
 def _remove(transaction: Transaction, job_id: str) -> KeptJob | None:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from conveyor._cli.opening import services_of
 from conveyor._cli.prefixes import MOST_LOOKED_FOR, SHORTEST_PREFIX, only_id
-from conveyor._services.buffers import find_places
+from conveyor._services.buffers import find_ids, find_places
 from conveyor.errors import ConfigurationError
 from conveyor.model.checks import is_text
 from conveyor.model.queries import JobFilter
+from conveyor.model.text import HIGHEST_CHARACTER
 
 if TYPE_CHECKING:
     from conveyor._app import Conveyor
 
 __all__ = ["check_cursor", "whole_id"]
 
-# No character of an id is higher.
-_HIGHEST: Final = "\U0010ffff"
-
 
 async def whole_id(app: Conveyor, given: str) -> str:
-    """Return the id that is meant; what is no beginning of any is returned as it is.
-
-    Jobs in buffers and merged ones are found by their whole ids alone: nothing lists them.
+    """Return the id that is meant, of a job, or of one in a buffer or merged; what is no beginning of any, as it is.
 
     Raises:
         CommandError: it is the beginning of several; the message names them.
@@ -35,8 +31,9 @@ async def whole_id(app: Conveyor, given: str) -> str:
         return given
     if await store.jobs.find_job(given) is not None or await find_places(services, [given]):
         return given
-    page = await store.inspection.search_jobs(JobFilter(), cursor=given + _HIGHEST, limit=MOST_LOOKED_FOR)
-    return only_id(given, [job.id for job in page.jobs if job.id.startswith(given)])
+    page = await store.inspection.search_jobs(JobFilter(), cursor=given + HIGHEST_CHARACTER, limit=MOST_LOOKED_FOR)
+    found = {job.id for job in page.jobs if job.id.startswith(given)}
+    return only_id(given, sorted(found.union(await find_ids(services, given, MOST_LOOKED_FOR))))
 
 
 async def check_cursor(app: Conveyor, cursor: str | None) -> None:

@@ -81,6 +81,10 @@ class BufferStore(Protocol):
         """Return those of the jobs that are in a buffer or went into another job, by id."""
         ...
 
+    async def find_ids(self, beginning: str, /, *, limit: int) -> Sequence[str]:
+        """Return the ids that begin so of jobs that are in a buffer or went into another job: the lowest, so many."""
+        ...
+
     async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
         """End a job that is in a buffer as cancelled: in one step, it leaves the buffer and is a cancelled job.
 

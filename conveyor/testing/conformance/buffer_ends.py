@@ -148,6 +148,17 @@ class BufferEndsConformance(StoreKit):
         assert await workshop.fetch_order() == ["a"]
         assert (await facet(workshop).find_places([*"abc"])).keys() == {"c"}
 
+    async def test_ids_are_found_by_their_beginning(self, workshop: Workshop) -> None:
+        await fill(workshop, "order-10", "order-1", "order-2", "Order-1", "other", "order_1", "order-1ü")
+        await fill(workshop, "order-100", "order-101", buffer="merged")
+        await take(workshop, "t", buffer="merged")
+        await facet(workshop).commit("t", into_first(workshop, "order-100", "order-101"))
+        found = [*await facet(workshop).find_ids("order-1", limit=9)]
+        # That which did not go into another is a job of its queue.
+        assert found == ["order-1", "order-10", "order-101", "order-1ü"]
+        assert [*await facet(workshop).find_ids("order-1", limit=2)] == ["order-1", "order-10"]
+        assert [*await facet(workshop).find_ids("nobody", limit=9)] == []
+
     async def test_a_flush_of_another_buffer_goes_on(self, workshop: Workshop) -> None:
         await fill(workshop, "a")
         await fill(workshop, "b", buffer="other")

@@ -16,6 +16,7 @@ from conveyor.model.events import NotificationKind
 from conveyor.model.job import NewJob
 from conveyor.model.queries import Added, AddReceipt
 from conveyor.model.retention import kept_for
+from conveyor.model.text import HIGHEST_CHARACTER
 from conveyor_plugin_postgres.adding import Adder, save_jobs
 from conveyor_plugin_postgres.changes import cancel_job
 from conveyor_plugin_postgres.ids import made_between
@@ -90,6 +91,10 @@ class PostgresBuffers:
     async def find_places(self, job_ids: Sequence[str], /) -> Mapping[str, BufferPlace]:
         """Return where jobs went."""
         return await self._database.read(find_places, job_ids)
+
+    async def find_ids(self, beginning: str, /, *, limit: int) -> Sequence[str]:
+        """Return ids that begin so."""
+        return await self._database.read(find_ids, beginning, limit)
 
     async def cancel_job(self, job_id: str, reason: str, /) -> JobData | None:
         """End a job in a buffer as cancelled."""
@@ -199,6 +204,12 @@ async def find_places(part: Part, job_ids: Sequence[str]) -> Mapping[str, Buffer
     for buffer_id, *columns in await part.fetch("buffers/find_places", list(job_ids)):
         places[columns[0]] = BufferPlace(buffer_id, _kept(columns))
     return places
+
+
+async def find_ids(part: Part, beginning: str, limit: int) -> Sequence[str]:
+    """Return ids that begin so of jobs that are in buffers or went into others."""
+    rows = await part.fetch("buffers/find_ids", beginning, beginning + HIGHEST_CHARACTER, limit)
+    return [job_id for (job_id,) in rows]
 
 
 async def remove_buffered(part: Part, job_id: str) -> KeptJob | None:

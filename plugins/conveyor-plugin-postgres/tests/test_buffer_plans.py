@@ -64,6 +64,8 @@ class Flushing:
         assert len(await buffers.add(self._part, "new", jobs)) == len(jobs)
         await buffers.add(self._part, "new", [*jobs[:2], NewJob(ids[0], "search", "x", b"", JobOptions())])
         assert (await buffers.find_places(self._part, ids)).keys() == {*ids}
+        assert await buffers.find_ids(self._part, ids[0], 10) == ids[:1]
+        assert len(await buffers.find_ids(self._part, "merged-1", 10)) == 10
         assert await buffers.remove_buffered(self._part, ids.pop())
         assert await buffers.cancel_buffered(self._part, ids.pop(), "why not")
         await self._flush("first", 8, FlushPlan(ids[:8], jobs[:1], dict.fromkeys(ids[1:8], ids[0])))

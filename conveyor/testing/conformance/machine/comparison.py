@@ -88,6 +88,8 @@ class Comparison:
         if self._store.buffers is not None:
             assert dict(await self._store.buffers.get_sizes()) == self._reference.sizes()
             assert dict(await self._store.buffers.find_places(self._job_ids)) == self._reference.places()
+            found = await self._store.buffers.find_ids("", limit=len(self._job_ids))
+            assert list(found) == sorted(self._reference.places())
 
     async def _compare_batches(self, batches: BatchStore) -> None:
         """Compare batch jobs, page by page, those that nobody works for, and of one after the other what it has."""
