@@ -87,7 +87,10 @@ class TransactionalBufferStorage(JobBufferStorageStrategy, Protocol):
         ...
 
     async def take(self, buffer_id: str, token: str, duration: timedelta, /, *, limit: int) -> Sequence[KeptJob]:
-        """Take the oldest jobs of a buffer. While `reduce` goes on, core asks again with the token, in time."""
+        """Take the oldest jobs of a buffer; below 1 the limit takes none, and changes nothing.
+
+        While `reduce` goes on, core asks again with the token, in time.
+        """
         ...
 
     async def commit(self, token: str, plan: FlushPlan, /) -> Sequence[AddReceipt]:

@@ -104,12 +104,12 @@ class MemoryBuffers:
     async def take(self, buffer_id: str, token: str, duration: timedelta, /, *, limit: int) -> Sequence[KeptJob]:
         """Take the oldest jobs of a buffer."""
         buffer, now = self._buffers.get(buffer_id), self._tables.now()
-        if buffer is None or not buffer.jobs:
+        if buffer is None or not buffer.jobs or limit < 1:
             return ()
         if buffer.taken_until is not None and buffer.taken_until > now and buffer.token != token:
             return ()
         buffer.token, buffer.taken_until = token, now + duration
-        return [row.kept for row in islice(buffer.jobs.values(), max(limit, 0))]
+        return [row.kept for row in islice(buffer.jobs.values(), limit)]
 
     async def commit(self, token: str, plan: FlushPlan, /) -> Sequence[AddReceipt]:
         """Remove what was taken, and add what it was reduced to."""

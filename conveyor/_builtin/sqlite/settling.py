@@ -28,7 +28,7 @@ from conveyor.model.settlement import (
 from conveyor.model.states import SETTLED_STATES, TRANSITIONS, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import JobData
@@ -95,18 +95,31 @@ def _record(
     transaction: Transaction, settlements: Sequence[Settlement], applied: list[Settlement]
 ) -> Iterable[Refusal]:
     """Move settled jobs into history, and note whose."""
-    alike: defaultdict[_Ending, list[Settlement]] = defaultdict(list)
-    for settlement in settlements:
-        is_told = settlement.result is not None or settlement.error is not None
-        ending = (settlement.token, settlement.command, settlement.outcome, settlement.is_counted, is_told)
-        alike[ending].append(settlement)
-    recorded = [one for ending, part in alike.items() for one in _record_alike(transaction, ending, part)]
+    recorded: list[Settlement] = []
+    rest = settlements
+    while rest:
+        first: dict[str, Settlement] = {}
+        for settlement in rest:
+            first.setdefault(settlement.job_id, settlement)
+        for ending, part in _divided(first.values()).items():
+            recorded += _record_alike(transaction, ending, part)
+        # The others of a job come after its first, which is not to be overtaken by what ended like a neighbour.
+        rest = [] if len(first) == len(rest) else [one for one in rest if one is not first[one.job_id]]
     if recorded:
         _keep(transaction, settlements)
         applied += recorded
     if len(recorded) == len(settlements):
         return ()
     return [lost for settlement in settlements if (lost := _refused(transaction, settlement)) is not None]
+
+
+def _divided(settlements: Iterable[Settlement]) -> Mapping[_Ending, Sequence[Settlement]]:
+    alike: defaultdict[_Ending, list[Settlement]] = defaultdict(list)
+    for settlement in settlements:
+        is_told = settlement.result is not None or settlement.error is not None
+        ending = (settlement.token, settlement.command, settlement.outcome, settlement.is_counted, is_told)
+        alike[ending].append(settlement)
+    return alike
 
 
 def _record_alike(transaction: Transaction, ending: _Ending, settlements: Sequence[Settlement]) -> Iterable[Settlement]:

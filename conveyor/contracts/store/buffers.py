@@ -52,7 +52,7 @@ class BufferStore(Protocol):
 
         They stay in the buffer until `commit`. Nobody else takes any job of this buffer until that, a release, or the
         end of the duration: then, and where it is empty, the answer is empty. The same token again takes the same, and
-        for `duration` from then on.
+        for `duration` from then on. Whoever wants no job (a limit below 1) gets none, and changes nothing.
         """
         ...
 

@@ -233,6 +233,13 @@ class BuffersConformance(StoreKit):
         assert ids_of(await take(workshop, "one", limit=1)) == ["a"]
         assert await sizes(workshop) == {BUFFER: 3}
 
+    async def test_who_wants_no_job_changes_nothing(self, workshop: Workshop) -> None:
+        await fill(workshop, *"abc")
+        assert ids_of(await take(workshop, "none", limit=0)) == []
+        assert ids_of(await take(workshop, "one", limit=1)) == ["a"]
+        assert ids_of(await take(workshop, "one", limit=0)) == []
+        assert ids_of(await take(workshop, "two")) == []
+
     async def test_what_comes_while_a_buffer_is_taken_stays_there(self, workshop: Workshop) -> None:
         await fill(workshop, *"ab")
         await take(workshop, "t")

@@ -199,6 +199,13 @@ class SettlingConformance(StoreKit):
             JobState.FAILED,
         ]
 
+    async def test_of_two_ends_of_one_run_the_first_counts_whatever_else_ends_with_it(self, workshop: Workshop) -> None:
+        await workshop.add("other", "job")
+        other, job = [lock_of(job) for job in await (await workshop.hand()).fetch()]
+        ends = [ending(other, Command.COMPLETE), ending(job, Command.FAIL), ending(job, Command.COMPLETE)]
+        assert await workshop.settle(*ends) == ["job"]
+        assert (await workshop.job("job")).state is JobState.FAILED
+
     async def test_settling_nothing_refuses_nothing(self, workshop: Workshop) -> None:
         report = await workshop.jobs.settle_jobs([])
         assert (list(report.refused), list(report.jobs)) == ([], [])

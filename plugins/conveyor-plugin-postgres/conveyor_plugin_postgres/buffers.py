@@ -154,10 +154,10 @@ async def get_sizes(part: Part) -> Mapping[str, BufferSize]:
 
 async def take(part: Part, buffer_id: str, token: str, duration: timedelta, limit: int) -> Sequence[KeptJob]:
     """Take the oldest jobs of a buffer."""
-    if not await part.execute("buffers/take", buffer_id, token, part.moment, interval(duration)):
+    if limit < 1 or not await part.execute("buffers/take", buffer_id, token, part.moment, interval(duration)):
         return ()
     # A statement of its own: what the one that was waited for removed is not there any more.
-    rows = await part.fetch("buffers/take_jobs", buffer_id, max(limit, 0))
+    rows = await part.fetch("buffers/take_jobs", buffer_id, limit)
     if not rows:
         await part.execute("buffers/release", token)
     return [_kept(row) for row in rows]

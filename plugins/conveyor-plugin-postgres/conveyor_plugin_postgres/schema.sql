@@ -1645,7 +1645,9 @@ begin
         and exists (
           select
           from conveyor.queue_groups as first
-          where first.queue = of_queue and first.group_id = extra.group_id and first.seq < extra.seq
+          where first.queue = of_queue
+            and first.group_id = extra.group_id
+            and (first.at is not null or first.seq < extra.seq)
         )
       for update skip locked
     ));
@@ -1656,7 +1658,9 @@ begin
       and not exists (
         select
         from conveyor.queue_groups as first
-        where first.queue = of_queue and first.group_id = joining.group_id and first.seq < joining.seq
+        where first.queue = of_queue
+          and first.group_id = joining.group_id
+          and (first.at is not null or first.seq < joining.seq)
       );
   end if;
 
@@ -4500,6 +4504,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', 'bf7b844d96c4fec0df5a4378ef97288f3e03d39014be900f2699c025bf1c3cc8', clock_timestamp());
+  (1, 'initial', '188263377e3d51eb18db815848b92db3eb4dbd93a8d4b8e98575bd41e8a569a3', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -15,6 +15,7 @@ from conveyor.model.job import NewJob
 from conveyor.model.options import JobOptions
 from conveyor.model.states import JobState
 from conveyor.testing import open_store
+from conveyor.testing.conformance.workshop import Hand
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,6 +29,7 @@ QUEUE: Final = "new-queue"
 LONGEST_WAIT_SECONDS: Final = 30
 PLAIN: Final = JobOptions()
 IN_GROUP: Final = JobOptions(group=Group("customer-1"))
+IN_ANOTHER: Final = JobOptions(group=Group("customer-2"))
 ISOLATIONS: Final = (psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ)
 
 isolations = pytest.mark.parametrize("isolation", ISOLATIONS, ids=lambda level: level.name)
@@ -122,3 +124,20 @@ async def test_a_new_queue_that_was_obliterated_keeps_no_trace(empty_url: str) -
         await store.queues.obliterate(QUEUE)
         assert store.limits is not None
         assert (await names(store), list(await store.limits.get_guarded_queues([QUEUE]))) == ([], [])
+
+
+@pytest.mark.parametrize("limit", [1, 6], ids=["one by one", "together"])
+@isolations
+async def test_a_group_whose_caller_commits_late_takes_its_turns_once(
+    empty_url: str, isolation: psycopg.IsolationLevel, limit: int
+) -> None:
+    async with open_store(empty_url) as store, added_by_caller(store, empty_url, IN_GROUP, isolation) as caller:
+        hand = Hand(store)
+        await hand.open()
+        for options, name in ((IN_GROUP, "a"), (IN_ANOTHER, "b")):
+            await store.jobs.save_jobs([new(f"{name}-{number}", options) for number in range(5)])
+        # Both groups take their turns by now; the caller made the first known, too, before anybody.
+        assert [job.id for job in await hand.fetch(2, queue=QUEUE)] == ["a-0", "b-0"]
+        caller.commit()
+        fetched = [job for _ in range(0, 6, limit) for job in await hand.fetch(limit, queue=QUEUE)]
+        assert sorted(job.id for job in fetched) == ["a-1", "a-2", "b-1", "b-2", "b-3", "by-caller"]

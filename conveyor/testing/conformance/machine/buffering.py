@@ -59,7 +59,7 @@ class ReferenceBuffers(ReferenceStore):
     def take(self, buffer_id: str, token: str, duration: timedelta, limit: int) -> list[KeptJob]:
         """Take the oldest jobs of a buffer, unless another has them."""
         buffer, now = self.buffers.get(buffer_id), self.now()
-        if buffer is None or not buffer.kept:
+        if buffer is None or not buffer.kept or limit < 1:
             return []
         if buffer.token not in {"", token} and buffer.taken_until is not None and buffer.taken_until > now:
             return []

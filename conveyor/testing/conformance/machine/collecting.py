@@ -108,12 +108,12 @@ class BufferRules(MachineBench):
         self.collect_some(buffer_id, described)
 
     @precondition(lambda self: self.has_buffers)
-    @rule(buffer_id=buffer_ids, limit=st.sampled_from((1, 2, 9)))
+    @rule(buffer_id=buffer_ids, limit=st.sampled_from((0, 1, 2, 9)))
     def take(self, buffer_id: str, limit: int) -> None:
         self.take_some(buffer_id, limit)
 
     @precondition(lambda self: self.has_buffers and self.flushes)
-    @rule(number=numbers, limit=st.sampled_from((1, 9)))
+    @rule(number=numbers, limit=st.sampled_from((0, 1, 9)))
     def take_again(self, number: int, limit: int) -> None:
         """Take under a token that took before, maybe one that has lost what it took."""
         flush = self.flush_of(number)

@@ -450,7 +450,7 @@ create index new_guards_queue on conveyor.new_guards (queue);
 -- The groups that take turns in a queue; '' stands for the jobs without one. at is where one stands in the round; null:
 -- it has not joined yet. The turns of one that is parked are passed over until free_at (microseconds since 1970), or
 -- until it has fewer runs. Who adds to a group locks the key of its row, so that it does not leave meanwhile, or adds
--- a row, for nobody waits for another who adds; of several rows of a group the first counts.
+-- a row, for nobody waits for another who adds. Of several rows of a group only one joins: no other while that is there.
 create table conveyor.queue_groups (
   seq bigint generated always as identity primary key,
   queue text collate "C" not null,
@@ -3025,7 +3025,9 @@ begin
         and exists (
           select
           from conveyor.queue_groups as first
-          where first.queue = of_queue and first.group_id = extra.group_id and first.seq < extra.seq
+          where first.queue = of_queue
+            and first.group_id = extra.group_id
+            and (first.at is not null or first.seq < extra.seq)
         )
       for update skip locked
     ));
@@ -3036,7 +3038,9 @@ begin
       and not exists (
         select
         from conveyor.queue_groups as first
-        where first.queue = of_queue and first.group_id = joining.group_id and first.seq < joining.seq
+        where first.queue = of_queue
+          and first.group_id = joining.group_id
+          and (first.at is not null or first.seq < joining.seq)
       );
   end if;
 
