@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import asyncpg
 
 from conveyor.errors import ConveyorError, StoreUnavailableError
+from conveyor_plugin_postgres.array_types import know_arrays
 from conveyor_plugin_postgres.driver_errors import DRIVER_ERRORS, store_error
 from conveyor_plugin_postgres.limits import GRACE_SECONDS, connection_options, run_limited
 from conveyor_plugin_postgres.options import ClockKind
@@ -101,6 +102,7 @@ class Database:
                     options.dsn,
                     min_size=0,
                     max_size=options.pool_size,
+                    init=know_arrays,
                     reset=_keep,
                     max_inactive_connection_lifetime=300.0,
                     **connection_options(options),

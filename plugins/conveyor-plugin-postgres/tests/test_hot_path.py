@@ -56,6 +56,8 @@ async def count(url: str) -> Mapping[str, int]:
     await anyio.to_thread.run_sync(asyncio.run, _execute(url, "select pg_stat_statements_reset()"))
     names = ("add_jobs", "add_to_buffer", "fetch_jobs", "settle_jobs", "settle_and_fetch")
     counts = {name: sum(calls for query, calls in rows if f"conveyor.{name}(" in query) for name in names}
+    # What asyncpg asks about types that it does not know.
+    counts["types"] = sum(calls for query, calls in rows if "typeinfo_tree" in query)
     return {**counts, "all": sum(calls for query, calls in rows if "pg_stat_statements" not in query)}
 
 
@@ -114,3 +116,23 @@ async def test_callers_who_add_at_once_share_statements(counting_url: str) -> No
                     callers.start_soon(add_some)
             calls = await count(counting_url)
             assert 0 < calls["add_to_buffer" if is_buffered else "add_jobs"] <= MOST_STATEMENTS, calls
+
+
+async def test_a_connection_does_not_ask_about_the_types_of_what_it_sends(counting_url: str) -> None:
+    """It would at the first statement of a kind, by a query that costs more than most."""
+    app = Conveyor(counting_url)
+    ran = anyio.Event()
+    async with app:
+        await count(counting_url)
+
+        @app.queue("default").job()
+        async def nothing() -> None:
+            ran.set()
+
+        await nothing.add_many([nothing.new(), nothing.new()])
+        with anyio.fail_after(30):
+            async with app.worker("default"):
+                await ran.wait()
+    calls = await count(counting_url)
+    assert calls["add_jobs"] == 1
+    assert calls["types"] == 0
