@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import App, Parameter, validators
 
 from conveyor._cli.output import age, say, show_page, show_record, write, write_table
-from conveyor._cli.parameters import ListOptions, StoreOptions, flattened
+from conveyor._cli.parameters import ListOptions, StoreOptions, Unmasked, flattened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +34,7 @@ def list_(
     name: Annotated[list[str] | None, Several, Parameter(help="Only of these job names.")] = None,
     limit: Annotated[int, Parameter(help="How many at most.", validator=validators.Number(gte=1, lte=1000))] = 50,
     cursor: Annotated[str | None, Parameter(help="Go on after an earlier page: what that page ended with.")] = None,
+    unmasked: Unmasked = False,
     options: Annotated[ListOptions, flattened] = _LIST_DEFAULTS,
 ) -> int:
     """List groups of failed jobs, those that failed last first."""
@@ -42,7 +43,7 @@ def list_(
     from conveyor.model.error_groups import ErrorGroupFilter
 
     wanted = ErrorGroupFilter(tuple(queue or ()), tuple(name or ()))
-    return anyio.run(partial(_list, wanted, cursor, limit, options))
+    return anyio.run(partial(_list, wanted, cursor, limit, options, unmasked=unmasked))
 
 
 @errors.command(help_epilogue="Example:\n  conveyor errors show 5d41402abc4b2a76")
@@ -50,25 +51,31 @@ def show(
     group: Annotated[str, Parameter(help="Id of the group, as conveyor errors list shows it.")],
     /,
     *,
+    unmasked: Unmasked = False,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
     """Show a group of failed jobs, with the traceback of the last of them."""
     import anyio
 
-    return anyio.run(partial(_show, group, options))
+    return anyio.run(partial(_show, group, options, unmasked=unmasked))
 
 
-async def _list(wanted: ErrorGroupFilter, cursor: str | None, limit: int, options: ListOptions) -> int:
+async def _list(
+    wanted: ErrorGroupFilter, cursor: str | None, limit: int, options: ListOptions, *, unmasked: bool
+) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.known_queues import check_queues
-    from conveyor._cli.opening import looking_only
+    from conveyor._cli.masks import mask_of
+    from conveyor._cli.opening import looking_only, services_of
     from conveyor.codec import to_json
 
     async with looking_only(find_operated_app(options)) as app:
         page = await app.jobs.error_groups(wanted, cursor=cursor, limit=limit)
         if not page.groups:
             await check_queues(app, wanted.queue_names)
-    records = [to_json(group) for group in page.groups]
+        mask = mask_of(app, unmasked=unmasked)
+        examples = await services_of(app).store.jobs.find_jobs([group.example_id for group in page.groups])
+    records = [mask.error(to_json(group), examples.get(group.example_id)) for group in page.groups]
     if not records and options.output == "table":
         say("no job is failed")
         return 0
@@ -76,9 +83,10 @@ async def _list(wanted: ErrorGroupFilter, cursor: str | None, limit: int, option
     return 0
 
 
-async def _show(group_id: str, options: StoreOptions) -> int:
+async def _show(group_id: str, options: StoreOptions, *, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.failures import CommandError, ExitCode
+    from conveyor._cli.masks import mask_of
     from conveyor._cli.opening import looking_only, services_of
     from conveyor.codec import to_json
     from conveyor.model.error_groups import ErrorGroupFilter
@@ -92,6 +100,7 @@ async def _show(group_id: str, options: StoreOptions) -> int:
     # It may have been rerun between the two looks.
     error = None if example is None else example.error
     record = to_json(page.groups[0]) | {"traceback": "" if error is None else error.traceback}
+    record = mask_of(app, unmasked=unmasked).error(record, example)
     if options.output == "table":
         _write(record)
     else:

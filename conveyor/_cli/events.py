@@ -62,16 +62,17 @@ def events(
 async def _events(wanted: _Wanted, options: StoreOptions, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.known_queues import check_queues
-    from conveyor._cli.opening import looking_only, masker_of, services_of
+    from conveyor._cli.masks import mask_of
+    from conveyor._cli.opening import looking_only, services_of
 
     async with looking_only(find_operated_app(options)) as app:
         if wanted.queue_name is not None:
             await check_queues(app, [wanted.queue_name])
-        shown = masker_of(app, unmasked=unmasked)
+        mask = mask_of(app, unmasked=unmasked)
         async with await _stream(app, wanted) as stream:
             say(f"watching events in {services_of(app).store.name}")
             async for record in _records(stream, wanted.limit):
-                _write(shown(record), options)
+                _write(await mask.event(record), options)
     return 0
 
 

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from conveyor.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator
 
     from conveyor._app import Conveyor
     from conveyor._services.services import Services
     from conveyor.contracts.store import Store
 
-__all__ = ["looking_only", "masker_of", "open_store", "services_of", "url_of", "without_migrating"]
+__all__ = ["looking_only", "open_store", "services_of", "url_of", "without_migrating"]
 
 
 def services_of(app: Conveyor) -> Services:
     """Return what the verbs work with."""
     return app._services  # noqa: SLF001 - nouns of the front hide it from users, not from the rooms
-
-
-def masker_of(app: Conveyor, *, unmasked: bool) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Return what turns a job's record into what is shown of it."""
-    return dict if unmasked else app.masking.job
 
 
 def url_of(app: Conveyor) -> str:

@@ -96,13 +96,14 @@ def remove(schedule_id: ScheduleId, /, *, options: Annotated[StoreOptions, flatt
 
 async def _list(options: ListOptions, *, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
-    from conveyor._cli.opening import looking_only, masker_of
+    from conveyor._cli.masks import mask_of
+    from conveyor._cli.opening import looking_only
     from conveyor._cli.output import say
     from conveyor.codec import schedule_to_json
 
     async with looking_only(find_operated_app(options)) as app:
-        shown = masker_of(app, unmasked=unmasked)
-        records = [shown(schedule_to_json(schedule)) for schedule in await app.schedules.list()]
+        mask = mask_of(app, unmasked=unmasked)
+        records = [mask.schedule(schedule_to_json(schedule)) for schedule in await app.schedules.list()]
     if not records and options.output == "table":
         say("no schedules")
         return 0
@@ -113,13 +114,14 @@ async def _list(options: ListOptions, *, unmasked: bool) -> int:
 
 async def _show(schedule_id: str, options: StoreOptions, *, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
-    from conveyor._cli.opening import looking_only, masker_of
+    from conveyor._cli.masks import mask_of
+    from conveyor._cli.opening import looking_only
     from conveyor.codec import schedule_to_json
 
     async with looking_only(find_operated_app(options)) as app:
         await _check(app, schedule_id)
         schedule = await app.schedules.get(schedule_id)
-    show_record(masker_of(app, unmasked=unmasked)(schedule_to_json(schedule)), options.output)
+    show_record(mask_of(app, unmasked=unmasked).schedule(schedule_to_json(schedule)), options.output)
     return 0
 
 

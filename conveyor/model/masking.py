@@ -166,14 +166,15 @@ class Masking:
                 found = []
         return frozenset[str]().union(*found)
 
-    def job(self, record: Mapping[str, Any]) -> dict[str, Any]:
+    def job(self, record: Mapping[str, Any], secrets: Collection[str] = ()) -> dict[str, Any]:
         """Return a job's record, as ``Job.to_json()`` gives it, or a schedule's, with all masked that people wrote.
 
-        ``attempts`` and ``logs``, where they were added to it, are masked, too.
+        ``attempts`` and ``logs``, where they were added to it, are masked, too; and these secrets beside its own, such
+        as those of arguments that are sealed in the record.
         """
         options = record.get("options", {})
         shown = {"payload": record.get("payload"), "metadata": options.get("metadata", {})}
-        secrets = self.secrets(shown)
+        secrets = self.secrets(shown).union(secrets)
         masked = dict(record)
         for key in ("payload", "result", "error", "progress", "logs", "problem"):
             if key in record:

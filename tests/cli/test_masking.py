@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ import anyio
 import pytest
 
 from conveyor import Conveyor
+from conveyor._cli.discovery import load_app
 from conveyor.errors import ConfigurationError
+from tests.cli.conftest import await_line
 
 if TYPE_CHECKING:
     import subprocess
@@ -29,9 +32,29 @@ async def login(context: JobContext, user: str, password: str) -> dict[str, str]
     context.log(f"try {password}")
     if user == "mallory":
         logging.getLogger("conveyor.mine").warning("password=%s", password)
+        context.progress(1, message=f"gave up on {password}")
         raise ValueError(f"refused: {password}")
     return {"session": f"of {user} by {password}"}
 """
+
+
+SEALED = """
+from conveyor import AesGcmCodec
+
+app = Conveyor("sqlite:///jobs.db", payload_codec=AesGcmCodec({"one": "A" * 43 + "="}))
+mails = app.queue("mails")
+"""
+
+
+def only_group() -> str:
+    """Return the id of the one group of failed jobs."""
+
+    async def find() -> str:
+        async with Conveyor("sqlite:///jobs.db") as app:
+            (group,) = (await app.jobs.error_groups()).groups
+            return group.id
+
+    return anyio.run(find)
 
 
 @pytest.fixture
@@ -51,6 +74,8 @@ def test_no_command_shows_a_secret_unless_it_is_asked_to(
     commands: list[tuple[str, ...]] = [
         ("jobs", "export"),
         ("jobs", "export", "-o", "csv"),
+        *(("errors", "list", "-o", output) for output in ("table", "json", "jsonl", "csv")),
+        *(("errors", "show", only_group(), "-o", output) for output in ("table", "json")),
         *(("jobs", "list", "-o", output) for output in ("table", "json", "jsonl", "csv")),
         *(("jobs", verb, job, "-o", o) for verb in ("show", "logs") for job in jobs for o in ("table", "json")),
     ]
@@ -139,3 +164,55 @@ def test_a_worker_tells_no_secret(
     assert "WARNING conveyor.mine: password=***" in err
     assert SECRET not in err
     assert worker.returncode == 0
+
+
+def test_what_is_sealed_is_left_out_of_texts_too(
+    conveyor: Callable[..., Ran], start: Callable[..., subprocess.Popen[str]], folder: Path
+) -> None:
+    with (folder / "hello.py").open("a") as file:
+        file.write(SEALED + LOGIN)
+
+    async def add() -> str:
+        async with load_app("hello:app") as app:
+            return (await app.queue("mails").add("login", {"user": "mallory", "password": SECRET})).id
+
+    job_id = anyio.run(add)
+    _, err = start("worker", "hello:app", "--log-jobs", "--burst").communicate(timeout=50)
+    assert "refused: ***" in err
+    assert SECRET not in err
+    for command in (("jobs", "show", job_id), ("jobs", "list"), ("errors", "list"), ("errors", "show", only_group())):
+        ran = conveyor(*command, *APP, "-o", "json")
+        assert (ran.code, SECRET in ran.out) == (0, False), command
+        assert "refused: ***" in ran.out, command
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, {"progress": "gave up on ***", "failed": "refused: ***"}),
+        # Nothing was heard of it before it was gone.
+        ({"remove_on_fail": True}, {"failed": "***"}),
+    ],
+)
+def test_events_tell_no_secret_and_no_words_of_a_job_that_is_gone(
+    start: Callable[..., subprocess.Popen[str]],
+    add: Callable[..., str],
+    folder: Path,
+    options: dict[str, Any],
+    told: dict[str, str],
+) -> None:
+    with (folder / "hello.py").open("a") as file:
+        file.write(LOGIN)
+    add("send", {"to": "ada"})
+    wanted = ("-o", "jsonl", "--kind", *told, "--limit", str(len(told)))
+    watchers = [start("events", *APP, *wanted), start("events", *APP, *wanted, "--unmasked")]
+    for watcher in watchers:
+        await_line(watcher, "watching")
+    add("login", {"user": "mallory", "password": SECRET}, **options)
+    start("worker", "hello:app", "--burst").communicate(timeout=50)
+    masked, unmasked = (watcher.communicate(timeout=50)[0] for watcher in watchers)
+    events = {event["kind"]: event for event in map(json.loads, masked.splitlines())}
+    assert {kind: event.get("error", event.get("progress"))["message"] for kind, event in events.items()} == told
+    assert events["failed"]["error"]["type"] == "ValueError"
+    assert SECRET not in masked
+    assert f"refused: {SECRET}" in unmasked

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from conveyor._app import Conveyor
+    from conveyor._cli.masks import Mask
     from conveyor._handles.job import Job
     from conveyor.model.job import LogEntry
     from conveyor.model.queries import JobFilter
@@ -79,15 +80,16 @@ async def _list(
     from conveyor._cli.jobs.ids import check_cursor
     from conveyor._cli.jobs.views import LIST_TITLES, list_row
     from conveyor._cli.known_queues import check_queues
-    from conveyor._cli.opening import looking_only, masker_of
+    from conveyor._cli.masks import mask_of
+    from conveyor._cli.opening import looking_only
 
     async with looking_only(find_operated_app(options)) as app:
         await check_cursor(app, cursor)
         found = await app.jobs.find(wanted, cursor=cursor, limit=limit, oldest_first=oldest_first)
         if not found.jobs:
             await check_queues(app, wanted.queue_names)
-    shown = masker_of(app, unmasked=unmasked)
-    records = [shown(job.to_json()) for job in found.jobs]
+    mask = mask_of(app, unmasked=unmasked)
+    records = [mask.job(job) for job in found.jobs]
     if not records and options.output == "table":
         say("no job matches")
         return 0
@@ -154,15 +156,16 @@ async def _show(
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.jobs.flows import family_of
     from conveyor._cli.jobs.views import attempts_to_json, logs_to_json, read_logs, where_kept, write_job
-    from conveyor._cli.opening import looking_only, masker_of
+    from conveyor._cli.masks import mask_of
+    from conveyor._cli.opening import looking_only
 
     async with looking_only(find_operated_app(options)) as app:
         job = await find(app)
         attempts = await where_kept(job.attempts())
         logs = await where_kept(read_logs(job, log_lines))
         family = await family_of(app, job)
-    record = job.to_json() | family | {"attempts": attempts_to_json(attempts), "logs": logs_to_json(logs)}
-    record = masker_of(app, unmasked=unmasked)(record)
+    more = family | {"attempts": attempts_to_json(attempts), "logs": logs_to_json(logs)}
+    record = mask_of(app, unmasked=unmasked).job(job, more)
     if options.output == "table":
         write_job(record)
     else:
@@ -201,25 +204,24 @@ async def _logs(job_id: str, tail: int | None, options: StoreOptions, *, follow:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.jobs.ids import whole_id
     from conveyor._cli.jobs.views import followed_logs, read_logs
-    from conveyor._cli.opening import looking_only, masker_of
+    from conveyor._cli.masks import mask_of
+    from conveyor._cli.opening import looking_only
 
     async with looking_only(find_operated_app(options)) as app:
         job: Job[Any] = await app.jobs.get(await whole_id(app, job_id))
-        shown = masker_of(app, unmasked=unmasked)
+        mask = mask_of(app, unmasked=unmasked)
         if not follow:
-            _write_logs(_log_records(job, await read_logs(job, tail), shown), options)
+            _write_logs(_log_records(job, await read_logs(job, tail), mask), options)
             return 0
         async for entries in followed_logs(job, tail):
-            _write_logs(_log_records(job, entries, shown), options)
+            _write_logs(_log_records(job, entries, mask), options)
     return 0
 
 
-def _log_records(
-    job: Job[Any], entries: Sequence[LogEntry], shown: Callable[[Mapping[str, Any]], dict[str, Any]]
-) -> list[dict[str, Any]]:
+def _log_records(job: Job[Any], entries: Sequence[LogEntry], mask: Mask) -> list[dict[str, Any]]:
     from conveyor._cli.jobs.views import logs_to_json
 
-    records: list[dict[str, Any]] = shown(job.to_json() | {"logs": logs_to_json(entries)})["logs"]
+    records: list[dict[str, Any]] = mask.job(job, {"logs": logs_to_json(entries)})["logs"]
     return records
 
 

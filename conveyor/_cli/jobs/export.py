@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conveyor._app import Conveyor
+    from conveyor._handles.job import Job
     from conveyor.model.queries import JobFilter
 
 __all__ = ["export"]
@@ -50,11 +51,12 @@ def export(
 async def _export(wanted: JobFilter, options: ExportOptions, *, unmasked: bool) -> int:
     from conveyor._cli.discovery import find_operated_app
     from conveyor._cli.known_queues import check_queues
-    from conveyor._cli.opening import looking_only, masker_of
+    from conveyor._cli.masks import mask_of
+    from conveyor._cli.opening import looking_only
 
     written = 0
     async with looking_only(find_operated_app(options)) as app:
-        shown = masker_of(app, unmasked=unmasked)
+        mask = mask_of(app, unmasked=unmasked)
         total = await app.jobs.count(wanted)
         if not total:
             await check_queues(app, wanted.queue_names)
@@ -64,19 +66,19 @@ async def _export(wanted: JobFilter, options: ExportOptions, *, unmasked: bool) 
             showing_progress("export", total) as tell,
         ):
             async for job in _jobs(app, wanted):
-                write(shown(job))
+                write(mask.job(job))
                 written += 1
                 tell(written)
     say(f"exported {counted(written, 'job')}")
     return ExitCode.OK
 
 
-async def _jobs(app: Conveyor, wanted: JobFilter) -> AsyncIterator[Mapping[str, Any]]:
+async def _jobs(app: Conveyor, wanted: JobFilter) -> AsyncIterator[Job[Any]]:
     cursor: str | None = None
     while True:
         found = await app.jobs.find(wanted, cursor=cursor, limit=_PAGE)
         for job in found.jobs:
-            yield job.to_json()
+            yield job
         cursor = found.next_cursor
         if cursor is None:
             return

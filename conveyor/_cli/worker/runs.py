@@ -7,13 +7,13 @@ from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from conveyor._cli.masks import mask_of
 from conveyor._cli.output import in_words, printable, say
-from conveyor.codec import decode_json
 
 if TYPE_CHECKING:
+    from conveyor._app import Conveyor
     from conveyor.model.job import JobData
     from conveyor.model.locks import LockToken
-    from conveyor.model.masking import Masking
     from conveyor.model.settlement import Settlement
 
 __all__ = ["Runs"]
@@ -24,15 +24,15 @@ _HANDED_BACK: Final = "handed back"
 class Runs:
     """A `RunListener` that speaks with a person."""
 
-    def __init__(self, *, is_talking: bool, masking: Masking) -> None:
+    def __init__(self, app: Conveyor, *, is_talking: bool) -> None:
         """Start with none.
 
         Args:
+            app: whose secrets are left out of errors.
             is_talking: say when each starts and ends.
-            masking: what of an error is not said.
         """
         self._is_talking = is_talking
-        self._masking = masking
+        self._mask = mask_of(app, unmasked=False)
         self._started_at: dict[tuple[str, LockToken | None], float] = {}
         self._ends: Counter[str] = Counter()
 
@@ -53,8 +53,7 @@ class Runs:
     def _reason(self, job: JobData, settlement: Settlement | None) -> str:
         if settlement is None or settlement.error is None:
             return ""
-        secrets = self._masking.secrets(decode_json(job.payload))
-        return f": {printable(' '.join(self._masking.text(str(settlement.error), secrets).split()))}"
+        return f": {printable(' '.join(self._mask.text(str(settlement.error), job).split()))}"
 
     def summary(self) -> str:
         """Return how many runs there were, and how they ended."""

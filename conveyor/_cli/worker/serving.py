@@ -46,7 +46,7 @@ def serve(reference: str | None, asked: WorkerCommand) -> int:
     parsed = parse_worker_keywords(asked.keywords)
     app = find_app(reference, asked.store)
     formatter.masking = app.masking
-    runs = Runs(is_talking=asked.log_jobs, masking=formatter.masking)
+    runs = Runs(app, is_talking=asked.log_jobs)
     countdown = Countdown(lambda: _announcement(app, weights, parsed), runs.summary)
     code = anyio.run(partial(_serve, app, asked, countdown, runs), backend=asked.backend)
     if countdown.worker is not None:
