@@ -194,7 +194,8 @@ class Queue:
     async def add_many(self, jobs: Sequence[NewJob], *, connection: object = None) -> list[Job[Any]]:
         """Add jobs made with `new`, all in one transaction, and return them in the same order.
 
-        With a `connection`, that is the caller's own transaction: see `add`.
+        With a `connection`, that is the caller's own transaction: see `add`. Raises AddRefusedError where some cannot
+        be added, which says which were.
         """
         return [
             plain_handle(self._services, *added) for added in await queues.add_many(self._services, jobs, connection)

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Self
 
 from conveyor._handles.same_task import SameTask
+from conveyor.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ class AppWorker:
         """Made by ``app.worker``."""
         self._open_worker = open_worker
         self._opened: AbstractAsyncContextManager[Worker] | None = None
+        self._worker: Worker | None = None
         self._task = SameTask("app.worker()")
 
     async def __aenter__(self) -> Self:
@@ -30,7 +32,7 @@ class AppWorker:
         self._task.enter()
         self._opened = self._open_worker()
         try:
-            await self._opened.__aenter__()
+            self._worker = await self._opened.__aenter__()
         except BaseException:
             self._task.leave()
             raise
@@ -41,5 +43,30 @@ class AppWorker:
     ) -> bool | None:
         """Stop: gracefully, or at once when an exception passes through."""
         self._task.leave()
-        opened, self._opened = self._opened, None
+        opened, self._opened, self._worker = self._opened, None, None
         return None if opened is None else await opened.__aexit__(exc_type, exc, traceback)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it was paused, and not resumed since."""
+        return self._worker is not None and self._worker.is_paused
+
+    def pause(self) -> None:
+        """Begin no more jobs until `resume`; running ones go on, and what was fetched ahead goes back to its queue.
+
+        It holds for this worker alone, and while it is open: ``queue.pause()`` holds for all, and outlives restarts.
+
+        Raises:
+            ConfigurationError: the worker is not open.
+            CapabilityError: the job queue strategy runs jobs by itself, and asks no worker.
+        """
+        self._open().pause()
+
+    def resume(self) -> None:
+        """Begin jobs again. Raises ConfigurationError where the worker is not open."""
+        self._open().resume()
+
+    def _open(self) -> Worker:
+        if self._worker is None:
+            raise ConfigurationError("the worker is not open: `async with app.worker() as worker: worker.pause()`")
+        return self._worker

@@ -53,7 +53,11 @@ class Fetch:
 
 
 class Fetcher:
-    """Decides what to fetch; the settler asks it for wants to send along."""
+    """Decides what to fetch; the settler asks it for wants to send along.
+
+    Attributes:
+        is_paused: while it is set, it fetches nothing, and what a fetch under way brings goes back.
+    """
 
     def __init__(
         self, store: Store, board: Board, session: Session, options: WorkerOptions, *, trust: Trust, outage: Outage
@@ -72,6 +76,7 @@ class Fetcher:
         self._under_way: set[int] = set()
         self._prefetch = Prefetch(board, options.prefetch)
         self._is_held = False
+        self.is_paused = False
         self._waits_for_work = False
         self._delivered_at = 0.0
         self._poll_at = anyio.current_time() + options.poll_interval.total_seconds()
@@ -83,8 +88,8 @@ class Fetcher:
 
     @property
     def queue_names(self) -> Sequence[str]:
-        """The queues fetched from; none any more once the worker has started its last job."""
-        return self._queues.names if self._board.starts_left > 0 else ()
+        """The queues fetched from; none while the worker is paused, nor once it has started its last job."""
+        return self._queues.names if self._board.starts_left > 0 and not self.is_paused else ()
 
     @property
     def is_under_way(self) -> bool:
@@ -157,14 +162,14 @@ class Fetcher:
         for name in limited and limited.intersection(settlement.queue_name for settlement in ending):
             self._queues.notice_work(name)
         # Jobs on their way back come before whatever the store has left: once they are there, the settler says so.
-        is_held = self._is_held or self._board.outbox.has_hand_backs
+        is_held = self._is_held or self.is_paused or self._board.outbox.has_hand_backs
         demand = 0 if is_held else self._demand()
         wants = self._wants(demand) if demand > 0 else ()
         return self._begin(wants) if wants else None
 
     async def fetch_suspect(self, queue_names: Sequence[str]) -> bool:
         """Fetch one job that stalled before, from the first of these queues that has any; return whether one came."""
-        wants = [Want(name, 1, is_suspect=True) for name in queue_names if name in self._queues.names]
+        wants = [Want(name, 1, is_suspect=True) for name in queue_names if name in self.queue_names]
         return bool(wants and await self._fetch(self._begin(wants)))
 
     async def fetch_one_of_each(self) -> bool:
@@ -202,7 +207,7 @@ class Fetcher:
 
     def _without_stopped(self, fetch: Fetch, jobs: Sequence[JobData]) -> Sequence[JobData]:
         """Hand back what came of a queue that was stopped while it was asked for; return the others."""
-        names = self._queues.names
+        names = () if self.is_paused else self._queues.names
         stopped = {want.queue_name for want in fetch.wants if want.queue_name not in names}
         if not stopped:
             return jobs

@@ -23,7 +23,8 @@ from conveyor._runtime.burst import Burst
 from conveyor._runtime.crew import Crew
 from conveyor._runtime.slots import Slot, StopReason
 from conveyor._services import limits
-from conveyor.errors import ConveyorInternalError, StoreError
+from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, StoreBackedJobQueueStrategy
+from conveyor.errors import CapabilityError, ConveyorInternalError, StoreError
 from conveyor.model.events import Notification, NotificationKind
 
 if TYPE_CHECKING:
@@ -135,6 +136,31 @@ class Worker:
         """Fetch from a queue no more, and hand back what does not run; return the ids of those jobs."""
         self._fetcher.remove_queue(queue_name)
         return [job.id for job in self._board.hand_back_ready_of(queue_name)]
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it begins no job, for now."""
+        return self._fetcher.is_paused
+
+    def pause(self) -> None:
+        """Begin no more jobs, and hand back what was fetched ahead; what runs goes on.
+
+        Raises:
+            CapabilityError: the job queue strategy runs jobs by itself, and does not ask.
+        """
+        job_queue = self._equipment.services.job_queue
+        if not isinstance(job_queue, StoreBackedJobQueueStrategy | DeliveringJobQueueStrategy):
+            raise CapabilityError(type(job_queue).__name__, "pausing", "worker.pause()", kind="job queue")
+        self._fetcher.is_paused = True
+        self._board.hand_back_ready()
+
+    def resume(self) -> None:
+        """Begin jobs again."""
+        self._fetcher.is_paused = False
+        self._fetcher.notice_work()
+        self._crew.suspects.notice_work()
+        self._crew.promoter.look_again()
+        self._crew.limit_watcher.look_again()
 
     def stop(self) -> None:
         """Ask for a graceful stop; `run` returns when it is done."""

@@ -15,7 +15,14 @@ from conveyor._services.limits import check_groups
 from conveyor._services.sealing import add_sealed
 from conveyor.codec import encode_json, hash_json
 from conveyor.contracts.job_queue import InspectableJobQueueStrategy
-from conveyor.errors import CapabilityError, ConfigurationError, DuplicateJobError, GroupFullError, PayloadError
+from conveyor.errors import (
+    AddRefusedError,
+    CapabilityError,
+    ConfigurationError,
+    DuplicateJobError,
+    GroupFullError,
+    PayloadError,
+)
 from conveyor.model.checks import check_name
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.job import NewJob
@@ -64,6 +71,7 @@ CHUNK: Final = 1000
 MOST_LISTED: Final = 1000
 # The job is the caller's own then, in a queue or on its way to one.
 _NEW: Final = frozenset({Added.ADDED, Added.BUFFERED})
+_REFUSED: Final = frozenset({Added.DUPLICATE, Added.REJECTED, Added.GROUP_FULL})
 
 
 def make_job(
@@ -129,7 +137,8 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
     """Add several jobs at once, inside the transaction of a connection where one is given.
 
     Raises:
-        DuplicateJobError, GroupFullError: as `add` does for one of them; the others were added.
+        DuplicateJobError, GroupFullError: as `add` does for the first of them that was not added; the others were, and
+            the error tells which.
         CapabilityError: the store, or the job queue strategy, joins no transactions, does not deduplicate, or has no
             groups.
     """
@@ -148,7 +157,7 @@ async def add_many(services: Services, jobs: Sequence[NewJob], connection: objec
         # Buffers see jobs as middleware leaves them, and seal them themselves.
         call, codec = partial(add_collected, services, connection, call), None
     receipts = await inside_middleware(services.middleware, codec, call)(jobs)
-    check_receipts(jobs, receipts)
+    _check_each(jobs, receipts)
     return await _added_jobs(services, jobs, receipts, is_visible=connection is None)
 
 
@@ -165,6 +174,18 @@ def check_receipts(jobs: Sequence[NewJob], receipts: Sequence[AddReceipt]) -> No
     """Raise DuplicateJobError where another job had the id of one of these, GroupFullError where a group was full."""
     for job, receipt in zip(jobs, receipts, strict=True):
         _check_receipt(job, receipt)
+
+
+def _check_each(jobs: Sequence[NewJob], receipts: Sequence[AddReceipt]) -> None:
+    """Raise what `check_receipts` does, with the ids of those that were added, and of those that were not."""
+    try:
+        check_receipts(jobs, receipts)
+    except AddRefusedError as error:
+        pairs = list(zip(jobs, receipts, strict=True))
+        raise error.among(
+            [job.id for job, receipt in pairs if receipt.outcome in _NEW],
+            [job.id for job, receipt in pairs if receipt.outcome in _REFUSED],
+        ) from None
 
 
 async def _put(adding: AddsJobs, jobs: Sequence[NewJob]) -> Sequence[AddReceipt]:

@@ -10,7 +10,6 @@ import msgspec
 from conveyor.codec.json_values import decode_json
 from conveyor.codec.records import to_json
 from conveyor.model.schedules.values import ScheduleData, ScheduleRule, ScheduleState
-from conveyor.model.schedules.words import rule_in_words
 
 __all__ = ["decode_rule", "decode_state", "encode_rule", "encode_state", "schedule_to_json"]
 
@@ -54,7 +53,7 @@ def schedule_to_json(schedule: ScheduleData) -> dict[str, Any]:
         "id": spec.id,
         "queue_name": spec.queue_name,
         "name": spec.name,
-        "in_words": rule_in_words(spec.rule),
+        "in_words": schedule.in_words,
         **to_json(schedule.state),
         "rule": to_json(spec.rule),
         "payload": decode_json(spec.payload),

@@ -9,8 +9,9 @@ ConveyorError
 │  ├─ JobNotFoundError
 │  │  └─ JobInBufferError        it waits in a buffer, or went into another job
 │  ├─ InvalidJobStateError       the command is not legal in this state
-│  ├─ DuplicateJobError          the id is taken by another job
-│  ├─ GroupFullError             as many jobs of its group wait as may
+│  ├─ AddRefusedError            it was not added
+│  │  ├─ DuplicateJobError       the id is taken by another job
+│  │  └─ GroupFullError          as many jobs of its group wait as may
 │  ├─ UnknownHandlerError        no handler of that name
 │  ├─ PayloadError               arguments or a result do not fit
 │  ├─ LockLostError              another run owns the job
@@ -66,6 +67,7 @@ from conveyor.errors.configuration import (
     did_you_mean,
 )
 from conveyor.errors.jobs import (
+    AddRefusedError,
     DuplicateJobError,
     GroupFullError,
     InvalidJobStateError,
@@ -83,6 +85,7 @@ from conveyor.errors.nouns import BufferError, BufferTakeLostError, FlowError, S
 from conveyor.errors.stores import ConstraintError, SchemaError, SessionLostError, StoreError, StoreUnavailableError
 
 __all__ = [
+    "AddRefusedError",
     "BadFileError",
     "BadRowError",
     "BatchJobError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from conveyor.errors.configuration import ConveyorError, did_you_mean
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "AddRefusedError",
     "DuplicateJobError",
     "GroupFullError",
     "InvalidJobStateError",
@@ -71,7 +72,31 @@ class InvalidJobStateError(JobError):
         )
 
 
-class DuplicateJobError(JobError):
+class AddRefusedError(JobError):
+    """A job was not added. Of an `add_many`, also which of its jobs were, and which were not.
+
+    Attributes:
+        added_ids: the jobs of the same call that were added; one that met a deduplication key is in neither.
+        refused_ids: those that were refused, that of this error first. Both are empty where the call was no `add_many`.
+    """
+
+    def __init__(self, message: str, *, job_id: str = "", queue_name: str = "") -> None:
+        self._message = message
+        self.added_ids: tuple[str, ...] = ()
+        self.refused_ids: tuple[str, ...] = ()
+        super().__init__(message, job_id=job_id, queue_name=queue_name)
+
+    def among(self, added_ids: Iterable[str], refused_ids: Iterable[str]) -> Self:
+        """Say what became of the jobs that were to be added in the same call; return the error."""
+        self.added_ids, self.refused_ids = tuple(added_ids), tuple(refused_ids)
+        total = len(self.added_ids) + len(self.refused_ids)
+        if total > 1:
+            told = f"{len(self.added_ids)} of the {total} jobs were added: see added_ids and refused_ids of this error"
+            self.args = (f"{self._message} ({told})",)
+        return self
+
+
+class DuplicateJobError(AddRefusedError):
     """A different job already has this id, or holds this deduplication key and the mode is ``reject``.
 
     Ids are unique over live and retained jobs.
@@ -90,7 +115,7 @@ class DuplicateJobError(JobError):
         )
 
 
-class GroupFullError(JobError):
+class GroupFullError(AddRefusedError):
     """As many jobs of the group wait already as its ``max_size`` lets wait."""
 
     def __init__(self, group_id: str, max_size: int, job_id: str, queue_name: str = "") -> None:

@@ -76,6 +76,23 @@ async def test_many_are_told_each_in_its_place(app: Conveyor) -> None:
         assert [job.data.payload for job in added] == [b'{"n":0}', b'{"n":1}'] * 2
 
 
+async def test_of_many_the_error_says_which_were_added_and_which_were_refused(app: Conveyor) -> None:
+    queue = app.queue("work")
+    async with app:
+        new = [
+            queue.new("ship", {"n": n}, deduplication=Deduplication(key=f"{n % 2}", mode="reject")) for n in range(3)
+        ]
+        with pytest.raises(
+            DuplicateJobError, match=r"\(2 of the 3 jobs were added: see added_ids and refused_ids"
+        ) as caught:
+            await queue.add_many([*new[:1], new[2], new[1]])
+        assert (caught.value.added_ids, caught.value.refused_ids) == ((new[0].id, new[1].id), (new[2].id,))
+        with pytest.raises(DuplicateJobError) as alone:
+            await queue.add_many(new[2:])
+    assert (alone.value.added_ids, alone.value.refused_ids) == ((), (new[2].id,))
+    assert "of the 1" not in str(alone.value)
+
+
 async def test_a_throttled_job_may_be_gone_and_its_handle_says_so_when_asked(app: Conveyor) -> None:
     asked = Deduplication(key="a", mode="throttle", ttl="1h")
     async with app:

@@ -10,6 +10,7 @@ import pytest
 
 from conveyor import Conveyor, JobState
 from conveyor.errors import (
+    CapabilityError,
     ConfigurationError,
     DuplicateJobError,
     JobNotFoundError,
@@ -342,6 +343,15 @@ async def test_a_strategy_of_ones_own_is_given_the_jobs_and_a_way_to_run_them(st
     assert "Completed(value=0.5)" in repr(first)
     assert "ZeroDivisionError" in repr(second)
     assert strategy.log == ["init", "start work", "stop work", "destroy"]
+
+
+async def test_a_worker_that_cannot_hold_its_strategy_says_so(store_url: str) -> None:
+    app = Conveyor(store_url, job_queue=InlineQueue())
+    app.queue("work").job("note")(lambda: None)
+    async with app, app.worker() as worker:
+        with pytest.raises(CapabilityError, match=r"worker\.pause\(\)"):
+            worker.pause()
+        assert not worker.is_paused
 
 
 async def test_schedule_and_now(app: Conveyor) -> None:

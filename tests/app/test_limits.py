@@ -190,8 +190,11 @@ async def test_a_full_group_is_a_named_error_and_adds_nothing(app: Conveyor) -> 
         with pytest.raises(GroupFullError, match="2 jobs of group 'acme' wait") as refused:
             await note.add()
         assert (refused.value.group_id, refused.value.max_size, refused.value.queue_name) == ("acme", 2, "work")
-        with pytest.raises(GroupFullError):
-            await note.add_many([note.new(), note.options(group="other").new()])
+        jobs = [note.options(group="other").new(), note.new(), note.new()]
+        with pytest.raises(GroupFullError, match="1 of the 3 jobs were added") as refused:
+            await note.add_many(jobs)
+        assert (refused.value.job_id, refused.value.added_ids) == (jobs[1].id, (jobs[0].id,))
+        assert refused.value.refused_ids == (jobs[1].id, jobs[2].id)
         assert await work.count("waiting") == 3
         await note.options(group=None).add()
 

@@ -179,6 +179,12 @@ async def test_a_job_with_a_time_or_an_id_of_its_own_is_refused(app: Conveyor, o
         app.queue("work").every("1 hour", app.queue("work").new("sweep", **options))
 
 
+async def test_a_schedule_says_in_words_when_it_fires(app: Conveyor) -> None:
+    async with app:
+        made = await app.schedules.upsert("a", app.queue("work").new("sweep"), every="90 minutes")
+        assert made.in_words == (await app.schedules.get("a")).in_words == "every 1 hour 30 minutes"
+
+
 async def test_an_end_that_is_over_is_refused(app: Conveyor) -> None:
     over = datetime(2020, 1, 1, tzinfo=UTC)
     async with app:

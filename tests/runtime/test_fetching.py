@@ -213,3 +213,21 @@ async def test_nothing_is_fetched_while_jobs_that_come_before_it_are_on_their_wa
     board.outbox.confirm_released(board.outbox.take_hand_backs())
     assert while_leaving is None
     assert fetcher.begin() is not None
+
+
+async def test_a_paused_fetcher_asks_for_nothing_and_gives_back_what_is_on_its_way() -> None:
+    board = Board("s", Outbox(Wakeup()))
+    fetcher = make_fetcher(FakeJobs(), board)
+    fetcher.add_queue("q")
+    fetch = fetcher.begin()
+    assert fetch is not None
+    fetcher.is_paused = True
+    fetcher.deliver(fetch, [make_job(id="late", queue_name="q", token=TOKEN)])
+    assert board.outbox.take_hand_backs() == (Lock("late", TOKEN),)
+    board.outbox.confirm_released([Lock("late", TOKEN)])
+    assert fetcher.begin() is None
+    assert not await fetcher.fetch_suspect(["q"])
+    assert not await fetcher.fetch_one_of_each()
+    fetcher.is_paused = False
+    fetcher.notice_work()
+    assert fetcher.begin() is not None

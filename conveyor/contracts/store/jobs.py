@@ -60,7 +60,8 @@ class JobStore(Protocol):
 
         A new job whose time has come and whose group has a `max_size` answers GROUP_FULL and is not added, where that
         many jobs of the group wait. Whatever adds at the same time, adding lets no more of them wait.
-        One that meets the key of another is answered by that, and no group is asked.
+        One that meets the key of another is answered by that, and no group is asked. What waits without an add (its
+        delay is over, it is retried, rerun or handed back) is one more, full or not: nobody is there to be told.
         """
         ...
 

@@ -169,6 +169,7 @@ class Firing:
         receipts = list(self._receipts(refused))
         fired = [receipt for receipt in receipts if receipt.outcome is TickOutcome.FIRED]
         kept = () if self.cancelled_ids(live_ids) else live_ids
+        state = evolve(state, refused_count=state.refused_count + len(receipts) - len(fired))
         state = _with_jobs(schedule.spec, state, fired, kept)
         if _is_used_up(schedule.spec, state):
             state = evolve(state, next_tick_at=None, next_run_at=None)

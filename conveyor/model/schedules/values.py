@@ -12,6 +12,7 @@ from conveyor.errors import ConfigurationError
 from conveyor.model.checks import is_count
 from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.options import JobOptions
+from conveyor.model.schedules.words import rule_in_words
 
 __all__ = [
     "Missed",
@@ -139,6 +140,7 @@ class ScheduleState:
         next_run_at: when that fires, with its jitter.
         fired_count: how many jobs its ticks added.
         skipped_count: how many ticks added none, because a job of the schedule had not ended.
+        refused_count: how many ticks added none, because their group was full, or another job had their id.
         last_tick_at: the tick of `last_job_id`; that of a job asked for by hand is when it was asked for.
         open_job_ids: jobs that had not ended when a tick looked last; kept where the overlap policy asks for it.
         problem: why the next tick could not be told when it was looked for last; it is looked for again.
@@ -153,6 +155,7 @@ class ScheduleState:
     next_run_at: datetime | None = None
     fired_count: int = 0
     skipped_count: int = 0
+    refused_count: int = 0
     last_tick_at: datetime | None = None
     last_job_id: str | None = None
     open_job_ids: tuple[str, ...] = ()
@@ -170,6 +173,11 @@ class ScheduleData:
     def id(self) -> str:
         """Its stable id."""
         return self.spec.id
+
+    @property
+    def in_words(self) -> str:
+        """When its ticks are, in one line, such as ``at 09:00 on Monday through Friday (Europe/Berlin)``."""
+        return rule_in_words(self.spec.rule)
 
     @property
     def due_at(self) -> datetime | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import pytest
 
+from conveyor.model.deduplication import Deduplication, DeduplicationMode
 from conveyor.model.groups import Group
 from conveyor.model.limits import GroupLimits, QueueLimits
 from conveyor.model.queries import Added, Want
@@ -267,6 +268,28 @@ class GroupsConformance(StoreKit):
         await workshop.add("c", group=SMALL)
         receipt = await workshop.jobs.save_job(workshop.new("d", group=SMALL))
         assert receipt.outcome is Added.GROUP_FULL
+
+    async def test_a_delay_that_is_over_adds_to_those_that_wait_though_the_group_is_full(
+        self, workshop: Workshop, limits: LimitStore
+    ) -> None:
+        await workshop.add("later", group=SMALL, delay=5)
+        await workshop.add("a", "b", group=SMALL)
+        workshop.clock.advance(6)
+        await workshop.jobs.promote_delayed_jobs([QUEUE])
+        assert await limits.get_waiting_group_count(QUEUE, "acme") == 3
+        receipt = await workshop.jobs.save_job(workshop.new("c", group=SMALL))
+        assert receipt.outcome is Added.GROUP_FULL
+
+    async def test_a_job_that_is_replaced_may_change_to_a_group_that_is_full(
+        self, workshop: Workshop, limits: LimitStore
+    ) -> None:
+        needs(workshop.store.capabilities.has_deduplication, "has_deduplication")
+        replacing = Deduplication(key="k", mode=DeduplicationMode.REPLACE)
+        await workshop.jobs.save_job(workshop.new("first", deduplication=replacing))
+        await workshop.add("a", "b", group=SMALL)
+        receipt = await workshop.jobs.save_job(workshop.new("second", group=SMALL, deduplication=replacing))
+        assert (receipt.outcome, receipt.job_id) == (Added.REPLACED, "first")
+        assert await limits.get_waiting_group_count(QUEUE, "acme") == 3
 
     async def test_of_many_that_add_at_once_no_more_are_added_than_the_group_takes(
         self, workshop: Workshop, limits: LimitStore

@@ -238,6 +238,7 @@ class SchedulesConformance(StoreKit):
         workshop.clock.advance(60)
         (tick,) = (await facet(workshop).fire_schedules()).ticks
         assert tick.outcome is TickOutcome.GROUP_FULL
+        assert (await look(workshop, "a")).state.refused_count == 1
         with pytest.raises(GroupFullError):
             await facet(workshop).run_schedule("a", "by-hand")
         await workshop.jobs.remove_job(first)
