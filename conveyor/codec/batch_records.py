@@ -17,14 +17,14 @@ __all__ = ["decode_counts", "decode_row_error", "encode_counts", "encode_row_err
 def encode_row_error(error: RowError) -> bytes:
     """Return the error of a row as JSON in ASCII, which any database keeps: a row may hold what is no text there."""
     also = [(fault.code, fault.message, fault.column) for fault in error.also]
-    kept = [error.code, error.message, error.column, error.raw, *([also] if also else ())]
+    kept = [error.code, error.message, error.column, error.raw, also, error.ended_run]
     return json.dumps(kept, separators=(",", ":")).encode("ascii")
 
 
 def decode_row_error(row_number: int, data: bytes) -> RowError:
     """Return what `encode_row_error` was given."""
-    code, message, column, raw, *rest = json.loads(data)
-    return RowError(row_number, code, message, column, raw, tuple(RowFault(*fault) for also in rest for fault in also))
+    code, message, column, raw, also, ended_run = json.loads(data)
+    return RowError(row_number, code, message, column, raw, tuple(RowFault(*fault) for fault in also), ended_run)
 
 
 def encode_counts(counts: Mapping[RowOutcome, int]) -> str:

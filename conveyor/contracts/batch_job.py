@@ -273,9 +273,12 @@ class BatchRun(Protocol):
         total: int | None = None,
         counts: Mapping[RowOutcome, int] | None = None,
         errors: Sequence[RowError] = (),
+        mended: Sequence[int] = (),
         message: str | None = None,
     ) -> None:
         """Keep how far the run is; the numbers are those since the beginning of the batch job.
+
+        `errors` are rows that are bad, `mended` the numbers of rows that were, and are no more.
 
         Raises:
             BatchStoppedError: it was saved, and the run is to stop, since the batch job was paused or cancelled, or
@@ -332,6 +335,7 @@ class BatchTransaction(Protocol):
         total: int | None = None,
         counts: Mapping[RowOutcome, int] | None = None,
         errors: Sequence[RowError] = (),
+        mended: Sequence[int] = (),
         message: str | None = None,
     ) -> None:
         """Say how far the run is once the transaction is committed; once in each, or leaving the block is refused."""

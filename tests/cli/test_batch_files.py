@@ -44,7 +44,13 @@ class Strict(Prices):
     identifier = batch_type = "strict"
     errors = ErrorPolicy.stop()
 
-app = Conveyor("sqlite:///jobs.db", batch_strategies=[Prices, Strict])
+class Closed(Strict):
+    identifier = batch_type = "closed"
+    async def process_one(self, row, context):
+        if row.name == "milk":
+            raise ValueError("no milk today")
+
+app = Conveyor("sqlite:///jobs.db", batch_strategies=[Prices, Strict, Closed])
 """
 OWN_TEMPLATE = """
 class Own(Prices):
@@ -120,6 +126,16 @@ def test_standard_input_is_what_its_name_says(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
     ran = run("-", "--name", name)
     assert (ran.code, (folder / "written").read_text()) == (0, "tea=1,"), ran.err
+
+
+def test_the_row_that_ended_it_is_in_the_error_file(conveyor: Callable[..., Ran], folder: Path) -> None:
+    (folder / "prices.csv").write_bytes(b"name,price\ntea,1\nmilk,2\nrice,3\n")
+    ran = conveyor("batch", "run", "closed", "prices.csv", "--yes", *APP, "-o", "json")
+    assert (ran.code, ran.json["status"], ran.json["done"]) == (1, "failed", 1), ran.err
+    assert "1 bad row in prices.errors.csv" in ran.err
+    assert (folder / "prices.errors.csv").read_text().splitlines()[1:] == ["milk,2,2,invalid_value,,no milk today"]
+    (bad,) = conveyor("batch", "errors", ran.json["id"], *APP, "-o", "json").json
+    assert (bad["row_number"], bad["ended_run"]) == (2, True)
 
 
 def test_bad_lines_of_json_come_as_lines_of_json(run: Callable[..., Ran], folder: Path) -> None:

@@ -181,7 +181,15 @@ def test_one_is_created_looked_at_and_confirmed(
     for word in ("completed_with_errors", "by bob", "looks good", "failed", '"bad": ['):
         assert word in text
     (error,) = conveyor("batch", "errors", batch, *APP, "-o", "json", "--unmasked").json
-    assert error == {"row_number": 2, "code": "bad", "message": "it is bad", "column": "name", "raw": "row 2"}
+    assert error == {
+        "row_number": 2,
+        "code": "bad",
+        "message": "it is bad",
+        "column": "name",
+        "raw": "row 2",
+        "also": [],
+        "ended_run": False,
+    }
 
 
 def test_the_person_is_the_user_of_this_machine_unless_another_is_named(
@@ -351,7 +359,7 @@ def test_bad_rows_are_listed_as_far_as_one_wants(
     assert len(conveyor("batch", "errors", batch, *APP, "-o", "json").json) == 120
     assert len(conveyor("batch", "errors", batch, *APP, "-o", "jsonl").out.splitlines()) == 120
     lines = conveyor("batch", "errors", batch, *APP, "-o", "csv", "--limit", "1").out.splitlines()
-    assert lines == ["row_number,code,message,column,raw", "1,bad,it is bad,name,"]
+    assert lines == ["row_number,code,message,column,raw,ended_run", "1,bad,it is bad,name,,false"]
     none = create()
     assert conveyor("batch", "errors", none, *APP).err == "no bad rows\n"
     assert conveyor("batch", "errors", none, *APP, "-o", "json").json == []

@@ -111,6 +111,8 @@ class MemoryBatches:
             part = find_part(record, step.part)
             record.batch, record.parts[step.part] = part_stepped(before, part, run, step, now)
         if record.batch is not before:
+            for number in step.mended:
+                record.errors.pop(number, None)
             record.errors.update(last_errors(step.errors))
         return record.batch.status
 
@@ -146,10 +148,12 @@ class MemoryBatches:
         newer = Counter[str]()
         outdated: list[BatchJobData] = []
         ended = (one for one in self._batches() if one.status in ENDED_STATUSES)
+        taken_up = {one.parent_id for one in self._batches() if one.status not in ENDED_STATUSES}
         for batch in sorted(ended, key=_end, reverse=True):
             is_surplus = most is not None and newer[batch.batch_type] >= most
             newer[batch.batch_type] += 1
-            if is_surplus or (until is not None and batch.updated_at <= until):
+            is_old = is_surplus or (until is not None and batch.updated_at <= until)
+            if is_old and batch.id not in taken_up:
                 outdated.append(batch)
         removed = outdated[::-1][: max(limit, 0)]
         for batch in removed:

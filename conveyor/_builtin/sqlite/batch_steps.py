@@ -49,7 +49,7 @@ def keep_step(transaction: Transaction, batch_id: str, run: str, step: BatchStep
     if not is_own:
         raise BatchRunLostError(batch_id, run)
     if is_new:
-        _keep_errors(transaction, batch_id, step.errors)
+        _keep_rows(transaction, batch_id, step)
     return BatchStatus(status), bool(is_new)
 
 
@@ -70,8 +70,15 @@ def _keep_part_step(transaction: Transaction, batch_id: str, run: str, step: Bat
         return batch.status, False
     write_part(connection, batch_id, part_after)
     write_standing(connection, after)
-    _keep_errors(transaction, batch_id, step.errors)
+    _keep_rows(transaction, batch_id, step)
     return after.status, True
+
+
+def _keep_rows(transaction: Transaction, batch_id: str, step: BatchStep) -> None:
+    if step.mended:
+        rows = [(batch_id, number) for number in step.mended]
+        transaction.connection.executemany(sql("batches/save_step_mended"), rows)
+    _keep_errors(transaction, batch_id, step.errors)
 
 
 def _keep_errors(transaction: Transaction, batch_id: str, errors: Sequence[RowError]) -> None:

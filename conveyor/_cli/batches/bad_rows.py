@@ -72,7 +72,7 @@ async def _write_file(batch_id: str, errors_file: Path, options: ListOptions) ->
 
     async with looking_only(find_operated_app(options)) as app:
         batch = await meant(app, batch_id)
-        if bad_rows_kept(batch):
+        if await bad_rows_kept(batch):
             await write_error_file(app, batch, errors_file)
         else:
             say("no bad rows")

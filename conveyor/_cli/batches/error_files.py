@@ -44,7 +44,7 @@ async def write_error_file(app: Conveyor, batch: BatchJob, wanted: Path | None =
     except OSError as exc:
         where = "the error file" if path is None else repr(str(path))
         raise CommandError(ExitCode.FAILED, f"{where} cannot be written: {exc}") from exc
-    rows = counted(bad_rows_kept(batch), "bad row")
+    rows = counted(await bad_rows_kept(batch), "bad row")
     is_written = batch.data.run is not None and not batch.dry_run
     mend = "mend them, and run that file" if is_written else "nothing was written, so mend them in the file itself"
     say(f"{rows} in {path}; {mend}")

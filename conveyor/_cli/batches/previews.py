@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from conveyor._cli.asking import counted
 from conveyor._cli.output import in_words, table_lines
 from conveyor.codec import find_preview
+from conveyor.model.batches.status import BatchStatus
 from conveyor.model.batches.values import RowOutcome
 
 if TYPE_CHECKING:
@@ -49,11 +50,15 @@ def bad_rows(batch: BatchJob) -> int:
     return max(_previewed(batch), batch.counts.get(RowOutcome.FAILED, 0))
 
 
-def bad_rows_kept(batch: BatchJob) -> int:
+async def bad_rows_kept(batch: BatchJob) -> int:
     """Return how many bad rows of a batch job are kept: those of its runs; before the first, those of the look."""
-    if batch.data.run is not None:
-        return batch.counts.get(RowOutcome.FAILED, 0)
-    return _previewed(batch)
+    if batch.data.run is None:
+        return _previewed(batch)
+    failed = batch.counts.get(RowOutcome.FAILED, 0)
+    if batch.status is not BatchStatus.FAILED:
+        return failed
+    # The row that ended it is kept, and not counted.
+    return failed + sum([error.ended_run async for error in batch.errors()])
 
 
 def preview_lines(preview: Preview | None, total: int | None) -> Iterator[str]:

@@ -121,7 +121,7 @@ class FileRun:
 
     async def _say_no(self) -> None:
         batch = await self._give_up("the answer was no")
-        if bad_rows_kept(batch):
+        if await bad_rows_kept(batch):
             async with self.app as app:
                 await self._write_errors(app, batch)
 
@@ -134,7 +134,7 @@ class FileRun:
             self.bad_rows = bad_rows(batch)
             for line in dry_run_lines(batch.result):
                 say(line)
-            if bad_rows_kept(batch):
+            if await bad_rows_kept(batch):
                 await self._write_errors(app, batch)
             return batch_record(batch, self.masking)
 

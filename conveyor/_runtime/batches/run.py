@@ -168,11 +168,12 @@ class Run:
         total: int | None = None,
         counts: Mapping[RowOutcome, int] | None = None,
         errors: Sequence[RowError] = (),
+        mended: Sequence[int] = (),
         message: str | None = None,
     ) -> None:
         """Keep how far the run is; see `BatchRun.save`."""
         async with self._saving:
-            step = self.step(cursor, done, total, counts=counts, errors=errors, message=message)
+            step = self.step(cursor, done, total, counts=counts, errors=errors, mended=mended, message=message)
             if not self.is_pre_processing:
                 await self._save(step)
         if self.is_pre_processing:
@@ -253,6 +254,7 @@ class Run:
         *,
         counts: Mapping[RowOutcome, int] | None,
         errors: Sequence[RowError],
+        mended: Sequence[int],
         message: str | None,
     ) -> BatchStep:
         """Return the next step.
@@ -274,6 +276,7 @@ class Run:
             None if message is None else clean_text(message),
             self.new_result(),
             None if self._part is None else self._part.number,
+            tuple(mended),
         )
 
     async def _take_up(self) -> None:
@@ -347,4 +350,6 @@ def _clean(error: RowError) -> RowError:
         for fault in error.faults
     )
     raw = clean_text(error.raw)
-    return RowError(error.row_number, first.code, first.message, first.column, raw, tuple(others))
+    return RowError(
+        error.row_number, first.code, first.message, first.column, raw, tuple(others), ended_run=error.ended_run
+    )

@@ -44,6 +44,7 @@ class RowTransaction:
         total: int | None = None,
         counts: Mapping[RowOutcome, int] | None = None,
         errors: Sequence[RowError] = (),
+        mended: Sequence[int] = (),
         message: str | None = None,
     ) -> None:
         """Say how far the run is once the transaction is committed."""
@@ -51,7 +52,7 @@ class RowTransaction:
             raise BatchJobError(
                 "a transaction of a batch job says once how far the run is", batch_id=self._run.batch_job.id
             )
-        self.step = self._run.step(cursor, done, total, counts=counts, errors=errors, message=message)
+        self.step = self._run.step(cursor, done, total, counts=counts, errors=errors, mended=mended, message=message)
 
 
 @asynccontextmanager

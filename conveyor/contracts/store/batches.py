@@ -87,6 +87,8 @@ class BatchStore(Protocol):
     async def save_step(self, batch_id: str, run: str, step: BatchStep, /) -> BatchStatus:
         """Keep how far a run is, with the rows that failed, in one step; return the status, which may tell it to stop.
 
+        Errors of rows that are mended (`BatchStep.mended`) are forgotten.
+
         A step whose number was saved before changes nothing. It may be saved in PROCESSING, PAUSING and CANCELLING.
         A step of a part (`BatchStep.part`) is kept with the part, and what it adds with the batch job, as
         `conveyor.model.batches.parts.part_stepped` says. Its run is the part's; it may be saved in INTERRUPTED, too.
@@ -123,6 +125,7 @@ class BatchStore(Protocol):
         """Delete batch jobs that have ended and are to be kept no longer, at most so many, the oldest end first.
 
         They ended so long ago or longer; or more than `most` of their type have ended, and later. What is None says
-        nothing. Return them, so that their files can go, too.
+        nothing. One stays while another that has not ended has it as its parent, whose bad rows that takes up. Return
+        those that were deleted, so that their files can go, too.
         """
         ...

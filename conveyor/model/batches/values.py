@@ -81,6 +81,8 @@ class RowError:
         code, message, column: see `RowFault`; of the first thing that is wrong.
         raw: the row as it stands in the source.
         also: what else is wrong, column by column.
+        ended_run: the run ended with this row, which was one bad row too many: it is not among those that are done,
+            and the next run begins with it.
     """
 
     row_number: int
@@ -89,6 +91,7 @@ class RowError:
     column: str | None = None
     raw: str = ""
     also: tuple[RowFault, ...] = ()
+    ended_run: bool = False
 
     @property
     def faults(self) -> tuple[RowFault, ...]:
@@ -243,6 +246,7 @@ class BatchStep:
         errors: rows that failed in this chunk; a row that failed before has the new error.
         result: takes the place of the batch job's; None: it stays. Steps of parts have none.
         part: the part whose run saves it, and whose numbers these are; None: the batch job is not divided.
+        mended: rows that failed before, and are bad no more: their errors are forgotten.
     """
 
     number: int
@@ -254,6 +258,7 @@ class BatchStep:
     message: str | None = None
     result: bytes | None = None
     part: int | None = None
+    mended: Sequence[int] = ()
 
 
 @frozen

@@ -172,10 +172,11 @@ class FakeBatchRun:
         total: int | None = None,
         counts: Mapping[RowOutcome, int] | None = None,
         errors: Sequence[RowError] = (),
+        mended: Sequence[int] = (),
         message: str | None = None,
     ) -> None:
         """Keep how far the run is; see `BatchRun.save`."""
-        self._save(_Step(cursor, done, total, counts, errors, message))
+        self._save(_Step(cursor, done, total, counts, errors, mended, message))
         await self.check_stopped()
 
     async def check_stopped(self) -> None:
@@ -231,6 +232,8 @@ class FakeBatchRun:
         if not is_committed:
             self._kill_before()
         self.saves += 1
+        for number in step.mended:
+            self.errors.pop(number, None)
         self.errors.update({error.row_number: error for error in step.errors})
         self.batch_job = evolve(
             self.batch_job,
@@ -254,6 +257,7 @@ class _Step:
     total: int | None
     counts: Mapping[RowOutcome, int] | None
     errors: Sequence[RowError]
+    mended: Sequence[int]
     message: str | None
 
 
@@ -272,11 +276,12 @@ class _FakeTransaction:
         total: int | None = None,
         counts: Mapping[RowOutcome, int] | None = None,
         errors: Sequence[RowError] = (),
+        mended: Sequence[int] = (),
         message: str | None = None,
     ) -> None:
         if self.step is not None:
             raise ConfigurationError("transaction.save was called before in this transaction")
-        self.step = _Step(cursor, done, total, counts, errors, message)
+        self.step = _Step(cursor, done, total, counts, errors, mended, message)
 
 
 class FakeBatchJobs:

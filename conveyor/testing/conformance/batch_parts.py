@@ -142,6 +142,8 @@ class BatchPartsConformance(StoreKit):
         assert after.counts == {RowOutcome.DONE: 28, RowOutcome.FAILED: 2}
         assert (second.steps, second.cursor, second.done) == (2, b"\xff", 20)
         assert [error.row_number for error in await bench.batches.facet.get_errors(BATCH)] == [3, 12]
+        await bench.save(2, 3, mended=[12])
+        assert [error.row_number for error in await bench.batches.facet.get_errors(BATCH)] == [3]
 
     async def test_a_step_of_a_part_that_was_saved_adds_nothing(self, workshop: Workshop) -> None:
         bench = PartBench(workshop)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import pytest
+from attrs import evolve
 
 from conveyor.errors import BatchJobNotFoundError, BatchRunLostError
 from conveyor.model.batches.changing import STEPPED_STATUSES, stepped
@@ -125,6 +126,18 @@ class BatchStepsConformance(StoreKit):
         assert list(await bench.facet.get_errors(BATCH)) == expected
         assert list(await bench.facet.get_errors(BATCH, after=2, limit=2)) == expected[1:3]
         assert list(await bench.facet.get_errors(BATCH, after=10)) == expected[4:]
+
+    async def test_the_row_that_ended_a_run_is_told_until_it_is_mended(self, workshop: Workshop) -> None:
+        bench = bench_of(workshop)
+        await bench.bring(BatchStatus.PROCESSING)
+        last = evolve(bad(12), ended_run=True)
+        await bench.save(bench.step(errors=[bad(3)]))
+        await bench.save(bench.step(2, errors=[last]))
+        assert list(await bench.facet.get_errors(BATCH)) == [bad(3), last]
+        await bench.save(bench.step(2, mended=[12]))
+        assert list(await bench.facet.get_errors(BATCH)) == [bad(3), last]
+        await bench.save(bench.step(3, errors=[bad(21)], mended=[12, 13]))
+        assert list(await bench.facet.get_errors(BATCH)) == [bad(3), bad(21)]
 
     async def test_one_step_saved_many_times_at_once_is_saved_once(self, workshop: Workshop) -> None:
         bench = bench_of(workshop)

@@ -227,6 +227,23 @@ class BatchesConformance(StoreKit):
         again = await bench.facet.create_batch(bench.new(identity="x"), bench.job())
         assert (len(again.history), list(await bench.facet.get_errors(BATCH))) == (1, [])
 
+    async def test_one_whose_bad_rows_are_taken_up_stays_until_they_are(self, workshop: Workshop) -> None:
+        bench = bench_of(workshop)
+        for name in ("first", "second"):
+            await bench.bring(BatchStatus.COMPLETED, name)
+        await bench.bring(BatchStatus.PROCESSING, "taker", parent_id="first")
+        await bench.bring(BatchStatus.FAILED, "given-up", parent_id="second")
+        workshop.clock.advance(2 * HOUR.total_seconds())
+        assert sorted(one.id for one in await bench.facet.remove_ended(HOUR)) == ["given-up", "second"]
+        # It is the oldest, and hides none behind it.
+        await bench.bring(BatchStatus.COMPLETED, "later")
+        workshop.clock.advance(1)
+        await bench.bring(BatchStatus.COMPLETED, "last")
+        assert [one.id for one in await bench.facet.remove_ended(None, most=1, limit=1)] == ["later"]
+        assert (await bench.get("first")).status is BatchStatus.COMPLETED
+        await bench.ask(BatchCommand.COMPLETE, "taker")
+        assert [one.id for one in await bench.facet.remove_ended(HOUR)] == ["first"]
+
     async def test_what_ended_long_ago_is_removed(self, workshop: Workshop) -> None:
         bench = bench_of(workshop)
         for status in STATUSES:

@@ -35,7 +35,9 @@ async def save_step(part: Part, batch_id: str, run: str, step: BatchStep) -> tup
     errors = last_errors(step.errors)
     numbers = (step.number, step.cursor, step.done, step.total, encode_counts(step.counts))
     told = (text_column(step.message), step.result)
-    bad_rows = (list(errors), [encode_row_error(error) for error in errors.values()])
+    # Rows that are bad no more are those without an error.
+    told_of = [*(number for number in step.mended if number not in errors), *errors]
+    bad_rows = (told_of, [encode_row_error(errors[number]) if number in errors else None for number in told_of])
     row: Row  # there is always one
     row = await part.fetchrow("batches/save_step", batch_id, run, *numbers, *told, *bad_rows, part.moment)
     stands, is_own, is_new = row
@@ -62,6 +64,8 @@ async def _save_part_step(part: Part, batch_id: str, run: str, step: BatchStep) 
         return batch.status, False
     await write_part(part, batch_id, part_after)
     await write_standing(part, after)
+    if step.mended:
+        await part.execute("batches/save_step_mended", batch_id, list(step.mended))
     await _keep_errors(part, batch_id, step.errors)
     return after.status, True
 

@@ -3269,9 +3269,15 @@ begin
     return;
   end if;
   if cardinality(row_numbers) > 0 then
+    delete from conveyor.batch_errors
+    using unnest(save_step.row_numbers, save_step.row_errors) as mended(row_number, error)
+    where batch_errors.batch_id = save_step.batch_id
+      and batch_errors.row_number = mended.row_number
+      and mended.error is null;
     insert into conveyor.batch_errors (batch_id, row_number, error)
     select save_step.batch_id, bad.row_number, bad.error
     from unnest(save_step.row_numbers, save_step.row_errors) as bad(row_number, error)
+    where bad.error is not null
     on conflict on constraint batch_errors_pkey do update
     set error = excluded.error;
   end if;
@@ -4407,6 +4413,8 @@ CREATE UNIQUE INDEX batches_identity ON conveyor.batches USING btree (batch_type
 
 CREATE INDEX batches_newest ON conveyor.batches USING btree (created_at DESC, id);
 
+CREATE INDEX batches_takers ON conveyor.batches USING btree (parent_id) WHERE ((parent_id IS NOT NULL) AND (ended_at IS NULL));
+
 CREATE INDEX batches_worked ON conveyor.batches USING btree (created_at, id) WHERE (status = ANY (ARRAY['created'::text, 'confirmed'::text, 'processing'::text, 'pausing'::text, 'interrupted'::text, 'cancelling'::text]));
 
 CREATE INDEX buffer_merges_age ON conveyor.buffer_merges USING btree (merged_at);
@@ -4504,6 +4512,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '188263377e3d51eb18db815848b92db3eb4dbd93a8d4b8e98575bd41e8a569a3', clock_timestamp());
+  (1, 'initial', '635b11325df834c69c10a848a57ab6847fa62910fd9f39f3066d9b7932a9fbc2', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -41,7 +41,7 @@ from generate_series(1, $1::bigint) as n
 """
 FILL_ERRORS: Final = """
 insert into conveyor.batch_errors (batch_id, row_number, error)
-select 'old-' || n % 1000, n, '["bad", "bad", null, ""]'
+select 'old-' || n % 1000, n, '["bad", "bad", null, "", [], false]'
 from generate_series(1, $1::bigint) as n
 """
 FILL_PARTS: Final = """

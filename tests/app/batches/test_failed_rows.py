@@ -104,6 +104,26 @@ async def test_one_that_failed_or_was_cancelled_is_no_obstacle(store_url: str) -
         assert again.id != child.id
 
 
+async def test_the_row_that_ended_one_is_left_to_it(store_url: str) -> None:
+    class Lenient(Payments):
+        errors: ClassVar[ErrorPolicy] = ErrorPolicy.skip(most=1)
+
+    strategy = Lenient()
+    app = Conveyor(store_url, batch_strategies=[strategy])
+    async with app, app.worker():
+        batch = await app.batches.create("payments", {})
+        assert (await batch.wait_until_ended("20s")).status is BatchStatus.FAILED
+        assert [(error.row_number, error.ended_run) async for error in batch.errors()] == [(2, False), (4, True)]
+        strategy.refuses = False
+        child = await app.batches.retry(batch.id, failed_rows=True)
+        assert (await child.wait_until_ended("20s")).data.done == 1
+        await batch.retry()
+        await batch.wait_until_ended("20s")
+        assert (batch.status, batch.data.done) == (BatchStatus.COMPLETED_WITH_ERRORS, 4)
+        assert [error.row_number async for error in batch.errors()] == [2]
+        assert strategy.keys == {f"{batch.id}:{number}" for number in (1, 2, 3, 4)}
+
+
 async def test_what_somebody_confirmed_waits_for_somebody_again(store_url: str) -> None:
     strategy = Payments()
     app = Conveyor(store_url, batch_strategies=[strategy])
@@ -145,10 +165,13 @@ async def test_the_history_keeps_why_it_failed(store_url: str) -> None:
     async with app, app.worker():
         batch = await app.batches.create("payments", {})
         await batch.wait_until_ended("20s")
+        (last,) = [error async for error in batch.errors()]
+        assert (last.ended_run, "the bank is closed" in last.message) == (True, True)
         strategy.refuses = False
         await batch.retry(by="ada")
         await batch.wait_until_ended("20s")
         assert (batch.status, batch.error) == (BatchStatus.COMPLETED, None)
+        assert [error async for error in batch.errors()] == []
         (failed,) = [change for change in batch.history if change.after is BatchStatus.FAILED]
         assert failed.reason is not None
         assert "the bank is closed" in failed.reason

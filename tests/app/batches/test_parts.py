@@ -283,6 +283,24 @@ async def test_bad_rows_of_all_parts_count_together() -> None:
         assert "TooManyBadRowsError" in str(batch.error)
 
 
+async def test_the_row_that_ended_a_part_is_told_until_it_is_done() -> None:
+    is_mended = False
+
+    async def at_row(value: int, context: RowContext[Params]) -> None:
+        if value == ROWS - 3 and not is_mended:
+            raise ValueError("boom")
+
+    async with Conveyor("memory://", batch_strategies=[Stopping(at_row)]) as app, app.worker(concurrency=4):
+        batch = await app.batches.create("remembered", {})
+        assert (await batch.wait_until_ended("20s")).status is BatchStatus.FAILED
+        (last,) = [error async for error in batch.errors()]
+        assert (last.ended_run, last.message) == (True, "boom")
+        is_mended = True
+        await batch.retry()
+        assert (await batch.wait_until_ended("20s")).status is BatchStatus.COMPLETED
+        assert [error async for error in batch.errors()] == []
+
+
 async def test_so_many_run_at_once_as_its_type_allows_whatever_their_parts() -> None:
     class OneAtATime(Remembered):
         max_running: ClassVar[int | None] = 1

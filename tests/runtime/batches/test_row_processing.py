@@ -99,7 +99,8 @@ async def test_a_stop_policy_keeps_the_rows_before_the_bad_one_and_none_after(ki
         await whole(Strict(products(100, {41})), run)
     assert caught.value.row_number == 42
     assert len(catalogue.rows()) == catalogue.writes() == run.batch_job.done == 41
-    assert run.errors == {}
+    assert [(number, error.ended_run) for number, error in run.errors.items()] == [(42, True)]
+    assert run.batch_job.counts[RowOutcome.FAILED] == 0
 
 
 async def test_a_batch_job_that_failed_at_a_row_goes_on_there_once_it_is_mended() -> None:
@@ -115,6 +116,23 @@ async def test_a_batch_job_that_failed_at_a_row_goes_on_there_once_it_is_mended(
     await strategy.process_job("batch-1")
     assert catalogue.rows() == [(f"sku-{index}", index) for index in range(100)]
     assert catalogue.writes() == 100
+    assert run.errors == {}
+
+
+async def test_a_row_that_ended_a_run_and_is_bad_yet_ends_the_next_as_well() -> None:
+    class Strict(Import):
+        errors: ClassVar[ErrorPolicy] = ErrorPolicy.stop()
+
+    run = made(Catalogue())
+    strategy = Strict(products(100, {0}))
+    for _ in range(2):
+        with pytest.raises(TooManyBadRowsError):
+            await whole(strategy, run)
+        assert [(number, error.ended_run) for number, error in run.errors.items()] == [(1, True)]
+    strategy.errors = ErrorPolicy.skip()  # type: ignore[misc] # as after a deploy
+    await strategy.process_job("batch-1")
+    assert [(number, error.ended_run) for number, error in run.errors.items()] == [(1, False)]
+    assert run.batch_job.counts == {RowOutcome.CREATED: 99, RowOutcome.FAILED: 1}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -127,7 +145,12 @@ async def test_more_bad_rows_than_may_be_skipped_fail_the_run_at_the_first_too_m
     with pytest.raises(TooManyBadRowsError) as caught:
         await whole(Lenient(products(100, {10, 20, 30, 40, 50})), run)
     assert (caught.value.failed, caught.value.row_number) == (4, 41)
-    assert sorted(run.errors) == [11, 21, 31]
+    assert [(number, run.errors[number].ended_run) for number in sorted(run.errors)] == [
+        (11, False),
+        (21, False),
+        (31, False),
+        (41, True),
+    ]
     assert len(catalogue.rows()) == catalogue.writes() == 37
 
 

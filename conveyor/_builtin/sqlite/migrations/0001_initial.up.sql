@@ -435,6 +435,8 @@ create index batches_newest on batches (created_at desc, id);
 create index batches_worked on batches (created_at, id)
 where status in ('created', 'confirmed', 'processing', 'pausing', 'interrupted', 'cancelling');
 
+create index batches_takers on batches (parent_id) where parent_id is not null;
+
 create index batches_ended on batches (updated_at, id)
 where status in ('cancelled', 'failed', 'completed', 'completed_with_errors');
 

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from conveyor._runtime.batches.rows.faults import UNBLAMED, bad_row
 from conveyor.contracts.row_batches import RowBatchStrategy
-from conveyor.errors import BadRowError, BatchJobError, TooManyBadRowsError
+from conveyor.errors import BadRowError, BatchJobError
 from conveyor.model.batches.chunks import Pieces
 from conveyor.model.batches.values import RowError, RowOutcome
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.store.transactions import TransactionConnection
     from conveyor.model.batches.policy import ErrorPolicy
 
-__all__ = ["Attempt", "ChunkFailedError", "Outcome", "RowAgainError", "Standing"]
+__all__ = ["Attempt", "ChunkFailedError", "LastRowError", "Outcome", "RowAgainError", "Standing"]
 
 RowT = TypeVar("RowT")
 # What became of a row; None: nothing yet.
@@ -50,6 +50,20 @@ class Standing:
 
 class RowAgainError(Exception):
     """The first row of the chunk failed alone, and is to be tried again after a while."""
+
+
+class LastRowError(Exception):
+    """The first row of the chunk is one bad row too many.
+
+    Attributes:
+        error: what is wrong about it.
+        failed: how many bad rows there are with it.
+    """
+
+    def __init__(self, error: RowError, failed: int) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.failed = failed
 
 
 class ChunkFailedError(Exception):
@@ -116,7 +130,7 @@ class Attempt(Generic[RowT]):
         Raises:
             ChunkFailedError: none is, and they are to be tried in pieces.
             RowAgainError: none is, and the first is to be tried again.
-            TooManyBadRowsError: none is: the first row is one bad row too many.
+            LastRowError: none is: the first row is one bad row too many.
         """
         limit = self._limit(None)
         is_bare = self.outcomes.count(None) == len(self.outcomes)
@@ -173,14 +187,9 @@ class Attempt(Generic[RowT]):
             failed += 1
             if self.policy.is_exceeded(failed, self.standing.done + index + 1, self.standing.total):
                 if index == 0:
-                    raise self._too_many(outcome, failed) from cause
+                    raise LastRowError(outcome, failed) from cause
                 return index
         return len(self.rows)
-
-    def _too_many(self, error: RowError, failed: int) -> TooManyBadRowsError:
-        batch_id = self.context.run.batch_job.id
-        why = "; ".join(fault.describe() for fault in error.faults)
-        return TooManyBadRowsError(batch_id, self.policy.describe(), failed, error.row_number, why)
 
     async def _try(self, piece: range) -> int:
         """Process a piece, in a savepoint where there is a transaction; return how many of its rows were handled."""

@@ -23,7 +23,10 @@ RowT = TypeVar("RowT")
 
 
 class FailedRows(Generic[RowT]):
-    """A `RowReader` of the bad rows of a batch job, under the numbers they had there."""
+    """A `RowReader` of the bad rows of a batch job, under the numbers they had there.
+
+    The row that ended its run is left to it: it goes on with that once it is tried again.
+    """
 
     def __init__(
         self, batch_jobs: BatchJobService, batch_id: str, after: int, read: Callable[[RowError], SourceRow[RowT]]
@@ -37,10 +40,15 @@ class FailedRows(Generic[RowT]):
     async def take(self, most: int, _: Watch, /) -> RowBlock[RowT]:
         """Return the next rows."""
         block: RowBlock[RowT] = RowBlock(lambda _number, _row, place: place)
-        for error in await self._batch_jobs.get_errors(self._batch_id, after=self._after, limit=most):
-            row = self._read(error)
-            block.add(row, row)
-            self._after = error.row_number
+        while not block:
+            errors = await self._batch_jobs.get_errors(self._batch_id, after=self._after, limit=most)
+            if not errors:
+                break
+            for error in errors:
+                if not error.ended_run:
+                    row = self._read(error)
+                    block.add(row, row)
+            self._after = errors[-1].row_number
         return block
 
 

@@ -11,7 +11,7 @@ from attrs import define
 from conveyor._runtime.batches.rows.ahead import reading_ahead
 from conveyor._runtime.batches.rows.attempts import Standing
 from conveyor._runtime.batches.rows.processing import Processing
-from conveyor._runtime.batches.rows.sources import open_rows
+from conveyor._runtime.batches.rows.sources import last_row, open_rows
 from conveyor.codec import decode_json, encode_json
 from conveyor.errors import BatchJobError, TooManyBadRowsError
 from conveyor.model.batches.marks import RowMarks
@@ -47,7 +47,7 @@ async def process_part(strategy: RowBatchStrategy[RowT, Any], context: RunRowCon
         return
     opened = _opened_part(open_rows(strategy, context, place, injector), span, run)
     async with reading_ahead(opened, strategy.chunk_seconds) as rows:
-        await _PartProcessing(strategy, context, rows, writes=True).process_rows()
+        await _PartProcessing(strategy, context, rows, writes=True, after=last_row(place)).process_rows()
 
 
 @asynccontextmanager

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import anyio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from conveyor._runtime.batches.rows.attempts import Attempt, ChunkFailedError, RowAgainError, Standing
+from conveyor._runtime.batches.rows.attempts import Attempt, ChunkFailedError, LastRowError, RowAgainError, Standing
 from conveyor._runtime.batches.rows.checking import check_row, has_check
 from conveyor._runtime.batches.rows.faults import TRANSIENT
 from conveyor._runtime.batches.rows.patience import Patience, Watch
@@ -44,6 +44,7 @@ class _Step:
     done: int
     counts: Counter[RowOutcome]
     errors: Sequence[RowError]
+    mended: Sequence[int]
 
 
 @define
@@ -52,6 +53,7 @@ class Processing(Generic[RowT]):
 
     Attributes:
         writes: whether rows are processed; otherwise they are only checked.
+        after: the number of the row before those that are left; 0: all are.
         processed: how many rows this run brought through, and
         seconds: how long that took.
     """
@@ -60,6 +62,7 @@ class Processing(Generic[RowT]):
     context: RunRowContext[Any]
     rows: RowsAhead[RowT]
     writes: bool
+    after: int = 0
     processed: int = field(init=False, default=0)
     seconds: float = field(init=False, default=0.0)
     _run: BatchRun = field(init=False)
@@ -72,6 +75,8 @@ class Processing(Generic[RowT]):
     _checks: bool = field(init=False)
     _passed: Outcome = field(init=False)
     _is_saving: bool = field(init=False, default=False)
+    # The row that ended the run before, where that is known.
+    _suspect: int | None = field(init=False, default=None)
     # Checked rows that were put back, the next ones last; and rows that are read and not checked.
     _waiting: list[_Chunk[RowT]] = field(init=False, factory=list)
     _unchecked: RowBlock[RowT] | None = field(init=False, default=None)
@@ -91,16 +96,28 @@ class Processing(Generic[RowT]):
 
     async def process_rows(self) -> None:
         """Process all rows that are left."""
+        self._suspect = await self._find_suspect()
         while True:
             while seconds := await self.strategy.throttle(self.context):
                 await self._patience.wait(seconds)
             rows, outcomes = await self._next_chunk()
             if not rows:
                 break
-            handled = await self._settle(rows, outcomes)
+            try:
+                handled = await self._settle(rows, outcomes)
+            except LastRowError as last:
+                raise await self._ended_by(last) from last.__cause__
             if handled < len(rows):
                 self._waiting.append((rows.part(handled), outcomes[handled:]))
         self._check_end()
+
+    async def _find_suspect(self) -> int | None:
+        """Return the number of the row that ended the run before, if one did."""
+        batch = self._run.batch_job
+        if not batch.steps:
+            return None
+        found = await self.strategy.batch_jobs.get_errors(batch.id, after=self.after, limit=1)
+        return found[0].row_number if found and found[0].ended_run else None
 
     def _check_end(self) -> None:
         failed = self._counts[RowOutcome.FAILED]
@@ -170,6 +187,14 @@ class Processing(Generic[RowT]):
                 self._tries_left = self._policy.retries
                 return handled
 
+    async def _ended_by(self, last: LastRowError) -> TooManyBadRowsError:
+        """Keep the row that ends the run among the bad ones; it is not done, so no number changes."""
+        error = evolve(last.error, ended_run=True)
+        await self._run.save(cursor=self._run.cursor, done=self._done, counts=self._counts, errors=[error])
+        why = "; ".join(fault.describe() for fault in error.faults)
+        batch_id = self._run.batch_job.id
+        return TooManyBadRowsError(batch_id, self._policy.describe(), last.failed, error.row_number, why)
+
     async def _try(self, rows: RowBlock[RowT], outcomes: list[Outcome], *, is_whole: bool) -> int:
         self._is_saving = False
         began_at = anyio.current_time()
@@ -190,9 +215,11 @@ class Processing(Generic[RowT]):
             step = self._step(attempt, await attempt.run())
             self._read_on()
             self._is_saving = True
-            await self._run.save(cursor=step.cursor, done=step.done, counts=step.counts, errors=step.errors)
+            await self._run.save(
+                cursor=step.cursor, done=step.done, counts=step.counts, errors=step.errors, mended=step.mended
+            )
         handled = step.done - self._done
-        self._done, self._counts = step.done, step.counts
+        self._done, self._counts, self._suspect = step.done, step.counts, None
         self._adapt(handled, anyio.current_time() - began_at)
         return handled
 
@@ -202,7 +229,9 @@ class Processing(Generic[RowT]):
                 self.context.connect(transaction.connection)
                 attempt.connection = transaction.connection
                 step = self._step(attempt, await attempt.run())
-                transaction.save(cursor=step.cursor, done=step.done, counts=step.counts, errors=step.errors)
+                transaction.save(
+                    cursor=step.cursor, done=step.done, counts=step.counts, errors=step.errors, mended=step.mended
+                )
                 self.context.connect(None)
                 self._read_on()
                 self._is_saving = True
@@ -223,7 +252,9 @@ class Processing(Generic[RowT]):
         found, errors = _count(outcomes)
         counts = self._counts + found
         counts[RowOutcome.FAILED] += len(errors)
-        return _Step(attempt.rows.at(handled - 1).cursor, self._done + handled, counts, errors)
+        is_mended = attempt.rows.numbers[0] == self._suspect and not isinstance(outcomes[0], RowError)
+        mended = [attempt.rows.numbers[0]] if is_mended else []
+        return _Step(attempt.rows.at(handled - 1).cursor, self._done + handled, counts, errors, mended)
 
     def _adapt(self, handled: int, seconds: float) -> None:
         self.processed += handled

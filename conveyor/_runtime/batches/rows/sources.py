@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conveyor.contracts.strategy import Injector
     from conveyor.model.batches.values import RowError
 
-__all__ = ["has_files", "open_rows"]
+__all__ = ["has_files", "last_row", "open_rows"]
 
 RowT = TypeVar("RowT")
 
@@ -42,7 +42,7 @@ async def open_rows(
 
     Those of a batch job with a parent are the bad ones of that.
     """
-    number, cursor = (0, None) if place is None else (place["row"], place.get("at"))
+    number, cursor = last_row(place), None if place is None else place.get("at")
     source = strategy.source(context, cursor)
     parent_id = context.run.batch_job.parent_id
     if parent_id is not None:
@@ -64,6 +64,11 @@ async def open_rows(
         finally:
             # Where the run ends before the source: what it holds open is closed here, and not by the garbage collector.
             await _close(items)
+
+
+def last_row(place: Any) -> int:
+    """Return the number of the row of a place; 0 where that is before all rows."""
+    return 0 if place is None else int(place["row"])
 
 
 class _Items(Generic[RowT]):

@@ -13,7 +13,7 @@ from conveyor._runtime.batches.rows.files import find_file
 from conveyor._runtime.batches.rows.parts import MarkedRows, process_part, refuse_too_many
 from conveyor._runtime.batches.rows.previewing import preview_rows
 from conveyor._runtime.batches.rows.processing import Processing
-from conveyor._runtime.batches.rows.sources import has_files, open_rows
+from conveyor._runtime.batches.rows.sources import has_files, last_row, open_rows
 from conveyor.codec import JsonCodec, encode_json, to_json
 from conveyor.codec.tables import RowLayout, make_template
 from conveyor.contracts.batch_job import BatchJobService
@@ -134,7 +134,7 @@ class RowsOfStrategies:
         writes = not run.is_dry_run or (run.has_transactions and strategy.rollback_safe)
         opened = open_rows(strategy, context, run.cursor, self._injector)
         async with reading_ahead(opened, strategy.chunk_seconds) as rows:
-            processing = Processing(strategy, context, rows, writes)
+            processing = Processing(strategy, context, rows, writes, after=last_row(run.cursor))
             await processing.process_rows()
         if run.is_dry_run:
             run.set_result({**(run.result or {}), "dry_run": _dry_run(processing, run)})

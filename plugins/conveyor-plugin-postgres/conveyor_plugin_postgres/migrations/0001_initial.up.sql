@@ -631,6 +631,8 @@ where status in ('created', 'confirmed', 'processing', 'pausing', 'interrupted',
 
 create index batches_ended on conveyor.batches (ended_at, id) where ended_at is not null;
 
+create index batches_takers on conveyor.batches (parent_id) where parent_id is not null and ended_at is null;
+
 -- The parts of batch jobs that are divided. span and cursor are JSON, counts and error as in batches; run is the token of
 -- the run that may write, job_id the job that works for the part.
 create table conveyor.batch_parts (
@@ -656,8 +658,8 @@ create table conveyor.batch_errors (
   primary key (batch_id, row_number)
 );
 
--- Keeps how far a run is, with the rows that failed, unless the run was lost or the step was saved before. Tells where the
--- batch job stands (null: there is none), whether it is the run's to write, and whether the step is new.
+-- Keeps how far a run is, with the rows that failed, and without those that did before and have no error now, unless the
+-- run was lost or the step was saved before. Tells where the batch job stands (null: there is none), whether it is the run's to write, and whether the step is new.
 create function conveyor.save_step(
   batch_id text,
   of_run text,
@@ -712,9 +714,15 @@ begin
     return;
   end if;
   if cardinality(row_numbers) > 0 then
+    delete from conveyor.batch_errors
+    using unnest(save_step.row_numbers, save_step.row_errors) as mended(row_number, error)
+    where batch_errors.batch_id = save_step.batch_id
+      and batch_errors.row_number = mended.row_number
+      and mended.error is null;
     insert into conveyor.batch_errors (batch_id, row_number, error)
     select save_step.batch_id, bad.row_number, bad.error
     from unnest(save_step.row_numbers, save_step.row_errors) as bad(row_number, error)
+    where bad.error is not null
     on conflict on constraint batch_errors_pkey do update
     set error = excluded.error;
   end if;

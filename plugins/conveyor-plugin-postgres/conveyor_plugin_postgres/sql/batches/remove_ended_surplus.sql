@@ -1,8 +1,8 @@
--- Batch jobs that have ended, and more of their type have later than are kept, the oldest end first; nobody else changes
--- them until the transaction ends.
+-- Batch jobs that have ended, and more of their type have later than are kept, the oldest end first, but for those whose
+-- bad rows another one takes up; nobody else changes them until the transaction ends.
 -- parameters: 1 how many of each type are kept, 2 those that ended so long ago are not meant; or null, 3 how many,
 --   4 now or null
--- index: batches_ended
+-- index: batches_ended, batches_takers
 select id, batch_type, status, context, created_at, updated_at, dry_run, confirmation, created_by, identity, parent_id,
        revision, run, run_started_at, run_started_from, job_id, steps, cursor, done, total, counts, message, result,
        error, retries, parts, parts_done, history
@@ -17,6 +17,11 @@ where id = any(array(
     where place > $1
   ))
   and ended_at > coalesce(coalesce($4::timestamptz, clock_timestamp()) - $2::interval, '-infinity')
+  and not exists (
+    select from conveyor.batches as takers
+    where takers.parent_id = batches.id
+      and takers.ended_at is null
+  )
 order by ended_at, id
 limit $3
 for no key update skip locked
