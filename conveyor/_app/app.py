@@ -302,7 +302,7 @@ class Conveyor:
         try:
             open_state = None if self._lifespan is None else partial(self._lifespan, self)
             self._supervisor = self._given.make_supervisor(self._batch_runs, open_state)
-            self._opened = self._supervisor.open()
+            self._opened = self._open(self._supervisor)
             await self._opened.__aenter__()
         except BaseException:
             self._task.leave()
@@ -316,6 +316,12 @@ class Conveyor:
         self._task.leave()
         opened, self._opened = self._opened, None
         return None if opened is None else await opened.__aexit__(exc_type, exc, traceback)
+
+    @asynccontextmanager
+    async def _open(self, supervisor: Supervisor) -> AsyncIterator[None]:
+        async with supervisor.open():
+            self._given.tell_unread_options()
+            yield
 
     @asynccontextmanager
     async def _open_worker(

@@ -33,6 +33,7 @@ from conveyor._services.app_parts import (
 )
 from conveyor._services.injector import Registry
 from conveyor._services.strategy_options import StrategySettings
+from conveyor._services.unread_options import unread_options
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.runtime import Logger
 from conveyor.contracts.strategy import Settings
@@ -76,6 +77,7 @@ class Given:
     payload_codec: str | PayloadCodec | None = field(converter=check_payload_codec)
     retention: Retention = field(converter=check_retention)
     clock: Clock
+    settings: StrategySettings = field(factory=StrategySettings, init=False)
 
     def make_supervisor(
         self, batch_runs: BatchRuns, open_state: Callable[[], AbstractAsyncContextManager[object]] | None
@@ -90,17 +92,18 @@ class Given:
         registry = Registry()
         registry.provide(Clock, self.clock)
         registry.provide(Logger, logger)
-        registry.provide(Settings, StrategySettings(tuple(self.strategies)))
+        self.settings = settings = StrategySettings(tuple(self.strategies))
+        registry.provide(Settings, settings)
         services.middleware = [make_middleware(self.plugins, one) for one in self.middleware]
         services.payload_codec = make_payload_codec(self.plugins, self.payload_codec)
         self._register_named(batch_runs)
         return Supervisor(
             services,
             registry,
-            make_store_opener(self.plugins, self.store, registry),
-            make_job_queue(self.plugins, self.job_queue),
-            make_buffer_storage(self.plugins, self.buffer_storage),
-            make_file_storage(self.plugins, self.file_storage),
+            make_store_opener(self.plugins, self.store, settings, registry),
+            make_job_queue(self.plugins, self.job_queue, settings),
+            make_buffer_storage(self.plugins, self.buffer_storage, settings),
+            make_file_storage(self.plugins, self.file_storage, settings),
             self.retention,
             batch_runs,
             open_state,
@@ -113,4 +116,9 @@ class Given:
         # An app may be opened again, and its strategies with it.
         while self.batch_strategies:
             name, *self.batch_strategies = self.batch_strategies
-            register(batch_runs, make_batch_strategy(self.plugins, name))
+            register(batch_runs, make_batch_strategy(self.plugins, name, self.settings))
+
+    def tell_unread_options(self) -> None:
+        """Warn of options for strategies that there are not, once all that there are have read theirs."""
+        for what in unread_options(self.plugins, self.settings.read_names | self.strategies.keys()):
+            logger.warning("%s", what)

@@ -7,13 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from conveyor._services.settings import DEFAULT_STORE, find_setting
-from conveyor._services.strategy_options import read_options, refuse_options
 from conveyor.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from conveyor._plugins import Plugins
+    from conveyor._services.strategy_options import StrategySettings
     from conveyor.contracts.batch_job import BatchJobStrategy
     from conveyor.contracts.buffer_storage import JobBufferStorageStrategy
     from conveyor.contracts.file_storage import FileStorage
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 def make_store_opener(
-    plugins: Plugins, given: str | Store | None, injector: Injector
+    plugins: Plugins, given: str | Store | None, settings: StrategySettings, injector: Injector
 ) -> Callable[[], AbstractAsyncContextManager[Store]]:
     """Return what opens the store of a URL, or of the settings; a store that is open already stays the caller's."""
     if given is not None and not isinstance(given, str):
@@ -47,7 +47,7 @@ def make_store_opener(
     setting = find_setting("store", argument=given, default=DEFAULT_STORE)
     url = DEFAULT_STORE if setting is None else setting.value
     provider = plugins.store_provider(url)
-    refuse_options(provider.name, "a store has its options in its URL")
+    settings.refuse(provider.name, "a store has its options in its URL")
     return lambda: provider.open(url, injector)
 
 
@@ -65,7 +65,7 @@ async def _borrow(store: Store) -> AsyncIterator[Store]:
     yield store
 
 
-def make_job_queue(plugins: Plugins, given: str | JobQueueStrategy) -> JobQueueStrategy:
+def make_job_queue(plugins: Plugins, given: str | JobQueueStrategy, settings: StrategySettings) -> JobQueueStrategy:
     """Make the job queue strategy of a name, or of a URL; what is an instance already is returned as it is.
 
     Raises:
@@ -81,36 +81,38 @@ def make_job_queue(plugins: Plugins, given: str | JobQueueStrategy) -> JobQueueS
         return provider.create_from_url(given)
     if given != provider.name:
         raise ConfigurationError(f"{given!r} is a URL scheme of the job queue {provider.name!r}: add :// and the rest")
-    return _made(provider.create, given, provider.options)
+    return _made(provider.create, given, provider.options, settings)
 
 
-def make_buffer_storage(plugins: Plugins, given: str | JobBufferStorageStrategy) -> JobBufferStorageStrategy:
+def make_buffer_storage(
+    plugins: Plugins, given: str | JobBufferStorageStrategy, settings: StrategySettings
+) -> JobBufferStorageStrategy:
     """Return the buffer storage; raises ConfigurationError where its options are wrong."""
     if not isinstance(given, str):
         return given
     provider = plugins.buffer_storage_provider(given)
-    return _made(provider.create, given, provider.options)
+    return _made(provider.create, given, provider.options, settings)
 
 
-def make_file_storage(plugins: Plugins, given: str | FileStorage) -> FileStorage:
+def make_file_storage(plugins: Plugins, given: str | FileStorage, settings: StrategySettings) -> FileStorage:
     """Return the file storage; raises ConfigurationError where its options are wrong."""
     if not isinstance(given, str):
         return given
     provider = plugins.file_storage_provider(given)
-    return _made(provider.create, given, provider.options)
+    return _made(provider.create, given, provider.options, settings)
 
 
-def make_batch_strategy(plugins: Plugins, name: str) -> BatchJobStrategy:
+def make_batch_strategy(plugins: Plugins, name: str, settings: StrategySettings) -> BatchJobStrategy:
     """Return one batch strategy; raises ConfigurationError where its options are wrong."""
     provider = plugins.batch_strategy_provider(name)
-    return _made(provider.create, name, provider.options)
+    return _made(provider.create, name, provider.options, settings)
 
 
-def _made(create: Callable[..., T], name: str, options: type[object] | None) -> T:
+def _made(create: Callable[..., T], name: str, options: type[object] | None, settings: StrategySettings) -> T:
     """Make a strategy, with its options where it has some."""
     if options is not None:
-        return create(read_options(name, options))
-    refuse_options(name, "it takes none")
+        return create(settings.read(name, options))
+    settings.refuse(name, "it takes none")
     return create()
 
 

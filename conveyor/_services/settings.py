@@ -24,6 +24,7 @@ __all__ = [
     "find_names",
     "find_setting",
     "find_strategy_table",
+    "find_strategy_tables",
 ]
 
 DEFAULT_STORE: Final = "sqlite:///conveyor.db"
@@ -115,12 +116,24 @@ def find_strategy_table(name: str) -> tuple[Mapping[str, object], Path]:
     Raises:
         ConfigurationError: pyproject.toml cannot be read, or has no table there.
     """
-    path, table = _find_table(Path.cwd())
-    strategies = table.get("strategies", {})
-    found = strategies.get(name, {}) if isinstance(strategies, dict) else strategies
+    strategies, path = find_strategy_tables()
+    found = strategies.get(name, {})
     if not isinstance(found, dict):
         raise ConfigurationError(f"[tool.conveyor.strategies.{name}] in {path} must be a table")
     return found, path
+
+
+def find_strategy_tables() -> tuple[Mapping[str, object], Path]:
+    """Return ``[tool.conveyor.strategies]``, empty where it is not there, and the file it is in.
+
+    Raises:
+        ConfigurationError: pyproject.toml cannot be read, or has no table there.
+    """
+    path, table = _find_table(Path.cwd())
+    strategies = table.get("strategies", {})
+    if not isinstance(strategies, dict):
+        raise ConfigurationError(f"[tool.conveyor.strategies] in {path} must be a table")
+    return strategies, path
 
 
 def _parted(value: str) -> list[str]:

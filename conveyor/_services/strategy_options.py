@@ -15,23 +15,41 @@ from conveyor.model.durations import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["StrategySettings", "read_options", "refuse_options"]
+__all__ = ["VARIABLES", "StrategySettings", "read_options", "variable"]
 
 T = TypeVar("T")
 
+# What the names of all variables of strategies begin with.
+VARIABLES: Final = "CONVEYOR_STRATEGIES_"
 _TRUTHS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 class StrategySettings:
-    """The `Settings` that an app lends to its strategies."""
+    """The `Settings` that an app lends to its strategies.
+
+    Attributes:
+        read_names: the names of those whose options were read, or may not be there.
+    """
 
     def __init__(self, names: Collection[str] = ()) -> None:
         """Read for these strategies, and for others."""
         self._names = names
+        self.read_names: set[str] = set()
 
     def read(self, name: str, options: type[T], /) -> T:
         """Return the options of the strategy of this name; see `Settings.read`."""
+        self.read_names.add(name)
         return read_options(name, options, self._names)
+
+    def refuse(self, name: str, why: str) -> None:
+        """Refuse the table and the variables of a strategy that takes no options from there.
+
+        Raises:
+            ConfigurationError: there are some.
+        """
+        self.read_names.add(name)
+        for key, source in _found(name, self._names)[1].items():
+            raise ConfigurationError(f"strategy {name!r} has no option {key!r} ({source}): {why}")
 
 
 def read_options(name: str, options: type[T], others: Collection[str] = ()) -> T:
@@ -50,24 +68,13 @@ def read_options(name: str, options: type[T], others: Collection[str] = ()) -> T
     values, sources = _gather(name, tuple(fields), others)
     for key, field in fields.items():
         if key not in values and field.default is attrs.NOTHING:
-            raise ConfigurationError(f"strategy {name!r} needs {key}: set {_variable(name, key)}")
+            raise ConfigurationError(f"strategy {name!r} needs {key}: set {variable(name, key)}")
     hints = get_type_hints(options)
     parsed = {key: _parse(value, hints[fields[key].name], f"{key} ({sources[key]})") for key, value in values.items()}
     try:
         return options(**parsed)
     except (TypeError, ValueError) as exc:
         raise ConfigurationError(f"options of strategy {name!r}: {exc}") from exc
-
-
-def refuse_options(name: str, why: str) -> None:
-    """Refuse ``[tool.conveyor.strategies.NAME]`` of what takes no options there.
-
-    Raises:
-        ConfigurationError: it is there.
-    """
-    table, path = find_strategy_table(name)
-    if table:
-        raise ConfigurationError(f"[tool.conveyor.strategies.{name}] of {path} sets {', '.join(table)}: {why}")
 
 
 def _fields(name: str, options: type[Any]) -> dict[str, attrs.Attribute[Any]]:
@@ -77,16 +84,7 @@ def _fields(name: str, options: type[Any]) -> dict[str, attrs.Attribute[Any]]:
 
 
 def _gather(name: str, known: tuple[str, ...], others: Collection[str]) -> tuple[dict[str, object], dict[str, str]]:
-    table, path = find_strategy_table(name)
-    values: dict[str, object] = dict(table)
-    sources = dict.fromkeys(values, f"[tool.conveyor.strategies.{name}] of {path}")
-    prefix = _variable(name, "")
-    # Those of "mirror-two" begin like those of "mirror".
-    longer = tuple(begin for other in others if (begin := _variable(other, "")).startswith(prefix) and begin != prefix)
-    for variable, text in sorted(os.environ.items()):
-        if variable.startswith(prefix) and not variable.startswith(longer):
-            key = variable.removeprefix(prefix).lower()
-            values[key], sources[key] = text, variable
+    values, sources = _found(name, others)
     for key in values:
         if key not in known:
             raise ConfigurationError(
@@ -95,8 +93,24 @@ def _gather(name: str, known: tuple[str, ...], others: Collection[str]) -> tuple
     return values, sources
 
 
-def _variable(name: str, key: str) -> str:
-    return f"CONVEYOR_STRATEGIES_{name.upper().replace('-', '_')}_{key.upper()}"
+def _found(name: str, others: Collection[str]) -> tuple[dict[str, object], dict[str, str]]:
+    """Return what is set for a strategy by each key, and where."""
+    table, path = find_strategy_table(name)
+    values: dict[str, object] = dict(table)
+    sources = dict.fromkeys(values, f"[tool.conveyor.strategies.{name}] of {path}")
+    prefix = variable(name, "")
+    # Those of "mirror-two" begin like those of "mirror".
+    longer = tuple(begin for other in others if (begin := variable(other, "")).startswith(prefix) and begin != prefix)
+    for found, text in sorted(os.environ.items()):
+        if found.startswith(prefix) and not found.startswith(longer):
+            key = found.removeprefix(prefix).lower()
+            values[key], sources[key] = text, found
+    return values, sources
+
+
+def variable(name: str, key: str) -> str:
+    """Return the name of the variable for one option of a strategy."""
+    return f"{VARIABLES}{name.upper().replace('-', '_')}_{key.upper()}"
 
 
 def _parse(value: object, hint: Any, what: str) -> object:

@@ -189,12 +189,14 @@ def test_the_doctor_notes_what_is_only_worth_knowing(
     strangers.install("rival", store_module("memory") + newer)
     strangers.install("acme", store_module("acme"))
     monkeypatch.setenv("CONVEYOR_PLUGINS_BLOCK", "acme,acmee")
+    monkeypatch.setenv("CONVEYOR_STRATEGIES_INLIN_MOST_KEPT", "7")
     ran = conveyor("plugins", "doctor", "-o", "json")
     assert ran.code == 0
     notes = {one["kind"]: one for one in ran.json}
-    assert set(notes) == {"blocked", "idle_name", "overruled", "unknown_hook"}
+    assert set(notes) == {"blocked", "idle_name", "overruled", "unknown_hook", "unread_options"}
     assert notes["overruled"]["plugin"] == "rival"
     assert "'acmee' in CONVEYOR_PLUGINS_BLOCK" in notes["idle_name"]["what"]
+    assert notes["unread_options"]["what"].startswith("CONVEYOR_STRATEGIES_INLIN_MOST_KEPT is read by nobody")
     assert "conveyor_hook_of_tomorrow" in notes["unknown_hook"]["what"]
 
 

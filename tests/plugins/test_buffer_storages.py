@@ -64,8 +64,12 @@ async def test_one_that_is_named_keeps_what_buffers_collect(strangers: Strangers
     ("table", "name", "told"),
     [
         ("mots = 7", "shelf", "has no option 'mots'.*did you mean 'most'"),
-        ("most = 7", "plain", "strategies.plain.* sets most: it takes none"),
-        ("pool = 7", "memory", "strategies.memory.* sets pool: a store has its options in its URL"),
+        ("most = 7", "plain", "strategy 'plain' has no option 'most' .*strategies.plain.*: it takes none"),
+        (
+            "pool = 7",
+            "memory",
+            "'memory' has no option 'pool' .*strategies.memory.*: a store has its options in its URL",
+        ),
     ],
 )
 async def test_options_that_nobody_takes_are_refused(strangers: Strangers, table: str, name: str, told: str) -> None:
@@ -73,4 +77,17 @@ async def test_options_that_nobody_takes_are_refused(strangers: Strangers, table
     write(table, name)
     with pytest.raises(ConfigurationError, match=told):
         async with Conveyor("memory://", buffer_storage="plain" if name == "memory" else name):
+            pytest.fail("it was opened")
+
+
+async def test_variables_for_what_takes_no_options_are_refused(
+    strangers: Strangers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strangers.install("shelf", STORAGE)
+    monkeypatch.setenv("CONVEYOR_STRATEGIES_PLAIN_TWO_MOST", "7")
+    async with Conveyor("memory://", buffer_storage="plain", strategies={"plain-two": "memory://"}):
+        pass
+    monkeypatch.setenv("CONVEYOR_STRATEGIES_PLAIN_MOST", "7")
+    with pytest.raises(ConfigurationError, match=r"'plain' has no option 'most' \(CONVEYOR_.*_MOST\): it takes none"):
+        async with Conveyor("memory://", buffer_storage="plain", strategies={"plain-two": "memory://"}):
             pytest.fail("it was opened")

@@ -244,3 +244,36 @@ def test_a_name_that_begins_like_another_takes_none_of_its_variables(monkeypatch
     assert [settings.read(name, Options).port for name in ("mail", "mail-two")] == [4222, 7]
     with pytest.raises(ConfigurationError, match="has no option 'two_port'"):
         StrategySettings(["mail"]).read("mail", Options)
+
+
+@pytest.mark.anyio
+async def test_options_of_a_name_that_is_nobodys_are_told_of_once_the_app_is_open(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(project, "raise_on_failure = true", name="inlin")
+    monkeypatch.setenv("CONVEYOR_STRATEGIES_NTAS_STREAM", "jobs")
+    async with Conveyor("memory://", job_queue="inline"):
+        table, variable = [record.getMessage() for record in caplog.records]
+    assert table.startswith("[tool.conveyor.strategies.inlin] of /")
+    assert "pyproject.toml is read by nobody: no strategy 'inlin' is installed" in table
+    assert "did you mean 'inline'?" in table
+    assert variable.startswith("CONVEYOR_STRATEGIES_NTAS_STREAM is read by nobody: no strategy 'ntas'")
+
+
+@pytest.mark.anyio
+async def test_options_that_this_app_does_not_read_are_not_told_of_where_their_name_is_somebodys(
+    strangers: Strangers, project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    strangers.install("acme-post", by_url(), names=("acme",))
+    for name in ("inline", "post", "mine", "archive"):
+        monkeypatch.setenv(f"CONVEYOR_STRATEGIES_{name.upper()}_PORT", "7")
+
+    class Reading(StoreJobQueue):
+        async def init(self, injector: Injector, /) -> None:
+            injector.get(Settings).read("mine", Options)
+            await super().init(injector)
+
+    write(project, "port = 7", name="post")
+    # One in the box, one of a plugin that is not called like it, one that reads by a name of its own, and a named one.
+    async with Conveyor("memory://", job_queue=Reading(), strategies={"archive": "memory://"}):
+        assert caplog.messages == []

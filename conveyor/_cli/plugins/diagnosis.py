@@ -9,6 +9,7 @@ from attrs import asdict, frozen
 from conveyor._cli.plugins.views import namesakes
 from conveyor._plugins.found import copies, unreadable
 from conveyor._plugins.loading import describe
+from conveyor._services.unread_options import unread_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +43,7 @@ def diagnose(installed: Plugins) -> Sequence[dict[str, Any]]:
         *_rivals(loaded),
         *_refused(installed),
         *_idle_names(installed),
+        *_unread(installed),
     ]
     return [asdict(finding) for finding in sorted(findings, key=lambda finding: not finding.is_problem)]
 
@@ -100,6 +102,12 @@ def _idle_names(installed: Plugins) -> Iterator[Finding]:
         for name in names.idle(installed.found) if names is not None else ():
             what = f"{name!r} in {names.source if names else ''} is the name of no plugin and no distribution"
             yield Finding("idle_name", what, "mend or remove it", is_problem=False)
+
+
+def _unread(installed: Plugins) -> Iterator[Finding]:
+    for what in unread_options(installed, ()):
+        advice = "mend the name, unless a strategy of your own reads it by this one"
+        yield Finding("unread_options", what, advice, is_problem=False)
 
 
 def _unreadable() -> Iterator[Finding]:
