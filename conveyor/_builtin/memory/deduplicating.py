@@ -6,9 +6,9 @@ from collections import deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import define
+from attrs import define, evolve
 
-from conveyor._builtin.memory.records import due_at, expiry, later, private
+from conveyor._builtin.memory.records import due_at, expiry, later
 from conveyor.model.deduplication import ANSWERS_REMEMBERED, OUTCOMES, DeduplicationMode, add_digest, is_held
 from conveyor.model.events import NotificationKind
 from conveyor.model.queries import AddReceipt
@@ -143,7 +143,8 @@ def _replace(tables: Tables, record: JobRecord, job: NewJob, now: datetime) -> N
     due = due_at(job, now)
     was_delayed = record.state is JobState.DELAYED
     record.queue.leave(record)
-    record.options = private(job.options)
+    # Its children are still its own.
+    record.options = evolve(job.options, flow_id=record.options.flow_id)
     record.priority = job.options.priority
     record.expires_at = expiry(job, now)
     if due > now or was_delayed:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from attrs import evolve
+
 from conveyor._builtin.sqlite.packing import as_json
 from conveyor._builtin.sqlite.reading import look_for_job
 from conveyor._builtin.sqlite.rows import due_micros, expiry_micros, from_micros, micros_after
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOLDER",
     "IS_FOR_A_TIME",
+    "OPTIONS",
     "STATE",
     "STATES",
     "Add",
@@ -56,8 +59,9 @@ Add: TypeAlias = "tuple[str, str]"
 # Each add clears away twice as much as it leaves.
 _FORGOTTEN_PER_ADD: Final = 2
 STATES: Final = {state.value: state for state in JobState}
-# Where they stand in a row of save_jobs_met_keys: the holder's state, the key, the holder, and whether it took the key
-# for a time.
+# Where they stand in a row of save_jobs_met_keys: the holder's options and state, the key, the holder, and whether it
+# took the key for a time.
+OPTIONS: Final = 1
 STATE: Final = 2
 _KEY: Final = 8
 HOLDER: Final = 9
@@ -65,12 +69,16 @@ IS_FOR_A_TIME: Final = 10
 
 
 class Change(NamedTuple):
-    """What an add does to the job that holds its key and is in this state: gives it all it has, or puts it off."""
+    """What an add does to the job that holds its key and is in this state: gives it all it has, or puts it off.
+
+    flow_id: the flow of the holder, in which it stays: its children are still its own.
+    """
 
     holder: str
     job: NewJob
     state: JobState
     is_replaced: bool
+    flow_id: str | None
 
 
 def look_for_ids(transaction: Transaction, jobs: Sequence[NewJob]) -> tuple[set[str], set[str]]:
@@ -170,6 +178,8 @@ def change_holder(transaction: Transaction, change: Change) -> None:
     due_at, state = due_micros(now, job), due_state(now, job)
     if change.is_replaced:
         options, expires_at = job.options, expiry_micros(now, job)
+        if change.flow_id is not None:
+            options = evolve(options, flow_id=change.flow_id)
         row = (change.holder, job.payload, encode_options(options), expires_at)
         connection.execute(sql("jobs/save_jobs_replace"), row)
         new_due_at = None if change.state is state is JobState.WAITING else due_at

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from conveyor._builtin.sqlite.deduplicating import (
     HOLDER,
     IS_FOR_A_TIME,
+    OPTIONS,
     STATE,
     STATES,
     Change,
@@ -23,6 +24,7 @@ from conveyor._builtin.sqlite.deduplicating import (
 )
 from conveyor._builtin.sqlite.reading import find_jobs
 from conveyor._builtin.sqlite.rows import micros_after
+from conveyor.codec import decode_options
 from conveyor.model.deduplication import OUTCOMES, DeduplicationMode, add_digest, is_held
 from conveyor.model.queries import AddReceipt
 
@@ -113,7 +115,9 @@ class MetKeys:
             self._takers[job.id] = job
             return None
         if asked.mode in _CHANGING and state is not None:
-            self._changes.append(Change(holder, job, state, asked.mode is DeduplicationMode.REPLACE))
+            is_replaced = asked.mode is DeduplicationMode.REPLACE
+            flow_id = None if held is None or holder != held[HOLDER] else decode_options(held[OPTIONS]).flow_id
+            self._changes.append(Change(holder, job, state, is_replaced, flow_id))
             self._changed[holder] = due_state(self._transaction.now, job)
         receipt = AddReceipt(holder, OUTCOMES[asked.mode])
         self._answers[job.id, add_digest(job).hex()] = receipt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conveyor.errors import InvalidJobStateError, JobNotFoundError, LockLostError
+from conveyor.model.deduplication import Deduplication
 from conveyor.model.flows import ChildOutcome
 from conveyor.model.job import AttemptOutcome
 from conveyor.model.outcomes import Completed, Snooze, WaitForChildren
@@ -12,6 +13,7 @@ from conveyor.model.queries import Added
 from conveyor.model.settlement import settle
 from conveyor.model.states import Command, JobState
 from conveyor.testing.conformance.flow_bench import BROKEN, FlowBench, FlowKit
+from conveyor.testing.conformance.kit import needs
 from conveyor.testing.conformance.workshop import QUEUE, lock_of, stranger
 
 __all__ = ["FlowChildrenConformance"]
@@ -48,6 +50,23 @@ class FlowChildrenConformance(FlowKit):
         assert await bench.workshop.state("top") is WAITING
         await bench.run(queue=QUEUE)
         assert await bench.workshop.outcomes("top") == [AttemptOutcome.WAITED, AttemptOutcome.COMPLETED]
+
+    async def test_a_parent_that_another_add_replaces_keeps_its_children(self, bench: FlowBench) -> None:
+        needs(bench.workshop.store.capabilities.has_deduplication, "has_deduplication")
+        red = Deduplication(key="red", mode="replace")
+        await bench.workshop.add("top", deduplication=red)
+        job = await bench.fetch(QUEUE)
+        await bench.add_children("top", bench.part("part"), lock=lock_of(job))
+        await bench.end(job, WAIT)
+        await bench.run()
+        again = bench.workshop.new("again", payload=b"[9]", tags=("new",), deduplication=red)
+        assert [receipt.job_id for receipt in await bench.workshop.jobs.save_jobs([again])] == ["top"]
+        top = await bench.run(queue=QUEUE)
+        assert (top.payload, top.options.tags, top.options.flow_id) == (b"[9]", ("new",), "top")
+        # It waits for its child again, where that runs again.
+        await bench.workshop.jobs.rerun_job("part")
+        await bench.workshop.jobs.rerun_job("top")
+        assert await bench.workshop.state("top") is WAITS
 
     async def test_a_run_whose_children_have_ended_comes_back_at_once(self, bench: FlowBench) -> None:
         await bench.workshop.add("top", "childless")

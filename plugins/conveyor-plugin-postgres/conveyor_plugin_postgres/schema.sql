@@ -2634,7 +2634,15 @@ begin
     if mode = 'replace' then
       update conveyor.live
       set payload = new_payload,
-          options = new_options,
+          -- One that added children is the top of a flow, and they are still its own.
+          options = case
+            when exists (select from conveyor.flow_parents as parents where parents.job_id = live.id)
+            then convert_to(
+              coalesce(left(convert_from(new_options, 'UTF8'), -1) || ',', '{') || '"flow_id":' || to_json(live.id) || '}',
+              'UTF8'
+            )
+            else new_options
+          end,
           added_payload = coalesce(live.added_payload, live.payload),
           priority = coalesce(new_priority, 0),
           expires_at = new_expires_at,
@@ -4512,6 +4520,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '635b11325df834c69c10a848a57ab6847fa62910fd9f39f3066d9b7932a9fbc2', clock_timestamp());
+  (1, 'initial', '594fcd08b1f65606967c95e49efcb4e1dc96dd264d9188cfbfa50b45a64dde6e', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

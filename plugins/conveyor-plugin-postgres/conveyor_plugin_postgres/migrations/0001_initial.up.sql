@@ -1588,7 +1588,15 @@ begin
     if mode = 'replace' then
       update conveyor.live
       set payload = new_payload,
-          options = new_options,
+          -- One that added children is the top of a flow, and they are still its own.
+          options = case
+            when exists (select from conveyor.flow_parents as parents where parents.job_id = live.id)
+            then convert_to(
+              coalesce(left(convert_from(new_options, 'UTF8'), -1) || ',', '{') || '"flow_id":' || to_json(live.id) || '}',
+              'UTF8'
+            )
+            else new_options
+          end,
           added_payload = coalesce(live.added_payload, live.payload),
           priority = coalesce(new_priority, 0),
           expires_at = new_expires_at,
