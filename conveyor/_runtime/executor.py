@@ -144,6 +144,8 @@ class Executor:
             args = (self._context(job, caller, handler), *args)
         call: Callable[[], Awaitable[object]]
         if handler.batch is not None:
+            # What is ready may belong to the same batch, which waits for nobody who is not there yet.
+            self.board.wake_seats(len(self.board.ready))
             call = partial(self.batches.run, handler, handler.batch, Member(job, caller, args))
         elif not self._middleware and handler.is_async:
             return await handler.function(*args, **kwargs)

@@ -17,6 +17,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from attrs import define
 
+from conveyor._runtime.board import SEATS_WOKEN
 from conveyor._runtime.turns import Turn
 from conveyor.model.outcomes import Failed, Stop, WaitForChildren
 
@@ -140,6 +141,8 @@ class Slot:
                 await self._event.wait()
                 self._event = None
                 turn.begin()
+                # Others are for what this one leaves: its own job may wait.
+                board.wake_seats(min(SEATS_WOKEN, len(board.ready) - 1))
 
     async def _run_one(self, job: JobData) -> None:
         self._begin(job)
