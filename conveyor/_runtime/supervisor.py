@@ -48,7 +48,7 @@ from conveyor.contracts.clock import Clock
 from conveyor.contracts.file_storage import FileStorage
 from conveyor.contracts.job_queue import DeliveringJobQueueStrategy, JobQueueStrategy, StoreBackedJobQueueStrategy
 from conveyor.contracts.row_batches import RowWork
-from conveyor.contracts.runtime import JobRunner, WorkerHost
+from conveyor.contracts.runtime import BufferActivity, JobRunner, WorkerHost
 from conveyor.contracts.store import Store
 from conveyor.contracts.strategy import InjectableStrategy, LifespanStrategy
 from conveyor.errors import ConfigurationError
@@ -129,6 +129,7 @@ class Supervisor:
                 open_strategy(self.buffer_storage, self.registry, "buffer storage")
             )
             self.registry.provide(JobBufferStorageStrategy, storage)
+            self.registry.provide(BufferActivity, self.services.buffers.news)
             files = await stack.enter_async_context(open_strategy(self.file_storage, self.registry, "file storage"))
             self.registry.provide(FileStorage, files)
             await self._open_plain(stack)

@@ -1,4 +1,4 @@
-"""Who is told what happens in the buffers of this program: counts, and bounded streams."""
+"""Who is told what happens in the buffers of this program: counts, listeners, and bounded streams."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Self
 
 import anyio
+from attrs import evolve
 
 from conveyor.errors import ConfigurationError
 from conveyor.model.buffers.news import BufferCounts, BufferEvent, BufferEventKind, counted
@@ -61,19 +62,44 @@ class BufferNews:
         self._now = now
         self._own_id = own_id
         self._streams: list[BufferEventStream] = []
+        self._listeners: list[Callable[[BufferEvent], None]] = []
 
     @property
     def added_count(self) -> int:
         """How many jobs all flushes of this program added to queues so far."""
         return sum(counts.added for counts in self.counts.values())
 
-    def tell(self, kind: BufferEventKind, buffer_id: str, jobs: int, added: int = 0, *, error: str = "") -> None:
-        """Count an event, and hand it to every stream."""
-        self.counts[buffer_id] = counted(self.counts.get(buffer_id, _NOTHING), kind, jobs, added)
-        if self._streams:
-            event = BufferEvent(kind, self._own_id(buffer_id), self._now(), jobs, added, error)
-            for stream in self._streams:
-                stream.put(event)
+    def tell(
+        self,
+        kind: BufferEventKind,
+        buffer_id: str,
+        jobs: int,
+        added: int = 0,
+        *,
+        merged: int = 0,
+        dead_letters: int = 0,
+        error: str = "",
+    ) -> None:
+        """Count an event, and hand it to every listener and every stream."""
+        counts = self.counts.get(buffer_id, _NOTHING)
+        self.counts[buffer_id] = counted(counts, kind, jobs, added, merged=merged, dead_letters=dead_letters)
+        if not self._streams and not self._listeners:
+            return
+        event = BufferEvent(kind, buffer_id, self._now(), jobs, added, merged, dead_letters, error)
+        for heard in self._listeners:
+            heard(event)
+        event = evolve(event, buffer_id=self._own_id(buffer_id)) if self._streams else event
+        for stream in self._streams:
+            stream.put(event)
+
+    @contextmanager
+    def calling(self, heard: Callable[[BufferEvent], None]) -> Iterator[None]:
+        """Call somebody with what happens from now on; see `BufferActivity.calling`."""
+        self._listeners.append(heard)
+        try:
+            yield
+        finally:
+            self._listeners.remove(heard)
 
     @contextmanager
     def listening(self, limit: int) -> Iterator[BufferEventStream]:

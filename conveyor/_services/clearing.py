@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from attrs import evolve
 
-from conveyor._services.flush_plans import make_plan, renamed_job, went_on, with_new_id
+from conveyor._services.flush_plans import make_plan, renamed_job, tell_reduced, went_on, with_new_id
 from conveyor._services.known_jobs import is_same
 from conveyor.errors import InvalidJobStateError, JobNotFoundError
-from conveyor.model.buffers.news import BufferEventKind
 from conveyor.model.buffers.values import KeptJob, timed_from, traces_of
 from conveyor.model.deduplication import CHANGEABLE_STATES
 from conveyor.model.queries import Added
@@ -56,7 +55,7 @@ async def flush_cleared(
             plan, receipts = await _flush_chunk(services, buffer, chunk)
             del left[: len(chunk)]
             known.leave(plan.taken, traces_of(plan, receipts))
-            services.buffers.news.tell(BufferEventKind.REDUCED, buffer.id, len(chunk), len(plan.jobs))
+            tell_reduced(services, buffer.id, plan, receipts)
             added += went_on(plan, receipts)
     except BaseException:
         known.note_taken(left, is_taken=False)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from conveyor.model.job import NewJob
     from conveyor.model.queries import AddReceipt
 
-__all__ = ["make_plan", "renamed_job", "went_on", "with_new_id"]
+__all__ = ["make_plan", "renamed_job", "tell_reduced", "went_on", "with_new_id"]
 
 logger: Final = logging.getLogger("conveyor.buffers")
 
@@ -60,6 +60,20 @@ def _is_kept(services: Services, buffer: JobBuffer) -> bool:
     """Return whether jobs that cannot be reduced stay: also where there are no failed jobs for them to be."""
     policy = buffer.on_reduce_error
     return policy is ReduceErrorPolicy.KEEP or (policy is ReduceErrorPolicy.DEAD_LETTER and not is_in_store(services))
+
+
+def tell_reduced(services: Services, buffer_id: str, plan: FlushPlan, receipts: Sequence[AddReceipt]) -> None:
+    """Tell of a chunk that was reduced and added."""
+    # Those that are jobs of their own by now, be it under a new id; all others went into one.
+    went_on = sum(receipt.outcome is Added.ADDED for receipt in receipts)
+    services.buffers.news.tell(
+        BufferEventKind.REDUCED,
+        buffer_id,
+        len(plan.taken),
+        len(plan.jobs),
+        merged=len(plan.taken) - went_on,
+        dead_letters=0 if plan.failure is None else went_on,
+    )
 
 
 def with_new_id(services: Services, plan: FlushPlan, job_id: str) -> FlushPlan:

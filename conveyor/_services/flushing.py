@@ -11,7 +11,7 @@ import anyio
 
 from conveyor._services.buffers import get_sizes, is_in_store
 from conveyor._services.clearing import add_plan, flush_cleared
-from conveyor._services.flush_plans import make_plan, went_on, with_new_id
+from conveyor._services.flush_plans import make_plan, tell_reduced, went_on, with_new_id
 from conveyor._services.takes import TAKEN_FOR, Take
 from conveyor._services.unregistered import report_unregistered
 from conveyor.errors import BufferError, BufferTakeLostError, DuplicateJobError, StoreError
@@ -118,7 +118,7 @@ async def _flush_chunk(
         async with take.committing(storage):
             plan, receipts = await _commit(services, storage, take.token, plan)
     logger.info("buffer %s: %d jobs were reduced to %d", buffer.id, len(plan.taken), len(plan.jobs))
-    services.buffers.news.tell(BufferEventKind.REDUCED, buffer.id, len(plan.taken), len(plan.jobs))
+    tell_reduced(services, buffer.id, plan, receipts)
     return went_on(plan, receipts), len(take.jobs)
 
 

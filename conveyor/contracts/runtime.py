@@ -8,12 +8,14 @@ from attrs import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractContextManager
 
+    from conveyor.model.buffers.news import BufferEvent
     from conveyor.model.job import JobData
     from conveyor.model.outcomes import Outcome
     from conveyor.model.settlement import Settlement
 
-__all__ = ["JobRunner", "Logger", "ProcessJob", "RunEnd", "TaskGroup", "WorkerHost"]
+__all__ = ["BufferActivity", "JobRunner", "Logger", "ProcessJob", "RunEnd", "TaskGroup", "WorkerHost"]
 
 
 class Logger(Protocol):
@@ -70,6 +72,18 @@ class JobRunner(Protocol):
 
         Args:
             job: active, with a token, which nobody else has.
+        """
+        ...
+
+
+class BufferActivity(Protocol):
+    """What this program does with its buffers, for who counts it elsewhere."""
+
+    def calling(self, heard: Callable[[BufferEvent], None], /) -> AbstractContextManager[None]:
+        """Call `heard` with each event, as it happens, as long as the context is open.
+
+        Ids of buffers are whole, with the app's prefix. It is called wherever jobs are added: it must return at once,
+        and what it raises would fail an add that was done.
         """
         ...
 

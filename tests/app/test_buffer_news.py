@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conveyor import Conveyor, JobBuffer, dedupe
+from conveyor import Conveyor, Deduplication, JobBuffer, dedupe
 from conveyor.errors import BufferError, ConfigurationError
 from conveyor.model.buffers.news import BufferCounts, BufferEventKind
 
@@ -45,16 +45,16 @@ async def test_each_step_is_told_and_counted(shop: Conveyor) -> None:
         await shop.buffers.flush()
         await shop.buffers.flush()
         told = [await anext(stream) for _ in range(6)]
-        assert [(event.kind, event.jobs, event.added) for event in told] == [
-            (BufferEventKind.COLLECTED, 1, 0),
-            (BufferEventKind.COLLECTED, 1, 0),
-            (BufferEventKind.COLLECTED, 1, 0),
-            (BufferEventKind.REDUCED, 2, 1),
-            (BufferEventKind.REDUCED, 1, 1),
-            (BufferEventKind.FLUSHED, 3, 2),
+        assert [(event.kind, event.jobs, event.added, event.merged) for event in told] == [
+            (BufferEventKind.COLLECTED, 1, 0, 0),
+            (BufferEventKind.COLLECTED, 1, 0, 0),
+            (BufferEventKind.COLLECTED, 1, 0, 0),
+            (BufferEventKind.REDUCED, 2, 1, 1),
+            (BufferEventKind.REDUCED, 1, 1, 0),
+            (BufferEventKind.FLUSHED, 3, 2, 0),
         ]
         assert {event.buffer_id for event in told} == {"letters"}
-        assert shop.buffers.counts() == {"letters": BufferCounts(collected=3, reduced=3, added=2, flushes=1)}
+        assert shop.buffers.counts() == {"letters": BufferCounts(3, reduced=3, added=2, flushes=1, merged=1)}
 
 
 async def test_a_reduce_that_fails_is_told_with_its_error(shop: Conveyor) -> None:
@@ -69,6 +69,29 @@ async def test_a_reduce_that_fails_is_told_with_its_error(shop: Conveyor) -> Non
             "ValueError: there is nobody",
         )
         assert shop.buffers.counts() == {"letters": BufferCounts(collected=1, failures=1)}
+
+
+async def test_what_meets_a_key_at_its_flush_counts_as_merged_and_what_cannot_be_reduced_as_a_dead_letter(
+    store_url: str,
+) -> None:
+    def fail(jobs: Sequence[BufferedJob]) -> Sequence[BufferedJob]:
+        raise ValueError(len(jobs))
+
+    app = Conveyor(store_url)
+    app.buffers.add_buffer(JobBuffer("keyed", collect=lambda job: job.name == "keyed", reduce=list))
+    app.buffers.add_buffer(
+        JobBuffer("dead", collect=lambda job: job.name == "dead", reduce=fail, on_reduce_error="dead_letter")
+    )
+    async with app:
+        for name in ("keyed", "dead"):
+            for number in range(3):
+                key = Deduplication(key="k") if name == "keyed" else None
+                await app.queue("mail").add(name, {"number": number}, deduplication=key)
+        await app.buffers.flush()
+        assert app.buffers.counts() == {
+            "keyed": BufferCounts(3, reduced=3, added=3, flushes=1, merged=2),
+            "dead": BufferCounts(3, reduced=3, added=3, flushes=1, failures=1, dead_letters=3),
+        }
 
 
 async def test_a_slow_reader_holds_up_nobody_and_knows_what_it_missed(shop: Conveyor) -> None:

@@ -29,6 +29,8 @@ class BufferEvent:
     Attributes:
         jobs: how many jobs were collected, reduced, or could not be; of FLUSHED, how many were taken in all.
         added: of REDUCED and FLUSHED, how many jobs were added to queues in their place.
+        merged: of REDUCED, how many jobs went into others.
+        dead_letters: of REDUCED, how many of those that were added failed at once, since they could not be reduced.
         error: of REDUCE_FAILED, the error.
     """
 
@@ -37,6 +39,8 @@ class BufferEvent:
     at: datetime
     jobs: int
     added: int = 0
+    merged: int = 0
+    dead_letters: int = 0
     error: str = ""
 
 
@@ -52,6 +56,8 @@ class BufferCounts:
         added: jobs that were added to queues in their place.
         flushes: flushes that ended well, those of an empty buffer left out.
         failures: how often reducing failed.
+        merged: jobs that went into others: by `reduce`, or since they met a deduplication key.
+        dead_letters: jobs that were added as failed ones, since they could not be reduced.
     """
 
     collected: int = 0
@@ -59,16 +65,34 @@ class BufferCounts:
     added: int = 0
     flushes: int = 0
     failures: int = 0
+    merged: int = 0
+    dead_letters: int = 0
 
 
-def counted(counts: BufferCounts, kind: BufferEventKind, jobs: int, added: int = 0) -> BufferCounts:
+def counted(
+    counts: BufferCounts, kind: BufferEventKind, jobs: int, added: int = 0, *, merged: int = 0, dead_letters: int = 0
+) -> BufferCounts:
     """Return the counts with one more event, of so many jobs."""
     match kind:
         case BufferEventKind.COLLECTED:
             # For each job that is added: a plain call costs a third of `evolve`.
-            return BufferCounts(counts.collected + jobs, counts.reduced, counts.added, counts.flushes, counts.failures)
+            return BufferCounts(
+                counts.collected + jobs,
+                counts.reduced,
+                counts.added,
+                counts.flushes,
+                counts.failures,
+                counts.merged,
+                counts.dead_letters,
+            )
         case BufferEventKind.REDUCED:
-            return evolve(counts, reduced=counts.reduced + jobs, added=counts.added + added)
+            return evolve(
+                counts,
+                reduced=counts.reduced + jobs,
+                added=counts.added + added,
+                merged=counts.merged + merged,
+                dead_letters=counts.dead_letters + dead_letters,
+            )
         case BufferEventKind.REDUCE_FAILED:
             return evolve(counts, failures=counts.failures + 1)
         case BufferEventKind.FLUSHED:

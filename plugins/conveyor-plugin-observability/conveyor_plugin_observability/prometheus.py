@@ -1,4 +1,7 @@
-"""What a store counts, as Prometheus reads it: the same whichever process is asked."""
+"""What a store counts, as Prometheus reads it: the same whichever process is asked.
+
+What was done with buffers is of the process that is asked.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from conveyor import Conveyor
+    from conveyor.model.buffers.news import BufferCounts
     from conveyor.model.buffers.values import BufferSize
     from conveyor.model.metrics import Histogram, Metrics, RollUp
     from conveyor.model.sessions import SessionInfo
@@ -30,6 +34,17 @@ __all__ = ["Page", "metrics_page", "metrics_text", "render"]
 _BOUNDS: Final = range(bucket_of(0.001), bucket_of(4096) + 1, bucket_of(0.002) - bucket_of(0.001))
 _OF_A_HANDLER: Final = ("queue", "name")
 NO_BUFFERS: Final[Mapping[str, BufferSize]] = MappingProxyType({})
+NO_COUNTS: Final[Mapping[str, BufferCounts]] = MappingProxyType({})
+# Each by the attribute of the counts that it tells.
+_COUNTED: Final = {
+    "collected": "Jobs that this process put into a buffer.",
+    "reduced": "Jobs that flushes of this process took out of a buffer.",
+    "merged": "Of these, jobs that went into others.",
+    "added": "Jobs that flushes of this process added to queues.",
+    "dead_letters": "Jobs that this process could not reduce and added as failed ones.",
+    "flushes": "Flushes of this process that ended well.",
+    "failures": "How often reducing failed in this process.",
+}
 
 
 class Page(NamedTuple):
@@ -60,7 +75,7 @@ async def metrics_page(app: Conveyor, accept: str = "") -> Page:
     buffers: Mapping[str, BufferSize] = {}
     with suppress(CapabilityError):  # a store without buffers has nothing in them
         buffers = await app.buffers.sizes()
-    return render(metrics, workers, accept, buffers=buffers)
+    return render(metrics, workers, accept, buffers=buffers, counts=app.buffers.counts())
 
 
 def render(
@@ -69,26 +84,35 @@ def render(
     accept: str = "",
     *,
     buffers: Mapping[str, BufferSize] = NO_BUFFERS,
+    counts: Mapping[str, BufferCounts] = NO_COUNTS,
 ) -> Page:
     """Write what was read."""
     encode, content_type = choose_encoder(accept)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Read(metrics, workers, buffers))
+    registry.register(_Read(metrics, workers, buffers, counts))
     return Page(encode(registry), content_type)
 
 
 class _Read(Collector):
     """Hands out what was read before: the library asks without awaiting."""
 
-    def __init__(self, metrics: Metrics, workers: Sequence[SessionInfo], buffers: Mapping[str, BufferSize]) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        workers: Sequence[SessionInfo],
+        buffers: Mapping[str, BufferSize],
+        counts: Mapping[str, BufferCounts],
+    ) -> None:
         self._metrics = metrics
         self._workers = workers
         self._buffers = buffers
+        self._counts = counts
 
     def collect(self) -> Iterable[Metric]:
         totals = self._metrics.totals()
         yield from _depths(self._metrics)
         yield from _fillings(self._buffers, self._metrics)
+        yield from _done_with_buffers(self._counts)
         yield from _crew(self._workers, self._metrics)
         yield _runs(totals)
         yield _times("conveyor_wait_seconds", "From when jobs were due to when they were fetched.", totals, _waits)
@@ -123,6 +147,14 @@ def _fillings(buffers: Mapping[str, BufferSize], metrics: Metrics) -> Iterator[M
         size.add_metric((buffer_id,), filling.bytes)
         oldest.add_metric((buffer_id,), max(0, (metrics.at - filling.oldest_at).total_seconds()))
     yield from (jobs, size, oldest)
+
+
+def _done_with_buffers(counts: Mapping[str, BufferCounts]) -> Iterator[Metric]:
+    for name, documentation in _COUNTED.items():
+        family = CounterMetricFamily(f"conveyor_buffer_{name}", documentation, labels=("buffer",))
+        for buffer_id, done in sorted(counts.items()):
+            family.add_metric((buffer_id,), getattr(done, name))
+        yield family
 
 
 def _crew(workers: Sequence[SessionInfo], metrics: Metrics) -> Iterator[Metric]:

@@ -16,6 +16,7 @@ from opentelemetry import context, metrics, propagate, trace
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from conveyor import Cancel, Completed, Failed, Retry, Snooze, Stop, WaitForChildren
+from conveyor.contracts.runtime import BufferActivity
 from conveyor.errors import ConfigurationError
 from conveyor.model.durations import parse_duration
 from conveyor_plugin_observability.attributes import (
@@ -28,6 +29,7 @@ from conveyor_plugin_observability.attributes import (
     title,
     which_run,
 )
+from conveyor_plugin_observability.buffer_counters import BufferCounters
 from conveyor_plugin_observability.buffer_gauges import BufferGauges
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ class OpenTelemetry:
         self._sent = meter.create_counter("messaging.client.sent.messages", "{message}", "Jobs that were to be added.")
         self._add_seconds = _seconds(meter, "messaging.client.operation.duration", "How long adds took.")
         self._run_seconds = _seconds(meter, "messaging.process.duration", "How long runs took.")
+        self._buffer_counters = BufferCounters(meter)
         self._buffers_every = None if buffers_every is None else parse_duration(buffers_every, field="buffers_every")
         if self._buffers_every is not None:
             if not self._buffers_every:
@@ -97,18 +100,19 @@ class OpenTelemetry:
 
     @asynccontextmanager
     async def lifespan(self, injector: Injector, /) -> AsyncIterator[None]:
-        """Tell how full the buffers are, where that is wanted, while the app is open.
+        """Count what is done with buffers, and tell how full they are where that is wanted, while the app is open.
 
         Raises:
             CapabilityError: the store keeps no buffers, and no other place is named for them.
         """
-        if self._buffers_every is None:
-            yield
-            return
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(self._buffer_gauges.tell_every, self._buffers_every, injector)
-            yield
-            tasks.cancel_scope.cancel()
+        with injector.get(BufferActivity).calling(self._buffer_counters.hear):
+            if self._buffers_every is None:
+                yield
+                return
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self._buffer_gauges.tell_every, self._buffers_every, injector)
+                yield
+                tasks.cancel_scope.cancel()
 
     async def around_add(
         self,
