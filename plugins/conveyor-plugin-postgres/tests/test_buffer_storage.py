@@ -19,5 +19,5 @@ class TestPostgresStore(BufferStorageConformance):
 
     @pytest.fixture
     def is_shared(self) -> bool:
-        """Whether processes are started, which takes seconds; the kit of stores lets them flush one buffer, too."""
+        """Whether processes are started, which takes seconds; CI does so with SQLite and with the kit of stores."""
         return os.environ.get("CONVEYOR_FULL") == "1"
