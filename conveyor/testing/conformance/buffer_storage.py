@@ -10,6 +10,7 @@ from conveyor.contracts.buffer_storage import EditableBufferStorage, Transaction
 from conveyor.errors import BufferError, CapabilityError
 from conveyor.model.buffers.job_buffer import JobBuffer
 from conveyor.model.states import JobState
+from conveyor.testing.conformance.storage_deaths import StorageDeaths
 from conveyor.testing.conformance.storage_kit import NAME, QUEUE, MakeStorage, shown
 from conveyor.testing.conformance.storage_rivals import StorageRivals
 from conveyor.testing.conformance.storage_triggers import StorageTriggers
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BufferStorageConformance", "MakeStorage"]
 
 
-class BufferStorageConformance(StorageRivals, StorageTriggers):
+class BufferStorageConformance(StorageRivals, StorageDeaths, StorageTriggers):
     """A kit for buffer storages. Override the fixtures `make_storage` and, if need be, `store_url` and `is_shared`.
 
     class TestMine(BufferStorageConformance):
@@ -31,9 +32,9 @@ class BufferStorageConformance(StorageRivals, StorageTriggers):
         def make_storage(self):
             return MyStorage
 
-    Those are tested as dying at any call of the app's store that have `TransactionalBufferStorage`, and flushed by
-    several processes that say by `is_shared` that those see the same. A storage whose time is not that of the app's
-    `Clock` overrides `outlast`.
+    Those are tested as dying at any call of the app's store that have `TransactionalBufferStorage`; and flushed by
+    several processes, some of which are killed, that say by `is_shared` that those see the same. A storage whose time
+    is not that of the app's `Clock` overrides `outlast`.
     """
 
     async def test_jobs_are_counted_and_come_back_in_order(
