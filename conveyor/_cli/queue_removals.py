@@ -84,7 +84,7 @@ def obliterate(
     ] = False,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
-    """Remove a queue with all its jobs, their history, its pauses and its limits.
+    """Remove a queue with all its jobs, their history and its pauses; its limits stay.
 
     Exits with 5 while jobs of it run, unless forced: then they are stopped.
     """

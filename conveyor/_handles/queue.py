@@ -382,9 +382,9 @@ class Queue:
         return await queues.clean(self._services, self.name, state, grace)
 
     async def obliterate(self, force: bool = False) -> int:
-        """Remove every job, pause and limit of the queue; return how many jobs.
+        """Remove every job and pause of the queue; return how many jobs.
 
-        Limits that its workers declared hold again once a worker is opened anew.
+        Its limits stay, and it is known by them; `set_limits()` takes them away.
 
         Raises:
             InvalidJobStateError: a job is running and `force` is False; nothing was removed.

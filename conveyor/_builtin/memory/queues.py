@@ -7,9 +7,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.memory.changes import promote_first, rerun
+from conveyor._builtin.memory.limiting import guard_queue
 from conveyor._builtin.memory.telling import remove_jobs
 from conveyor.errors import ConfigurationError
 from conveyor.model.events import EventKind, NotificationKind
+from conveyor.model.limits import NO_LIMITS
 from conveyor.model.queries import ALL_NAMES
 from conveyor.model.states import SETTLED_STATES, Command, JobState, transition
 
@@ -100,7 +102,7 @@ class MemoryQueues:
         return len(records)
 
     async def obliterate(self, queue_name: str, /, *, force: bool = False) -> int:
-        """Remove the queue with its jobs and pauses; return how many jobs."""
+        """Remove the queue with its jobs and pauses; its limits stay. Return how many jobs."""
         queue = self._tables.queues.get(queue_name)
         if queue is None:
             return 0
@@ -110,6 +112,9 @@ class MemoryQueues:
         records = [record for by_id in queue.by_state.values() for record in by_id.values()]
         remove_jobs(self._tables, records)
         del self._tables.queues[queue_name]
+        if queue.guard is not None and queue.guard.limits != NO_LIMITS:
+            kept = guard_queue(self._tables, queue_name)
+            kept.limits, kept.rates = queue.guard.limits, queue.guard.rates
         self._tables.run_counts.forget_queue(queue_name)
         for record in active:
             self._tables.notifier.tell(NotificationKind.REVOKED, (queue_name,), record.id)

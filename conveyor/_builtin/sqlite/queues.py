@@ -96,7 +96,7 @@ class SqliteQueues:
         return await self._write(_clean, queue_name, state, grace, limit)
 
     async def obliterate(self, queue_name: str, /, *, force: bool = False) -> int:
-        """Remove every job of the queue and its pauses."""
+        """Remove every job of the queue and its pauses; its limits stay."""
         return await self._write(_obliterate, queue_name, force)
 
     async def retry_jobs(self, queue_name: str, state: JobState, /, *, limit: int = 1000) -> int:

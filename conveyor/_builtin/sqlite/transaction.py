@@ -41,7 +41,7 @@ class Transaction:
             self._queues.add(queue_name)
 
     def forget_queue(self, queue_name: str) -> None:
-        """Forget a queue; whoever adds to it later in the group makes it anew."""
+        """Forget a queue that has no limits; whoever adds to it later in the group makes it anew."""
         self.connection.execute(sql("queues/obliterate_queue"), (queue_name,))
         self._queues.discard(queue_name)
 

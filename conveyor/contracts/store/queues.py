@@ -62,7 +62,10 @@ class QueueStore(Protocol):
         ...
 
     async def obliterate(self, queue_name: str, /, *, force: bool = False) -> int:
-        """Remove every job of the queue, its pauses, limits and groups; return how many jobs.
+        """Remove every job of the queue, its pauses and groups; return how many jobs.
+
+        Its limits stay, with what was counted for its rates: workers that run rely on what they declared. A queue
+        without limits is known no more.
 
         Raises:
             InvalidJobStateError: a job is active and `force` is False; nothing was removed.

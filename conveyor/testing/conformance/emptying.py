@@ -9,6 +9,7 @@ from conveyor.errors import CapabilityError, ConfigurationError
 from conveyor.model.batches.status import BatchCommand, legal_commands
 from conveyor.model.batches.values import BatchChange, BatchFilter
 from conveyor.model.buffers.values import FlushPlan
+from conveyor.model.limits import NO_LIMITS
 
 if TYPE_CHECKING:
     from conveyor.contracts.store import BatchStore, InspectionStore, Store
@@ -54,9 +55,15 @@ async def empty(store: Store) -> None:
         continue
     await remove_batches(store.batches)
     for queue in await _inspection(store).list_queues():
-        await store.queues.obliterate(queue.name, force=True)
+        await _remove_queue(store, queue.name)
     for session in await store.sessions.list_sessions():
         await store.sessions.close(session.id)
+
+
+async def _remove_queue(store: Store, queue_name: str) -> None:
+    if store.limits is not None:
+        await store.limits.set_limits(queue_name, NO_LIMITS)
+    await store.queues.obliterate(queue_name, force=True)
 
 
 async def remove_batches(batches: BatchStore | None) -> None:

@@ -253,13 +253,38 @@ class LimitsConformance(StoreKit):
         await workshop.queues.resume_job_name(QUEUE, NAME)
         assert ids(await hand.fetch()) == ["a"]
 
-    async def test_obliterating_a_queue_forgets_its_limits(self, workshop: Workshop, limits: LimitStore) -> None:
+    async def test_a_queue_that_is_obliterated_keeps_its_limits(self, workshop: Workshop, limits: LimitStore) -> None:
+        await limits.set_limits(QUEUE, TWO)
+        await workshop.add("a", "b", "c", group="acme")
+        await (await workshop.hand()).fetch()
+        await workshop.queues.obliterate(QUEUE, force=True)
+        assert await limits.get_limits(QUEUE) == TWO
+        assert list(await limits.get_guarded_queues([QUEUE])) == [QUEUE]
+        await workshop.add("d", "e", "f", group="acme")
+        assert ids(await (await workshop.hand()).fetch()) == ["d", "e"]
+
+    async def test_what_started_in_a_queue_before_it_was_obliterated_is_counted(
+        self, workshop: Workshop, limits: LimitStore
+    ) -> None:
+        await limits.set_limits(QUEUE, QueueLimits(limiter=RateLimit(2, "10s")))
+        await workshop.add("a")
+        await (await workshop.hand()).fetch()
+        await workshop.queues.obliterate(QUEUE, force=True)
+        await workshop.add("b", "c")
+        assert ids(await (await workshop.hand()).fetch()) == ["b"]
+        workshop.clock.advance(10)
+        assert ids(await (await workshop.hand()).fetch()) == ["c"]
+
+    async def test_a_queue_without_limits_is_known_no_more_once_it_is_obliterated(
+        self, workshop: Workshop, limits: LimitStore
+    ) -> None:
         await limits.set_limits(QUEUE, TWO)
         await workshop.add("a", group="acme")
+        await limits.set_limits(QUEUE, QueueLimits())
         await workshop.queues.obliterate(QUEUE)
-        assert await limits.get_limits(QUEUE) == QueueLimits()
-        await workshop.add("b", "c", "d")
-        assert ids(await (await workshop.hand()).fetch()) == ["b", "c", "d"]
+        assert list(await limits.get_guarded_queues([QUEUE])) == []
+        if workshop.store.inspection is not None:
+            assert list(await workshop.store.inspection.list_queues()) == []
 
     async def test_a_queue_tells_who_waits_for_what(self, workshop: Workshop, limits: LimitStore) -> None:
         held = QueueLimits(5, names={NAME: NameLimits(concurrency=1)}, group=GroupLimits(concurrency=2))

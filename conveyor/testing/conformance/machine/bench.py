@@ -9,6 +9,7 @@ from attrs import evolve
 from hypothesis.stateful import RuleBasedStateMachine
 
 from conveyor.model.deduplication import ANSWERS_REMEMBERED, DeduplicationMode
+from conveyor.model.limits import NO_LIMITS
 from conveyor.model.states import Command
 from conveyor.testing.conformance.flow_bench import waiting_for_children
 from conveyor.testing.conformance.machine.comparison import Comparison
@@ -59,6 +60,8 @@ class MachineBench(RuleBasedStateMachine):
         """Remove what the last example left; what adds were answered is forgotten with time."""
         self.workshop.clock.advance(ANSWERS_REMEMBERED)
         for queue in QUEUES:
+            if self.workshop.store.limits is not None:
+                await self.workshop.store.limits.set_limits(queue, NO_LIMITS)
             await self.workshop.queues.obliterate(queue, force=True)
         for session in await self.workshop.sessions.list_sessions():
             await self.workshop.sessions.close(session.id)

@@ -1,5 +1,6 @@
--- Forgets a queue.
+-- Forgets a queue that has no limits.
 -- parameters: 1 queue
--- index: primary key of queues
+-- index: primary keys of queues, guards
 delete from queues
 where name = ?1
+  and not exists (select 1 from guards where guards.queue = ?1)

@@ -1,5 +1,6 @@
--- Forgets the rates of a queue.
+-- Forgets the rates of a queue that has no limits any more.
 -- parameters: 1 queue
--- index: primary key of rates
+-- index: primary keys of rates, guards
 delete from rates
 where queue = ?1
+  and not exists (select 1 from guards where guards.queue = ?1)

@@ -1,5 +1,6 @@
--- Forgets the starts of the rates of a queue.
+-- Forgets the starts of the rates of a queue that has no limits any more.
 -- parameters: 1 queue
--- index: primary key of starts
+-- index: primary keys of starts, guards
 delete from starts
 where queue = ?1
+  and not exists (select 1 from guards where guards.queue = ?1)

@@ -1,5 +1,6 @@
--- Forgets the rates of a queue.
+-- Forgets the rates of a queue that has no limits any more.
 -- parameters: 1 queue
--- index: of rates, by queue
+-- index: of rates and guards, by queue
 delete from conveyor.rates
 where queue = $1
+  and not exists (select from conveyor.guards where guards.queue = $1)
