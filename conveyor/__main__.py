@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -12,14 +12,25 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# `ExitCode.INTERRUPTED`, which may not be imported yet when it is needed.
+_INTERRUPTED: Final = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command (by default that of this process) and return its exit code. Never exits by itself."""
+    try:
+        return _run(sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:
+        # Ctrl-C may come at any line, also while the command is only being imported, or its error is told.
+        return _INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
     from conveyor._cli.failures import ExitCode, report
 
     with_traceback = bool(os.environ.get("CONVEYOR_TRACEBACK"))
     try:
-        parsed = _parse(sys.argv[1:] if arguments is None else list(arguments))
+        parsed = _parse(arguments)
         if parsed is None:
             return ExitCode.USAGE
         command, bound = parsed

@@ -78,6 +78,9 @@ def load_app(reference: str) -> Conveyor:
     module_name, separator, attribute = reference.partition(":")
     if not separator or not module_name or not attribute:
         raise ConfigurationError(f"{reference!r} does not name an app: write module:attr, such as hello:app")
+    if "/" in module_name or module_name.startswith(".") or module_name.endswith(".py"):
+        dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise ConfigurationError(f"{module_name!r} is a path, not the name of a module: write {dotted}:{attribute}")
     module = _import(module_name)
     return _pick(module, attribute)
 

@@ -43,6 +43,8 @@ def without_migrating(url: str) -> str:
     >>> without_migrating("sqlite:///a.db?synchronous=normal")
     'sqlite:///a.db?synchronous=normal&auto_migrate=false'
     """
+    if "://" not in url:  # it is refused when it is opened, as it was written
+        return url
     address, _, query = url.partition("?")
     kept = [option for option in query.split("&") if option and not option.startswith("auto_migrate=")]
     return f"{address}?{'&'.join([*kept, 'auto_migrate=false'])}"

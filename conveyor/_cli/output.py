@@ -7,8 +7,12 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from conveyor._cli.tables import make_table, printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from rich.table import Table
 
     from conveyor._cli.parameters import Format, ListFormat
 
@@ -104,21 +108,25 @@ def write_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 def table_lines(titles: Sequence[str], rows: Iterable[Sequence[object]], file: TextIO) -> list[str]:
     """Return the lines of aligned columns: if the file is a terminal, they fit its width, else nothing is cut."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(
-        *titles, box=None, show_header=bool(titles), header_style="bold", pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    if not titles:
-        table.add_column(no_wrap=True, style="bold")
-        table.add_column(overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else printable(str(cell)), overflow="fold") for cell in row))
     console = Console(file=file) if file.isatty() else Console(file=file, width=_WIDTH_OF_FILES)
+    table = make_table(titles, rows, console.width) if titles else _fields(rows)
     with console.capture() as captured:
         console.print(table)
     return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def _fields(rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table without titles: what each row is about stands first, and is never folded."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else printable(str(cell)), overflow="fold") for cell in row))
+    return table
 
 
 def age(moment: str | None) -> str:
@@ -157,11 +165,3 @@ def _flat(value: object) -> str:
     if value is None:
         return "-"
     return json.dumps(value, ensure_ascii=False)
-
-
-def printable(text: str) -> str:
-    """Return the text without what a terminal would obey."""
-    # What a job carries may come from anybody, and must not steer the terminal of who looks at it.
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -55,14 +55,20 @@ async def _check(app: Conveyor) -> dict[str, Any]:
     url = url_of(app)
     try:
         async with open_store(app, without_migrating(url)) as opened:
-            return await _describe(opened)
+            return _where(url, await _describe(opened))
     except SchemaError as exc:
         if exc.is_unrecorded:
             raise
         migrations = app.plugins.store_provider(url).migrations(url)
         pending = [_title(migration) for migration in _pending(migrations, exc.found)]
         name = app.plugins.store_provider(url).name
-        return _schema_to_json(name, exc.found, exc.wanted, pending)
+        return _where(url, _schema_to_json(name, exc.found, exc.wanted, pending))
+
+
+def _where(url: str, record: dict[str, Any]) -> dict[str, Any]:
+    from conveyor.model.masking import masked_url
+
+    return {"store": record["store"], "url": masked_url(url), **record}
 
 
 async def _describe(opened: Store) -> dict[str, Any]:

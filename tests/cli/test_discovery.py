@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,8 @@ def test_an_app_is_found_in_the_working_directory() -> None:
         ("hello", "write module:attr, such as hello:app"),
         (":app", "write module:attr"),
         ("helo:app", "did you mean 'hello'?"),
+        ("./hello:app", "'./hello' is a path, not the name of a module: write hello:app"),
+        ("shop/hello.py:app", "write shop.hello:app"),
         ("hello:ap", "did you mean hello:app or hello:empty?"),
         ("hello:mails", "hello:mails is a Queue, not a Conveyor: did you mean hello:app"),
         ("broken:app", "importing 'broken' failed: No module named 'no_such_thing'"),
@@ -85,6 +89,40 @@ def test_a_wrong_scheme_lists_the_known_ones(conveyor: Callable[..., Ran]) -> No
     # Whichever other stores are installed.
     assert re.search(r"did you mean 'sqlite'\? \(known: memory, .*\bsqlite\)", ran.err)
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "'nonsense' is no store URL"),
+        ("sqlite:///.", "a SQLite URL names a file, got the path '/.'"),
+        ("sqlite:///..", "a SQLite URL names a file, got the path '/..'"),
+    ],
+)
+def test_what_is_no_url_of_a_store_is_refused_as_it_was_written(
+    conveyor: Callable[..., Ran], url: str, said: str
+) -> None:
+    ran = conveyor("jobs", "list", "--store", url)
+    assert ran.code == 2
+    assert ran.err.startswith(f"error: {said}")
+
+
+def test_ctrl_c_before_the_command_is_there_is_no_traceback() -> None:
+    program = """
+import sys
+from conveyor.__main__ import main
+
+class CtrlC:
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+sys.exit(main(["version"]))
+"""
+    for module in ("conveyor._cli.failures", "conveyor._cli.commands", "conveyor._cli.version"):
+        done = subprocess.run([sys.executable, "-c", program, module], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", ""), module
 
 
 def test_a_traceback_is_shown_when_asked_for(conveyor: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:

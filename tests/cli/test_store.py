@@ -21,6 +21,7 @@ def test_a_store_that_fits_is_described(conveyor: Callable[..., Ran]) -> None:
     ran = conveyor("store", "check", *STORE, "-o", "json")
     assert ran.code == 0
     assert (ran.json["is_reachable"], ran.json["is_schema_current"], ran.json["pending"]) == (True, True, [])
+    assert (ran.json["store"], ran.json["url"]) == ("sqlite:jobs.db", "sqlite:///jobs.db")
     assert ran.json["guarantees"] == {"add": "power_loss", "settle": "power_loss"}
     assert ran.json["capabilities"]["is_durable"] is True
     assert "SQLite" in ran.json["notes"][0]

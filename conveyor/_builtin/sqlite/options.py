@@ -61,7 +61,7 @@ def parse_url(url: str) -> SqliteOptions:
     if parts.fragment:
         raise ConfigurationError(f"a SQLite URL has no fragment, got {parts.fragment!r}: write {_SHAPE}")
     path = unquote(parts.path).removeprefix("/")
-    if not path or path.endswith("/") or "\0" in path:
+    if Path(path).name in {"", ".."} or path.endswith("/") or "\0" in path:
         raise ConfigurationError(f"a SQLite URL names a file, got the path {parts.path!r}: write {_SHAPE}")
     if path == ":memory:":
         raise ConfigurationError("the SQLite store keeps its jobs in a file; for a store in memory write memory://")

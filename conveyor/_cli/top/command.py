@@ -67,10 +67,11 @@ async def _show_live(app: Conveyor, window: str, interval_seconds: float) -> Non
     from conveyor._cli.top.screen import screen
 
     # What stood on the terminal before is there again at the end.
-    with Live(console=Console(), auto_refresh=False, screen=True) as live:
+    console = Console()
+    with Live(console=console, auto_refresh=False, screen=True) as live:
         async with looking_only(app):
             while True:
-                live.update(screen(await look(app, window)), refresh=True)
+                live.update(screen(await look(app, window), console.width), refresh=True)
                 await anyio.sleep(interval_seconds)
 
 

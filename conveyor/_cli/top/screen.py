@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from conveyor._cli.output import in_words, printable
+from conveyor._cli.output import in_words
+from conveyor._cli.tables import make_table, printable
 from conveyor._cli.workers import TITLES, worker_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from rich.console import Group
+    from rich.console import Group, RenderableType
 
 __all__ = ["headline", "screen", "tables"]
 
@@ -64,26 +65,23 @@ def _counts(runs: Mapping[str, Any]) -> Sequence[object]:
 def _in_figures(seconds: float | None) -> str:
     """Return a time in two figures, which is as much as a histogram knows.
 
-    >>> _in_figures(0.00012), _in_figures(0.0123), _in_figures(1.26), _in_figures(150.0), _in_figures(None)
-    ('0.12ms', '12ms', '1.3s', '2m', '-')
+    >>> [_in_figures(seconds) for seconds in (0.00012, 0.0123, 0.938, 1.26, 150.0, None)]
+    ['0.12ms', '12ms', '940ms', '1.3s', '2m', '-']
     """
     if seconds is None:
         return "-"
-    if seconds < 1:
-        return f"{seconds * 1000:.2g}ms"
-    return f"{seconds:.2g}s" if seconds < 100 else in_words(seconds)
+    two = float(f"{seconds:.2g}")
+    if two < 1:
+        return f"{two * 1000:g}ms"
+    return f"{two:g}s" if two < 100 else in_words(seconds)
 
 
-def screen(record: Mapping[str, Any]) -> Group:
-    """Return it all as it is drawn on a terminal."""
+def screen(record: Mapping[str, Any], width: int) -> Group:
+    """Return it all as it is drawn on a terminal of this width."""
     from rich.console import Group
-    from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn: list[Text | RichTable] = [Text(printable(headline(record)), style="bold")]
+    drawn: list[RenderableType] = [Text(printable(headline(record)), style="bold")]
     for titles, rows in tables(record):
-        table = RichTable(*titles, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-        for row in rows:
-            table.add_row(*(Text(printable(str(cell))) for cell in row))
-        drawn += [Text(""), table]
+        drawn += [Text(""), make_table(titles, rows, width)]
     return Group(*drawn)
