@@ -57,7 +57,7 @@ async def _check(app: Conveyor) -> dict[str, Any]:
         async with open_store(app, without_migrating(url)) as opened:
             return _where(url, await _describe(opened))
     except SchemaError as exc:
-        if exc.is_unrecorded:
+        if exc.is_unrecorded or exc.foreign_tables:
             raise
         migrations = app.plugins.store_provider(url).migrations(url)
         pending = [_title(migration) for migration in _pending(migrations, exc.found)]
@@ -124,7 +124,7 @@ async def _migrate(app: Conveyor) -> Sequence[Migration]:
         async with open_store(app, without_migrating(url)) as opened:
             return await opened.schema.migrate()
     except SchemaError as exc:
-        if exc.is_unrecorded or exc.found > exc.wanted:
+        if exc.is_unrecorded or exc.foreign_tables or exc.found > exc.wanted:
             raise
         found = exc.found
     except StoreError:

@@ -13,6 +13,8 @@ __all__ = ["make_table", "printable"]
 
 _GAP: Final = 2
 _LEAST: Final = 4
+# People copy what stands under these.
+_WHOLE: Final = frozenset({"group", "id"})
 # Cells that say that there is nothing.
 _NOTHING: Final = frozenset({"", "0", "-"})
 
@@ -21,7 +23,7 @@ def make_table(titles: Sequence[str], rows: Iterable[Sequence[object]], width: i
     """Return a table of rows under titles that fits a width, as well as it can.
 
     Where there is no room for all, columns with nothing in them give way first, then half of the gaps between them;
-    then texts go on in the next line, figures last.
+    then texts go on in the next line, but no figure and no id.
     """
     from rich.table import Table
     from rich.text import Text
@@ -42,7 +44,10 @@ def make_table(titles: Sequence[str], rows: Iterable[Sequence[object]], width: i
 def _widths(columns: Sequence[Sequence[str]], gap: int, width: int) -> list[int]:
     """Return how wide each column is: the widest that may be folded becomes narrower until all fit, or none is left."""
     widths = [_longest(column) for column in columns]
-    least = [_longest(below) if _are_figures(below) else min(_LEAST, _longest(below)) for _, *below in columns]
+    least = [
+        _longest(below) if title in _WHOLE or _are_figures(below) else min(_LEAST, _longest(below))
+        for title, *below in columns
+    ]
     while _total(widths, gap) > width:
         spare = [have - need for have, need in zip(widths, least, strict=True)]
         if max(spare) <= 0:
@@ -72,13 +77,3 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def _width(columns: Sequence[Sequence[str]], gap: int) -> int:
-    longest = [max((len(line) for cell in column for line in cell.split("\n")), default=0) for column in columns]
-    return sum(longest) + gap * len(columns)
-
-
-def _are_figures(cells: Iterable[str]) -> bool:
-    """Whether all begin with a digit, or are nothing: counts, times, sizes. In a next line they could not be read."""
-    return all(cell in _NOTHING or (cell[:1].isdigit() and " " not in cell) for cell in cells)

@@ -270,8 +270,8 @@ def test_the_holder_is_found_by_its_data_where_that_is_its_key(
     [
         (("--data", '{"to": "bob"}'), 3, 'the data {"to": "bob"}'),
         (("--data", "{"), 2, "--data must be JSON"),
-        (("order-17", "--data", "{}"), 2, "give one of them"),
-        ((), 2, "give one of them"),
+        (("order-17", "--data", "{}"), 2, "give the key, or,"),
+        ((), 2, "give the key, or,"),
     ],
 )
 def test_a_holder_is_asked_for_by_key_or_by_data(

@@ -96,6 +96,16 @@ def test_tables_that_nobody_noted_a_migration_for_are_refused(conveyor: Callable
         assert "no note of the migrations" in ran.err
 
 
+def test_a_name_that_is_taken_by_a_table_of_somebody_else_is_told(conveyor: Callable[..., Ran]) -> None:
+    run_sql("create table jobs (title text); create table orders (id integer);")
+    for command in ("check", "migrate"):
+        ran = conveyor("store", command, *STORE)
+        assert ran.code == 6
+        assert "needs names for its tables that others have here: jobs; rename those, or give" in ran.err
+    ran = conveyor("jobs", "list", *STORE)
+    assert (ran.code, "others have here: jobs" in ran.err) == (6, True)
+
+
 def test_a_store_without_a_schema_has_nothing_to_do(conveyor: Callable[..., Ran]) -> None:
     assert conveyor("store", "sql", "--store", "memory://").out == ""
     assert conveyor("store", "check", "--store", "memory://").code == 0

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from rich.console import Console
 
 from conveyor._cli.tables import make_table
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 TITLES = ("queue", "waiting", "waiting_children", "delayed", "active", "completed", "failed", "oldest", "paused")
 ROWS = [("reports:nightly", 12, 0, 4, 1, 1_203_440, 17, "3m", ""), ("emails", 0, 0, 0, 0, 3, 0, "-", "")]
 
 
-def drawn(width: int, rows: list[tuple[object, ...]]) -> list[str]:
+def drawn(width: int, rows: Sequence[Sequence[object]], titles: Sequence[str] = TITLES) -> list[str]:
     console = Console(width=width)
     with console.capture() as captured:
-        console.print(make_table(TITLES, rows, width))
+        console.print(make_table(titles, rows, width))
     return captured.get().splitlines()
 
 
@@ -47,3 +52,11 @@ def test_figures_stay_whole_where_texts_are_folded() -> None:
 
 def test_a_table_without_rows_shows_its_first_title() -> None:
     assert drawn(20, [])[0].strip() == "queue"
+
+
+def test_an_id_can_be_copied() -> None:
+    job_id = "01a20167-9edc-7000-8000-000000000001"
+    lines = drawn(
+        80, [(job_id, "confirmations", "send_confirmation", "it was refused")], ("id", "queue", "name", "why")
+    )
+    assert lines[1].split()[0] == job_id

@@ -134,6 +134,11 @@ def holder(
     """Show the job that holds a deduplication key, as show does: the one that others met that were not added."""
     import anyio
 
+    from conveyor.errors import ConfigurationError
+
+    if (key is None) is (data is None):
+        raise ConfigurationError("give the key, or, where it was taken from the data (hash=True), --data JSON")
+
     async def find(app: Conveyor) -> Job[Any]:
         from conveyor._cli.failures import CommandError, ExitCode
         from conveyor._cli.known_queues import check_queues

@@ -37,6 +37,8 @@ def top(
     interval = parse_duration(every, field="--every")
     if not interval:
         raise ConfigurationError("--every must be longer than zero")
+    if not parse_duration(window, field="--window"):
+        raise ConfigurationError("--window must be longer than zero")
     app = find_operated_app(options)
     if options.output == "table" and sys.stdout.isatty() and not once:
         anyio.run(_show_live, app, window, interval.total_seconds())

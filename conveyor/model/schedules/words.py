@@ -21,6 +21,8 @@ def rule_in_words(rule: ScheduleRule) -> str:
     'every 2 hours, 3 times'
     >>> rule_in_words(parse_rule({"cron": "0 9 * * mon-fri", "tz": "Europe/Berlin"}))
     'at 09:00 on Monday through Friday (Europe/Berlin)'
+    >>> rule_in_words(parse_rule({"cron": "*/2 * * * * *"}))
+    'every other second of every minute (UTC)'
     """
     words = [_interval_in_words(rule.every) if rule.every else _cron_in_words(rule)]
     if rule.start_at is not None:
@@ -63,4 +65,6 @@ def _cron_in_words(rule: ScheduleRule) -> str:
     if not day_of_month.startswith("*") and not day_of_week.startswith("*"):
         # Either day is one, though its words say both.
         explained = explained.replace(" and on ", " or on ")
+    # It counts: every second second, every third.
+    explained = explained.replace("second second", "other second")
     return f"{explained[:1].lower()}{explained[1:]} ({rule.tz})"
