@@ -189,15 +189,21 @@ class Batches:
         """Go through the bad rows of one, by number."""
         return changing.errors(self._services, batch_id)
 
-    def error_file(self, batch_id: str) -> AsyncGenerator[bytes, None]:
+    def error_file(self, batch_id: str, *, as_workbook: bool | None = None) -> AsyncGenerator[bytes, None]:
         """Go through the bad rows of one as its file would have them, with what is wrong about each: to be mended.
 
-        It is in the format of the file that the context names as `file`, and may be uploaded again as it is.
+        It is in the format of the file that the context names as `file`, a spreadsheet where that was made of one by
+        `Files.write_workbook`, and may be uploaded again as it is.
+
+        Args:
+            batch_id: whose.
+            as_workbook: as a spreadsheet, or not; None: as it was uploaded.
 
         Raises:
             BatchJobError: there is no such file, or it is no table. StoredFileNotFoundError: it has gone.
+            ConfigurationError: it is to be a spreadsheet, and openpyxl is not installed.
         """
-        return error_files.error_file(self._services, batch_id)
+        return error_files.error_file(self._services, batch_id, as_workbook=as_workbook)
 
     @asynccontextmanager
     async def events(self, batch_id: str) -> AsyncIterator[BatchEvents]:

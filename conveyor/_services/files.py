@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import anyio.to_thread
 
 from conveyor.codec.tables import read_workbook
+from conveyor.codec.tables.forms import OF_WORKBOOK
 from conveyor.model.checks import longer_than_zero
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ async def write_workbook(
 ) -> StoredFile:
     """Keep a sheet of a spreadsheet as a CSV file; see `Files.write_workbook`."""
     chunks = _in_threads(file, sheet)
-    return await write(services, f"{PurePath(name).stem}.csv", chunks, media_type=None, expires_in=expires_in)
+    return await write(services, f"{PurePath(name).stem}.csv", chunks, media_type=OF_WORKBOOK, expires_in=expires_in)
 
 
 async def _in_threads(file: BinaryIO, sheet: str | None) -> AsyncIterator[bytes]:

@@ -88,9 +88,47 @@ def workbook(*rows: Sequence[object], sheet: str | None = None) -> bytes:
     return file.getvalue()
 
 
-def test_a_spreadsheet_is_read_and_its_bad_rows_come_as_csv(run: Callable[..., Ran], folder: Path) -> None:
-    (folder / "prices.xlsx").write_bytes(workbook(("name", "price"), ("tea", 1), ("milk", "two"), ("rice", 3.0)))
+def test_a_spreadsheet_is_read_and_its_bad_rows_come_as_one(run: Callable[..., Ran], folder: Path) -> None:
+    rows = (("name", "price"), ("tea", 1), ("=milk()", "two"), ("007", "x"), ("rice", 3.0), (-8, "y"))
+    (folder / "prices.xlsx").write_bytes(workbook(*rows))
     ran = run("prices.xlsx", "-o", "json")
+    assert (ran.code, ran.json["counts"]) == (0, {"done": 2, "failed": 3}), ran.err
+    assert "3 bad rows in prices.errors.xlsx; mend them, and run that file" in ran.err
+    book = openpyxl.load_workbook(folder / "prices.errors.xlsx")
+    header, *bad = book.active.iter_rows(values_only=True)
+    assert ",".join(header) == f"name,price,{ERROR_COLUMNS}"
+    assert [row[:5] for row in bad] == [
+        # What a formula came to is in no file that openpyxl writes.
+        (None, "two", 2, "missing_value; invalid_value", "name; price"),
+        ("007", "x", 3, "invalid_value", "price"),
+        (-8, "y", 5, "invalid_value", "price"),
+    ]
+    # Mended, it is run as it is.
+    for number, row in enumerate(bad, 2):
+        book.active.cell(number, 1, row[0] or "'=milk()")
+        book.active.cell(number, 2, number)
+    book.save(folder / "prices.errors.xlsx")
+    ran = run("prices.errors.xlsx", "-o", "json")
+    assert (ran.code, ran.json["status"]) == (0, "completed"), ran.err
+    assert (folder / "written").read_text() == "tea=1,rice=3,=milk()=2,007=3,-8=4,"
+
+
+def test_the_name_of_an_error_file_says_in_what_form_it_is(conveyor: Callable[..., Ran], folder: Path) -> None:
+    (folder / "prices.csv").write_bytes(b"name,price\n@milk,two\n")
+    (folder / "lines.jsonl").write_bytes(b'{"name": "milk", "price": "two"}\n')
+    command = ("batch", "run", "prices", "prices.csv", "--yes", *APP, "-o", "json")
+    ran = conveyor(*command, "--errors-file", "bad.xlsx")
+    assert ran.code == 0, ran.err
+    row = list(openpyxl.load_workbook(folder / "bad.xlsx").active.iter_rows(values_only=True))[1]
+    assert row[:4] == ("'@milk", "two", 1, "invalid_value")
+    ran = conveyor("batch", "run", "prices", "lines.jsonl", "--yes", *APP, "-o", "json", "--errors-file", "x.xlsx")
+    assert "its file is of JSON lines, whose rows fit in no sheet" in ran.err
+    assert not (folder / "x.xlsx").exists()
+
+
+def test_the_bad_rows_of_a_spreadsheet_come_as_csv_where_that_is_named(run: Callable[..., Ran], folder: Path) -> None:
+    (folder / "prices.xlsx").write_bytes(workbook(("name", "price"), ("tea", 1), ("milk", "two"), ("rice", 3.0)))
+    ran = run("prices.xlsx", "--errors-file", "prices.errors.csv", "-o", "json")
     assert (ran.code, ran.json["status"]) == (0, "completed_with_errors"), ran.err
     assert (folder / "written").read_text() == "tea=1,rice=3,"
     assert "1 bad row in prices.errors.csv; mend them, and run that file" in ran.err

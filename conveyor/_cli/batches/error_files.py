@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing, contextmanager
 from itertools import count
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -13,6 +13,7 @@ from conveyor._cli.asking import counted
 from conveyor._cli.batches.previews import bad_rows_kept
 from conveyor._cli.failures import CommandError, ExitCode
 from conveyor._cli.output import say
+from conveyor.codec.tables.forms import OF_WORKBOOK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from conveyor._handles.batch_job import BatchJob
 
 __all__ = ["write_error_file"]
+
+WORKBOOK: Final = ".xlsx"
 
 
 async def write_error_file(app: Conveyor, batch: BatchJob, wanted: Path | None = None) -> None:
@@ -52,7 +55,10 @@ async def write_error_file(app: Conveyor, batch: BatchJob, wanted: Path | None =
 
 async def _name_of(app: Conveyor, batch: BatchJob) -> PurePath:
     stored = await app.files.find(str(batch.context.get("file")))
-    return PurePath("rows.csv" if stored is None else stored.name)
+    if stored is None:
+        return PurePath("rows.csv")
+    name = PurePath(stored.name)
+    return name.with_suffix(WORKBOOK) if stored.media_type == OF_WORKBOOK else name
 
 
 def _free_names(name: PurePath) -> Iterator[Path]:
@@ -79,10 +85,11 @@ def _reserve(paths: Iterable[Path]) -> Path:
 
 
 async def _write(app: Conveyor, batch: BatchJob, path: Path) -> None:
-    """Write the bad rows where an empty file is, which they replace once they are whole."""
+    """Write the bad rows where an empty file is, which they replace once they are whole; its name says in what form."""
+    error_file = app.batches.error_file(batch.id, as_workbook=path.suffix.lower() == WORKBOOK)
     part = path.with_name(f"{path.name}.part")
     with _whole_or_gone(part, path):
-        async with await anyio.open_file(part, "wb") as target, aclosing(app.batches.error_file(batch.id)) as blocks:
+        async with await anyio.open_file(part, "wb") as target, aclosing(error_file) as blocks:
             async for block in blocks:
                 await target.write(block)
 

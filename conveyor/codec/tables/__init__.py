@@ -11,7 +11,7 @@ from conveyor.codec.tables.error_files import ErrorFileWriter
 from conveyor.codec.tables.forms import TableForm, TableFormat, TableLimits, TableRow
 from conveyor.codec.tables.layout import RowLayout
 from conveyor.codec.tables.reading import TableReader
-from conveyor.codec.tables.spreadsheets import make_workbook_template, read_workbook
+from conveyor.codec.tables.spreadsheets import WorkbookWriter, make_workbook_template, read_workbook
 from conveyor.codec.tables.templates import make_template
 from conveyor.codec.tables.writing import TableWriter
 
@@ -26,6 +26,7 @@ __all__ = [
     "TableReader",
     "TableRow",
     "TableWriter",
+    "WorkbookWriter",
     "column",
     "make_template",
     "make_workbook_template",

@@ -30,6 +30,9 @@ class ErrorFileWriter:
     Where the file has such columns already, they are written anew. A row that has too few cells is filled up with
     empty ones, one that has too many has the rest in its last column, and one that is no CSV at all is the text of the
     first.
+
+    Attributes:
+        columns: the header.
     """
 
     def __init__(self, table: TableFormat) -> None:
@@ -40,6 +43,7 @@ class ErrorFileWriter:
         """
         self._source = table
         columns = (*table.data_columns, *ERROR_COLUMNS)
+        self.columns: Sequence[str] = columns
         self._writer = TableWriter(
             columns, table.form, encoding=table.encoding, delimiter=table.delimiter or ",", has_guard=table.has_guard
         )
@@ -53,11 +57,12 @@ class ErrorFileWriter:
         if self._source.form is TableForm.JSONL:
             text = b"".join(encode_json(_json_row(error)) + b"\n" for error in errors).decode()
         else:
-            text = csv_text((self._cells(error) for error in errors), self._writer.format)
+            text = csv_text(map(self.cells, errors), self._writer.format)
         # The cells came from this encoding; a message may have what it has not.
         return text.encode(self._source.encoding, errors="replace")
 
-    def _cells(self, error: RowError) -> Sequence[str]:
+    def cells(self, error: RowError) -> Sequence[str]:
+        """Return a bad row of a CSV file as text, a cell for each of `columns`: for files of another kind."""
         return (*self._own_cells(error.raw), *(str(cell) for cell in _columns_of(error).values()))
 
     def _own_cells(self, raw: str) -> Sequence[str]:

@@ -14,6 +14,7 @@ __all__ = [
     "DELIMITERS",
     "ERROR_COLUMNS",
     "NOTE_COLUMN",
+    "OF_WORKBOOK",
     "OWN_COLUMNS",
     "TableForm",
     "TableFormat",
@@ -31,6 +32,10 @@ DELIMITERS: Final = (",", ";", "\t")
 ERROR_COLUMNS: Final = ("error_row", "error_code", "error_column", "error_message")
 NOTE_COLUMN: Final = "template_note"
 OWN_COLUMNS: Final = frozenset({*ERROR_COLUMNS, NOTE_COLUMN})
+
+
+# The media type of a CSV file that was made of a spreadsheet as it was uploaded: its bad rows are given as one.
+OF_WORKBOOK: Final = "text/csv; made-of=xlsx"
 
 
 class TableForm(StrEnum):

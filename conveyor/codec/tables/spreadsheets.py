@@ -1,4 +1,4 @@
-"""Spreadsheets (XLSX, by openpyxl) to CSV, so that all the rest is as for any table; and templates as spreadsheets.
+"""Spreadsheets (XLSX, by openpyxl) to CSV, so that all the rest is as for any table; templates and bad rows as such.
 
 A spreadsheet cannot be read from the middle, so batch jobs do not read it: it is turned into CSV as it is uploaded.
 """
@@ -6,13 +6,14 @@ A spreadsheet cannot be read from the middle, so batch jobs do not read it: it i
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 from conveyor.codec.tables.cells import write_cell
-from conveyor.codec.tables.forms import TableFormat
-from conveyor.codec.tables.guard import guard
+from conveyor.codec.tables.forms import OWN_COLUMNS, TableFormat
+from conveyor.codec.tables.guard import guard, unguard
 from conveyor.codec.tables.templates import template_rows
 from conveyor.codec.tables.writing import csv_text
 from conveyor.errors import BadFileError, ConfigurationError, PayloadError
@@ -23,13 +24,18 @@ if TYPE_CHECKING:
 
     from conveyor.codec.tables.layout import RowLayout
 
-__all__ = ["make_workbook_template", "read_workbook"]
+__all__ = ["WorkbookWriter", "make_workbook_template", "read_workbook"]
 
 # What a file may unpack to: some kilobytes of it can be made to fill any memory.
 LARGEST: Final = 256 << 20
 ROWS_AT_ONCE: Final = 500
+# No sheet has more.
+MOST_ROWS: Final = 1 << 20
 _FORMAT: Final = TableFormat()
 _MIDNIGHT: Final = time()
+_NUMBER: Final = re.compile(r"-?\d{1,15}(?:\.\d{1,6})?")
+# XML has no form of these.
+_NO_TEXT: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def read_workbook(file: BinaryIO, *, sheet: str | None = None, largest: int = LARGEST) -> Iterator[bytes]:
@@ -64,13 +70,50 @@ def make_workbook_template(layout: RowLayout[Any]) -> bytes:
     Raises:
         ConfigurationError: openpyxl is not installed.
     """
-    workbook = _openpyxl().Workbook(write_only=True)
-    sheet = workbook.create_sheet("rows")
-    for row in template_rows(layout):
-        sheet.append([guard(cell) for cell in row])
+    workbook = WorkbookWriter()
+    workbook.add(template_rows(layout))
     file = io.BytesIO()
     workbook.save(file)
     return file.getvalue()
+
+
+class WorkbookWriter:
+    """Writes a spreadsheet of one sheet, some rows at a time; it keeps them on disk. It blocks: call it in a thread."""
+
+    def __init__(self) -> None:
+        """Begin.
+
+        Raises:
+            ConfigurationError: openpyxl is not installed.
+        """
+        self._workbook = _openpyxl().Workbook(write_only=True)
+        self._sheet = self._workbook.create_sheet("rows")
+        self._count = 0
+
+    def add(self, rows: Iterable[Sequence[str]]) -> None:
+        """Add rows of cells; what is a number is one there, and nothing is run as a formula.
+
+        Raises:
+            BadFileError: there are more than a sheet can hold.
+        """
+        for cells in rows:
+            self._count += 1
+            if self._count > MOST_ROWS:
+                raise BadFileError("workbook_too_large", f"a sheet has at most {MOST_ROWS} rows")
+            self._sheet.append([_value(cell) for cell in cells])
+
+    def save(self, file: BinaryIO) -> None:
+        """Write it into a file; afterwards nothing can be added."""
+        self._workbook.save(file)
+
+
+def _value(cell: str) -> str | int | float:
+    """Return what stands for a cell's text; a number only where it is read as the same text again."""
+    if _NUMBER.fullmatch(cell):
+        number = float(cell) if "." in cell else int(cell)
+        if write_cell(number) == cell:
+            return number
+    return guard(_NO_TEXT.sub("\ufffd", cell))
 
 
 def _openpyxl() -> Any:
@@ -104,14 +147,18 @@ def _find_sheet(workbook: Any, name: str | None) -> Any:
 
 
 def _rows(sheet: Any) -> Iterator[bytes]:
-    width = 0
+    width, is_own = 0, False
     waiting: list[Sequence[str]] = []
     try:
         for values in sheet.iter_rows(values_only=True):
             cells = [_text(value) for value in values]
             if not any(cells):
                 continue
-            width = width or len(cells)
+            if not width:
+                width, is_own = len(cells), not OWN_COLUMNS.isdisjoint(cells)
+            if is_own:
+                # Its formulas are guarded, which the CSV file has done by itself; in others' an apostrophe is one.
+                cells = [unguard(cell) for cell in cells]
             waiting.append(cells + [""] * (width - len(cells)))
             if len(waiting) == ROWS_AT_ONCE:
                 yield _encode(waiting)

@@ -134,12 +134,32 @@ async def test_a_spreadsheet_is_kept_as_csv_or_not_at_all(app: Conveyor) -> None
     book.save(file)
     async with app:
         stored = await app.files.write_workbook("a/prices.xlsx", file)
-        assert (stored.name, stored.media_type) == ("prices.csv", "text/csv")
+        assert (stored.name, stored.media_type) == ("prices.csv", "text/csv; made-of=xlsx")
         assert await read(app.files, stored.key) == b"name,price\r\ntea,1\r\n"
         with pytest.raises(BadFileError, match="no_such_sheet"):
             await app.files.write_workbook("prices.xlsx", file, sheet="mine")
         with pytest.raises(BadFileError, match="not_a_workbook"):
             await app.files.write_workbook("prices.xlsx", io.BytesIO(b"name,price\n"))
+
+
+async def test_the_bad_rows_of_a_spreadsheet_come_as_one_unless_another_form_is_named(app: Conveyor) -> None:
+    book, file = openpyxl.Workbook(), io.BytesIO()
+    for row in (["name", "price"], ["+tea", "two"], *([f"n{number}", -1] for number in range(600))):
+        book.active.append(row)
+    book.save(file)
+    async with app, app.worker():
+        stored = await app.files.write_workbook("prices.xlsx", file)
+        batch = await app.batches.create("prices", {"file": stored.key})
+        await batch.wait_until_ended("20 seconds")
+        data = b"".join([block async for block in app.batches.error_file(batch.id)])
+        header, first, *others = openpyxl.load_workbook(io.BytesIO(data)).active.iter_rows(values_only=True)
+        assert header == ("name", "price", "error_row", "error_code", "error_column", "error_message")
+        assert first[:4] == ("'+tea", "two", 1, "invalid_value")
+        assert [row[:3] for row in others] == [(f"n{number}", -1, number + 2) for number in range(600)]
+        again = await app.files.write_workbook("again.xlsx", io.BytesIO(data))
+        assert (await read(app.files, again.key)).splitlines()[1].startswith(b"'+tea,two,1,invalid_value,price,")
+        text = b"".join([block async for block in app.batches.error_file(batch.id, as_workbook=False)])
+        assert text.splitlines()[1].startswith(b"'+tea,two,1,invalid_value,price,")
 
 
 class Writing(Counting):
