@@ -94,7 +94,7 @@ class Batches:
         Where the same batch job goes on by then, the job is cancelled.
 
         Raises:
-            BatchJobError: no strategy is of the type, or the context is none.
+            BatchJobError: no strategy is of the type, or the context is none, or does not fit its rows' `params`.
             ConfigurationError: an option is wrong.
         """
         return creating.new_creation(self._services, batch_type, context, parse_batch_keywords(options))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from conveyor.errors import BadRowError
     from conveyor.model.batches.rows import RowPreview
     from conveyor.model.batches.values import RowOutcome
+    from conveyor.model.durations import Duration
 
 __all__ = ["FileParams", "FileRows", "NoParams", "PagedRows", "RowBatchStrategy", "RowContext", "RowSource", "RowWork"]
 
@@ -228,8 +229,8 @@ class RowBatchStrategy(AbstractBatchJobStrategy, Generic[RowT, ParamsT]):
         """
         raise ConfigurationError(f"{type(self).__name__} has neither process nor process_one")
 
-    async def throttle(self, context: RowContext[ParamsT], /) -> float | None:
-        """Return for how many seconds to wait before the next chunk, or None; asked again after that."""
+    async def throttle(self, context: RowContext[ParamsT], /) -> Duration | None:
+        """Return how long to wait before the next chunk, such as "5 minutes", or None; asked again after that."""
         return None
 
     async def validate_context(self, context: Mapping[str, Any], /) -> None:

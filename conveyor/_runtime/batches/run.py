@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,7 +81,8 @@ class Run:
         self._has_new_result = False
         self._total = batch.total
         self._untold: BatchStep | None = None
-        self._tell_at = -math.inf
+        # Not at once: what takes less says once how far it came, at its end.
+        self._tell_at = anyio.current_time() + TELL_SECONDS
         # One step at a time, or two of them would have one number.
         self._saving = anyio.Lock(fast_acquire=True)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import uuid_utils
 
 from conveyor._services.batches.jobs import check_batch_id, new_work, pre_process_name
+from conveyor._services.batches.params import check_params
 from conveyor._services.batches.sealing import encoded, opened_context, sealed
 from conveyor._services.batches.strategies import CREATE
 from conveyor.codec import encode_json
-from conveyor.errors import BatchJobError
+from conveyor.errors import BatchJobError, ConfigurationError
 from conveyor.model.batches.options import CreateOptions, identity_of, identity_of_bad_rows
 from conveyor.model.batches.values import NewBatchJob, RowOutcome
 from conveyor.model.job import NewJob
@@ -18,8 +20,6 @@ from conveyor.model.options import JobOptions
 from conveyor.model.retry import exponential
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from conveyor._services.services import Services
     from conveyor.model.batches.values import BatchJobData
 
@@ -44,7 +44,10 @@ async def create(
         BatchJobError: no strategy is of the type, or the context is no mapping of what JSON has.
         DuplicateBatchJobError: another has the id, or is the same and it is not forced.
         CapabilityError: the store has no batch jobs.
+        ConfigurationError: the request is no mapping.
     """
+    if request is not None and not isinstance(request, Mapping):
+        raise ConfigurationError(f"request must be a mapping or None, got {request!r}")
     strategy = services.batches.get(batch_type)
     store = services.batch_store("app.batches.create()")
     batch_id = str(uuid_utils.uuid7()) if batch_id is None else check_batch_id(batch_id)
@@ -105,11 +108,12 @@ def new_creation(services: Services, batch_type: str, context: Mapping[str, Any]
     """Make a job that creates a batch job once it runs, under its own id.
 
     Raises:
-        BatchJobError: no strategy is of the type, or the context is no mapping of what JSON has.
+        BatchJobError: no strategy is of the type, or the context is no mapping of what JSON has, or does not fit.
     """
-    services.batches.get(batch_type)
+    strategy = services.batches.get(batch_type)
     job_id = str(uuid_utils.uuid7())
     encoded(context, "context", job_id, batch_type)
+    check_params(strategy.given, context)
     arguments = {
         "batch_type": batch_type,
         "batch_context": dict(context),

@@ -49,9 +49,15 @@ class TableForm(StrEnum):
 def form_of(name: str) -> TableForm:
     """Return how rows stand in a file of this name.
 
+    Raises:
+        BadFileError: it is a file of JSON, which cannot be read row by row.
+
     >>> form_of("Products.NDJSON").value, form_of("products.txt").value
     ('jsonl', 'csv')
     """
+    if name.lower().endswith(".json"):
+        why = f"{name!r} is JSON as a whole, and not read row by row: save it as CSV, or one object a line as .jsonl"
+        raise BadFileError("whole_json", why)
     return TableForm.JSONL if name.lower().endswith((".jsonl", ".ndjson")) else TableForm.CSV
 
 

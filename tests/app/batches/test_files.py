@@ -127,6 +127,14 @@ async def test_there_is_no_error_file_of_what_was_no_table(app: Conveyor) -> Non
                 await anext(app.batches.error_file(batch_id))
 
 
+async def test_json_as_a_whole_is_refused_before_a_batch_job_is_there(app: Conveyor) -> None:
+    async with app:
+        key = await put(app, '[{"name": "tea"}]', "prices.JSON")
+        with pytest.raises(BadFileError, match=r"whole_json: 'prices.JSON' is JSON .* as .jsonl"):
+            await app.batches.create("prices", {"file": key})
+        assert (await app.batches.list()).batches == []
+
+
 async def test_a_spreadsheet_is_kept_as_csv_or_not_at_all(app: Conveyor) -> None:
     book, file = openpyxl.Workbook(), io.BytesIO()
     book.active.append(["name", "price"])

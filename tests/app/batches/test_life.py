@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from conveyor import AesGcmCodec, BatchEventKind, BatchStatus, Confirmation, Conveyor, JobState, RowOutcome
+from conveyor import AesGcmCodec, BatchEventKind, BatchStatus, Confirmation, Conveyor, EventKind, JobState, RowOutcome
 from conveyor.errors import (
     BatchJobError,
     BatchJobNotFoundError,
@@ -16,6 +16,7 @@ from conveyor.errors import (
     DuplicateBatchJobError,
     InvalidBatchStatusError,
 )
+from conveyor.testing import jumping_backends
 from tests.app.batches.strategies import Counting
 from tests.eventually import eventually
 
@@ -315,6 +316,38 @@ async def test_events_begin_where_it_stands_and_end_with_it(store_url: str) -> N
         )
         assert done == sorted(done)
         assert done[-1] == 20
+
+
+@pytest.mark.parametrize("anyio_backend", jumping_backends())
+@pytest.mark.parametrize(("waits", "told"), [([0.4, 0.4], [3]), ([0.6, 0.6, 0.5, 0.6], [3, 5])])
+async def test_a_look_says_how_far_it_is_once_a_second_at_most_and_at_its_end(
+    waits: list[float], told: list[int]
+) -> None:
+    class Looking(Counting):
+        async def pre_process_batch_job(self, batch_job_id: str, /) -> None:
+            run = self.batch_jobs.run(batch_job_id)
+            for done, wait in enumerate([0.0, *waits], 1):
+                await anyio.sleep(wait)
+                await run.save(cursor=None, done=done)
+            await anyio.sleep(0.1)
+
+    seen: list[int] = []
+    app = Conveyor("memory://", batch_strategies=[Looking])
+    async with app, app.queue("batches").events() as events, app.worker():
+        await app.batches.create("count", {"rows": 1}, confirmation="manual")
+        async for event in events:
+            if event.kind is EventKind.COMPLETED:
+                break
+            if event.progress is not None:
+                seen.append(int(event.progress.done))
+    assert seen == told
+
+
+@pytest.mark.parametrize("request_", [[1], "ada", 3])
+async def test_a_request_that_is_no_mapping_is_refused(request_: Any) -> None:
+    async with Conveyor("memory://", batch_strategies=[Counting]) as app:
+        with pytest.raises(ConfigurationError, match="request must be a mapping or None"):
+            await app.batches.create("count", {"rows": 1}, request=request_)
 
 
 async def test_waiting_for_its_end_may_take_too_long(store_url: str) -> None:

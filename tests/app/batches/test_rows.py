@@ -10,12 +10,13 @@ import pytest
 from attrs import frozen
 
 from conveyor import Conveyor, ErrorPolicy, RowBatchStrategy
+from conveyor.errors import BatchJobError
 from conveyor.model.batches.status import BatchStatus
 from conveyor.model.batches.values import RowOutcome
 from conveyor.testing.batches import BatchTrial, prove_resume, run_batch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from conveyor import RowContext
@@ -129,6 +130,24 @@ async def test_a_batch_job_that_is_paused_in_the_middle_goes_on_with_the_rows_th
         await batch.resume()
         await batch.wait_until_ended("30 seconds")
     assert numbers(path) == WRITTEN
+
+
+async def test_a_job_that_would_create_what_does_not_fit_is_refused_when_it_is_made(tmp_path: Path) -> None:
+    class Prepared(Chunks):
+        identifier = batch_type = "prepared"
+
+        async def prepare_batch_job_for_processing(
+            self, context: Mapping[str, Any], request: Mapping[str, Any] | None, /
+        ) -> Mapping[str, Any]:
+            return {"rows": int(context["how many"])}
+
+    app = Conveyor(f"sqlite:///{tmp_path}/jobs.db", batch_strategies=[Chunks, Prepared])
+    for context, why in (({"rosw": 3}, "rosw: there is no such field; did you mean 'rows'"), ({"rows": "x"}, "rows: ")):
+        with pytest.raises(BatchJobError, match=f"does not fit batch jobs of type 'numbers': {why}"):
+            app.batches.new("numbers", context)
+    assert app.batches.new("numbers", {"rows": 3}).name == "create"
+    # What a strategy makes of it shows only when it is created.
+    assert app.batches.new("prepared", {"how many": "3"}).name == "create"
 
 
 async def test_failed_rows_alone_are_tried_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -453,6 +454,53 @@ class TestTime:
         await whole(strategy, run)
         assert catalogue.writes() == 40
         assert strategy.asked > 2
+
+    @pytest.mark.parametrize("wait", ["5 minutes", timedelta(minutes=5), 300])
+    async def test_what_a_run_is_throttled_for_is_a_duration_and_is_told(self, wait: Any) -> None:
+        class Throttled(Import):
+            async def throttle(self, context: RowContext[Params], /) -> Any:
+                began_at.append(anyio.current_time())
+                messages.append(context.run.batch_job.message)
+                return waits.pop(0) if waits else None
+
+        import anyio
+
+        waits = [wait, 0, None]
+        began_at: list[float] = []
+        messages: list[str | None] = []
+        run = made(Catalogue())
+        await whole(Throttled(products(4)), run)
+        assert began_at[1] - began_at[0] == pytest.approx(300)
+        assert messages[1] == "waits 0:05:00: it is throttled"
+        assert run.batch_job.message is None
+
+    async def test_what_is_no_duration_to_be_throttled_for_fails_the_run(self) -> None:
+        class Throttled(Import):
+            async def throttle(self, context: RowContext[Params], /) -> Any:
+                return "soon"
+
+        with pytest.raises(ConfigurationError, match="what throttle returns"):
+            await whole(Throttled(products(4)), made(Catalogue()))
+
+    async def test_while_a_row_waits_to_be_tried_again_the_batch_job_says_so(self) -> None:
+        seen: list[str | None] = []
+
+        class Flaky(ImportOneByOne):
+            errors: ClassVar[ErrorPolicy] = ErrorPolicy.retry(2, wait="1 minute")
+
+            async def process_one(self, row: Product, context: RowContext[Params], /) -> RowOutcome:
+                if row.price == 5:
+                    seen.append(run.batch_job.message)
+                    raise RuntimeError("not now")
+                return await super().process_one(row, context)
+
+        run = made(Catalogue())
+        await whole(Flaky(products(10)), run)
+        assert seen[-2:] == [
+            "waits 0:01:00: row 6 is tried again, as try 2 of 3: not now",
+            "waits 0:01:00: row 6 is tried again, as try 3 of 3: not now",
+        ]
+        assert (run.batch_job.message, run.batch_job.done) == (None, 10)
 
     async def test_chunks_grow_to_what_a_second_takes(self) -> None:
         import anyio

@@ -170,6 +170,14 @@ class Timeless(Sum):
     chunk_seconds: ClassVar[float] = 0.0
 
 
+class Endless(Sum):
+    chunk_seconds: ClassVar[float] = float("inf")
+
+
+class Unsure(Sum):
+    rollback_safe: ClassVar[bool] = "no"  # type: ignore[assignment]
+
+
 class Lax(Sum):
     errors: ClassVar[ErrorPolicy] = "skip"  # type: ignore[assignment]
 
@@ -180,7 +188,9 @@ class Lax(Sum):
         (Neither, "Neither has neither process nor process_one"),
         (Rowless, r"Rowless.row must be an attrs class, got <class 'int'>"),
         (Sizeless, "chunk_size must be a whole number of at least 1, got 0"),
-        (Timeless, r"chunk_seconds must be a number above 0, got 0\.0"),
+        (Timeless, r"chunk_seconds must be a finite number above 0, got 0\.0"),
+        (Endless, "chunk_seconds must be a finite number above 0, got inf"),
+        (Unsure, "rollback_safe must be True or False, got 'no'"),
         (Lax, "errors must be an ErrorPolicy, got 'skip'"),
     ],
 )
@@ -189,6 +199,18 @@ async def test_a_strategy_that_cannot_work_is_refused_when_it_opens(
 ) -> None:
     with pytest.raises(ConfigurationError, match=why):
         await kind().init(FakeBatchJobs(FakeBatchRun({})).injector())
+
+
+@pytest.mark.parametrize("wrong", [{"value": 3}, None])
+async def test_a_source_that_gives_something_else_than_rows_is_named(wrong: Any) -> None:
+    class Mixed(Generated):
+        async def source(self, context: RowContext[Any], cursor: Any, /) -> AsyncIterator[tuple[Any, Any]]:
+            async for row, at in super().source(context, cursor):
+                yield (row if at < 3 else wrong), at
+
+    strategy = await opened(Mixed(), FakeBatchRun({"upto": 5}))
+    with pytest.raises(ConfigurationError, match=f"Mixed.source must give rows .* got one of {type(wrong).__name__}"):
+        await strategy.pre_process_batch_job("batch-1")
 
 
 async def test_a_source_of_ones_own_has_no_template() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import anyio
 from attrs import define, evolve, field, frozen
@@ -16,6 +17,7 @@ from conveyor.errors import TooManyBadRowsError
 from conveyor.model.batches.chunks import FIRST_CHUNK_SIZE, next_chunk_size
 from conveyor.model.batches.policy import ErrorPolicy
 from conveyor.model.batches.values import RowError, RowOutcome
+from conveyor.model.durations import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Processing"]
 
 RowT = TypeVar("RowT")
+
+# From so many seconds on it is told why a run waits.
+TOLD_SECONDS: Final = 1.0
 
 # Rows, and for each what its check says: None where it is to be processed.
 _Chunk: TypeAlias = "tuple[RowBlock[RowT], list[Outcome]]"
@@ -98,8 +103,8 @@ class Processing(Generic[RowT]):
         """Process all rows that are left."""
         self._suspect = await self._find_suspect()
         while True:
-            while seconds := await self.strategy.throttle(self.context):
-                await self._patience.wait(seconds)
+            while seconds := await self._throttled():
+                await self._wait(seconds, "it is throttled")
             rows, outcomes = await self._next_chunk()
             if not rows:
                 break
@@ -110,6 +115,18 @@ class Processing(Generic[RowT]):
             if handled < len(rows):
                 self._waiting.append((rows.part(handled), outcomes[handled:]))
         self._check_end()
+
+    async def _throttled(self) -> float:
+        """Return for how many seconds the strategy wants to wait."""
+        wanted = await self.strategy.throttle(self.context)
+        return 0.0 if wanted is None else parse_duration(wanted, field="what throttle returns").total_seconds()
+
+    async def _wait(self, seconds: float, why: str) -> None:
+        """Wait, and let the batch job say why, where that is longer than it may be silent."""
+        if seconds >= TOLD_SECONDS:
+            message = f"waits {timedelta(seconds=seconds)}: {why}"
+            await self._run.save(cursor=self._run.cursor, done=self._done, counts=self._counts, message=message)
+        await self._patience.wait(seconds)
 
     async def _find_suspect(self) -> int | None:
         """Return the number of the row that ended the run before, if one did."""
@@ -174,7 +191,9 @@ class Processing(Generic[RowT]):
                 rows, outcomes = rows.part(0, 1), outcomes[:1]
                 self._tries_left -= 1
                 self._run.log(f"row {rows.numbers[0]} is tried again after {again.__cause__!r}")
-                await self._patience.wait(self._policy.wait.total_seconds())
+                tries = self._policy.retries + 1
+                why = f"row {rows.numbers[0]} is tried again, as try {tries - self._tries_left} of {tries}"
+                await self._wait(self._policy.wait.total_seconds(), f"{why}: {again.__cause__}")
             except TRANSIENT as exc:
                 if self._is_saving:
                     raise  # whether it took effect nobody knows but the store: the next run begins where that says

@@ -60,7 +60,7 @@ async def open_rows(
                 f"PagedRows, got {type(items).__name__}"
             )
         try:
-            yield _Items(aiter(items), number)
+            yield _Items(strategy, aiter(items), number)
         finally:
             # Where the run ends before the source: what it holds open is closed here, and not by the garbage collector.
             await _close(items)
@@ -74,7 +74,10 @@ def last_row(place: Any) -> int:
 class _Items(Generic[RowT]):
     """A `RowReader` of rows that come each with its cursor."""
 
-    def __init__(self, items: AsyncIterator[tuple[RowT, Any]], number: int) -> None:
+    def __init__(
+        self, strategy: RowBatchStrategy[RowT, Any], items: AsyncIterator[tuple[RowT, Any]], number: int
+    ) -> None:
+        self._strategy = strategy
         self._items = items
         self._number = number
 
@@ -91,9 +94,19 @@ class _Items(Generic[RowT]):
                 if len(rows) >= most or watch.is_over(len(rows)):
                     break
                 look_at = min(most, watch.look_at)
+        # All at once, since they are nearly always of one class.
+        for kind in set(map(type, rows)):
+            if not issubclass(kind, self._strategy.row):
+                raise self._wrong(kind)
         block.numbers += range(self._number + 1, self._number + 1 + len(rows))
         self._number += len(rows)
         return block
+
+    def _wrong(self, kind: type[Any]) -> ConfigurationError:
+        return ConfigurationError(
+            f"{type(self._strategy).__name__}.source must give rows of the class {self._strategy.row.__name__}, each "
+            f"with its cursor, got one of {kind.__name__}"
+        )
 
 
 def _tell(number: int, row: RowT | None, at: Any) -> SourceRow[RowT]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import fields, fields_dict, has
+from attrs import fields_dict, has
 
 from conveyor._runtime.batches.rows.ahead import reading_ahead
 from conveyor._runtime.batches.rows.contexts import RunRowContext
@@ -14,12 +15,14 @@ from conveyor._runtime.batches.rows.parts import MarkedRows, process_part, refus
 from conveyor._runtime.batches.rows.previewing import preview_rows
 from conveyor._runtime.batches.rows.processing import Processing
 from conveyor._runtime.batches.rows.sources import has_files, last_row, open_rows
-from conveyor.codec import JsonCodec, encode_json, to_json
+from conveyor._services.batches.params import read_params
+from conveyor.codec import JsonCodec, to_json
 from conveyor.codec.tables import RowLayout, make_template
+from conveyor.codec.tables.forms import form_of
 from conveyor.contracts.batch_job import BatchJobService
 from conveyor.contracts.file_storage import FileStorage
 from conveyor.contracts.row_batches import RowBatchStrategy
-from conveyor.errors import BatchJobError, BatchJobNotFoundError, ConfigurationError, PayloadError, did_you_mean
+from conveyor.errors import BatchJobNotFoundError, ConfigurationError
 from conveyor.model.batches.policy import ErrorPolicy
 
 if TYPE_CHECKING:
@@ -51,6 +54,10 @@ class RowsOfStrategies:
         if kind.process is RowBatchStrategy.process and kind.process_one is RowBatchStrategy.process_one:
             raise ConfigurationError(f"{kind.__name__} has neither process nor process_one: write one of them")
         _refuse_numbers(strategy)
+        if not isinstance(strategy.rollback_safe, bool):
+            raise ConfigurationError(
+                f"{kind.__name__}.rollback_safe must be True or False, got {strategy.rollback_safe!r}"
+            )
         if not isinstance(strategy.errors, ErrorPolicy):
             raise ConfigurationError(f"{kind.__name__}.errors must be an ErrorPolicy, got {strategy.errors!r}")
         if has_files(strategy):
@@ -60,23 +67,13 @@ class RowsOfStrategies:
 
     def read_params(self, strategy: RowBatchStrategy[Any, ParamsT], context: Mapping[str, Any], /) -> ParamsT:
         """Return the context as the strategy's `params`; see `RowWork.read_params`."""
-        known = [attribute.name for attribute in fields(strategy.params)]  # type: ignore[arg-type]
-        for name in context:
-            if name not in known:
-                raise _refused(strategy, f"{name}: there is no such field; {did_you_mean(name, known)}")
-        try:
-            params: ParamsT = self._params_readers[type(strategy)](encode_json(dict(context)))
-        except PayloadError as exc:
-            # "$" is the context as a whole, which the message names already.
-            where = exc.path.removeprefix("$").removeprefix(".")
-            raise _refused(strategy, f"{where}: {exc.reason}" if where else exc.reason) from exc
-        return params
+        return read_params(strategy, context, self._params_readers[type(strategy)])
 
     async def check_context(self, strategy: RowBatchStrategy[Any, Any], context: Mapping[str, Any], /) -> None:
         """Refuse a context that cannot be read, or whose file is not there; see `RowWork.check_context`."""
         params = self.read_params(strategy, context)
         if has_files(strategy):
-            await find_file(self._injector.get(FileStorage), params.file)
+            form_of((await find_file(self._injector.get(FileStorage), params.file)).name)
 
     async def identify(self, strategy: RowBatchStrategy[Any, Any], context: Mapping[str, Any], /) -> Mapping[str, Any]:
         """Return the context as it is compared; see `RowWork.identify`."""
@@ -168,11 +165,6 @@ def _refuse_numbers(strategy: RowBatchStrategy[Any, Any]) -> None:
     for of, number in (("chunk_size", strategy.chunk_size), ("parts", strategy.parts)):
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise ConfigurationError(f"{name}.{of} must be a whole number of at least 1, got {number!r}")
-    if not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise ConfigurationError(f"{name}.chunk_seconds must be a number above 0, got {seconds!r}")
-
-
-def _refused(strategy: RowBatchStrategy[Any, Any], why: str) -> BatchJobError:
-    return BatchJobError(
-        f"the context does not fit batch jobs of type {strategy.batch_type!r}: {why}", batch_type=strategy.batch_type
-    )
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not 0 < seconds < math.inf:
+        raise ConfigurationError(f"{name}.chunk_seconds must be a finite number above 0, got {seconds!r}")
