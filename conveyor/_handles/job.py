@@ -320,7 +320,7 @@ class Job(Generic[R_co]):
         return await jobs.clear_logs(self._services, self.id)
 
     async def attempts(self) -> Sequence[Attempt]:
-        """Return its runs that ended, oldest first: when, under which lock, how, and why."""
+        """Return its runs that ended, oldest first: when, on which worker, how and why, and what they logged."""
         return await jobs.get_attempts(self._services, self.id)
 
     def to_json(self) -> dict[str, Any]:

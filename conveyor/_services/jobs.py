@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
@@ -17,6 +18,7 @@ from conveyor.model.durations import Duration, parse_duration
 from conveyor.model.error_groups import ErrorGroupFilter
 from conveyor.model.job import Ending, LogEntry, log_line
 from conveyor.model.queries import check_filter
+from conveyor.model.retention import LOG_LINES_KEPT, TRIM_EVERY
 from conveyor.model.settlement import RefusalReason
 from conveyor.model.states import JobState
 from conveyor.model.text import clean_text
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from conveyor._services.services import Services
     from conveyor.model.error_groups import ErrorGroupPage
     from conveyor.model.job import Attempt, JobData
+    from conveyor.model.locks import LockToken
     from conveyor.model.queries import JobFilter, Page
 
 __all__ = [
@@ -53,6 +56,9 @@ __all__ = [
     "update_data",
     "wait",
 ]
+
+# What a store may have of a job at most: see the caps.
+MOST_LOG_LINES: Final = LOG_LINES_KEPT + TRIM_EVERY
 
 
 async def get(services: Services, job_id: str, queue_name: str | None = None) -> FoundJob:
@@ -256,5 +262,12 @@ async def clear_logs(services: Services, job_id: str) -> int:
 
 
 async def get_attempts(services: Services, job_id: str) -> Sequence[Attempt]:
-    """Return the job's runs that ended, oldest first."""
-    return await read_following(services, job_id, services.store.jobs.get_attempts)
+    """Return the job's runs that ended, oldest first, each with its lines."""
+    attempts = await read_following(services, job_id, services.store.jobs.get_attempts)
+    if not attempts:
+        return attempts
+    lines: defaultdict[LockToken, list[LogEntry]] = defaultdict(list)
+    for line in await get_logs(services, job_id, 0, MOST_LOG_LINES):
+        if line.lock is not None:
+            lines[line.lock.token].append(line)
+    return [evolve(attempt, logs=tuple(lines[attempt.token])) for attempt in attempts]

@@ -197,7 +197,13 @@ class AttemptOutcome(StrEnum):
 
 @frozen
 class Attempt:
-    """One run that ended. `number` counts from 1 and repeats after a snooze, a wait for children, or a stall."""
+    """One run that ended. `number` counts from 1 and repeats after a snooze, a wait for children, or a stall.
+
+    Attributes:
+        hostname: where its worker ran; None: the store does not know (any more).
+        pid: of its worker; None: the same.
+        logs: the lines that were kept of it, oldest first; stores leave them out, ``job.attempts()`` has them.
+    """
 
     number: int
     token: LockToken
@@ -205,11 +211,23 @@ class Attempt:
     ended_at: datetime
     outcome: AttemptOutcome
     error: ErrorInfo | None = None
+    hostname: str | None = None
+    pid: int | None = None
+    logs: tuple[LogEntry, ...] = ()
+
+    @property
+    def worker_id(self) -> str:
+        """The id of the worker that ran it, as ``app.workers()`` has it while that is open."""
+        return self.token.session_id
 
 
 @frozen
 class LogEntry:
-    """One line that a run (or, with no lock, an operator) wrote about a job."""
+    """One line that a run, or an operator, wrote about a job.
+
+    To write one, `lock` is that of the run; with none, an operator writes it. As it is kept, `lock` and `attempt` are
+    of the run that went on, whoever wrote it; None: none did.
+    """
 
     job_id: str
     message: str

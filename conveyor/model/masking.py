@@ -182,7 +182,10 @@ class Masking:
         if options:
             masked["options"] = options | {"metadata": self.value(shown["metadata"], secrets)}
         if "attempts" in record:
-            masked["attempts"] = [run | {"error": self.value(run["error"], secrets)} for run in record["attempts"]]
+            masked["attempts"] = [
+                run | {key: self.value(run[key], secrets) for key in ("error", "logs") if key in run}
+                for run in record["attempts"]
+            ]
         return masked
 
     def _field(self, name: object, value: Any, secrets: Collection[str]) -> Any:

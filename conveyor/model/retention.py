@@ -17,6 +17,7 @@ __all__ = [
     "ATTEMPTS_KEPT",
     "LOG_LINES_KEPT",
     "TRIM_EVERY",
+    "WORKERS_KEPT",
     "Removal",
     "Retention",
     "kept_for",
@@ -34,6 +35,8 @@ DEFAULT_METRIC_HOURS: Final = timedelta(days=30)
 # older ones away as others come, but looks only at every TRIM_EVERY-th.
 LOG_LINES_KEPT: Final = 10_000
 ATTEMPTS_KEPT: Final = 1_000
+# Of so many workers at least, those opened last, a store knows where they ran.
+WORKERS_KEPT: Final = 10_000
 TRIM_EVERY: Final = 100
 
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from conveyor import Cancel, Completed, Conveyor, Failed, JobContext, Retry, Snooze, Stop
+from conveyor import Cancel, Completed, Conveyor, Failed, JobContext, Retry, Snooze, Stop, WaitForChildren
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +54,19 @@ def own_process_id() -> int:
 def add_children_up(context: JobContext) -> list[object]:
     """Say what its children came to."""
     return [(child.name, child.outcome, child.value, str(child.error)) for child in context.sync_children()]
+
+
+@work.job(executor="process", attempts=2)
+def wait_for_children(context: JobContext, folder: str | None = None) -> object:
+    """Wait for children, whether there are any or not; with a folder, once a file there says so."""
+    if folder is None:
+        return WaitForChildren()
+    if children := context.sync_children():
+        return [child.value for child in children]
+    (Path(folder) / "begun").touch()
+    while not (Path(folder) / "go_on").exists():
+        time.sleep(0.01)
+    return WaitForChildren()
 
 
 @work.job(executor="process", attempts=2)

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from attrs import frozen
 
-from conveyor import BatchOptions, Cancel, Conveyor, Failed, JobContext, JobState, Retry, Snooze, Stop
+from conveyor import BatchOptions, Cancel, Conveyor, Failed, JobContext, JobState, Retry, Snooze, Stop, WaitForChildren
 from conveyor._builtin.memory.store import MemoryStore
 from conveyor.errors import ConfigurationError, JobFailedError, PayloadError
 from conveyor.model.job import AttemptOutcome
@@ -480,3 +480,26 @@ async def test_a_worker_with_too_few_slots_is_refused(app: Conveyor) -> None:
         with pytest.raises(ConfigurationError, match="concurrency of at least 20, not 10"):
             async with app.worker():
                 pass
+
+
+async def test_each_job_of_a_batch_waits_for_its_own_children(app: Conveyor) -> None:
+    @app.queue("work").job()
+    async def weigh(grams: int) -> int:
+        return grams
+
+    @app.queue("work").job(batch=BatchOptions(size=2, linger="1s"), attempts=2)
+    async def pack(contexts: list[JobContext], names: list[str]) -> list[Any]:
+        ends: list[Any] = []
+        for context, name in zip(contexts, names, strict=True):
+            children = await context.children()
+            if name == "full" and not children:
+                await context.add_children(weigh.new(7))
+            ends.append([child.value for child in children] or WaitForChildren())
+        return ends
+
+    async with app, app.worker():
+        full, empty = await pack.add_many([pack.new("full"), pack.new("empty")])
+        assert await full.result(timeout="1h") == [7]
+        with pytest.raises(JobFailedError, match=r"FlowError: the handler of pack .* no child of the job is open"):
+            await empty.result(timeout="1h")
+        assert (full.data.attempts_made, empty.data.attempts_made) == (1, 2)

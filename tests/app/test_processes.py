@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from conveyor import Conveyor, Flow, JobState
@@ -36,6 +37,25 @@ def store(monkeypatch: pytest.MonkeyPatch) -> None:
 async def ended(job: Job[Any]) -> Job[Any]:
     """Wait until a job has ended."""
     return await job.wait_until_finished(timeout="30s")
+
+
+async def test_it_fails_by_name_where_it_waits_for_no_child() -> None:
+    async with app, app.worker():
+        job = await busy.wait_for_children.add()
+        with pytest.raises(JobFailedError, match=r"FlowError: the handler of .* no child of the job is open"):
+            await job.result(timeout="30s")
+        assert job.data.attempts_made == 2
+
+
+async def test_it_runs_again_once_children_have_ended_that_it_did_not_see(tmp_path: Path) -> None:
+    begun = anyio.Path(tmp_path) / "begun"
+    async with app, app.worker():
+        job = await busy.wait_for_children.add(str(tmp_path))
+        await eventually(begun.exists, seconds=30)
+        await job.add_children(busy.add_up.new(3))
+        await (anyio.Path(tmp_path) / "go_on").touch()
+        assert await job.result(timeout="30s") == [6]
+        assert [attempt.outcome.value for attempt in await job.attempts()] == ["waited", "completed"]
 
 
 async def test_it_runs_in_another_process_which_is_used_again() -> None:

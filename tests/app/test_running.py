@@ -299,3 +299,22 @@ async def test_an_unknown_worker_option_is_refused_by_name(app: Conveyor) -> Non
         with pytest.raises(ConfigurationError, match=r"concurency.*did you mean 'concurrency'"):
             async with app.worker(concurency=3):  # type: ignore[call-arg]
                 pass
+
+
+async def test_attempts_tell_where_they_ran_and_what_they_logged(app: Conveyor) -> None:
+    @app.queue("work").job(attempts=2)
+    async def send(context: JobContext) -> None:
+        context.log(f"attempt {context.attempt}")
+        if context.attempt == 1:
+            raise ValueError("no")
+
+    async with app:
+        async with app.worker():
+            (worker,) = await app.workers()
+            job = await send.add()
+            await job.result(timeout="20s")
+        await job.log("looked at")
+        attempts = await job.attempts()
+    assert [[line.message for line in attempt.logs] for attempt in attempts] == [["attempt 1"], ["attempt 2"]]
+    ran_by = {(attempt.worker_id, attempt.hostname, attempt.pid) for attempt in attempts}
+    assert ran_by == {(worker.id, worker.hostname, worker.pid)}

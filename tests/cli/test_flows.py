@@ -73,3 +73,27 @@ def test_a_large_tree_is_cut(conveyor: Callable[..., Ran], flow: dict[str, str])
     whole = conveyor("jobs", "tree", flow["top"], "--limit", "5", *APP)
     assert len(whole.out.splitlines()) == 5
     assert whole.err == ""
+
+
+def test_a_flow_is_cancelled_from_a_job_downwards(conveyor: Callable[..., Ran], flow: dict[str, str]) -> None:
+    def states() -> dict[str, str]:
+        return {
+            name: conveyor("jobs", "show", flow[name], *APP, "-o", "json").json["state"] for name in ("top", "leaf")
+        }
+
+    wrong = conveyor("jobs", "cancel", flow["top"], "f" * 12, "--below", *APP)
+    assert (wrong.code, states()) == (3, {"top": "waiting_children", "leaf": "waiting"})
+    ran = conveyor("jobs", "cancel", flow["top"], "--below", *APP, "-o", "json")
+    assert (ran.code, ran.json) == (0, [{"id": flow["top"], "cancelled": 3}])
+    assert states() == {"top": "cancelled", "leaf": "cancelled"}
+    again = conveyor("jobs", "cancel", flow["top"], "--below", *APP, "-o", "json")
+    assert (again.code, again.json) == (5, [{"id": flow["top"], "cancelled": 0}])
+
+
+@pytest.mark.parametrize("wrong", [("--all",), ("--queue", "mails")])
+def test_a_flow_is_cancelled_by_its_id_alone(
+    conveyor: Callable[..., Ran], folder: Path, wrong: tuple[str, ...]
+) -> None:
+    ran = conveyor("jobs", "cancel", *wrong, "--below", "--yes", *APP)
+    assert ran.code == 2
+    assert "--below is for jobs by their ids" in ran.err

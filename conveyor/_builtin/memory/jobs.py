@@ -143,7 +143,7 @@ class MemoryJobs:
     async def get_attempts(self, job_id: str, /) -> Sequence[Attempt]:
         """Return the runs of a job that ended, oldest first."""
         record = self._tables.jobs.get(job_id)
-        return () if record is None else record.attempts()
+        return () if record is None else record.attempts(self._tables.workers)
 
     async def cancel_job(self, job_id: str, reason: str, /) -> JobData:
         """End a live job as cancelled."""

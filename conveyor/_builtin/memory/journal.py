@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from conveyor._builtin.memory.settling import refusal
 from conveyor.model.job import LogEntry
-from conveyor.model.locks import LockToken
+from conveyor.model.locks import Lock, LockToken
 from conveyor.model.retention import LOG_LINES_KEPT, TRIM_EVERY
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ def _may_write(record: JobRecord, entry: LogEntry) -> bool:
 def _append(record: JobRecord, entry: LogEntry, now: datetime) -> None:
     # A line without a lock may be written while nothing runs; then it belongs to no attempt.
     attempt = None if record.session is None else record.attempts_made + 1
+    lock = None if attempt is None or record.token is None else Lock(record.id, record.token)
     if record.logs is None:
         record.logs = []
-    record.logs.append(LogEntry(record.id, entry.message, now, None, attempt))
+    record.logs.append(LogEntry(record.id, entry.message, now, lock, attempt))
     if len(record.logs) >= LOG_LINES_KEPT + TRIM_EVERY:
         del record.logs[:TRIM_EVERY]

@@ -13,6 +13,8 @@ from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from conveyor._builtin.memory.tables import QueueTable
     from conveyor.model.job import NewJob
     from conveyor.model.locks import LockToken
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["AttemptRow", "JobRecord", "SessionRecord", "due_at", "expiry", "later", "microseconds", "private"]
 
 # The fields of `Attempt`, which is made when somebody asks for it: most histories are never read.
+_UNKNOWN: Final = (None, None)
 AttemptRow: TypeAlias = "tuple[int, LockToken, datetime, datetime, AttemptOutcome, ErrorInfo | None]"
 
 # So many fetches of one session may be under way at once.
@@ -110,9 +113,9 @@ class JobRecord:
             if len(self.history) >= ATTEMPTS_KEPT + TRIM_EVERY:
                 del self.history[:TRIM_EVERY]
 
-    def attempts(self) -> tuple[Attempt, ...]:
-        """Return the runs that ended, oldest first."""
-        return tuple(Attempt(*row) for row in self.history)
+    def attempts(self, workers: Mapping[str, tuple[str, int]]) -> tuple[Attempt, ...]:
+        """Return the runs that ended, oldest first; the host and the process of the workers are by their ids."""
+        return tuple(Attempt(*row, *workers.get(row[1].session_id, _UNKNOWN)) for row in self.history)
 
 
 @define(eq=False)

@@ -9,6 +9,7 @@ from attrs import evolve
 from conveyor._builtin.memory.locking import is_held, release
 from conveyor._builtin.memory.records import SessionRecord, later
 from conveyor.model.locks import Lock
+from conveyor.model.retention import WORKERS_KEPT
 from conveyor.model.sessions import ReconcileReport
 
 if TYPE_CHECKING:
@@ -56,9 +57,16 @@ class MemorySessions:
         if record is None:
             info = evolve(session, opened_at=now)
             self._tables.sessions[session.id] = SessionRecord(info, later(now, lock_duration))
+            self._note_worker(session)
             return
         record.info = evolve(session, opened_at=record.info.opened_at)
         record.expires_at = later(now, lock_duration)
+
+    def _note_worker(self, session: SessionInfo) -> None:
+        workers = self._tables.workers
+        workers[session.id] = (session.hostname, session.pid)
+        if len(workers) > WORKERS_KEPT:
+            del workers[next(iter(workers))]
 
     async def renew(self, session_id: str, lock_duration: timedelta, /) -> bool:
         """Keep what the session holds; False: there is no such session."""

@@ -192,6 +192,8 @@ class Tables:
         self.queues: dict[str, QueueTable] = {}
         self.jobs: dict[str, JobRecord] = {}
         self.sessions: dict[str, SessionRecord] = {}
+        # Where the workers ran that were opened last, by session: host and process.
+        self.workers: dict[str, tuple[str, int]] = {}
         self.batches: dict[str, BatchRecord] = {}
         self.removed = RemovedJobs()
         self.answers = Answers()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from conveyor.codec import decode_error, decode_options, decode_progress, encode_error
 from conveyor.model.error_groups import ErrorGroup
 from conveyor.model.job import Attempt, AttemptOutcome, Ending, ErrorInfo, JobData, LogEntry
-from conveyor.model.locks import LockToken
+from conveyor.model.locks import Lock, LockToken
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import JobState
 
@@ -147,7 +147,7 @@ def locked_jobs(rows: Sequence[JobRow], token: LockToken) -> list[JobData]:
 
 
 def attempt_from_row(row: JobRow) -> Attempt:
-    """Return an attempt from number, session_id, fetch_number, started_at, ended_at, outcome, error."""
+    """Return an attempt from number, session_id, fetch_number, started_at, ended_at, outcome, error, hostname, pid."""
     return Attempt(
         number=row[0],
         token=LockToken(row[1], row[2]),
@@ -155,6 +155,8 @@ def attempt_from_row(row: JobRow) -> Attempt:
         ended_at=from_micros(row[4]),
         outcome=AttemptOutcome(row[5]),
         error=None if row[6] is None else decode_error(row[6]),
+        hostname=row[7],
+        pid=row[8],
     )
 
 
@@ -182,8 +184,9 @@ def error_group_from_row(row: JobRow) -> ErrorGroup:
 
 
 def log_from_row(row: JobRow) -> LogEntry:
-    """Return a line from job_id, message, at, attempt."""
-    return LogEntry(job_id=row[0], message=row[1], at=from_micros(row[2]), attempt=row[3])
+    """Return a line from job_id, message, at, attempt, session_id, fetch_number."""
+    lock = None if row[4] is None else Lock(row[0], LockToken(row[4], row[5]))
+    return LogEntry(job_id=row[0], message=row[1], at=from_micros(row[2]), lock=lock, attempt=row[3])
 
 
 def session_from_row(row: JobRow, queue_names: tuple[str, ...]) -> SessionInfo:

@@ -10,6 +10,7 @@ from conveyor._builtin.sqlite.rows import micros_after, session_from_row, span_m
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.model.events import NotificationKind
 from conveyor.model.locks import Lock, LockToken
+from conveyor.model.retention import WORKERS_KEPT
 from conveyor.model.sessions import ReconcileReport
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ def _open(transaction: Transaction, session: SessionInfo, lock_duration: timedel
         None if session.lock_duration is None else span_micros(session.lock_duration),
     )
     transaction.connection.execute(sql("sessions/open"), row)
+    worker = (session.id, session.hostname, session.pid)
+    if transaction.connection.execute(sql("sessions/open_worker"), worker).rowcount:
+        transaction.connection.execute(sql("sessions/open_worker_trim"), (WORKERS_KEPT,))
 
 
 def _renew(transaction: Transaction, session_id: str, lock_duration: timedelta) -> bool:

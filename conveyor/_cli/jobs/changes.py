@@ -32,6 +32,10 @@ def cancel(
     all_: All = False,
     yes: Yes = False,
     reason: Annotated[str, Parameter(help="Kept with the jobs.")] = _BY_OPERATOR,
+    below: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Also all that the jobs of these ids wait for: whole flows."),
+    ] = False,
     options: Annotated[StoreOptions, flattened] = _DEFAULTS,
 ) -> int:
     """Cancel jobs; those that run are stopped, and can write nothing more.
@@ -40,7 +44,22 @@ def cancel(
 
     By what they are, it says how many, and asks.
     """
+    if below:
+        return _cancel_flows(job_ids, wanted, reason, options, is_all=all_)
     return _change("cancel", job_ids, wanted, all_, yes, options, reason)
+
+
+def _cancel_flows(
+    job_ids: list[str] | None, wanted: FilterOptions, reason: str, options: StoreOptions, *, is_all: bool
+) -> int:
+    import anyio
+
+    from conveyor._cli.jobs.flows import cancel_flows
+    from conveyor.errors import ConfigurationError
+
+    if not job_ids or is_all or not wanted.is_empty:
+        raise ConfigurationError("--below is for jobs by their ids: name the topmost job of each flow")
+    return anyio.run(cancel_flows, job_ids, reason, options)
 
 
 def rerun(

@@ -169,7 +169,7 @@ async def _show(
         attempts = await where_kept(job.attempts())
         logs = await where_kept(read_logs(job, log_lines))
         family = await family_of(app, job)
-    more = family | {"attempts": attempts_to_json(attempts), "logs": logs_to_json(logs)}
+    more = family | {"attempts": attempts_to_json(attempts, log_lines), "logs": logs_to_json(logs)}
     record = mask_of(app, unmasked=unmasked).job(job, more)
     if options.output == "table":
         write_job(record)

@@ -10,13 +10,13 @@ from conveyor._cli.output import say, write, write_json
 from conveyor._cli.parameters import StoreOptions, flattened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from conveyor._app import Conveyor
     from conveyor._handles.job import Job
     from conveyor._services.flows import ChildJob
 
-__all__ = ["child_record", "family_of", "tree"]
+__all__ = ["cancel_flows", "child_record", "family_of", "tree"]
 
 _DEFAULTS: Final = StoreOptions()
 _MOST: Final = 1000
@@ -69,6 +69,22 @@ async def _tree(job_id: str, limit: int, options: StoreOptions) -> int:
     if branches.is_cut:
         say(f"there are more than {limit} jobs: --limit, or the id of one of those shown")
     return 0
+
+
+async def cancel_flows(given: Sequence[str], reason: str, options: StoreOptions) -> int:
+    """Cancel jobs with all below them; tell how many of each flow that were, and exit with 5 where there were none."""
+    from conveyor._cli.discovery import find_operated_app
+    from conveyor._cli.failures import ExitCode
+    from conveyor._cli.jobs.ids import whole_id
+    from conveyor._cli.opening import looking_only
+    from conveyor._cli.output import show_records
+
+    async with looking_only(find_operated_app(options)) as app:
+        # All of them are found before the first is cancelled.
+        jobs = [await app.jobs.get(await whole_id(app, one)) for one in given]
+        records = [{"id": job.id, "cancelled": await app.flows.cancel(job.id, reason)} for job in jobs]
+    show_records(records, options.output, ("id", "cancelled"), lambda record: tuple(record.values()))
+    return ExitCode.OK if all(record["cancelled"] for record in records) else ExitCode.REFUSED
 
 
 class _Branches:

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
+from attrs import evolve
 
 from conveyor._cli.jobs.tracebacks import without_inner_frames
 from conveyor._cli.output import age, span, write, write_table
@@ -84,9 +85,15 @@ def write_job(job: Mapping[str, Any]) -> None:
         write(f"  {log_line(entry)}")
 
 
-def attempts_to_json(attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
-    """Return runs as JSON-like values, a lock token as one word."""
-    return [to_json(attempt) | {"token": str(attempt.token)} for attempt in attempts]
+def attempts_to_json(attempts: Sequence[Attempt], log_lines: int) -> list[dict[str, Any]]:
+    """Return runs as JSON-like values, each with its last lines, and a lock token as one word."""
+    return [_attempt_to_json(attempt, log_lines) for attempt in attempts]
+
+
+def _attempt_to_json(attempt: Attempt, log_lines: int) -> dict[str, Any]:
+    last = attempt.logs[max(len(attempt.logs) - log_lines, 0) :]
+    known: dict[str, Any] = to_json(evolve(attempt, logs=()))
+    return known | {"token": str(attempt.token), "worker_id": attempt.worker_id, "logs": logs_to_json(last)}
 
 
 def logs_to_json(entries: Sequence[LogEntry]) -> list[dict[str, Any]]:
@@ -159,7 +166,8 @@ def _section(heading: str, rows: Sequence[Sequence[object]]) -> None:
 
 def _write_attempt(attempt: Mapping[str, Any]) -> None:
     took = span(attempt["started_at"], attempt["ended_at"])
-    write(f"  #{attempt['number']}  {attempt['started_at']}  {attempt['outcome']} after {took}")
+    where = "" if attempt["hostname"] is None else f"  on {attempt['hostname']} ({attempt['pid']})"
+    write(f"  #{attempt['number']}  {attempt['started_at']}  {attempt['outcome']} after {took}{where}")
     if attempt["error"] is not None:
         write(_indented(_error_text(attempt["error"]), by=6))
 

@@ -177,7 +177,7 @@ class JobStore(Protocol):
         ...
 
     async def get_logs(self, job_id: str, /, *, start: int = 0, end: int = 1000) -> Sequence[LogEntry]:
-        """Return lines start (inclusive) to end (exclusive), oldest first, each with `at` and `attempt`."""
+        """Return lines start (inclusive) to end (exclusive), oldest first, each with `at`, `attempt` and `lock`."""
         ...
 
     async def clear_logs(self, job_id: str, /) -> int:
@@ -187,6 +187,7 @@ class JobStore(Protocol):
     async def get_attempts(self, job_id: str, /) -> Sequence[Attempt]:
         """Return the runs of a job that ended, oldest first; the one going on is not among them.
 
+        Each has `hostname` and `pid` of its worker, where that is one of the last `WORKERS_KEPT` that were opened.
         The last `conveyor.model.retention.ATTEMPTS_KEPT` are kept at least; older ones go.
         """
         ...

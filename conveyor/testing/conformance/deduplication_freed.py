@@ -7,7 +7,6 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-import pytest
 
 from conveyor.model.deduplication import Deduplication
 from conveyor.model.queries import Added, AddReceipt
@@ -42,14 +41,10 @@ MANY: Final = 30
 class FreedKeysConformance(StoreKit):
     """A key whose job has ended is taken by the next add, in a bulk as by itself."""
 
-    @pytest.fixture(autouse=True)
-    def _needs_deduplication(self, workshop: Workshop) -> None:
-        """Skip where the store has none."""
-        needs(workshop.store.capabilities.has_deduplication, "has_deduplication")
-
     async def test_a_bulk_of_keys_that_were_taken_before_is_answered_as_if_each_job_came_alone(
         self, workshop: Workshop
     ) -> None:
+        needs(workshop.store.capabilities.has_deduplication, "has_deduplication")
         draw = Random(BULKS)  # noqa: S311 - the same bulks again, no secret
         for number in range(BULKS):
             first = [(key, draw.choice(WAYS), draw.choice(FATES)) for key in KEYS]
@@ -63,6 +58,7 @@ class FreedKeysConformance(StoreKit):
     async def test_of_many_bulks_with_the_same_freed_keys_one_takes_each(
         self, workshop: Workshop, open_workshop: OpenWorkshop
     ) -> None:
+        needs(workshop.store.capabilities.has_deduplication, "has_deduplication")
         needs(workshop.store.capabilities.is_shared, "is_shared")
         keys = [f"key {number}" for number in range(MANY)]
         for key in keys:

@@ -181,6 +181,7 @@ class DeduplicationRacesConformance(StoreKit):
             assert receipts[1].job is None
 
     async def test_an_add_of_the_same_id_with_other_arguments_is_an_add_of_its_own(self, workshop: Workshop) -> None:
+        needs(workshop.store.capabilities.has_deduplication, "has_deduplication")
         new = partial(workshop.new, delay="1 hour", deduplication=Deduplication(key="red", mode="debounce"))
         await workshop.jobs.save_job(new("a"))
         assert await workshop.jobs.save_job(new("b")) == AddReceipt("a", Added.POSTPONED)

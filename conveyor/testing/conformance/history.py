@@ -24,8 +24,33 @@ class HistoryConformance(StoreKit):
         started_at = workshop.clock.now()
         ended_at = workshop.clock.advance(7)
         await workshop.settle(ending(lock_of(job), Command.FAIL, error=BROKEN))
-        expected = Attempt(1, token_of(job), started_at, ended_at, AttemptOutcome.FAILED, BROKEN)
+        expected = Attempt(1, token_of(job), started_at, ended_at, AttemptOutcome.FAILED, BROKEN, "workshop", 1)
         assert list(await workshop.jobs.get_attempts("a")) == [expected]
+
+    async def test_an_attempt_tells_where_it_ran_though_its_worker_is_gone(self, workshop: Workshop) -> None:
+        await workshop.finished("a", Command.RETRY)
+        hand = await workshop.hand()
+        await workshop.finish(await hand.fetch_one())
+        await workshop.sessions.close(hand.id)
+        attempts = await workshop.jobs.get_attempts("a")
+        assert [(attempt.hostname, attempt.pid) for attempt in attempts] == [("workshop", 1)] * 2
+        assert attempts[1].worker_id == hand.id != attempts[0].worker_id
+
+    async def test_a_line_tells_in_which_run_it_was_written(self, workshop: Workshop) -> None:
+        first = await workshop.fetched("a")
+        await workshop.jobs.append_logs([LogEntry("a", "begun", lock=lock_of(first)), LogEntry("a", "looked at")])
+        await workshop.settle(ending(lock_of(first), Command.DELAY, is_snoozed=True))
+        await workshop.jobs.append_logs([LogEntry("a", "between")])
+        await workshop.jobs.promote_job("a")
+        second = await (await workshop.hand()).fetch_one()
+        await workshop.jobs.append_logs([LogEntry("a", "begun again", lock=lock_of(second))])
+        lines = await workshop.jobs.get_logs("a")
+        assert [(line.message, line.lock, line.attempt) for line in lines] == [
+            ("begun", lock_of(first), 1),
+            ("looked at", lock_of(first), 1),
+            ("between", None, None),
+            ("begun again", lock_of(second), 1),
+        ]
 
     async def test_the_last_attempts_are_kept_and_no_end_of_older_ones(self, workshop: Workshop) -> None:
         total = ATTEMPTS_KEPT + 3 * TRIM_EVERY

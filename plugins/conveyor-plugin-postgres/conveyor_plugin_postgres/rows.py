@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from conveyor.codec import decode_error, decode_options, decode_progress, encode_error
 from conveyor.model.error_groups import ErrorGroup
 from conveyor.model.job import Attempt, AttemptOutcome, Ending, ErrorInfo, JobData, LogEntry
-from conveyor.model.locks import LockToken
+from conveyor.model.locks import Lock, LockToken
 from conveyor.model.sessions import SessionInfo
 from conveyor.model.states import JobState
 
@@ -113,8 +113,8 @@ def jobs_from_rows(rows: Iterable[Row]) -> list[JobData]:
 
 
 def attempt_from_row(row: Row) -> Attempt:
-    """Return an attempt from number, session_id, fetch_number, started_at, ended_at, outcome, error."""
-    number, session_id, fetch_number, started_at, ended_at, outcome, error = row
+    """Return an attempt from number, session_id, fetch_number, started_at, ended_at, outcome, error, hostname, pid."""
+    number, session_id, fetch_number, started_at, ended_at, outcome, error, hostname, pid = row
     return Attempt(
         number=number,
         token=LockToken(session_id, fetch_number),
@@ -122,6 +122,8 @@ def attempt_from_row(row: Row) -> Attempt:
         ended_at=ended_at,
         outcome=AttemptOutcome(outcome),
         error=None if error is None else decode_error(error),
+        hostname=hostname,
+        pid=pid,
     )
 
 
@@ -139,9 +141,10 @@ def error_group_from_row(row: Row) -> ErrorGroup:
 
 
 def log_from_row(row: Row) -> LogEntry:
-    """Return a line from job_id, message, at, attempt."""
-    job_id, message, at, attempt = row
-    return LogEntry(job_id=job_id, message=message, at=at, attempt=attempt)
+    """Return a line from job_id, message, at, attempt, session_id, fetch_number."""
+    job_id, message, at, attempt, session_id, fetch_number = row
+    lock = None if session_id is None else Lock(job_id, LockToken(session_id, fetch_number))
+    return LogEntry(job_id=job_id, message=message, at=at, lock=lock, attempt=attempt)
 
 
 def session_from_row(row: Row) -> SessionInfo:

@@ -813,6 +813,7 @@ begin
     with asked as (
       select
         given.*, coalesce(live.id, history.id) as known_id, live.state, live.attempts_made,
+        live.session_id as run_session, live.fetch_number as run_fetch,
         case
           when given.session_id is null then live.id is not null or history.id is not null
           else given.is_fitting and live.session_id = given.session_id and live.fetch_number = given.number
@@ -831,10 +832,12 @@ begin
       ) as history on true
     ),
     written as (
-      insert into conveyor.logs (job_id, message, at, attempt)
+      insert into conveyor.logs (job_id, message, at, attempt, session_id, fetch_number)
       select
         asked.id, asked.message, append_logs.now_at,
-        case when asked.state = 'active' then asked.attempts_made + 1 end
+        case when asked.state = 'active' then asked.attempts_made + 1 end,
+        case when asked.state = 'active' then asked.run_session end,
+        case when asked.state = 'active' then asked.run_fetch end
       from asked
       where asked.is_written
       order by asked.place
@@ -4165,7 +4168,9 @@ CREATE TABLE conveyor.logs (
     job_id text NOT NULL COLLATE pg_catalog."C",
     message text NOT NULL,
     at timestamp with time zone NOT NULL,
-    attempt integer
+    attempt integer,
+    session_id text COLLATE pg_catalog."C",
+    fetch_number bigint
 );
 
 ALTER TABLE conveyor.logs ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
@@ -4324,6 +4329,22 @@ CREATE TABLE conveyor.watchers (
     until timestamp with time zone NOT NULL
 );
 
+CREATE TABLE conveyor.workers (
+    seq bigint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    hostname text NOT NULL,
+    pid integer NOT NULL
+);
+
+ALTER TABLE conveyor.workers ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME conveyor.workers_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY conveyor.history ATTACH PARTITION conveyor.history_other DEFAULT;
 
 ALTER TABLE ONLY conveyor.attempts
@@ -4413,6 +4434,9 @@ ALTER TABLE ONLY conveyor.starts
 ALTER TABLE ONLY conveyor.watchers
     ADD CONSTRAINT watchers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY conveyor.workers
+    ADD CONSTRAINT workers_pkey PRIMARY KEY (seq);
+
 CREATE INDEX attempts_job ON conveyor.attempts USING btree (job_id, seq);
 
 CREATE INDEX batches_ended ON conveyor.batches USING btree (ended_at, id) WHERE (ended_at IS NOT NULL);
@@ -4493,6 +4517,8 @@ CREATE INDEX removed_job ON conveyor.removed USING btree (job_id);
 
 CREATE INDEX schedules_due ON conveyor.schedules USING btree (due_at, id) WHERE (due_at IS NOT NULL);
 
+CREATE UNIQUE INDEX workers_id ON conveyor.workers USING btree (id);
+
 ALTER INDEX conveyor.history_error_groups ATTACH PARTITION conveyor.history_other_error_group_queue_finished_at_seq_idx;
 
 ALTER INDEX conveyor.history_id ATTACH PARTITION conveyor.history_other_id_idx;
@@ -4520,6 +4546,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', '594fcd08b1f65606967c95e49efcb4e1dc96dd264d9188cfbfa50b45a64dde6e', clock_timestamp());
+  (1, 'initial', 'bbf5fca8cdc9d5d6922a32b54f0c63ee4de2dce17c6b80f098f1bd03ba80abf2', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

@@ -32,6 +32,7 @@ TABLES = (
     "event_marks",
     "events_forgotten",
     "sessions",
+    "workers",
     "queues",
     "paused",
     "guards",

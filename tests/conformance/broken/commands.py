@@ -177,7 +177,7 @@ class SettleOutcomeNotCompared(MemoryJobs):
 
     def _has_ended(self, refusal: Refusal) -> bool:
         record = self._tables.jobs.get(refusal.job_id)
-        ended = () if record is None else record.attempts()
+        ended = () if record is None else record.attempts({})
         return any(one.token == refusal.token and one.outcome is not AttemptOutcome.STALLED for one in ended)
 
 

@@ -35,6 +35,8 @@ drop table paused;
 
 drop table queues;
 
+drop table workers;
+
 drop table sessions;
 
 drop table deduplicated_adds;

@@ -138,7 +138,9 @@ create table logs (
   job_id text not null,
   message text not null,
   at integer not null,
-  attempt integer
+  attempt integer,
+  session_id text,
+  fetch_number integer
 );
 
 create index logs_job on logs (job_id);
@@ -238,6 +240,16 @@ create table sessions (
   highest_fetch integer not null default 0,
   recent_fetches blob not null default x''
 ) without rowid;
+
+-- Where the workers ran that were opened last: histories name their sessions, which are gone by then.
+create table workers (
+  seq integer primary key,
+  id text not null,
+  hostname text not null,
+  pid integer not null
+);
+
+create unique index workers_id on workers (id);
 
 -- What was counted of runs that ended, for each minute (span 60, in seconds), each hour (3600) and all that was before
 -- (0, with start 0). counts is a JSON object of numbers that add up; conveyor.model.metrics says what they are.

@@ -187,7 +187,7 @@ drop view conveyor.job_records;
 
 drop view conveyor.queue_names;
 
-drop table conveyor.batch_errors, conveyor.batch_parts, conveyor.batches, conveyor.run_counts, conveyor.buffer_merges, conveyor.buffer_takes, conveyor.buffered, conveyor.starts, conveyor.rates, conveyor.queue_groups, conveyor.guards, conveyor.new_guards, conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
+drop table conveyor.batch_errors, conveyor.batch_parts, conveyor.batches, conveyor.run_counts, conveyor.buffer_merges, conveyor.buffer_takes, conveyor.buffered, conveyor.starts, conveyor.rates, conveyor.queue_groups, conveyor.guards, conveyor.new_guards, conveyor.schedules, conveyor.paused, conveyor.queues, conveyor.workers, conveyor.sessions, conveyor.deduplicated_adds, conveyor.deduplication_keys, conveyor.removed, conveyor.logs, conveyor.attempts, conveyor.flow_edges, conveyor.flow_parents, conveyor.history, conveyor.live;
 
 drop function conveyor.fingerprint_of;
 

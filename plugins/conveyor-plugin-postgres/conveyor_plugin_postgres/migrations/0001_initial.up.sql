@@ -300,7 +300,9 @@ create table conveyor.logs (
   job_id text collate "C" not null,
   message text not null,
   at timestamptz not null,
-  attempt integer
+  attempt integer,
+  session_id text collate "C",
+  fetch_number bigint
 );
 
 create index logs_job on conveyor.logs (job_id, seq);
@@ -394,6 +396,16 @@ create table conveyor.sessions (
   highest_fetch bigint not null default 0,
   missed_fetches bigint[] not null default '{}'
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- Where the workers ran that were opened last: histories name their sessions, which are gone by then.
+create table conveyor.workers (
+  seq bigint generated always as identity primary key,
+  id text collate "C" not null,
+  hostname text not null,
+  pid integer not null
+);
+
+create unique index workers_id on conveyor.workers (id);
 
 -- What was counted of runs that ended, for each minute (span 60, in seconds), each hour (3600) and all that was before
 -- (0, with the start 1970). counts has numbers that add up; conveyor.model.metrics says what they are. Each session
@@ -4412,6 +4424,7 @@ begin
     with asked as (
       select
         given.*, coalesce(live.id, history.id) as known_id, live.state, live.attempts_made,
+        live.session_id as run_session, live.fetch_number as run_fetch,
         case
           when given.session_id is null then live.id is not null or history.id is not null
           else given.is_fitting and live.session_id = given.session_id and live.fetch_number = given.number
@@ -4430,10 +4443,12 @@ begin
       ) as history on true
     ),
     written as (
-      insert into conveyor.logs (job_id, message, at, attempt)
+      insert into conveyor.logs (job_id, message, at, attempt, session_id, fetch_number)
       select
         asked.id, asked.message, append_logs.now_at,
-        case when asked.state = 'active' then asked.attempts_made + 1 end
+        case when asked.state = 'active' then asked.attempts_made + 1 end,
+        case when asked.state = 'active' then asked.run_session end,
+        case when asked.state = 'active' then asked.run_fetch end
       from asked
       where asked.is_written
       order by asked.place

@@ -1,7 +1,8 @@
--- The run that settled a job, if one did.
+-- The run that settled a job, if one did, and where its worker ran.
 -- parameters: 1 job id
--- index: unique (id) of jobs
-select attempt, session_id, fetch_number, coalesce(started_at, finished_at), finished_at, outcome, error
+-- index: unique (id) of jobs, workers_id
+select attempt, session_id, fetch_number, coalesce(started_at, finished_at), finished_at, outcome, error, hostname, pid
 from history
-where seq = (select jobs.seq from jobs where jobs.id = ?1)
+left join workers on workers.id = history.session_id
+where history.seq = (select jobs.seq from jobs where jobs.id = ?1)
   and attempt is not null

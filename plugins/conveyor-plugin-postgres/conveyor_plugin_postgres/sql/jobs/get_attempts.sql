@@ -1,7 +1,7 @@
--- The runs of a job that ended, oldest first; the one that settled it stands in history.
+-- The runs of a job that ended, oldest first, and where their workers ran; the one that settled it stands in history.
 -- parameters: 1 job id, 2 and 3 between which times it was made
--- index: attempts_job, primary key of live, history_id of few days
-select number, session_id, fetch_number, started_at, ended_at, outcome, error
+-- index: attempts_job, primary key of live, history_id of few days, workers_id
+select number, session_id, fetch_number, started_at, ended_at, outcome, error, worker.hostname, worker.pid
 from (
   select seq, number, session_id, fetch_number, started_at, ended_at, outcome, error
   from conveyor.attempts
@@ -19,4 +19,7 @@ from (
     offset 0
   ) as last
 ) as runs
+left join lateral (
+  select hostname, pid from conveyor.workers where id = runs.session_id offset 0
+) as worker on true
 order by seq
