@@ -105,7 +105,7 @@ def _idle_names(installed: Plugins) -> Iterator[Finding]:
 
 
 def _unread(installed: Plugins) -> Iterator[Finding]:
-    for what in unread_options(installed, ()):
+    for what in unread_options(installed, frozenset()):
         advice = "mend the name, unless a strategy of your own reads it by this one"
         yield Finding("unread_options", what, advice, is_problem=False)
 
