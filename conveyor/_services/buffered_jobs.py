@@ -94,7 +94,7 @@ async def cancel(services: Services, job_id: str, reason: str) -> JobData:
             # There are no cancelled jobs for it to be one of.
             raise CapabilityError(
                 type(services.job_queue).__name__,
-                "jobs in a store",
+                "jobs in the app's store",
                 "cancelling a job in a buffer",
                 kind="job queue",
                 advice="take it out of its buffer, and leave no record of it: job.remove()",

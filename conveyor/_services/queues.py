@@ -300,7 +300,7 @@ def _inspectable(job_queue: JobQueueStrategy, state: JobState | str | None) -> I
             "jobs in a store",
             "cleaning a queue of one state",
             kind="job queue",
-            advice="clean it of every one that ended: clean(None, grace)",
+            advice="it removes all that ended alike: clean(None, grace), or the command without --state",
         )
     return job_queue
 
