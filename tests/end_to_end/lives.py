@@ -1,14 +1,17 @@
-"""``python -m tests.end_to_end.lives URL BACKEND FOLDER ROWS``: a program that works for several batch jobs at once.
+"""``python -m tests.end_to_end.lives URL BACKEND FOLDER ROWS MOMENT``: a program that works for several batch jobs.
 
-It prints a line before and after whatever it writes: whoever reads them can kill it there. Started again it goes on.
-The last line is what came of the batch jobs, as JSON.
+There is a moment before and after whatever it writes: at the one of this number it kills itself, at 0 at none. Started
+again it goes on. It prints what came of the batch jobs, as JSON.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import sys
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -21,13 +24,14 @@ from conveyor._builtin.local_files.storage import LocalFileStorage
 from conveyor.codec.tables import TableWriter
 from conveyor.contracts.file_storage import FileStorage
 from conveyor.errors import BatchJobNotFoundError
-from tests.end_to_end.importing import Params, Product, say
+from tests.end_to_end.importing import Params, Product
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from conveyor import BatchJob, RowContext
     from conveyor.contracts.strategy import Injector
+    from conveyor.model.batches.values import BatchJobData
 
 __all__ = ["IMPORTS", "is_bad"]
 
@@ -40,6 +44,20 @@ def is_bad(number: int) -> bool:
     return number % 499 == 0
 
 
+class Life:
+    """Ends at one of its moments."""
+
+    def __init__(self, last: int) -> None:
+        """Take the number of that moment; 0: none."""
+        self._last = last
+        self._moments = count(1)
+
+    def go_on(self) -> None:
+        """Come to the next moment."""
+        if next(self._moments) == self._last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class FromFile(RowBatchStrategy[Product, FileParams]):
     """Writes the numbers of a file into the table of its name."""
 
@@ -49,17 +67,23 @@ class FromFile(RowBatchStrategy[Product, FileParams]):
     params: type[Any] = FileParams
     chunk_size: ClassVar[int] = CHUNK
     errors: ClassVar[ErrorPolicy] = ErrorPolicy.skip()
+    max_retries: ClassVar[int] = 100
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, life: Life, value: str) -> None:
         """Take what stands for a value in a statement of the store."""
+        self.life = life
         self.value = value
 
+    async def should_retry_on_processing_error(self, batch_job: BatchJobData, error: Exception, /) -> bool:
+        """Whether only the machine was too busy."""
+        return isinstance(error, TimeoutError)
+
     async def process(self, rows: Sequence[Product], context: RowContext[Any], /) -> None:
-        """Write numbers, and say so."""
-        say("write")
+        """Write numbers."""
+        self.life.go_on()
         statement = f"INSERT INTO {self.batch_type} (number) VALUES ({self.value})"
         await context.connection.executemany(statement, [(row.number,) for row in rows])
-        say("written")
+        self.life.go_on()
 
 
 class FileInParts(FromFile):
@@ -78,10 +102,10 @@ class Made(FromFile):
     params: type[Any] = Params
 
     async def source(self, context: RowContext[Any], cursor: Any, /) -> AsyncIterator[tuple[Product, Any]]:
-        """Yield numbers, bad ones negative; say so now and then, which may be while a chunk is committed."""
+        """Yield numbers, bad ones negative; that may be while a chunk is committed."""
         for number in range((cursor or 0) + 1, context.params.rows + 1):
             if number % CHUNK == 0:
-                say("read")
+                self.life.go_on()
             yield Product(-number if is_bad(number) else number), number
 
 
@@ -99,6 +123,10 @@ class Export(AbstractBatchJobStrategy):
     identifier = "export"
     batch_type = "export"
 
+    def __init__(self, life: Life) -> None:
+        """Take how long the program lives."""
+        self.life = life
+
     async def init(self, injector: Injector, /) -> None:
         """Open."""
         await super().init(injector)
@@ -114,12 +142,12 @@ class Export(AbstractBatchJobStrategy):
         while (done := place["done"]) < rows:
             numbers = range(done + 1, min(done + CHUNK, rows) + 1)
             data = writer.rows([asdict(Product(number)) for number in numbers])
-            say("append")
+            self.life.go_on()
             await self.files.append(place["file"], place["size"], data)
-            say("appended")
+            self.life.go_on()
             place |= {"size": place["size"] + len(data), "done": numbers[-1]}
             await run.save(cursor=place, done=place["done"])
-            say("saved")
+            self.life.go_on()
         file = await self.files.finish(place["file"])
         run.set_result({"file": file.key})
 
@@ -164,21 +192,22 @@ async def outcome(app: Conveyor, batch: BatchJob) -> dict[str, Any]:
     return {**found, "sha256": digest.hexdigest()}
 
 
-async def main(url: str, folder: Path, rows: int) -> None:
+async def main(url: str, folder: Path, rows: int, life: Life) -> None:
     """Create the batch jobs, or find them, and work until they have ended."""
     value = "?" if url.startswith("sqlite:") else "$1"
-    strategies = [*(kind(value) for kind in (Made, MadeInParts, FromFile, FileInParts)), Export()]
+    strategies = [*(kind(life, value) for kind in (Made, MadeInParts, FromFile, FileInParts)), Export(life)]
     storage = LocalFileStorage(LocalFilesOptions(directory=str(folder)))
     app = Conveyor(url, batch_strategies=strategies, file_storage=storage)
     worker = app.worker(
-        concurrency=10, lock_duration="4 seconds", stalled_interval="100 milliseconds", max_stalled=1000
+        concurrency=10, lock_duration="6 seconds", stalled_interval="100 milliseconds", max_stalled=1000
     )
     async with app, worker:
         batches = [await find_or_create(app, kind, rows) for kind in KINDS]
         for batch in batches:
             await batch.wait_until_ended()
-        say(json.dumps({batch.id: await outcome(app, batch) for batch in batches}))
+        json.dump({batch.id: await outcome(app, batch) for batch in batches}, sys.stdout)
 
 
 if __name__ == "__main__":
-    anyio.run(main, sys.argv[1], Path(sys.argv[3]), int(sys.argv[4]), backend=sys.argv[2])
+    _url, _backend, _folder, _rows, _moment = sys.argv[1:]
+    anyio.run(main, _url, Path(_folder), int(_rows), Life(int(_moment)), backend=_backend)

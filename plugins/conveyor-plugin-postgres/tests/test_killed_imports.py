@@ -16,6 +16,8 @@ import pytest
 ROOT: Final = Path(__file__).parents[3]
 ROWS: Final = 5000
 IMPORTS: Final = ("made", "made_in_parts", "from_file", "file_in_parts")
+# Fewer than there are: where something is tried again, there are more.
+MOMENTS: Final = 1400
 WRITTEN: Final = [number for number in range(1, ROWS + 1) if number % 499]
 # A seed is a batch of kills, one after the other; with CONVEYOR_FULL=1 there are 50 kills.
 KILLS, SEEDS = (8, range(7)) if os.environ.get("CONVEYOR_FULL") == "1" else (4, range(1))
@@ -24,7 +26,7 @@ KILLS, SEEDS = (8, range(7)) if os.environ.get("CONVEYOR_FULL") == "1" else (4, 
 pytestmark = pytest.mark.timeout(600)
 
 
-def live(url: str, folder: Path, seed: int, points: list[int]) -> tuple[dict[str, Any], dict[str, list[int]]]:
+def live(url: str, folder: Path, seed: int, moments: list[int]) -> tuple[dict[str, Any], dict[str, list[int]]]:
     """Return what a program says at the end of its last life, and the numbers in its tables, those of parts sorted."""
     backend = ("asyncio", "trio")[seed % 2]
     command = [sys.executable, "-m", "tests.end_to_end.killing", url, backend, str(folder), str(ROWS)]
@@ -32,7 +34,7 @@ def live(url: str, folder: Path, seed: int, points: list[int]) -> tuple[dict[str
         for kind in IMPORTS:
             connection.execute(f"drop table if exists {kind}")
             connection.execute(f"create table {kind} (id serial, number integer check (number > 0))")
-        said = subprocess.check_output([*command, *map(str, points)], cwd=ROOT, text=True)
+        said = subprocess.check_output([*command, *map(str, moments)], cwd=ROOT, text=True)
         written = {
             kind: [number for (number,) in connection.execute(f"select number from {kind} order by id").fetchall()]
             for kind in IMPORTS
@@ -49,6 +51,5 @@ def test_killed_batch_jobs_leave_nothing_out_and_do_nothing_twice(
     unharmed, written = live(empty_url, tmp_path / "unharmed", seed, [])
     assert written == dict.fromkeys(IMPORTS, WRITTEN)
     cleaner.empty()
-    points = sorted(random.Random(seed).sample(range(1, unharmed["lines"]), KILLS))
-    killed = live(empty_url, tmp_path / "killed", seed, points)
-    assert killed == ({"lines": killed[0]["lines"], "outcome": unharmed["outcome"]}, written)
+    moments = sorted(random.Random(seed).sample(range(1, MOMENTS), KILLS))
+    assert live(empty_url, tmp_path / "killed", seed, moments) == (unharmed, written)
