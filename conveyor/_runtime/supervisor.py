@@ -134,7 +134,7 @@ class Supervisor:
             self.registry.provide(FileStorage, files)
             await self._open_plain(stack)
             tasks = await stack.enter_async_context(anyio.create_task_group())
-            kept = _kept_jobs(job_queue)
+            kept = _kept_jobs(job_queue, store)
             self.event_bus = EventBus(kept.notifier)
             waiters = ResultWaiters(kept, self.outage, partial(find_places, self.services))
             self.event_bus.add_listener(waiters.notify)
@@ -143,7 +143,7 @@ class Supervisor:
             feeds = EventFeeds(kept, self.outage, self.registry.get(Clock))
             self.event_bus.add_listener(feeds.notify)
             await tasks.start(feeds.run, name="conveyor event feeds")
-            self.services.open(kept, job_queue, waiters, feeds)
+            self.services.open(kept, store, job_queue, waiters, feeds)
             self.services.file_storage = files
             buffers = self.services.buffers
             buffers.open(storage, self.registry.get(Clock))
@@ -294,8 +294,8 @@ class Supervisor:
             worker.stop()
 
 
-def _kept_jobs(job_queue: JobQueueStrategy) -> Store:
+def _kept_jobs(job_queue: JobQueueStrategy, own_store: Store) -> Store:
     """Return where jobs are looked for: in the strategy's store, or in what stands in for one."""
     if isinstance(job_queue, StoreBackedJobQueueStrategy):
         return job_queue.store
-    return ElsewhereStore(job_queue, capabilities_of(job_queue))
+    return ElsewhereStore(job_queue, capabilities_of(job_queue), own_store)

@@ -133,9 +133,13 @@ async def add_collected(
 
     Raises:
         BufferError: several buffers collect one job, or one that cannot be buffered; nothing was added.
+        JobError: the job queue strategy could never take a job that a buffer collects; nothing was added.
     """
     chosen = await _choose(services.buffers, jobs)
     kept = jobs if services.payload_codec is None else sealed_jobs(services.payload_codec, jobs)
+    buffered = [job for job, buffer_id in zip(kept, chosen, strict=True) if buffer_id is not None]
+    if buffered:
+        await services.check_addable(buffered)
     if len(set(chosen)) == 1:
         return await _put(services, connection, add, chosen[0], kept)
     numbers: defaultdict[str | None, list[int]] = defaultdict(list)
@@ -152,12 +156,13 @@ async def add_one_collected(services: Services, job: NewJob) -> AddReceipt:
     """Add one job to the buffer that collects it, else to its queue.
 
     Raises:
-        BufferError: as `add_collected` does.
+        BufferError, JobError: as `add_collected` does.
     """
     (buffer_id,) = await _choose(services.buffers, (job,))
     if buffer_id is None:
         # By itself, so that it is added together with what others add at the same time.
         return await services.adding.add(job)
+    await services.check_addable((job,))
     return (await _keep(services, buffer_id, (job,), None))[0]
 
 

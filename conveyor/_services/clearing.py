@@ -1,20 +1,17 @@
-"""Flushing a storage that clears a buffer before its jobs are added, and adding to queues without a storage's help."""
+"""Flushing a storage that clears a buffer before its jobs are added."""
 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import anyio
 from attrs import evolve
 
-from conveyor._services.flush_plans import make_plan, renamed_job, tell_reduced, went_on, with_new_id
+from conveyor._services.adding_plans import FAILED_WITHIN, add_plan, fail
+from conveyor._services.flush_plans import make_plan, renamed_job, tell_reduced, went_on
 from conveyor._services.known_jobs import is_same
-from conveyor.errors import InvalidJobStateError, JobNotFoundError
 from conveyor.model.buffers.values import KeptJob, timed_from, traces_of
-from conveyor.model.deduplication import CHANGEABLE_STATES
 from conveyor.model.queries import Added
 
 if TYPE_CHECKING:
@@ -27,14 +24,12 @@ if TYPE_CHECKING:
     from conveyor.model.job import NewJob
     from conveyor.model.queries import AddReceipt
 
-__all__ = ["add_plan", "flush_cleared"]
+__all__ = ["flush_cleared"]
 
 logger: Final = logging.getLogger("conveyor.buffers")
 
 # How long it may take to put back what a flush leaves behind that was cancelled or failed.
 PUT_BACK_SECONDS: Final = 5.0
-# Jobs that are to fail run at this time unless they have failed before: where their program dies in between.
-FAILED_WITHIN: Final = timedelta(hours=1)
 
 
 async def flush_cleared(
@@ -81,21 +76,13 @@ async def _flush_chunk(
     known, now = services.buffers.known, services.buffers.now()
     plan = await make_plan(services, buffer, [known.kept(job.id) or KeptJob(job, now) for job in chunk])
     if plan.failure is None:
-        return await add_plan(services, plan)
+        return await add_plan(services, buffer.id, plan, chunk)
     later = now + FAILED_WITHIN
     jobs = [evolve(timed_from(job, now), run_at=later) for job in plan.jobs]
-    plan, receipts = await add_plan(services, evolve(plan, jobs=jobs))
+    plan, receipts = await add_plan(services, buffer.id, evolve(plan, jobs=jobs), chunk)
     for job_id in [receipt.job_id for receipt in receipts if receipt.outcome is Added.ADDED]:
-        await _fail(services, job_id, plan.failure or "")
+        await fail(services.store.jobs, job_id, plan.failure or "")
     return plan, receipts
-
-
-async def _fail(services: Services, job_id: str, failure: str) -> None:
-    """Let a job fail that a flush added just now; one that was there before and ran is left alone."""
-    with suppress(InvalidJobStateError, JobNotFoundError):
-        job = await services.store.jobs.find_job(job_id)
-        if job is not None and job.state in CHANGEABLE_STATES:
-            await services.store.jobs.move_to_failed(job_id, failure)
 
 
 async def _put_back(
@@ -112,18 +99,3 @@ async def _put_back(
         if lost:
             services.buffers.known.leave(lost, {})
             logger.error("buffer %s: %d jobs could not be put back and are lost: %s", buffer_id, len(lost), lost)
-
-
-async def add_plan(services: Services, plan: FlushPlan) -> tuple[FlushPlan, Sequence[AddReceipt]]:
-    """Add the jobs of a plan to their queues, and return the plan with the ids that they got.
-
-    Those whose id another job has are added after the others, which are not added twice.
-    """
-    receipts: dict[str, AddReceipt] = {}
-    while jobs := [job for job in plan.jobs if job.id not in receipts]:
-        for job, receipt in zip(jobs, await services.adding.add_many(jobs), strict=True):
-            if receipt.outcome is Added.DUPLICATE:
-                plan = with_new_id(services, plan, job.id)
-            else:
-                receipts[job.id] = receipt
-    return plan, [receipts[job.id] for job in plan.jobs]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ScheduleStore,
         SchemaStore,
         SessionStore,
+        Store,
         TransactionStore,
     )
     from conveyor.model.job import Ending, JobData
@@ -55,11 +56,22 @@ class RefusingFacet:
 
 
 class ElsewhereJobs(RefusingFacet):
-    """What can be asked of jobs that an inspectable strategy keeps."""
+    """What can be asked of jobs that an inspectable strategy keeps.
+
+    `set_aside` has those that a buffer was to add, and the strategy refused; None: nobody looks for them here.
+    """
+
+    def __init__(self, strategy: JobQueueStrategy, set_aside: JobStore | None = None) -> None:
+        """Ask the strategy, then those set aside."""
+        super().__init__(strategy)
+        self._set_aside = set_aside
 
     async def find_job(self, job_id: str, /) -> JobData | None:
         """Ask the strategy."""
-        return await self._inspectable("looking up a job").find_one(job_id)
+        job = await self._inspectable("looking up a job").find_one(job_id)
+        if job is None and self._set_aside is not None:
+            return await self._set_aside.find_job(job_id)
+        return job
 
     async def get_job(self, queue_name: str, job_id: str, /) -> JobData | None:
         """Ask the strategy."""
@@ -69,11 +81,15 @@ class ElsewhereJobs(RefusingFacet):
     async def find_jobs(self, job_ids: Sequence[str], /) -> Mapping[str, JobData]:
         """Ask the strategy."""
         jobs = await self._inspectable("looking up jobs").find_many_by_id(job_ids)
-        return {job.id: job for job in jobs}
+        found = {job.id: job for job in jobs}
+        missing = [job_id for job_id in job_ids if job_id not in found]
+        return (
+            found if self._set_aside is None or not missing else {**await self._set_aside.find_jobs(missing), **found}
+        )
 
-    async def find_endings(self, job_ids: Sequence[str], /) -> Mapping[str, Ending]:  # noqa: ARG002 - of the contract
-        """Return nothing: what the strategy keeps, it keeps as jobs."""
-        return {}
+    async def find_endings(self, job_ids: Sequence[str], /) -> Mapping[str, Ending]:
+        """Ask for those set aside alone: what the strategy keeps, it keeps as jobs."""
+        return {} if self._set_aside is None else await self._set_aside.find_endings(job_ids)
 
     async def cancel_job(self, job_id: str, reason: str, /) -> JobData:
         """Ask the strategy."""
@@ -100,8 +116,10 @@ class ElsewhereInspection(RefusingFacet):
 class ElsewhereStore:
     """A `Store` that keeps nothing. Its facets are casts: what they lack they refuse by themselves."""
 
-    def __init__(self, strategy: JobQueueStrategy, capabilities: JobQueueCapabilities) -> None:
-        """Stand in for the store of the strategy's jobs."""
+    def __init__(
+        self, strategy: JobQueueStrategy, capabilities: JobQueueCapabilities, own_store: Store | None = None
+    ) -> None:
+        """Stand in for the store of the strategy's jobs; the app's own has what was set aside of them."""
         durability = Durability.PROCESS_CRASH if capabilities.is_durable else Durability.NOTHING
         self.name: str = type(strategy).__name__
         self.capabilities: Capabilities = Capabilities(
@@ -112,7 +130,7 @@ class ElsewhereStore:
             has_transactions=False,
         )
         self.guarantees: Guarantees = Guarantees(add=durability, settle=durability)
-        self.jobs: JobStore = cast("JobStore", ElsewhereJobs(strategy))
+        self.jobs: JobStore = cast("JobStore", ElsewhereJobs(strategy, None if own_store is None else own_store.jobs))
         self.sessions: SessionStore = cast("SessionStore", RefusingFacet(strategy))
         self.queues: QueueStore = cast("QueueStore", RefusingFacet(strategy))
         self.schema: SchemaStore = cast("SchemaStore", RefusingFacet(strategy))

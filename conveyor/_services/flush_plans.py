@@ -66,13 +66,14 @@ def tell_reduced(services: Services, buffer_id: str, plan: FlushPlan, receipts: 
     """Tell of a chunk that was reduced and added."""
     # Those that are jobs of their own by now, be it under a new id; all others went into one.
     went_on = sum(receipt.outcome is Added.ADDED for receipt in receipts)
+    refused = len(plan.refused)
     services.buffers.news.tell(
         BufferEventKind.REDUCED,
         buffer_id,
         len(plan.taken),
         len(plan.jobs),
-        merged=len(plan.taken) - went_on,
-        dead_letters=0 if plan.failure is None else went_on,
+        merged=len(plan.taken) - went_on - refused,
+        dead_letters=refused if plan.failure is None else went_on,
     )
 
 

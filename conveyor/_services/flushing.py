@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from conveyor._services.adding_plans import add_plan
 from conveyor._services.buffers import get_sizes, is_in_store
-from conveyor._services.clearing import add_plan, flush_cleared
+from conveyor._services.clearing import flush_cleared
 from conveyor._services.flush_plans import make_plan, tell_reduced, went_on, with_new_id
 from conveyor._services.takes import TAKEN_FOR, Take
 from conveyor._services.unregistered import report_unregistered
@@ -116,7 +117,7 @@ async def _flush_chunk(
             return [], 0
         plan = await make_plan(services, buffer, take.jobs)
         async with take.committing(storage):
-            plan, receipts = await _commit(services, storage, take.token, plan)
+            plan, receipts = await _commit(services, storage, take, plan)
     logger.info("buffer %s: %d jobs were reduced to %d", buffer.id, len(plan.taken), len(plan.jobs))
     tell_reduced(services, buffer.id, plan, receipts)
     return went_on(plan, receipts), len(take.jobs)
@@ -150,15 +151,15 @@ async def _hand_back(storage: TransactionalBufferStorage, token: str) -> None:
 
 
 async def _commit(
-    services: Services, storage: TransactionalBufferStorage, token: str, plan: FlushPlan
+    services: Services, storage: TransactionalBufferStorage, take: Take, plan: FlushPlan
 ) -> tuple[FlushPlan, Sequence[AddReceipt]]:
     if not is_in_store(services):
         # The queues are elsewhere. Who dies in between leaves jobs that the next flush adds again, under the same ids.
-        plan, receipts = await add_plan(services, plan)
-        await storage.commit(token, FlushPlan(plan.taken, (), traces_of(plan, receipts)))
+        plan, receipts = await add_plan(services, take.buffer_id, plan, [kept.job for kept in take.jobs])
+        await storage.commit(take.token, FlushPlan(plan.taken, (), traces_of(plan, receipts)))
         return plan, receipts
     while True:
         try:
-            return plan, await storage.commit(token, plan)
+            return plan, await storage.commit(take.token, plan)
         except DuplicateJobError as exc:
             plan = with_new_id(services, plan, exc.key)

@@ -9,6 +9,7 @@ from attrs import frozen
 from conveyor._services.heeding import capabilities_of
 from conveyor.contracts.job_queue import (
     BulkJobQueueStrategy,
+    CheckingJobQueueStrategy,
     DeduplicatingJobQueueStrategy,
     FlowJobQueueStrategy,
     TransactionalFlowJobQueueStrategy,
@@ -48,6 +49,7 @@ class _QueueKinds:
     flows: FlowJobQueueStrategy | None
     transactions: TransactionalJobQueueStrategy | None
     flows_in_transactions: TransactionalFlowJobQueueStrategy | None
+    checking: CheckingJobQueueStrategy | None
 
 
 def _kinds_of(job_queue: JobQueueStrategy) -> _QueueKinds:
@@ -55,6 +57,7 @@ def _kinds_of(job_queue: JobQueueStrategy) -> _QueueKinds:
         job_queue if isinstance(job_queue, FlowJobQueueStrategy) else None,
         job_queue if isinstance(job_queue, TransactionalJobQueueStrategy) else None,
         job_queue if isinstance(job_queue, TransactionalFlowJobQueueStrategy) else None,
+        job_queue if isinstance(job_queue, CheckingJobQueueStrategy) else None,
     )
 
 
@@ -115,6 +118,12 @@ class OpenParts:
     def adding(self) -> AddsJobs:
         """What adds to the open job queue strategy, one job or several."""
         return required(self._adding)
+
+    async def check_addable(self, jobs: Sequence[NewJob]) -> None:
+        """Raise what an add would raise for a job that the strategy could never take, where it can tell."""
+        checking = required(self._kinds).checking
+        if checking is not None:
+            await checking.check(jobs)
 
     def _open_job_queue(self, job_queue: JobQueueStrategy | None) -> None:
         """Take the open strategy; None: it is closed."""

@@ -70,6 +70,7 @@ class Services(OpenParts):
         self.is_declaring = True
         self.payload_codec: PayloadCodec | None = None
         self._state: object = _NO_STATE
+        self._own_store: Store | None = None
         self._waiters: WaitForJob | None = None
         self._feeds: WatchEvents | None = None
         self._heeding: Heeding | None = None
@@ -101,15 +102,22 @@ class Services(OpenParts):
         """Raise CapabilityError where a job has an option that the job queue strategy does not heed."""
         required(self._heeding).check(jobs)
 
-    def open(self, store: Store, job_queue: JobQueueStrategy, waiters: WaitForJob, feeds: WatchEvents) -> None:
+    @property
+    def own_store(self) -> Store:
+        """The app's own store, also where a job queue strategy keeps its jobs elsewhere."""
+        return required(self._own_store)
+
+    def open(
+        self, store: Store, own_store: Store, job_queue: JobQueueStrategy, waiters: WaitForJob, feeds: WatchEvents
+    ) -> None:
         """Note that the app is open; `store` is where its jobs are, or what stands in for it."""
-        self._store, self._waiters, self._feeds = store, waiters, feeds
+        self._store, self._own_store, self._waiters, self._feeds = store, own_store, waiters, feeds
         self._open_job_queue(job_queue)
         self._heeding = Heeding(job_queue)
 
     def close(self) -> None:
         """Note that the app is closed."""
-        self._store = self._waiters = self._feeds = self._heeding = None
+        self._store = self._own_store = self._waiters = self._feeds = self._heeding = None
         self._open_job_queue(None)
         self._state = _NO_STATE
         self._file_storage = None

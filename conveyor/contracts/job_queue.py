@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BulkJobQueueStrategy",
+    "CheckingJobQueueStrategy",
     "DeclaringJobQueueStrategy",
     "DeduplicatingJobQueueStrategy",
     "DeliveringJobQueueStrategy",
@@ -107,6 +108,22 @@ class BulkJobQueueStrategy(JobQueueStrategy, Protocol):
 
     async def add_many(self, jobs: Sequence[NewJob], /) -> Sequence[AddReceipt]:
         """Add several jobs at once: all or none where the strategy can; answers in the order of the input."""
+        ...
+
+
+@runtime_checkable
+class CheckingJobQueueStrategy(JobQueueStrategy, Protocol):
+    """A strategy that can tell beforehand that it would refuse a job, such as one that is too large.
+
+    It is asked before a buffer takes jobs: when the buffer is flushed, nobody is there to be told.
+    """
+
+    async def check(self, jobs: Sequence[NewJob], /) -> None:
+        """Raise what `add` would raise for the first of these jobs that could never be added; add nothing.
+
+        Raises:
+            PayloadError, or another JobError.
+        """
         ...
 
 

@@ -102,12 +102,14 @@ class FlushPlan:
         merged: the job that does the work of another, by the other's id. One that goes on with other arguments than
             it was added with stands here, too, beside itself, so that the same add again is known.
         failure: why the jobs fail as soon as they are added; None: they wait as any.
+        refused: the ids of those that the job queue refused; they are kept as failed already, and none of `jobs`.
     """
 
     taken: Sequence[str]
     jobs: Sequence[NewJob]
     merged: Mapping[str, str]
     failure: str | None = None
+    refused: Sequence[str] = ()
 
 
 def timed_from(job: NewJob, now: datetime) -> NewJob:

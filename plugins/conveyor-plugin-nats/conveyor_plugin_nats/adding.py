@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from conveyor_plugin_nats.connection import Connection
     from conveyor_plugin_nats.messages import Headers
 
-__all__ = ["add_jobs"]
+__all__ = ["add_jobs", "check_jobs"]
 
 # Enough to keep the server busy, and less than it refuses.
 MOST_AT_ONCE: Final = 256
@@ -48,6 +48,12 @@ async def add_jobs(connection: Connection, jobs: Sequence[NewJob], now: datetime
     return [answer for answer in answers if isinstance(answer, AddReceipt)]
 
 
+async def check_jobs(connection: Connection, jobs: Sequence[NewJob], now: datetime) -> None:
+    """Raise PayloadError for the first job that is too large; add nothing."""
+    for job in jobs:
+        _message(connection, job, now)
+
+
 def _message(connection: Connection, job: NewJob, now: datetime) -> tuple[Kind, Headers]:
     run_at = job.run_at or now + (job.delay or timedelta(0))
     expires_at = now + job.expires if isinstance(job.expires, timedelta) else job.expires
@@ -57,7 +63,7 @@ def _message(connection: Connection, job: NewJob, now: datetime) -> tuple[Kind, 
         kind = Kind.LATER
         headers["Nats-Schedule"] = f"@at {run_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
         headers["Nats-Schedule-Target"] = subject(connection.options.stream, Kind.JOB, job.queue_name, job.id)
-    connection.check_size(headers, job.payload, "arguments", job.id)
+    connection.check_size(headers, job.payload, "arguments", job.id, name=job.name)
     return kind, headers
 
 

@@ -118,17 +118,18 @@ class Connection:
         """How large the payload of a job may be, with its headers."""
         return self.client.max_payload - min(RESERVED_BYTES, self.client.max_payload // 4)
 
-    def check_size(self, headers: Headers, body: bytes, direction: str, job_id: str) -> None:
+    def check_size(self, headers: Headers, body: bytes, direction: str, job_id: str, *, name: str) -> None:
         """Raise PayloadError where the server would close the connection, or have no room for how the job ended."""
         of_headers = sum(len(key) + len(value) + 4 for key, value in headers.items())
         if of_headers > LONGEST_HEADERS:
-            raise PayloadError("options", "$", f"{of_headers} bytes of them, {LONGEST_HEADERS} fit", job_id=job_id)
+            reason = f"{of_headers} bytes of them, {LONGEST_HEADERS} fit"
+            raise PayloadError("options", "$", reason, name=name, job_id=job_id)
         if of_headers + len(body) > self.most_bytes:
             reason = (
                 f"{len(body)} bytes are too many for this NATS server: its max_payload is {self.client.max_payload}, "
                 f"and {self.most_bytes - of_headers} of them are free here"
             )
-            raise PayloadError(direction, "$", reason, job_id=job_id)
+            raise PayloadError(direction, "$", reason, name=name, job_id=job_id)
 
     async def write(
         self, kind: Kind, queue_name: str, job_id: str, headers: Headers, body: bytes, *, after: int

@@ -11,7 +11,7 @@ from conveyor.contracts.capabilities import Durability, Guarantees
 from conveyor.contracts.clock import Clock
 from conveyor.contracts.job_queue import JobQueueCapabilities
 from conveyor.contracts.runtime import Logger
-from conveyor_plugin_nats.adding import add_jobs
+from conveyor_plugin_nats.adding import add_jobs, check_jobs
 from conveyor_plugin_nats.bridge import Bridge
 from conveyor_plugin_nats.desk import open_desk
 from conveyor_plugin_nats.inspecting import cancel_job, find_job, find_jobs, remove_settled, search_jobs
@@ -109,6 +109,10 @@ class NatsJobQueue:
         if not jobs:
             return []
         return await self._bridge.call(partial(add_jobs, self._desk.connection, jobs, self._clock.now()))
+
+    async def check(self, jobs: Sequence[NewJob], /) -> None:
+        """Raise PayloadError where one is larger than the server's ``max_payload`` allows."""
+        await self._bridge.call(partial(check_jobs, self._desk.connection, jobs, self._clock.now()))
 
     async def start(self, queue_name: str, process: ProcessJob, /) -> None:
         """Make the queue's consumer where there is none; `fetch` does the rest, and `process` is not called."""

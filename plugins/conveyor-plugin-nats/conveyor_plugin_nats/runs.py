@@ -78,7 +78,7 @@ class Run:
         result = settlement.result or b""
         if end.state is JobState.COMPLETED:
             try:
-                self.connection.check_size(end.headers(self._header), result, "result", self.job.id)
+                self.connection.check_size(end.headers(self._header), result, "result", self.job.id, name=self.job.name)
             except PayloadError as exc:
                 self.logger.warning("job %s completed, and fails for its result: %s", self.job.id, exc)
                 end = evolve(end, state=JobState.FAILED, error=shortened(error_info(exc)))

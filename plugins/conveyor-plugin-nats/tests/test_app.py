@@ -12,9 +12,9 @@ import pytest
 from conveyor_plugin_nats.queue import NatsJobQueue
 from gaps import watch_gaps
 
-from conveyor import Conveyor, JobBuffer, JobContext, Snooze
+from conveyor import Conveyor, JobBuffer, JobContext, Snooze, union
 from conveyor.__main__ import main
-from conveyor.errors import CapabilityError, InvalidJobStateError, JobFailedError, JobNotFoundError
+from conveyor.errors import CapabilityError, InvalidJobStateError, JobFailedError, JobNotFoundError, PayloadError
 from conveyor.model.queries import JobFilter
 from conveyor.model.retry import fixed
 from conveyor.model.states import JobState
@@ -216,6 +216,32 @@ async def test_a_buffered_job_is_removed_and_not_cancelled(url: str) -> None:
         assert [job.id for job in (await app.buffers.flush())["sums"]] == [kept.id]
         await kept.cancel()
         assert kept.state is JobState.CANCELLED
+
+
+async def test_a_job_that_is_too_large_is_refused_before_a_buffer_takes_it(url: str) -> None:
+    app = new_app(url)
+    app.buffers.add_buffer(JobBuffer("sums", collect=lambda _: True, reduce=list))
+    sums = app.queue("sums")
+    async with app:
+        with pytest.raises(PayloadError, match=r"arguments of 'add' .* max_payload is 1048576"):
+            await sums.add("add", {"left": "x" * 1_048_576})
+        with pytest.raises(PayloadError, match="max_payload is 1048576"):
+            await sums.add_many([sums.new("add"), sums.new("add", {"left": "x" * 1_048_576})])
+        assert await app.buffers.buffer_size() == {"sums": 0}
+
+
+async def test_a_merged_job_that_is_too_large_is_added_as_the_jobs_it_was_made_of(url: str) -> None:
+    app = new_app(url)
+    app.buffers.add_buffer(JobBuffer("sums", collect=lambda _: True, reduce=union("words")))
+
+    @app.queue("sums").job()
+    async def count(words: list[str]) -> int:
+        return len(words)
+
+    async with app, app.worker():
+        jobs = [await count.add([letter * 600_000]) for letter in "ab"]
+        assert [job.id for job in (await app.buffers.flush())["sums"]] == [job.id for job in jobs]
+        assert [await job.result(timeout=SECONDS) for job in jobs] == [1, 1]
 
 
 async def test_ended_jobs_are_shown_without_what_is_not_kept(
