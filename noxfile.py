@@ -157,6 +157,14 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def memory(session: nox.Session) -> None:
+    """Let batch jobs of a million rows take no more memory than those of some thousand."""
+    session.run("pytest", "tests/end_to_end/test_memory.py", env={"CONVEYOR_FULL": "1"})
+    with session.chdir(POSTGRES):
+        session.run("pytest", "tests/test_memory.py", env={"CONVEYOR_FULL": "1"})
+
+
+@nox.session
 def plans(session: nox.Session) -> None:
     """Look at the plans of the PostgreSQL store's statements with a million jobs, too."""
     with session.chdir(POSTGRES):
@@ -360,6 +368,7 @@ LONG_PARTS: Final = {
     "pooler": Part(nested("pooler"), budget=30 * 60),
     "minimal": Part(nested("minimal"), budget=10 * 60),
     "faults": Part(faults, budget=20 * 60),
+    "memory": Part(memory, budget=30 * 60),
     "simulation": Part(nested("simulation"), budget=45 * 60),
     "chaos": Part(chaos, budget=15 * 60),
 }

@@ -107,7 +107,9 @@ async def _format_of(
     try:
         async with services.file_storage.read(stored.key) as blocks:
             async for block in blocks:
-                reader.feed(block)
+                reader.add(block)
+                # The first row comes with the header; all that are in the block would take megabytes.
+                reader.take(1)
                 if reader.format is not None:
                     return reader.format
         reader.finish()

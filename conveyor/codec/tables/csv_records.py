@@ -94,7 +94,9 @@ class CsvRecords:
         lines = self._lines[: min(most, self._most_lines)]
         while lines and sum(map(len, lines)) > room:
             lines = lines[: len(lines) // 2]
-        block = parse_block(lines, self._table, self._place, self.number) if lines else None
+        if not lines:
+            return None
+        block = parse_block(lines, self._table, self._place, self.number)
         if block is None:
             self._most_lines = _FEW_LINES
             return None

@@ -70,7 +70,9 @@ async def read_format(storage: FileStorage, source: FileRows, layout: RowLayout[
     reader = _reader(await find_file(storage, source.file), source, layout)
     async with storage.read(source.file) as blocks:
         async for block in blocks:
-            reader.feed(block)
+            reader.add(block)
+            # The first row comes with the header; all that are in the block would take megabytes.
+            reader.take(1)
             if reader.format is not None:
                 return reader.format
     reader.finish()
