@@ -25,6 +25,7 @@ __all__ = [
     "opened",
     "opened_at",
     "opened_result",
+    "refuse_sealed",
     "sealed_arguments",
     "sealed_end",
     "sealed_jobs",
@@ -98,3 +99,14 @@ def opened_result(codec: PayloadCodec | None, job: JobData) -> bytes | None:
 def opened_at(codec: PayloadCodec | None, kept: bytes | None, place: PayloadPlace) -> bytes | None:
     """Return what was sealed for a place, if anything is there; raises PayloadError as `opened_result` does."""
     return kept if codec is None or kept is None else codec.open(kept, place)
+
+
+def refuse_sealed(kept: bytes | None, place: PayloadPlace) -> None:
+    """Refuse to take what is sealed for what was sealed, in an app without a codec.
+
+    Raises:
+        PayloadError: so it is.
+    """
+    if kept is not None and kept.startswith(SEALED):
+        reason = "is sealed, and this app has no payload_codec: give it the one, and the keys, of who wrote it"
+        raise PayloadError(place.direction, "$", reason, name=place.name)

@@ -93,6 +93,27 @@ def test_the_preview_of_an_app_that_encrypts_is_read_and_heeded(conveyor: Callab
     assert "nothing is kept: rows were only checked" in ran.err
 
 
+def test_bad_rows_of_an_app_that_encrypts_need_its_key(conveyor: Callable[..., Ran], folder: Path) -> None:
+    command = ("batch", "run", "users", "users.csv", "--yes", "--app", "hello:sealing", "-o", "json")
+    batch = conveyor(*command).json["id"]
+    store = ("--store", "sqlite:///sealed.db")
+    ran = conveyor("batch", "errors", batch, "--errors-file", "bad.csv", "--app", "hello:app", *store)
+    assert (ran.code, ran.out) == (1, "")
+    assert "batch context of 'users' at $: is sealed, and this app has no payload_codec" in ran.err
+    assert not (folder / "bad.csv").exists()
+    ran = conveyor("batch", "errors", batch, "--errors-file", "bad.csv", "--app", "hello:sealing", *store)
+    assert (ran.code, (folder / "bad.csv").exists()) == (0, True)
+
+
+def test_nothing_is_created_in_a_store_without_its_schema(conveyor: Callable[..., Ran], folder: Path) -> None:
+    (folder / "empty.db").touch()
+    store = ("--store", "sqlite:///empty.db")
+    ran = conveyor("batch", "create", "users", "--file", "users.csv", "--app", "hello:app", *store)
+    assert (ran.code, ran.out) == (6, "")
+    assert "run: conveyor store migrate" in ran.err
+    assert not (folder / "conveyor_files").exists()
+
+
 def test_what_a_strategy_calls_preview_itself_is_no_obstacle(conveyor: Callable[..., Ran]) -> None:
     ran = conveyor("batch", "run", "odd", "users.csv", "--yes", "--app", "hello:app", "-o", "json")
     assert (ran.code, ran.json["result"]) == (0, {"preview": {"first": ["x"]}}), ran.err

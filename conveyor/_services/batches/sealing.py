@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from conveyor._services.sealing import opened_at
+from conveyor._services.sealing import opened_at, refuse_sealed
 from conveyor.codec import decode_json, encode_json
 from conveyor.errors import BatchJobError, PayloadError
 from conveyor.model.payload import batch_place
@@ -13,6 +13,7 @@ from conveyor.model.payload import batch_place
 if TYPE_CHECKING:
     from conveyor._services.services import Services
     from conveyor.model.batches.values import BatchJobData
+    from conveyor.model.payload import PayloadPlace
 
 __all__ = ["encoded", "opened_context", "opened_result", "sealed", "sealed_result"]
 
@@ -57,11 +58,17 @@ def opened_context(services: Services, batch: BatchJobData) -> Mapping[str, Any]
     Raises:
         PayloadError: it does not open.
     """
-    opened = opened_at(services.payload_codec, batch.context, batch_place("batch context", batch.id, batch.batch_type))
+    opened = _opened(services, batch.context, batch_place("batch context", batch.id, batch.batch_type))
     return {} if opened is None else decode_json(opened)
 
 
 def opened_result(services: Services, batch: BatchJobData) -> Mapping[str, Any] | None:
     """Return what came of a batch job so far; raises PayloadError as `opened_context` does."""
-    opened = opened_at(services.payload_codec, batch.result, batch_place("batch result", batch.id, batch.batch_type))
+    opened = _opened(services, batch.result, batch_place("batch result", batch.id, batch.batch_type))
     return None if opened is None else decode_json(opened)
+
+
+def _opened(services: Services, kept: bytes | None, place: PayloadPlace) -> bytes | None:
+    if services.payload_codec is None:
+        refuse_sealed(kept, place)
+    return opened_at(services.payload_codec, kept, place)
