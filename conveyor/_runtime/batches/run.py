@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -81,8 +82,7 @@ class Run:
         self._has_new_result = False
         self._total = batch.total
         self._untold: BatchStep | None = None
-        # Not at once: what takes less says once how far it came, at its end.
-        self._tell_at = anyio.current_time() + TELL_SECONDS
+        self._tell_at = -math.inf
         # One step at a time, or two of them would have one number.
         self._saving = anyio.Lock(fast_acquire=True)
 
@@ -310,8 +310,12 @@ class Run:
         self._has_new_result = False
         self._tell_progress(step)
 
-    def tell_rest(self) -> None:
-        """Say how far the run came, where that was not said yet."""
+    def tell_end(self) -> None:
+        """Say how far the run came, where that was not said yet; of a look that just said so, its result tells."""
+        if not self.is_pre_processing or anyio.current_time() >= self._tell_at:
+            self._tell_rest()
+
+    def _tell_rest(self) -> None:
         step, self._untold = self._untold, None
         if step is not None:
             self._job.progress(step.done, step.total, step.message)
@@ -321,7 +325,7 @@ class Run:
         now = anyio.current_time()
         if now >= self._tell_at:
             self._tell_at = now + TELL_SECONDS
-            self.tell_rest()
+            self._tell_rest()
 
     def _raise_if_stopping(self) -> None:
         status = self._batch.status

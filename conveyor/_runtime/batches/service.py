@@ -64,7 +64,7 @@ class BatchRuns:
         try:
             yield
         finally:
-            run.tell_rest()
+            run.tell_end()
             _current.reset(token)
             running = self._running[batch_id]
             running.remove(run)
