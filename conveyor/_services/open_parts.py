@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from attrs import frozen
 
+from conveyor._services.elsewhere import ElsewhereStore
 from conveyor._services.heeding import capabilities_of
 from conveyor.contracts.job_queue import (
     BulkJobQueueStrategy,
@@ -152,7 +153,7 @@ class OpenParts:
             CapabilityError: the store has none, or does not group them.
         """
         if is_grouping and not self.store.capabilities.has_error_groups:
-            raise CapabilityError(self.store.name, "error groups", needed_by)
+            raise self._store_lacks("error groups", needed_by)
         return self._facet(self.store.inspection, "inspection", needed_by)
 
     def schedules(self, needed_by: str) -> ScheduleStore:
@@ -200,8 +201,13 @@ class OpenParts:
 
     def _facet(self, facet: T | None, name: str, needed_by: str) -> T:
         if facet is None:
-            raise CapabilityError(self.store.name, name, needed_by)
+            raise self._store_lacks(name, needed_by)
         return facet
+
+    def _store_lacks(self, capability: str, needed_by: str) -> CapabilityError:
+        # What stands in for the store of jobs that are elsewhere has the name of their job queue.
+        kind = "job queue" if isinstance(self.store, ElsewhereStore) else "store"
+        return CapabilityError(self.store.name, capability, needed_by, kind=kind)
 
     def flow_queue(self, needed_by: str) -> FlowJobQueueStrategy:
         """Return the job queue strategy as one that keeps flows.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import anyio
 import pytest
@@ -16,6 +17,7 @@ from conveyor.errors import (
     JobFailedError,
     JobNotFoundError,
 )
+from conveyor.model.error_groups import ErrorGroupFilter
 
 pytestmark = pytest.mark.anyio
 
@@ -258,3 +260,10 @@ async def test_a_queue_is_cleaned_of_every_job_that_ended(app: Conveyor) -> None
         assert await queue.clean(None) == 2
         with pytest.raises(JobNotFoundError):
             await jobs[0].refresh()
+
+
+async def test_what_only_a_store_can_tell_is_refused_by_the_name_of_the_job_queue(app: Conveyor) -> None:
+    async with app:
+        for ask in (app.metrics, app.batches.list, partial(app.jobs.error_groups, ErrorGroupFilter())):
+            with pytest.raises(CapabilityError, match="which the job queue 'InlineJobQueue' does not have"):
+                await ask()
