@@ -327,9 +327,12 @@ class Job(Generic[R_co]):
         """Return everything known of it at the last look, as JSON-like values.
 
         Of one that was merged, of the job that does its work, with its own `id`, and the other's as `merged_into`; of
-        one that was in a buffer, with its `buffer_id`.
+        one that was in a buffer, with its `buffer_id`; from an add that was answered otherwise than ``added``, with
+        that as `added_as`.
         """
         known = cast("dict[str, Any]", to_json(self.data))
+        if self._added_as is not Added.ADDED:
+            known["added_as"] = self._added_as.value
         if self.merged_into is not None:
             return known | {"id": self.id, "merged_into": self.merged_into}
         return known if self._buffer_id is None else known | {"buffer_id": self._buffer_id}

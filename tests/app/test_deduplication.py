@@ -53,6 +53,7 @@ async def test_each_mode_says_what_it_did(app: Conveyor) -> None:
             first, second = await add(mode, 1), await add(mode, 2)
             assert (second.id, second.added_as) == (first.id, answer)
             assert second.data == (await first.refresh()).data
+            assert (second.to_json().get("added_as"), first.to_json().get("added_as")) == (answer, None)
             payload = b'{"number":2}' if mode == "replace" else b'{"number":1}'
             assert second.data.payload == payload
 
