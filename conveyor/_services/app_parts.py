@@ -78,6 +78,7 @@ def make_job_queue(plugins: Plugins, given: str | JobQueueStrategy, settings: St
     if separator:
         if provider.create_from_url is None or scheme not in provider.schemes:
             raise ConfigurationError(f"the job queue {provider.name!r} takes no URL: select it by its name")
+        settings.refuse(provider.name, "it was selected by a URL, which has its options")
         return provider.create_from_url(given)
     if given != provider.name:
         raise ConfigurationError(f"{given!r} is a URL scheme of the job queue {provider.name!r}: add :// and the rest")

@@ -201,6 +201,15 @@ async def test_a_strategy_is_selected_by_the_scheme_of_a_url(strangers: Stranger
 
 
 @pytest.mark.anyio
+async def test_options_beside_a_url_which_has_its_own_are_refused(strangers: Strangers, project: Path) -> None:
+    strangers.install("acme-post", by_url(), names=("post",))
+    write(project, "port = 7", name="post")
+    with pytest.raises(ConfigurationError, match=r"'post' has no option 'port' .*: it was selected by a URL"):
+        async with Conveyor("memory://", job_queue="mail://host/1"):
+            pytest.fail("it should have been refused")
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("word", "told"),
     [

@@ -213,14 +213,19 @@ def test_a_url_that_does_not_fit_is_refused_before_anything_is_opened(url: str, 
 async def test_options_come_from_the_environment_and_from_urls(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVEYOR_STRATEGIES_NATS_SERVERS", url.partition("?")[0])
     monkeypatch.setenv("CONVEYOR_STRATEGIES_NATS_STREAM", f"env-{url.rpartition('-')[2]}")
-    for word in ("nats", url):
-        app = Conveyor("memory://", job_queue=word)
-        async with app:
-            await app.queue("orders").add("pack")
+    async with Conveyor("memory://", job_queue="nats") as app:
+        await app.queue("orders").add("pack")
+    with pytest.raises(ConfigurationError, match=r"SERVERS.*it was selected by a URL, which has its options"):
+        async with Conveyor("memory://", job_queue=url):
+            pass
     monkeypatch.setenv("CONVEYOR_STRATEGIES_NATS_STRAEM", "x")
     with pytest.raises(ConfigurationError, match="did you mean 'stream'"):
         async with Conveyor("memory://", job_queue="nats"):
             pass
+    for option in ("SERVERS", "STREAM", "STRAEM"):
+        monkeypatch.delenv(f"CONVEYOR_STRATEGIES_NATS_{option}")
+    async with Conveyor("memory://", job_queue=url) as app:
+        await app.queue("orders").add("pack")
 
 
 def test_a_url_names_several_servers_and_every_option() -> None:
