@@ -44,7 +44,7 @@ with watchdog.watching():
     watchdog.beat()
     os.kill(os.getpid(), signal.SIGSTOP)
     told.wait()
-print(words)
+print(words[-1])
 """
 
 
@@ -55,4 +55,4 @@ def test_a_process_that_was_stopped_for_long_is_not_ended() -> None:
         time.sleep(LONGER_THAN_UNRESPONSIVE_SECONDS)
         process.send_signal(signal.SIGCONT)
         told, _ = process.communicate()
-    assert told == "['renewed', 'renewed']\n"
+    assert told == "renewed\n"
