@@ -5,7 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+
+import anyio
+import pytest
+
+from conveyor._runtime.signals import INTERRUPTED, watch_signals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,3 +62,49 @@ def test_a_program_says_what_two_signals_did(anyio_backend: str, tmp_path: Path)
         "WARNING 1 running jobs were handed back",
     ]
     assert process.returncode == 0
+
+
+BLOCKED: Final = PROGRAM.replace("await anyio.sleep_forever()", "__import__('time').sleep(600)")
+
+
+def test_the_third_signal_ends_a_program_whose_event_loop_is_blocked(anyio_backend: str, tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(BLOCKED.format(backend=anyio_backend))
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        asked = 0
+        try:
+            while process.poll() is None:
+                # Signals of one kind that nobody has taken yet are one.
+                process.send_signal(signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
+                asked += 1
+                assert asked < 300
+        finally:
+            process.kill()
+    assert process.returncode == INTERRUPTED
+
+
+@pytest.mark.anyio
+async def test_two_signals_that_come_while_the_event_loop_is_blocked_are_two() -> None:
+    told: list[str] = []
+    second = anyio.Event()
+
+    def cancel(name: str) -> None:
+        told.append(f"cancel {name}")
+        second.set()
+
+    before = signal.getsignal(signal.SIGTERM)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(watch_signals, lambda name: told.append(f"stop {name}"), cancel)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        with anyio.fail_after(10):
+            await second.wait()
+        tasks.cancel_scope.cancel()
+    assert told == ["stop SIGINT", "cancel SIGINT"]
+    assert signal.getsignal(signal.SIGTERM) == before

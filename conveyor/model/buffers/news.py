@@ -30,7 +30,8 @@ class BufferEvent:
         jobs: how many jobs were collected, reduced, or could not be; of FLUSHED, how many were taken in all.
         added: of REDUCED and FLUSHED, how many jobs were added to queues in their place.
         merged: of REDUCED, how many jobs went into others.
-        dead_letters: of REDUCED, how many of those that were added failed at once, since they could not be reduced.
+        dead_letters: of REDUCED, how many failed at once, since they could not be reduced, or the job queue refused
+            them.
         error: of REDUCE_FAILED, the error.
     """
 
@@ -55,7 +56,8 @@ class BufferCounts:
         flushes: flushes that ended well, those of an empty buffer left out.
         failures: how often reducing failed.
         merged: jobs that went into others: by `reduce`, or since they met a deduplication key.
-        dead_letters: jobs that were added as failed ones, since they could not be reduced.
+        dead_letters: jobs that were added as failed ones, since they could not be reduced, or the job queue refused
+            them.
     """
 
     collected: int = 0
