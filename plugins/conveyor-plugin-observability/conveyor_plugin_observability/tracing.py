@@ -195,6 +195,10 @@ class Telling:
         elif isinstance(value, Retry):
             self._fail("Retry", value.reason)
 
+    def raised(self) -> None:
+        """A handler raised: that is its outcome, too. Of the error, whoever lets it pass is told."""
+        self._span.set_attribute(JOB_OUTCOME, _OUTCOMES[Failed])
+
     def error(self, error: BaseException) -> None:
         """It failed."""
         self._span.record_exception(error)
@@ -211,6 +215,9 @@ async def _run(call_next: Callable[[], Awaitable[object]], telling: Telling) -> 
         value = await call_next()
     except Stop as stop:
         telling.outcome(stop.outcome)
+        raise
+    except Exception:
+        telling.raised()
         raise
     telling.outcome(value)
     return value

@@ -211,6 +211,7 @@ async def test_a_run_that_fails_says_so_and_why(telemetry: Telemetry) -> None:
         assert run.attributes is not None
         assert (run.status.status_code, run.status.description) == (StatusCode.ERROR, f"no {number}")
         assert run.attributes["error.type"] == "test_tracing.OrderError"
+        assert run.attributes["conveyor.job.outcome"] == "failed"
         assert run.attributes["conveyor.job.attempt"] == number
         assert error_events(run) == ["test_tracing.OrderError"]
     durations = telemetry.points("messaging.process.duration")
