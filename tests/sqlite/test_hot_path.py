@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +73,24 @@ async def test_a_round_of_groups_is_read_and_written_once_for_each_fetch(file: P
         async with app.worker("q", concurrency=100):
             await all_ran.wait()
     assert counted.total() < JOBS / 2
+
+
+async def test_runs_are_counted_from_the_first_limit_of_their_queue_on(file: Path) -> None:
+    app = Conveyor(f"sqlite:///{file}")
+    queue = app.queue("q")
+    counted: list[int] = []
+
+    @queue.job()
+    async def look() -> None:
+        for _ in range(2):
+            with closing(sqlite3.connect(file)) as connection:
+                counted.extend(connection.execute("select count(*) from live where is_limited = 1").fetchone())
+            await queue.set_limits(max_global_concurrency=JOBS)
+
+    async with app, app.worker("q"):
+        job = await look.options(group="acme").add()
+        await job.wait_until_finished(timeout="10s")
+    assert counted == [0, 1]
 
 
 async def test_adding_in_bulk_makes_two_statements_per_thousand_jobs_and_one_commit(file: Path) -> None:

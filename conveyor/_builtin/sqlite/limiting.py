@@ -26,12 +26,14 @@ def lock_guarded(
 ) -> int:
     """Make the next jobs active that may start; return how many."""
     limits, round_at = guard
+    # Of a queue that has groups alone nobody asks, and to be in one more index costs each of its jobs.
+    is_counted = limits is not None
     ledger = SqliteLedger(transaction.connection, want.queue_name, transaction.now)
     chooser = Chooser(decode_limits(limits), ledger)
     if want.is_suspect:
-        locked = _lock_suspect(transaction.connection, chooser, want, lock)
+        locked = _lock_suspect(transaction.connection, chooser, want, lock, is_counted=is_counted)
     else:
-        turns = GroupRound(transaction.connection, want, lock, round_at)
+        turns = GroupRound(transaction.connection, want, lock, round_at, is_counted=is_counted)
         chooser.choose(turns, want, paused)
         turns.close()
         locked = turns.taken
@@ -39,11 +41,13 @@ def lock_guarded(
     return locked
 
 
-def _lock_suspect(connection: sqlite3.Connection, chooser: Chooser, want: Want, lock: FetchLock) -> int:
+def _lock_suspect(
+    connection: sqlite3.Connection, chooser: Chooser, want: Want, lock: FetchLock, *, is_counted: bool
+) -> int:
     """Lock the first suspect that may start; nobody's turn is changed by that."""
     chosen = (want.queue_name, want.job_name, lock[0])
     for name, seq, group_id in connection.execute(sql("jobs/fetch_jobs_suspects"), chosen).fetchall():
         if group_id not in want.exclude_groups and chooser.obstacle(name, group_id) is None:
             chooser.start(name, group_id)
-            return lock_limited(connection, lock, [seq])
+            return lock_limited(connection, lock, [seq], is_counted=is_counted)
     return 0

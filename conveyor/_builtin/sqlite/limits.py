@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from conveyor._builtin.sqlite.guards import count_waiting_of_group, guard_queue
-from conveyor._builtin.sqlite.ledger import SqliteLedger, count_active
+from conveyor._builtin.sqlite.ledger import SqliteLedger
 from conveyor._builtin.sqlite.rows import from_micros, to_micros
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.codec import decode_limits, encode_limits
@@ -63,11 +63,16 @@ class SqliteLimits:
 
     async def get_group_active_count(self, queue_name: str, group_id: str, /) -> int:
         """Return how many jobs of the group run."""
-        return await self._read(count_active, queue_name, LimitScope.GROUP, group_id)
+        return await self._read(_count_active_of_group, queue_name, group_id)
 
     async def get_waiting_group_count(self, queue_name: str, group_id: str, /) -> int:
         """Return how many jobs of the group wait."""
         return await self._read(count_waiting_of_group, queue_name, group_id)
+
+
+def _count_active_of_group(connection: sqlite3.Connection, queue_name: str, group_id: str) -> int:
+    (count,) = connection.execute(sql("limits/get_group_active_count"), (queue_name, group_id)).fetchone()
+    return int(count)
 
 
 def _get_limits(connection: sqlite3.Connection, queue_name: str) -> QueueLimits:

@@ -45,10 +45,13 @@ class GroupRound:
         taken: how many jobs were locked, once it is closed.
     """
 
-    def __init__(self, connection: sqlite3.Connection, want: Want, lock: FetchLock, round_at: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, want: Want, lock: FetchLock, round_at: int, *, is_counted: bool
+    ) -> None:
         self._connection = connection
         self._want = want
         self._lock = lock
+        self._is_counted = is_counted
         self._began_at = self._round_at = round_at
         self.taken = 0
         # The groups that were read, but for those that have no more turns in this fetch. Of the others, none comes
@@ -174,7 +177,7 @@ class GroupRound:
     def _lock_started(self) -> int:
         """Lock what was taken; return how many were in all."""
         if self._started:
-            self.taken += lock_limited(self._connection, self._lock, self._started)
+            self.taken += lock_limited(self._connection, self._lock, self._started, is_counted=self._is_counted)
             self._started = []
         return self.taken
 
@@ -182,9 +185,9 @@ class GroupRound:
         return self._connection.execute(sql(statement), (self._want.queue_name, *parameters))
 
 
-def lock_limited(connection: sqlite3.Connection, lock: FetchLock, seqs: Sequence[int]) -> int:
-    """Lock waiting jobs of a queue with limits or groups; return how many."""
-    return connection.execute(sql("jobs/fetch_jobs_limited"), (*lock, as_json(seqs))).rowcount
+def lock_limited(connection: sqlite3.Connection, lock: FetchLock, seqs: Sequence[int], *, is_counted: bool) -> int:
+    """Lock waiting jobs of a queue with limits, whose runs are counted, or with groups alone; return how many."""
+    return connection.execute(sql("jobs/fetch_jobs_limited"), (*lock, as_json(seqs), is_counted)).rowcount
 
 
 def _chosen(want: Want, stopped: Iterable[str]) -> tuple[str | None, str]:

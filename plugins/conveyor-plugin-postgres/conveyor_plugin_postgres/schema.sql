@@ -1638,35 +1638,6 @@ begin
       end;
   end if;
 
-  if exists (select from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.at is null) then
-    delete from conveyor.queue_groups
-    where queue_groups.seq = any(array(
-      select extra.seq
-      from conveyor.queue_groups as extra
-      where extra.queue = of_queue
-        and extra.at is null
-        and exists (
-          select
-          from conveyor.queue_groups as first
-          where first.queue = of_queue
-            and first.group_id = extra.group_id
-            and (first.at is not null or first.seq < extra.seq)
-        )
-      for update skip locked
-    ));
-    update conveyor.queue_groups as joining
-    set at = round
-    where joining.queue = of_queue
-      and joining.at is null
-      and not exists (
-        select
-        from conveyor.queue_groups as first
-        where first.queue = of_queue
-          and first.group_id = joining.group_id
-          and (first.at is not null or first.seq < joining.seq)
-      );
-  end if;
-
   insert into conveyor.queue_groups (queue, group_id, at)
   select of_queue, '', round
   where not exists (select from conveyor.queue_groups as known where known.queue = of_queue and known.group_id = '')
@@ -1895,7 +1866,7 @@ begin
 end
 $$;
 
-CREATE FUNCTION conveyor.idle_groups(of_queue text, excluded text[]) RETURNS bigint[]
+CREATE FUNCTION conveyor.idle_groups(of_queue text, excluded text[]) RETURNS tid[]
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
@@ -1903,12 +1874,12 @@ CREATE FUNCTION conveyor.idle_groups(of_queue text, excluded text[]) RETURNS big
     AS $$
 begin
   return (
-    select array_agg(turns.seq)
+    select array_agg(turns.row_id)
     from (
-      select looked.seq, bool_or(looked.is_waiting) over (order by looked.at, looked.group_id) as is_behind
+      select looked.row_id, bool_or(looked.is_waiting) over (order by looked.at, looked.group_id) as is_behind
       from (
         select
-          known.seq, known.at, known.group_id,
+          known.ctid as row_id, known.at, known.group_id,
           case
             when known.group_id = '' then conveyor.group_waits(of_queue, '')
             else exists (
@@ -1932,6 +1903,48 @@ begin
     ) as turns
     where not turns.is_behind
   );
+end
+$$;
+
+CREATE FUNCTION conveyor.join_groups(of_queue text, round bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+begin
+  if not exists (select from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.at is null) then
+    return false;
+  end if;
+  delete from conveyor.queue_groups
+  where queue_groups.ctid = any(array(
+    select extra.ctid
+    from conveyor.queue_groups as extra
+    where extra.queue = of_queue
+      and extra.at is null
+      and exists (
+        select
+        from conveyor.queue_groups as first
+        where first.queue = of_queue
+          and first.group_id = extra.group_id
+          and (first.at is not null or first.seq < extra.seq)
+        offset 0
+      )
+    for update skip locked
+  ));
+  update conveyor.queue_groups as joining
+  set at = round
+  where joining.queue = of_queue
+    and joining.at is null
+    and not exists (
+      select
+      from conveyor.queue_groups as first
+      where first.queue = of_queue
+        and first.group_id = joining.group_id
+        and (first.at is not null or first.seq < joining.seq)
+      offset 0
+    );
+  return found;
 end
 $$;
 
@@ -1974,20 +1987,20 @@ CREATE FUNCTION conveyor.leave_buffer(ids text[], into_ids text[], now_at timest
   where into_id is not null
 $$;
 
-CREATE FUNCTION conveyor.leave_round(of_queue text, seqs bigint[], OUT last_at bigint, OUT left_count bigint) RETURNS record
+CREATE FUNCTION conveyor.leave_round(of_queue text, leaving tid[], OUT last_at bigint, OUT left_count bigint) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
     AS $$
 declare
-  idle bigint[];
+  idle tid[];
 begin
   -- With an offset, each group is looked up by itself.
-  select array_agg(known.seq), max(known.at)
+  select array_agg(known.ctid), max(known.at)
   into idle, last_at
   from conveyor.queue_groups as known
-  where known.seq = any(seqs)
+  where known.ctid = any(leaving)
     and not case
       when known.group_id = '' then conveyor.group_waits(of_queue, '')
       else exists (
@@ -2000,9 +2013,9 @@ begin
         offset 0
       )
     end;
-  idle := array(select known.seq from conveyor.queue_groups as known where known.seq = any(idle) for update skip locked);
+  idle := array(select known.ctid from conveyor.queue_groups as known where known.ctid = any(idle) for update skip locked);
   delete from conveyor.queue_groups as known
-  where known.seq = any(idle)
+  where known.ctid = any(idle)
     and not case
       when known.group_id = '' then conveyor.group_waits(of_queue, '')
       else exists (
@@ -2217,12 +2230,16 @@ begin
       -- Groups of which nothing waits may stand before the others.
       left_behind := conveyor.leave_round(of_queue, conveyor.idle_groups(of_queue, excluded));
       round := greatest(round, left_behind.last_at);
-      exit when left_behind.left_count = 0;
+      -- Those that have not joined may stand before others for as long, and then are looked at once more.
+      exit when left_behind.left_count = 0 and not conveyor.join_groups(of_queue, began_at);
     end loop;
+  end if;
+  if cardinality(picked) < longest then
+    perform conveyor.join_groups(of_queue, began_at);
   end if;
 
   while cardinality(picked) < longest loop
-    select queue_groups.seq, queue_groups.group_id, queue_groups.at
+    select queue_groups.ctid as row_id, queue_groups.group_id, queue_groups.at
     into turn
     from conveyor.queue_groups
     where queue_groups.queue = of_queue
@@ -2240,7 +2257,7 @@ begin
       from conveyor.group_head(of_queue, turn.group_id, is_lifo, wanted_name, stopped) as first;
     end if;
     if head_id is null then
-      round := greatest(round, (conveyor.leave_round(of_queue, array[turn.seq])).last_at);
+      round := greatest(round, (conveyor.leave_round(of_queue, array[turn.row_id])).last_at);
       -- Where somebody adds to it right now, it stays, and is passed like one of which nothing is wanted.
       from_at := turn.at;
       from_group := turn.group_id;
@@ -2256,7 +2273,7 @@ begin
       round := greatest(round, turn.at);
       update conveyor.queue_groups
       set at = round + 5040000 / coalesce((rules #> '{group,weights}' ->> turn.group_id)::bigint, 1)
-      where queue_groups.seq = turn.seq;
+      where queue_groups.ctid = turn.row_id;
     elsif obstacle.holds = 'queue' then
       exit;
     elsif obstacle.holds = 'name' then
@@ -2267,11 +2284,13 @@ begin
     else
       update conveyor.queue_groups
       set is_parked = true, free_at = obstacle.free_at
-      where queue_groups.seq = turn.seq;
+      where queue_groups.ctid = turn.row_id;
     end if;
   end loop;
 
   if round <> began_at then
+    -- Who has not joined by now does so where the round stood, not where it goes.
+    perform conveyor.join_groups(of_queue, began_at);
     update conveyor.guards set round_at = round where guards.queue = of_queue;
   end if;
   return picked;
@@ -2323,20 +2342,46 @@ CREATE FUNCTION conveyor.lock_in_turns(session text, number bigint, of_queue tex
     AS $$
 declare
   last_at bigint;
-  moved bigint[];
+  moved tid[];
   places bigint[];
-  spent bigint[];
+  spent tid[];
 begin
   with turns as materialized (
     select
-      known.seq, known.group_id, known.at, greatest(known.at, lock_in_turns.round) as base,
-      5040000 / coalesce((weights ->> known.group_id)::bigint, 1) as step
-    from conveyor.queue_groups as known
-    where known.queue = of_queue
-      and known.at is not null
-      and not known.is_parked
-      and known.group_id <> all(excluded)
-    order by known.at, known.group_id
+      both_of.row_id, both_of.group_id, both_of.at, greatest(both_of.at, lock_in_turns.round) as base,
+      5040000 / coalesce((weights ->> both_of.group_id)::bigint, 1) as step
+    from (
+      (
+        select known.ctid as row_id, known.group_id, known.at
+        from conveyor.queue_groups as known
+        where known.queue = of_queue
+          and known.at is not null
+          and not known.is_parked
+          and known.group_id <> all(excluded)
+        order by known.at, known.group_id
+        limit room
+      )
+      union all
+      -- Those that have not joined yet stand where the round does. Most have their turn before they would be written down.
+      (
+        select known.ctid, known.group_id, lock_in_turns.round
+        from conveyor.queue_groups as known
+        where known.queue = of_queue
+          and known.at is null
+          and known.group_id <> all(excluded)
+          and not exists (
+            select
+            from conveyor.queue_groups as first
+            where first.queue = of_queue
+              and first.group_id = known.group_id
+              and (first.at is not null or first.seq < known.seq)
+            offset 0
+          )
+        order by known.group_id
+        limit room
+      )
+    ) as both_of
+    order by both_of.at, both_of.group_id
     limit room
   ),
   -- Where there are so many groups, each has a turn before those behind them have one. Where there are fewer, by then they
@@ -2416,8 +2461,8 @@ begin
       end as place
     from heads
     window
-      same_group as (partition by heads.seq),
-      in_order as (partition by heads.seq order by heads.priority, heads.order_at, heads.order_seq)
+      same_group as (partition by heads.row_id),
+      in_order as (partition by heads.row_id order by heads.priority, heads.order_at, heads.order_seq)
   ),
   numbered as (
     select
@@ -2439,10 +2484,10 @@ begin
   ),
   served as (
     select
-      marked.seq, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found,
+      marked.row_id, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found,
       count(*) filter (where marked.is_taken) as number
     from marked
-    group by marked.seq, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found
+    group by marked.row_id, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found
   ),
   ends as (
     select array_agg(marked.id) as ids, max(marked.place) as at
@@ -2451,9 +2496,9 @@ begin
   )
   select
     min(ends.ids), min(ends.at),
-    array_agg(served.seq) filter (where served.number > 0),
+    array_agg(served.row_id) filter (where served.number > 0),
     array_agg(served.base + served.number * served.step) filter (where served.number > 0),
-    array_agg(served.seq) filter (where is_spent)
+    array_agg(served.row_id) filter (where is_spent)
   into picked, last_at, moved, places, spent
   from served
   cross join ends
@@ -2470,11 +2515,14 @@ begin
     set state = 'active', session_id = session, fetch_number = number, started_at = now_at,
         is_limited = (select guards.is_counted from conveyor.guards where guards.queue = of_queue)
     where live.id = any(picked);
-    perform conveyor.move_groups(moved, places);
     round := greatest(round, last_at);
   end if;
+  -- Before they move, for what moves is another row; those that leave need not.
   if spent is not null then
     perform conveyor.leave_round(of_queue, spent);
+  end if;
+  if moved is not null then
+    perform conveyor.move_groups(moved, places);
   end if;
 end
 $$;
@@ -2700,7 +2748,7 @@ CREATE FUNCTION conveyor.micros(moment timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ((EXTRACT(epoch FROM moment) * (1000000)::numeric))::bigint;
 
-CREATE FUNCTION conveyor.move_groups(moved bigint[], places bigint[]) RETURNS void
+CREATE FUNCTION conveyor.move_groups(moved tid[], places bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
@@ -2710,8 +2758,8 @@ CREATE FUNCTION conveyor.move_groups(moved bigint[], places bigint[]) RETURNS vo
 begin
   -- Not joined with what is given: for a table that is known to be empty the planner would read all of it, for ever.
   update conveyor.queue_groups
-  set at = places[array_position(moved, queue_groups.seq)]
-  where queue_groups.seq = any(moved);
+  set at = places[array_position(moved, queue_groups.ctid)]
+  where queue_groups.ctid = any(moved);
 end
 $$;
 
@@ -4408,7 +4456,7 @@ ALTER TABLE ONLY conveyor.paused
     ADD CONSTRAINT paused_pkey PRIMARY KEY (queue, name);
 
 ALTER TABLE ONLY conveyor.queue_groups
-    ADD CONSTRAINT queue_groups_pkey PRIMARY KEY (seq);
+    ADD CONSTRAINT queue_groups_pkey PRIMARY KEY (queue, group_id, seq);
 
 ALTER TABLE ONLY conveyor.queues
     ADD CONSTRAINT queues_pkey PRIMARY KEY (seq);
@@ -4501,9 +4549,7 @@ CREATE INDEX logs_job ON conveyor.logs USING btree (job_id, seq);
 
 CREATE INDEX new_guards_queue ON conveyor.new_guards USING btree (queue);
 
-CREATE INDEX queue_groups_group ON conveyor.queue_groups USING btree (queue, group_id);
-
-CREATE INDEX queue_groups_new ON conveyor.queue_groups USING btree (queue) WHERE (at IS NULL);
+CREATE INDEX queue_groups_new ON conveyor.queue_groups USING btree (queue, group_id, seq) WHERE (at IS NULL);
 
 CREATE INDEX queue_groups_parked ON conveyor.queue_groups USING btree (queue, free_at) WHERE is_parked;
 
@@ -4546,6 +4592,6 @@ REVOKE ALL ON FUNCTION conveyor.add_job(queue text, name text, payload jsonb, pr
 REVOKE ALL ON FUNCTION conveyor.add_many(queue text, name text, payloads jsonb[], priority integer, attempts integer, delay interval, run_at timestamp with time zone, expires interval, group_id text, tags text[], version integer, job_ids text[], deduplication_keys text[], deduplication_ttl interval) FROM PUBLIC;
 
 INSERT INTO conveyor.migrations (version, name, checksum, applied_at) VALUES
-  (1, 'initial', 'bbf5fca8cdc9d5d6922a32b54f0c63ee4de2dce17c6b80f098f1bd03ba80abf2', clock_timestamp());
+  (1, 'initial', 'b2b4a6e5c3029201ca78e477db488e086e38d80401a9bbe85b3e59ede6278398', clock_timestamp());
 
 SELECT conveyor.make_partitions(clock_timestamp());

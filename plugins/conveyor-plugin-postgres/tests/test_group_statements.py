@@ -66,15 +66,17 @@ class Counting:
         await adding.save_jobs(self.part, jobs)
         return len(self._plans.take())
 
-    async def fetch(self, count: int) -> list[Row]:
-        """Fetch no more jobs than these."""
+    async def fetch(self, count: int, *excluded: str) -> list[Row]:
+        """Fetch no more jobs than these, and none of these groups."""
         self._number += 1
-        fetch = fetching.fetch_columns([Want(QUEUE, count)], Start((None,), (0,)), SESSION, LOCK, self._number)
+        fetch = fetching.fetch_columns(
+            [Want(QUEUE, count, exclude_groups=excluded)], Start((None,), (0,)), SESSION, LOCK, self._number
+        )
         return list(await fetching.fetch_jobs(self.part, fetch))
 
-    async def work_off(self, count: int) -> None:
-        """Fetch jobs and complete them."""
-        rows = await self.fetch(count)
+    async def work_off(self, count: int, *excluded: str) -> None:
+        """Fetch jobs, none of these groups, and complete them."""
+        rows = await self.fetch(count, *excluded)
         assert len(rows) == count
         token = LockToken(SESSION, self._number)
         await settling.settle_jobs(
@@ -97,6 +99,11 @@ class Counting:
     async def count_groups(self) -> int:
         """Return how many groups take turns."""
         found: int = await self.part.connection.fetchval("select count(*) from conveyor.queue_groups")
+        return found
+
+    async def count_new_groups(self) -> int:
+        """Return how many have no place in the round that is written down."""
+        found: int = await self.part.connection.fetchval("select count(*) from conveyor.queue_groups where at is null")
         return found
 
 
@@ -134,6 +141,21 @@ def test_groups_of_which_nothing_waits_leave_together(empty_url: str) -> None:
                 statements.append(await made.look_in_vain())
                 assert await made.count_groups() == 0
             assert statements[0] == statements[1]
+
+    asyncio.run(check())
+
+
+def test_groups_join_with_their_first_turn_or_when_the_round_goes_on(empty_url: str) -> None:
+    async def check() -> None:
+        async with counting(empty_url) as made:
+            await made.add(MANY)
+            await made.work_off(FEW, "g-1")
+            # One was there before.
+            assert await made.count_new_groups() == MANY - 1 - FEW
+            # All others have a turn, and some a second: the round goes on, and who was left out stands where it stood.
+            await made.add(MANY)
+            await made.work_off(MANY, "g-1")
+            assert await made.count_new_groups() == 0
 
     asyncio.run(check())
 

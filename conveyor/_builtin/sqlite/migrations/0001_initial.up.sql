@@ -20,7 +20,7 @@ create table jobs (
 -- order_at and order_seq place a waiting job within its priority. For jobs with the option lifo both are
 -- mirrored below zero (-1 - value), so one ascending index gives those first, newest first, then the others.
 -- is_discarded: the job may not be tried again.
--- is_limited: it was fetched from a queue with limits or groups, so it is counted while it is active.
+-- is_limited: it was fetched from a queue with limits, so it is counted while it is active.
 create table live (
   seq integer primary key,
   queue text not null,

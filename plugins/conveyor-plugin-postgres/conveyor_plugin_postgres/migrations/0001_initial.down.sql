@@ -63,6 +63,7 @@ drop function conveyor.lock_alike;
 drop function conveyor.group_waits;
 
 drop function conveyor.gather_groups;
+drop function conveyor.join_groups;
 
 drop function conveyor.lock_guarded_suspect;
 

@@ -463,20 +463,21 @@ create index new_guards_queue on conveyor.new_guards (queue);
 -- it has not joined yet. The turns of one that is parked are passed over until free_at (microseconds since 1970), or
 -- until it has fewer runs. Who adds to a group locks the key of its row, so that it does not leave meanwhile, or adds
 -- a row, for nobody waits for another who adds. Of several rows of a group only one joins: no other while that is there.
+-- Only who has the row of guards changes them, so within a fetch their place in the table (ctid) says which is meant: an
+-- index less to write to for each turn.
 create table conveyor.queue_groups (
-  seq bigint generated always as identity primary key,
+  seq bigint generated always as identity,
   queue text collate "C" not null,
   group_id text collate "C" not null,
   at bigint,
   is_parked boolean not null default false,
-  free_at bigint
+  free_at bigint,
+  primary key (queue, group_id, seq)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
-
-create index queue_groups_group on conveyor.queue_groups (queue, group_id);
 
 create index queue_groups_turns on conveyor.queue_groups (queue, at, group_id) where at is not null and not is_parked;
 
-create index queue_groups_new on conveyor.queue_groups (queue) where at is null;
+create index queue_groups_new on conveyor.queue_groups (queue, group_id, seq) where at is null;
 
 create index queue_groups_parked on conveyor.queue_groups (queue, free_at) where is_parked;
 
@@ -3022,6 +3023,49 @@ begin
 end
 $$;
 
+-- Gives the groups their places that have joined since, and returns whether there were any.
+create function conveyor.join_groups(of_queue text, round bigint) returns boolean
+language plpgsql
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+begin
+  if not exists (select from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.at is null) then
+    return false;
+  end if;
+  delete from conveyor.queue_groups
+  where queue_groups.ctid = any(array(
+    select extra.ctid
+    from conveyor.queue_groups as extra
+    where extra.queue = of_queue
+      and extra.at is null
+      and exists (
+        select
+        from conveyor.queue_groups as first
+        where first.queue = of_queue
+          and first.group_id = extra.group_id
+          and (first.at is not null or first.seq < extra.seq)
+        offset 0
+      )
+    for update skip locked
+  ));
+  update conveyor.queue_groups as joining
+  set at = round
+  where joining.queue = of_queue
+    and joining.at is null
+    and not exists (
+      select
+      from conveyor.queue_groups as first
+      where first.queue = of_queue
+        and first.group_id = joining.group_id
+        and (first.at is not null or first.seq < joining.seq)
+      offset 0
+    );
+  return found;
+end
+$$;
+
 -- Lets groups into the round that have jobs waiting, and those that were parked and have room.
 create function conveyor.gather_groups(of_queue text, rules jsonb, round bigint, now_micros bigint) returns void
 language plpgsql as $$
@@ -3041,35 +3085,6 @@ begin
           where live.queue = of_queue and live.group_id = parked.group_id and live.state in ('active', '') and live.is_limited
         )
       end;
-  end if;
-
-  if exists (select from conveyor.queue_groups where queue_groups.queue = of_queue and queue_groups.at is null) then
-    delete from conveyor.queue_groups
-    where queue_groups.seq = any(array(
-      select extra.seq
-      from conveyor.queue_groups as extra
-      where extra.queue = of_queue
-        and extra.at is null
-        and exists (
-          select
-          from conveyor.queue_groups as first
-          where first.queue = of_queue
-            and first.group_id = extra.group_id
-            and (first.at is not null or first.seq < extra.seq)
-        )
-      for update skip locked
-    ));
-    update conveyor.queue_groups as joining
-    set at = round
-    where joining.queue = of_queue
-      and joining.at is null
-      and not exists (
-        select
-        from conveyor.queue_groups as first
-        where first.queue = of_queue
-          and first.group_id = joining.group_id
-          and (first.at is not null or first.seq < joining.seq)
-      );
   end if;
 
   insert into conveyor.queue_groups (queue, group_id, at)
@@ -3189,20 +3204,20 @@ $$;
 
 -- Takes those of the groups at these places out of the round of which nothing waits, and returns the last place that
 -- one of them had. Who adds to one of them from here on waits for its row; what was added before is seen by looking again.
-create function conveyor.leave_round(of_queue text, seqs bigint[], out last_at bigint, out left_count bigint)
+create function conveyor.leave_round(of_queue text, leaving tid[], out last_at bigint, out left_count bigint)
 language plpgsql
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
 as $$
 declare
-  idle bigint[];
+  idle tid[];
 begin
   -- With an offset, each group is looked up by itself.
-  select array_agg(known.seq), max(known.at)
+  select array_agg(known.ctid), max(known.at)
   into idle, last_at
   from conveyor.queue_groups as known
-  where known.seq = any(seqs)
+  where known.ctid = any(leaving)
     and not case
       when known.group_id = '' then conveyor.group_waits(of_queue, '')
       else exists (
@@ -3215,9 +3230,9 @@ begin
         offset 0
       )
     end;
-  idle := array(select known.seq from conveyor.queue_groups as known where known.seq = any(idle) for update skip locked);
+  idle := array(select known.ctid from conveyor.queue_groups as known where known.ctid = any(idle) for update skip locked);
   delete from conveyor.queue_groups as known
-  where known.seq = any(idle)
+  where known.ctid = any(idle)
     and not case
       when known.group_id = '' then conveyor.group_waits(of_queue, '')
       else exists (
@@ -3236,7 +3251,7 @@ $$;
 
 -- The groups that stand first in the round, up to the first of which a job waits; not those that are excluded. No more
 -- than a thousand.
-create function conveyor.idle_groups(of_queue text, excluded text[]) returns bigint[]
+create function conveyor.idle_groups(of_queue text, excluded text[]) returns tid[]
 language plpgsql
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -3244,12 +3259,12 @@ set jit = off
 as $$
 begin
   return (
-    select array_agg(turns.seq)
+    select array_agg(turns.row_id)
     from (
-      select looked.seq, bool_or(looked.is_waiting) over (order by looked.at, looked.group_id) as is_behind
+      select looked.row_id, bool_or(looked.is_waiting) over (order by looked.at, looked.group_id) as is_behind
       from (
         select
-          known.seq, known.at, known.group_id,
+          known.ctid as row_id, known.at, known.group_id,
           case
             when known.group_id = '' then conveyor.group_waits(of_queue, '')
             else exists (
@@ -3277,7 +3292,7 @@ end
 $$;
 
 -- Gives groups other places in the round.
-create function conveyor.move_groups(moved bigint[], places bigint[]) returns void
+create function conveyor.move_groups(moved tid[], places bigint[]) returns void
 language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -3287,8 +3302,8 @@ as $$
 begin
   -- Not joined with what is given: for a table that is known to be empty the planner would read all of it, for ever.
   update conveyor.queue_groups
-  set at = places[array_position(moved, queue_groups.seq)]
-  where queue_groups.seq = any(moved);
+  set at = places[array_position(moved, queue_groups.ctid)]
+  where queue_groups.ctid = any(moved);
 end
 $$;
 
@@ -3311,20 +3326,46 @@ set jit = off
 as $$
 declare
   last_at bigint;
-  moved bigint[];
+  moved tid[];
   places bigint[];
-  spent bigint[];
+  spent tid[];
 begin
   with turns as materialized (
     select
-      known.seq, known.group_id, known.at, greatest(known.at, lock_in_turns.round) as base,
-      5040000 / coalesce((weights ->> known.group_id)::bigint, 1) as step
-    from conveyor.queue_groups as known
-    where known.queue = of_queue
-      and known.at is not null
-      and not known.is_parked
-      and known.group_id <> all(excluded)
-    order by known.at, known.group_id
+      both_of.row_id, both_of.group_id, both_of.at, greatest(both_of.at, lock_in_turns.round) as base,
+      5040000 / coalesce((weights ->> both_of.group_id)::bigint, 1) as step
+    from (
+      (
+        select known.ctid as row_id, known.group_id, known.at
+        from conveyor.queue_groups as known
+        where known.queue = of_queue
+          and known.at is not null
+          and not known.is_parked
+          and known.group_id <> all(excluded)
+        order by known.at, known.group_id
+        limit room
+      )
+      union all
+      -- Those that have not joined yet stand where the round does. Most have their turn before they would be written down.
+      (
+        select known.ctid, known.group_id, lock_in_turns.round
+        from conveyor.queue_groups as known
+        where known.queue = of_queue
+          and known.at is null
+          and known.group_id <> all(excluded)
+          and not exists (
+            select
+            from conveyor.queue_groups as first
+            where first.queue = of_queue
+              and first.group_id = known.group_id
+              and (first.at is not null or first.seq < known.seq)
+            offset 0
+          )
+        order by known.group_id
+        limit room
+      )
+    ) as both_of
+    order by both_of.at, both_of.group_id
     limit room
   ),
   -- Where there are so many groups, each has a turn before those behind them have one. Where there are fewer, by then they
@@ -3404,8 +3445,8 @@ begin
       end as place
     from heads
     window
-      same_group as (partition by heads.seq),
-      in_order as (partition by heads.seq order by heads.priority, heads.order_at, heads.order_seq)
+      same_group as (partition by heads.row_id),
+      in_order as (partition by heads.row_id order by heads.priority, heads.order_at, heads.order_seq)
   ),
   numbered as (
     select
@@ -3427,10 +3468,10 @@ begin
   ),
   served as (
     select
-      marked.seq, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found,
+      marked.row_id, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found,
       count(*) filter (where marked.is_taken) as number
     from marked
-    group by marked.seq, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found
+    group by marked.row_id, marked.group_id, marked.at, marked.base, marked.step, marked.wanted, marked.found
   ),
   ends as (
     select array_agg(marked.id) as ids, max(marked.place) as at
@@ -3439,9 +3480,9 @@ begin
   )
   select
     min(ends.ids), min(ends.at),
-    array_agg(served.seq) filter (where served.number > 0),
+    array_agg(served.row_id) filter (where served.number > 0),
     array_agg(served.base + served.number * served.step) filter (where served.number > 0),
-    array_agg(served.seq) filter (where is_spent)
+    array_agg(served.row_id) filter (where is_spent)
   into picked, last_at, moved, places, spent
   from served
   cross join ends
@@ -3458,11 +3499,14 @@ begin
     set state = 'active', session_id = session, fetch_number = number, started_at = now_at,
         is_limited = (select guards.is_counted from conveyor.guards where guards.queue = of_queue)
     where live.id = any(picked);
-    perform conveyor.move_groups(moved, places);
     round := greatest(round, last_at);
   end if;
+  -- Before they move, for what moves is another row; those that leave need not.
   if spent is not null then
     perform conveyor.leave_round(of_queue, spent);
+  end if;
+  if moved is not null then
+    perform conveyor.move_groups(moved, places);
   end if;
 end
 $$;
@@ -3533,12 +3577,16 @@ begin
       -- Groups of which nothing waits may stand before the others.
       left_behind := conveyor.leave_round(of_queue, conveyor.idle_groups(of_queue, excluded));
       round := greatest(round, left_behind.last_at);
-      exit when left_behind.left_count = 0;
+      -- Those that have not joined may stand before others for as long, and then are looked at once more.
+      exit when left_behind.left_count = 0 and not conveyor.join_groups(of_queue, began_at);
     end loop;
+  end if;
+  if cardinality(picked) < longest then
+    perform conveyor.join_groups(of_queue, began_at);
   end if;
 
   while cardinality(picked) < longest loop
-    select queue_groups.seq, queue_groups.group_id, queue_groups.at
+    select queue_groups.ctid as row_id, queue_groups.group_id, queue_groups.at
     into turn
     from conveyor.queue_groups
     where queue_groups.queue = of_queue
@@ -3556,7 +3604,7 @@ begin
       from conveyor.group_head(of_queue, turn.group_id, is_lifo, wanted_name, stopped) as first;
     end if;
     if head_id is null then
-      round := greatest(round, (conveyor.leave_round(of_queue, array[turn.seq])).last_at);
+      round := greatest(round, (conveyor.leave_round(of_queue, array[turn.row_id])).last_at);
       -- Where somebody adds to it right now, it stays, and is passed like one of which nothing is wanted.
       from_at := turn.at;
       from_group := turn.group_id;
@@ -3572,7 +3620,7 @@ begin
       round := greatest(round, turn.at);
       update conveyor.queue_groups
       set at = round + 5040000 / coalesce((rules #> '{group,weights}' ->> turn.group_id)::bigint, 1)
-      where queue_groups.seq = turn.seq;
+      where queue_groups.ctid = turn.row_id;
     elsif obstacle.holds = 'queue' then
       exit;
     elsif obstacle.holds = 'name' then
@@ -3583,11 +3631,13 @@ begin
     else
       update conveyor.queue_groups
       set is_parked = true, free_at = obstacle.free_at
-      where queue_groups.seq = turn.seq;
+      where queue_groups.ctid = turn.row_id;
     end if;
   end loop;
 
   if round <> began_at then
+    -- Who has not joined by now does so where the round stood, not where it goes.
+    perform conveyor.join_groups(of_queue, began_at);
     update conveyor.guards set round_at = round where guards.queue = of_queue;
   end if;
   return picked;
