@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from conveyor.model.limits import RateLimit
 
-__all__ = ["SqliteLedger", "count_active"]
+__all__ = ["SqliteLedger"]
 
 _STATEMENTS: Final = {
     LimitScope.QUEUE: "jobs/fetch_jobs_active",

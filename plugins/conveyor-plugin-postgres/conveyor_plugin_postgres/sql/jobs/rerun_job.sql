@@ -1,6 +1,6 @@
 -- Makes a settled job wait again, with the run that settled it among its attempts.
 -- parameters: 1 job id, 2 payload or null, 3 whether it is lifo, 4 now or null, 5 state, 6 when it ended
--- index: history_id of one day, queue_groups_group
+-- index: history_id of one day, primary key of queue_groups
 with gone as (
   delete from conveyor.history
   where id = $1
