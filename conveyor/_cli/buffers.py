@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["buffers"]
 
 _LIST_DEFAULTS: Final = ListOptions()
+APP_ADVICE: Final = "name the app that registers it: --app MODULE:ATTR"
 
 buffers: Final = App(name="buffers", help="Look at buffers, and flush them.")
 
@@ -135,9 +136,10 @@ async def _check(app: Conveyor, ids: Sequence[str]) -> None:
     for id in ids:
         if id not in sizes:
             what = f"no buffer {id!r}: {did_you_mean(id, sizes)}"
-            raise CommandError(ExitCode.NOT_FOUND, what, "see which there are: conveyor buffers list")
+            advice = "see which there are: conveyor buffers list"
+            raise CommandError(ExitCode.NOT_FOUND, what, advice if registered else APP_ADVICE)
         if id not in registered:
             what = f"the app does not register buffer {id!r}, so nobody can say how to reduce its {sizes[id]} jobs"
-            raise CommandError(ExitCode.REFUSED, what, "name the app that does: --app MODULE:ATTR")
+            raise CommandError(ExitCode.REFUSED, what, APP_ADVICE)
     for id in sizes.keys() - registered.keys() if not ids else ():
         say(f"buffer {id!r} has {sizes[id]} jobs, and the app does not register it: they stay there")

@@ -12,6 +12,7 @@ from attrs import frozen
 from conveyor.errors import (
     BatchJobError,
     BatchJobNotFoundError,
+    CapabilityError,
     ConfigurationError,
     ConveyorError,
     ConveyorInternalError,
@@ -97,6 +98,8 @@ def explain(error: BaseException) -> Failure:
         return Failure(error.code, str(error), error.advice)
     if isinstance(error, KeyboardInterrupt):
         return Failure(ExitCode.INTERRUPTED, "interrupted")
+    if isinstance(error, CapabilityError) and error.advice:
+        return Failure(ExitCode.USAGE, str(error).removesuffix(f"; {error.advice}"), error.advice)
     for kind, code, advice in _KNOWN:
         if isinstance(error, kind):
             return Failure(code, str(error), advice.format(error=error))

@@ -55,7 +55,8 @@ async def _check(app: Conveyor) -> dict[str, Any]:
     url = url_of(app)
     try:
         async with open_store(app, without_migrating(url)) as opened:
-            return _where(url, await _describe(opened))
+            record = await _describe(opened)
+            return _where(url, record | {"notes": [*record["notes"], *_notes_of_job_queue(app)]})
     except SchemaError as exc:
         if exc.is_unrecorded or exc.foreign_tables:
             raise
@@ -63,6 +64,16 @@ async def _check(app: Conveyor) -> dict[str, Any]:
         pending = [_title(migration) for migration in _pending(migrations, exc.found)]
         name = app.plugins.store_provider(url).name
         return _where(url, _schema_to_json(name, exc.found, exc.wanted, pending))
+
+
+def _notes_of_job_queue(app: Conveyor) -> list[str]:
+    """Say where the app's jobs are, if they may be elsewhere than in the store."""
+    job_queue = app._given.job_queue  # noqa: SLF001 - nouns of the front hide it from users, not from the rooms
+    if job_queue == "store":
+        return []
+    # Of a URL the scheme alone: the rest may hold a password.
+    name = job_queue.partition("://")[0] if isinstance(job_queue, str) else type(job_queue).__name__
+    return [f"The app's jobs are where its job queue {name!r} keeps them, which this check does not look at."]
 
 
 def _where(url: str, record: dict[str, Any]) -> dict[str, Any]:

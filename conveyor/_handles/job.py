@@ -143,8 +143,13 @@ class Job(Generic[R_co]):
             JobNotFoundError: somebody removed it.
         """
         seconds = None if timeout is None else parse_duration(timeout, field="timeout").total_seconds()
-        with anyio.fail_after(seconds):
+        with anyio.move_on_after(seconds) as patience:
             self._learn(await jobs.wait(self._services, self.data))
+        if patience.cancelled_caught:
+            raise TimeoutError(
+                f"job {self.id!r} ({self.name}) of queue {self.queue_name!r} has not ended within {seconds:g} s; "
+                f"it was {self.state} when this handle last looked, and goes on"
+            )
         return self
 
     async def result(self: Job[T | Outcome], timeout: Duration | None = None) -> T:

@@ -27,6 +27,15 @@ __all__ = ["Choice", "Look", "choose"]
 BY_NAME: Final = "the plugin of this name comes first"
 BY_OFFER: Final = "it alone offers it"
 
+# What conveyor's own plugins offer: a word that is asked for before one of them is installed is told which it is.
+_OURS: Final = {
+    ("store", "postgres"): "conveyor-plugin-postgres",
+    ("store", "postgresql"): "conveyor-plugin-postgres",
+    ("job queue", "nats"): "conveyor-plugin-nats",
+    ("job queue", "nats+tls"): "conveyor-plugin-nats",
+    ("middleware", "opentelemetry"): "conveyor-plugin-observability",
+}
+
 
 @frozen
 class Look:
@@ -114,7 +123,13 @@ def _choose_by_offer(choice: Choice, allowed: Sequence[FoundPlugin], loader: Loa
         rivals = [offer.plugin for offer in offers.values()]
         choice.error = _clash(f"the {choice.kind} {choice.word!r} is offered by {_several(rivals)}", rivals)
     else:
-        choice.error = UnknownStrategyError(choice.kind, choice.word, known, broken=[str(plugin) for plugin in broken])
+        choice.error = UnknownStrategyError(
+            choice.kind,
+            choice.word,
+            known,
+            broken=[str(plugin) for plugin in broken],
+            distribution=_OURS.get((choice.kind, choice.word), ""),
+        )
 
 
 def _answering(choice: Choice, loaded: LoadedPlugin) -> list[AnyOffer]:

@@ -5,7 +5,7 @@ What the strategy can answer, it is asked; everything else is refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from conveyor.contracts.capabilities import Capabilities, Durability, Guarantees
 from conveyor.contracts.job_queue import InspectableJobQueueStrategy
@@ -36,7 +36,31 @@ if TYPE_CHECKING:
     from conveyor.model.job import Ending, JobData
     from conveyor.model.queries import JobFilter, Page
 
-__all__ = ["ElsewhereJobs", "ElsewhereStore", "RefusingFacet"]
+__all__ = ["ELSEWHERE_ADVICE", "ElsewhereJobs", "ElsewhereStore", "RefusingFacet"]
+
+
+ELSEWHERE_ADVICE: Final = "its jobs are kept elsewhere: use the tools of what keeps them, or a job queue over a store"
+
+# What verbs are about that an operator asks for, where their names do not say it.
+_WORDS: Final = {
+    "count_jobs": "counting jobs",
+    "count_matching": "counting jobs",
+    "get_job_counts": "counting jobs",
+    "get_stats": "counting what there is",
+    "list_jobs": "listing the jobs of a queue",
+    "list_queues": "listing queues",
+    "list_sessions": "listing workers",
+    "get_attempts": "looking at the runs of a job",
+    "get_logs": "reading the log of a job",
+    "append_logs": "writing to the log of a job",
+    "pause_job_name": "pausing",
+    "resume_job_name": "resuming",
+    "drain": "draining a queue",
+    "obliterate": "removing a queue",
+    "rerun_job": "running a job again",
+    "retry_jobs": "running jobs again",
+    "remove_job": "removing a job",
+}
 
 
 class RefusingFacet:
@@ -52,7 +76,13 @@ class RefusingFacet:
         Raises:
             CapabilityError: always.
         """
-        raise CapabilityError(type(self._strategy).__name__, "jobs in a store", verb, kind="job queue")
+        raise CapabilityError(
+            type(self._strategy).__name__,
+            "jobs in a store",
+            _WORDS.get(verb, verb.replace("_", " ")),
+            kind="job queue",
+            advice=ELSEWHERE_ADVICE,
+        )
 
 
 class ElsewhereJobs(RefusingFacet):

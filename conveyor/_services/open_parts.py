@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from attrs import frozen
 
-from conveyor._services.elsewhere import ElsewhereStore
+from conveyor._services.elsewhere import ELSEWHERE_ADVICE, ElsewhereStore
 from conveyor._services.heeding import capabilities_of
 from conveyor.contracts.job_queue import (
     BulkJobQueueStrategy,
@@ -206,8 +206,9 @@ class OpenParts:
 
     def _store_lacks(self, capability: str, needed_by: str) -> CapabilityError:
         # What stands in for the store of jobs that are elsewhere has the name of their job queue.
-        kind = "job queue" if isinstance(self.store, ElsewhereStore) else "store"
-        return CapabilityError(self.store.name, capability, needed_by, kind=kind)
+        if isinstance(self.store, ElsewhereStore):
+            return CapabilityError(self.store.name, capability, needed_by, kind="job queue", advice=ELSEWHERE_ADVICE)
+        return CapabilityError(self.store.name, capability, needed_by)
 
     def flow_queue(self, needed_by: str) -> FlowJobQueueStrategy:
         """Return the job queue strategy as one that keeps flows.

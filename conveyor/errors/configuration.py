@@ -42,16 +42,24 @@ class ConfigurationError(ConveyorError):
 
 
 class UnknownStrategyError(ConfigurationError):
-    """No installed plugin provides a strategy of this kind under this name or URL scheme."""
+    """No installed plugin provides a strategy of this kind under this name or URL scheme.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], broken: Iterable[str] = ()) -> None:
+    Attributes:
+        distribution: which of conveyor's own distributions would, such as ``conveyor-plugin-postgres``; else empty.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], broken: Iterable[str] = (), *, distribution: str = ""
+    ) -> None:
         self.kind = kind
         self.name = name
+        self.distribution = distribution
         self.known: tuple[str, ...] = tuple(sorted(known))
         self.broken: tuple[str, ...] = tuple(broken)
         unasked = f"; these are broken and could not be asked: {', '.join(self.broken)}" if self.broken else ""
+        missing = f"install the distribution {distribution!r}, which has it; " if distribution else ""
         super().__init__(
-            f"no {kind} is called {name!r}: {did_you_mean(name, self.known)}; others come with plugins, "
+            f"no {kind} is called {name!r}: {missing}{did_you_mean(name, self.known)}; others come with plugins, "
             f"once their distribution is installed{unasked}"
         )
 
@@ -89,6 +97,7 @@ class CapabilityError(ConfigurationError):
         self.capability = capability
         self.needed_by = needed_by
         self.kind = kind
+        self.advice = advice
         super().__init__(
             f"{needed_by} needs the capability {capability!r}, which the {kind} {store!r} does not have"
             + (f"; {advice}" if advice else "")

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from conveyor import Conveyor, JobState
+from conveyor._plugins.registry import Plugins
 from conveyor.errors import (
     CapabilityError,
     ConfigurationError,
@@ -372,3 +373,13 @@ async def test_a_store_that_is_open_already_stays_the_callers(store_url: str) ->
         async with inner:
             await inner.queue("work").add("x")
         assert await outer.queue("work").count("waiting") == 1
+
+
+def test_a_word_of_one_of_our_plugins_that_is_not_installed_names_its_distribution() -> None:
+    for kind, word in (("store", "postgresql"), ("job queue", "nats")):
+        error = Plugins([]).choose(kind, word).error
+        assert isinstance(error, UnknownStrategyError)
+        assert error.distribution == f"conveyor-plugin-{word.removesuffix('ql')}"
+        assert f"install the distribution {error.distribution!r}" in str(error)
+    error = Plugins([]).choose("store", "oracle").error
+    assert "install the distribution" not in str(error)

@@ -159,7 +159,8 @@ async def test_a_paused_queue_starts_nothing_until_resumed(app: Conveyor) -> Non
     async with app, app.worker():
         await queue.pause()
         job = await note.add()
-        with pytest.raises(TimeoutError):
+        said = f"job '{job.id}' \\(note\\) of queue 'work' has not ended within 0.05 s; it was waiting when"
+        with pytest.raises(TimeoutError, match=said):
             await job.result(timeout="50ms")
         await queue.resume()
         assert await job.result(timeout="10s") == "ran"

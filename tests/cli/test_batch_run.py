@@ -141,6 +141,7 @@ def test_somebody_is_asked(
         (("lines", "no.csv", "--yes"), 2, "there is no file 'no.csv'"),
         (("lines", "names.csv"), 2, "add --yes"),
         (("lnies", "names.csv", "--yes"), 3, "did you mean 'lines'?"),
+        (("lnies", "names.csv"), 3, "did you mean 'lines'?"),
         (("lines", "names.csv", "--yes", "--set", "refuse=true"), 5, "not today"),
         (("lines", "names.csv", "--yes", "--app", "hello:forgetful"), 5, "keeps nothing"),
         (("lines", "names.csv", "--yes", "--app", "hello:busy_elsewhere"), 2, "not one of the active queues"),

@@ -174,3 +174,10 @@ def test_an_app_with_a_prefix_has_its_own_buffers_under_their_whole_ids(
     assert flushed == [{"id": "shop-greetings", "added": 0}]
     (greetings,) = conveyor("buffers", "list", *STORE, "-o", "json").json
     assert (greetings["id"], greetings["jobs"]) == ("greetings", 3)
+
+
+def test_an_unknown_buffer_without_an_app_asks_for_the_app(conveyor: Callable[..., Ran]) -> None:
+    ran = conveyor("buffers", "flush", "indexing", *STORE)
+    assert ran.code == 3
+    assert "hint: name the app that registers it: --app MODULE:ATTR" in ran.err
+    assert "hint: see which there are" in conveyor("buffers", "flush", "indexing", *APP).err

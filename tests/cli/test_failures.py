@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from conveyor._cli.failures import ExitCode, explain, report
@@ -15,6 +17,12 @@ from conveyor.errors import (
     StoreError,
     StoreUnavailableError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Ran
 
 
 @pytest.mark.parametrize(
@@ -43,3 +51,45 @@ def test_an_error_is_one_line_what_and_one_line_what_to_do(capsys: pytest.Captur
     what, advice = capsys.readouterr().err.splitlines()
     assert what == "error: the store is away"
     assert advice.startswith("hint: ")
+
+
+INLINE = """
+from conveyor import Conveyor
+app = Conveyor("memory://", job_queue="inline")
+app.queue("mails")
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "needed_by"),
+    [
+        (("queues", "pause", "mails"), "pausing"),
+        (("jobs", "export"), "counting jobs"),
+        (("jobs", "cancel", "--all", "--yes"), "counting jobs"),
+        (("store", "stats"), "counting what there is"),
+        (("workers", "list"), "listing workers"),
+    ],
+)
+def test_what_cannot_be_asked_of_jobs_elsewhere_is_said_in_words(
+    conveyor: Callable[..., Ran], folder: Path, command: tuple[str, ...], needed_by: str
+) -> None:
+    (folder / "elsewhere.py").write_text(INLINE)
+    ran = conveyor(*command, "--app", "elsewhere:app")
+    what, hint = ran.err.splitlines()[-2:]
+    assert what.startswith(f"error: {needed_by} needs the capability ")
+    assert what.endswith(", which the job queue 'InlineJobQueue' does not have")
+    assert hint.startswith("hint: its jobs are kept elsewhere: ")
+    assert ran.code == ExitCode.USAGE
+
+
+def test_a_check_of_the_store_says_that_jobs_are_elsewhere(conveyor: Callable[..., Ran], folder: Path) -> None:
+    (folder / "elsewhere.py").write_text(INLINE)
+    notes = conveyor("store", "check", "--app", "elsewhere:app", "-o", "json").json["notes"]
+    assert notes[-1].startswith("The app's jobs are where its job queue 'inline' keeps them")
+    secret = "Conveyor('memory://', job_queue='nats://user:secret@localhost')"
+    (folder / "secretive.py").write_text(f"from conveyor import Conveyor\napp = {secret}")
+    ran = conveyor("store", "check", "--app", "secretive:app", "-o", "json")
+    assert "job queue 'nats'" in ran.out
+    assert "secret" not in ran.out
+    plain = conveyor("store", "check", "-o", "json", "--store", "memory://")
+    assert "job queue" not in plain.out

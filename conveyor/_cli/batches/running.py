@@ -48,6 +48,19 @@ class RunOptions:
         Parameter(help="What it is called: .jsonl tells lines of JSON, .xlsx a spreadsheet; by default as the file."),
     ] = None
 
+    def check_somebody_agrees(self) -> None:
+        """Refuse what nobody can be asked about, before anything is done.
+
+        Raises:
+            CommandError: nobody is at the terminal.
+        """
+        from conveyor._cli.failures import CommandError, ExitCode
+
+        if not self.yes and not self.dry_run and not sys.stdin.isatty():
+            raise CommandError(
+                ExitCode.USAGE, "nobody is at the terminal to agree", "if it is meant, add --yes; to try it, --dry-run"
+            )
+
     def is_too_bad(self, bad_rows: int) -> bool:
         """Return whether so many bad rows are more than there may be."""
         return self.max_errors is not None and bad_rows > self.max_errors
@@ -87,7 +100,8 @@ def run(
     from conveyor._cli.failures import ExitCode
     from conveyor._cli.output import say, show_record
 
-    _check(file, how)
+    check_file(file)
+    check_new(how.errors_file)
     context = parse_context(wanted.context, wanted.set or ())
     check_names_no_file(context)
     keywords: BatchKeywords = {
@@ -106,19 +120,3 @@ def run(
         say(how.too_bad(file_run.bad_rows))
         return ExitCode.REFUSED
     return end_of(record)
-
-
-def _check(file: str, how: RunOptions) -> None:
-    """Refuse what would fail later, before anything is done.
-
-    Raises:
-        CommandError: there is no such file, nobody can be asked, or the error file cannot be made.
-    """
-    from conveyor._cli.failures import CommandError, ExitCode
-
-    check_file(file)
-    check_new(how.errors_file)
-    if not how.yes and not how.dry_run and not sys.stdin.isatty():
-        raise CommandError(
-            ExitCode.USAGE, "nobody is at the terminal to agree", "if it is meant, add --yes; to try it, --dry-run"
-        )

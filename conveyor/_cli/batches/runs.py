@@ -72,6 +72,7 @@ class FileRun:
         async with self.app as app:
             check_keeps(app)
             check_type(app, self.batch_type)
+            self.how.check_somebody_agrees()
             upload = make_upload(app, self.batch_type, self.file, self.how.name, self.how.sheet)
             # Where this process may not work, nothing is created.
             async with app.worker(QUEUE):
