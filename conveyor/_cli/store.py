@@ -58,7 +58,7 @@ async def _check(app: Conveyor) -> dict[str, Any]:
             record = await _describe(opened)
             return _where(url, record | {"notes": [*record["notes"], *_notes_of_job_queue(app)]})
     except SchemaError as exc:
-        if exc.is_unrecorded or exc.foreign_tables:
+        if exc.is_unrecorded:
             raise
         migrations = app.plugins.store_provider(url).migrations(url)
         pending = [_title(migration) for migration in _pending(migrations, exc.found)]
@@ -135,7 +135,7 @@ async def _migrate(app: Conveyor) -> Sequence[Migration]:
         async with open_store(app, without_migrating(url)) as opened:
             return await opened.schema.migrate()
     except SchemaError as exc:
-        if exc.is_unrecorded or exc.foreign_tables or exc.found > exc.wanted:
+        if exc.is_unrecorded or exc.found > exc.wanted:
             raise
         found = exc.found
     except StoreError:

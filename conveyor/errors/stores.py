@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conveyor.errors.configuration import ConveyorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 __all__ = ["ConstraintError", "SchemaError", "SessionLostError", "StoreError", "StoreUnavailableError"]
 
@@ -57,20 +57,10 @@ class SessionLostError(StoreError):
 class SchemaError(StoreError):
     """The store's schema is not the one this version of conveyor needs."""
 
-    def __init__(
-        self, found: int, wanted: int, *, is_unrecorded: bool = False, foreign_tables: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, found: int, wanted: int, *, is_unrecorded: bool = False) -> None:
         self.found = found
         self.wanted = wanted
         self.is_unrecorded = is_unrecorded
-        self.foreign_tables = foreign_tables
-        if foreign_tables:
-            names = ", ".join(foreign_tables)
-            super().__init__(
-                f"the store needs names for its tables that others have here: {names}; "
-                "rename those, or give the store a file of its own"
-            )
-            return
         if is_unrecorded:
             super().__init__(
                 "the store has tables of conveyor's, but no note of the migrations that made them: their SQL was run "

@@ -385,7 +385,7 @@ async def _release_dead(store: Any) -> str:
         return "memory"
 
     def forget(transaction: Any) -> None:
-        transaction.connection.execute("update buffer_takes set taken_until = 0")
+        transaction.connection.execute("update conveyor_buffer_takes set taken_until = 0")
 
     await buffers._write(forget)
     return "sqlite"

@@ -291,7 +291,7 @@ def test_a_program_that_ends_closes_a_producer_that_nobody_closed(tmp_path: Path
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "42\n", "")
     with sqlite3.connect(tmp_path / "jobs.db") as connection:
-        assert connection.execute("select count(*) from sessions").fetchone() == (0,)
+        assert connection.execute("select count(*) from conveyor_sessions").fetchone() == (0,)
     connection.close()
 
 

@@ -154,7 +154,7 @@ async def test_a_run_that_is_stopped_inside_its_block_leaves_nothing(
                     raise ValueError("no stock")  # noqa: TRY301 - what a handler does
                 if end == "lose":
                     # As if the store had given the job to another run.
-                    await connection.execute("update live set fetch_number = fetch_number + 1")
+                    await connection.execute("update conveyor_live set fetch_number = fetch_number + 1")
                 else:
                     await anyio.sleep(10)
         except BaseException as exc:

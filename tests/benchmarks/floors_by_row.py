@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["sqlite_add_concurrent", "sqlite_add_many", "sqlite_process"]
 
 SETTLE: Final = """
-insert into history (seq, queue, state, priority, attempts_made, stalled_count, run_at, started_at, finished_at,
-                     session_id, fetch_number, progress, attempt, outcome)
+insert into conveyor_history (seq, queue, state, priority, attempts_made, stalled_count, run_at, started_at,
+                              finished_at, session_id, fetch_number, progress, attempt, outcome)
 select seq, queue, 'completed', priority, attempts_made + 1, stalled_count, run_at, started_at, ?4,
        session_id, fetch_number, progress, attempts_made + 1, 'completed'
-from live
+from conveyor_live
 where seq = ?1 and session_id = ?2 and fetch_number = ?3 and state = 'active'
 """
-END: Final = "delete from live where seq = ?1 and session_id = ?2 and fetch_number = ?3 and state = 'active'"
+END: Final = "delete from conveyor_live where seq = ?1 and session_id = ?2 and fetch_number = ?3 and state = 'active'"
 HELD: Final = """
 select live.seq, jobs.id, jobs.name, payload, options
-from live
-join jobs on jobs.seq = live.seq
+from conveyor_live as live
+join conveyor_jobs as jobs on jobs.seq = live.seq
 where session_id = ?1 and fetch_number = ?2 and state = 'active'
 """
 

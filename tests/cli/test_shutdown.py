@@ -169,7 +169,7 @@ def test_a_file_with_a_newer_schema_ends_the_worker_with_6(
     newer = folder / "newer.db"
     shutil.copy(folder / "jobs.db", newer)
     with sqlite3.connect(newer) as connection:
-        connection.execute("update migrations set version = 999")
+        connection.execute("update conveyor_migrations set version = 999")
     connection.close()
     process = start("worker", "hello:app")
     assert "upgrade conveyor" in _replaced(process, folder, newer)

@@ -283,7 +283,7 @@ async def test_a_newer_schema_ends_the_worker_and_says_to_upgrade(file: Path, tm
         with closing(sqlite3.connect(file)) as own:
             own.execute("vacuum into ?", (str(newer),))
         with closing(sqlite3.connect(newer)) as connection, connection:
-            connection.execute("update migrations set version = 999")
+            connection.execute("update conveyor_migrations set version = 999")
         return newer
 
     with pytest.raises(SchemaError, match="upgrade conveyor"):

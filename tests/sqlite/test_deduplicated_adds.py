@@ -32,7 +32,7 @@ def jobs(*job_ids: str, payload: bytes = b"{}") -> Sequence[NewJob]:
 
 def remembered(file: Path) -> list[str]:
     with closing(sqlite3.connect(file)) as connection:
-        return [row[0] for row in connection.execute("select add_id from deduplicated_adds order by seq")]
+        return [row[0] for row in connection.execute("select add_id from conveyor_deduplicated_adds order by seq")]
 
 
 async def test_answers_are_forgotten_by_later_adds_that_meet_a_key(file: Path) -> None:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 WATCH: Final = timedelta(seconds=30)
 FLOOD: Final = """
-insert into events (at, kind, queue, job_id, name)
+insert into conveyor_events (at, kind, queue, job_id, name)
 with recursive counted (number) as (select 1 union all select number + 1 from counted where number < ?)
 select 0, 'added', 'mails', number, 'send' from counted
 """

@@ -84,7 +84,7 @@ async def test_runs_are_counted_from_the_first_limit_of_their_queue_on(file: Pat
     async def look() -> None:
         for _ in range(2):
             with closing(sqlite3.connect(file)) as connection:
-                counted.extend(connection.execute("select count(*) from live where is_limited = 1").fetchone())
+                counted.extend(connection.execute("select count(*) from conveyor_live where is_limited = 1").fetchone())
             await queue.set_limits(max_global_concurrency=JOBS)
 
     async with app, app.worker("q"):
@@ -208,7 +208,7 @@ async def test_settling_a_job_with_a_key_does_not_touch_the_keys(file: Path) -> 
         await store._writer.run(lambda transaction: transaction.connection.set_trace_callback(made.append))
         async with app.worker("q"):
             await job.result(timeout="10s")
-    assert any("insert into history" in statement for statement in made)
+    assert any("insert into conveyor_history" in statement for statement in made)
     assert not any("deduplic" in statement for statement in made)
 
 

@@ -27,48 +27,59 @@ PARTS: Final = 25
 IS_FULL: Final = os.environ.get("CONVEYOR_FULL") == "1"
 
 FAULTS: Final = {
-    "a job is live and in history": "select count(*) from live join history using (seq)",
+    "a job is live and in history": "select count(*) from conveyor_live join conveyor_history using (seq)",
     "a job is neither live nor in history": """
-        select count(*) from jobs where seq not in (select seq from live union select seq from history)
+        select count(*) from conveyor_jobs
+        where seq not in (select seq from conveyor_live union select seq from conveyor_history)
     """,
     "there is a state without a job": """
-        select count(*) from (select seq from live union select seq from history)
-        where seq not in (select seq from jobs)
+        select count(*) from (select seq from conveyor_live union select seq from conveyor_history)
+        where seq not in (select seq from conveyor_jobs)
     """,
-    "there is history of no job": "select count(*) from attempts where job_id not in (select id from jobs)",
-    "a job is in a buffer and in a queue": "select count(*) from buffered join jobs using (id)",
-    "a job is in a buffer and went on": "select count(*) from buffered join buffer_merges on job_id = id",
+    "there is history of no job": """
+        select count(*) from conveyor_attempts where job_id not in (select id from conveyor_jobs)
+    """,
+    "a job is in a buffer and in a queue": "select count(*) from conveyor_buffered join conveyor_jobs using (id)",
+    "a job is in a buffer and went on": """
+        select count(*) from conveyor_buffered join conveyor_buffer_merges on job_id = id
+    """,
     "a batch job waits for a job that nobody added": """
-        select count(*) from batches
-        where status in ('created', 'confirmed', 'processing', 'pausing') and job_id not in (select id from jobs)
+        select count(*) from conveyor_batches
+        where status in ('created', 'confirmed', 'processing', 'pausing')
+          and job_id not in (select id from conveyor_jobs)
     """,
     "a batch job stands where its history does not": """
-        select count(*) from batches
-        where status <> (select after from batch_changes where batch_id = id order by number desc limit 1)
+        select count(*) from conveyor_batches
+        where status <> (select after from conveyor_batch_changes where batch_id = id order by number desc limit 1)
     """,
     "there is history of no batch job": """
-        select count(*) from batch_changes where batch_id not in (select id from batches)
+        select count(*) from conveyor_batch_changes where batch_id not in (select id from conveyor_batches)
     """,
     "there are bad rows of no step": """
-        select count(*) from batch_errors as errors left join batches on id = errors.batch_id
+        select count(*) from conveyor_batch_errors as errors left join conveyor_batches on id = errors.batch_id
         where coalesce(steps, 0) = 0
-          and not exists (select 1 from batch_parts as part where part.batch_id = errors.batch_id and part.steps > 0)
+          and not exists (
+            select 1 from conveyor_batch_parts as part
+            where part.batch_id = errors.batch_id and part.steps > 0)
     """,
     "a batch job stands where its parts do not": """
-        select count(*) from batches
+        select count(*) from conveyor_batches
         join (
             select batch_id, count(*) as parts_kept, sum(done) as rows_done, sum(is_done) as parts_ended
-            from batch_parts group by batch_id
+            from conveyor_batch_parts group by batch_id
         ) on batch_id = id
         where (parts, done, parts_done) <> (parts_kept, rows_done, parts_ended)
     """,
     "a part waits for a job that nobody added": """
-        select count(*) from batch_parts where job_id not in (select id from jobs)
+        select count(*) from conveyor_batch_parts where job_id not in (select id from conveyor_jobs)
     """,
     "there is a part of no batch job": """
-        select count(*) from batch_parts where batch_id not in (select id from batches where parts > 0)
+        select count(*) from conveyor_batch_parts
+        where batch_id not in (select id from conveyor_batches where parts > 0)
     """,
-    "there are log lines of no job": "select count(*) from logs where job_id not in (select id from jobs)",
+    "there are log lines of no job": """
+        select count(*) from conveyor_logs where job_id not in (select id from conveyor_jobs)
+    """,
 }
 
 

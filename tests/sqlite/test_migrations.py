@@ -102,7 +102,7 @@ async def test_looking_at_a_mistyped_path_leaves_no_file_behind(file: Path) -> N
 async def test_a_schema_from_the_future_is_refused(file: Path) -> None:
     async with open_store(f"sqlite:///{file}"):
         pass
-    change(file, "insert into migrations values (99, 'later', '', 0)")
+    change(file, "insert into conveyor_migrations values (99, 'later', '', 0)")
     for option in ("true", "false"):
         with pytest.raises(SchemaError, match="upgrade conveyor"):
             async with open_store(f"sqlite:///{file}?auto_migrate={option}"):
@@ -112,7 +112,7 @@ async def test_a_schema_from_the_future_is_refused(file: Path) -> None:
 async def test_a_migration_that_was_edited_is_noticed(file: Path) -> None:
     async with open_store(f"sqlite:///{file}"):
         pass
-    change(file, "update migrations set checksum = 'edited'")
+    change(file, "update conveyor_migrations set checksum = 'edited'")
     with pytest.raises(StoreError, match="was changed after it had been applied"):
         async with open_store(f"sqlite:///{file}"):
             pass

@@ -71,7 +71,7 @@ async def test_a_writer_that_says_nothing_is_noticed(store: SQLiteStore, file: P
     async with store.notifier.subscribe("mail") as heard:
         silent = sqlite3.connect(file)
         with silent:
-            silent.execute("insert into queues (name) values ('silently')")
+            silent.execute("insert into conveyor_queues (name) values ('silently')")
         silent.close()
         await wait_for(ANYTHING, heard)
 

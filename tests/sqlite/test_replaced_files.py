@@ -72,7 +72,7 @@ async def test_what_is_committed_to_a_file_that_was_just_replaced_is_not_acknowl
     copy = await copy_of(file)
 
     def replace_before_the_commit(transaction: Transaction) -> None:
-        transaction.connection.execute("insert into paused (queue, name) values ('mail', 'here')")
+        transaction.connection.execute("insert into conveyor_paused (queue, name) values ('mail', 'here')")
         copy.replace(file)
 
     with pytest.raises(StoreUnavailableError, match="was replaced while it was in use"):

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGEST_PAYLOAD", "JobRow", "LiveRow", "divided", "insert_jobs", "insert_live"]
 
-# A job in the table jobs: seq, id, queue, name, payload, options, created_at, expires_at.
+# A job in the table conveyor_jobs: seq, id, queue, name, payload, options, created_at, expires_at.
 JobRow: TypeAlias = tuple[int, str, str, str, bytes, bytes | None, int, int | None]
-# And in the table live: seq, queue, name, state, priority, order_at, order_seq, run_at, expires_at,
+# And in the table conveyor_live: seq, queue, name, state, priority, order_at, order_seq, run_at, expires_at,
 # group.
 LiveRow: TypeAlias = tuple[int, str, str, str, int, int, int, int, int | None, str | None]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["delete_jobs", "delete_settled", "forget_removed"]
 
-# The table jobs comes last: the others find their rows through it.
+# The table conveyor_jobs comes last: the others find their rows through it.
 _STATEMENTS: Final = (
     "jobs/remove_job_live",
     "jobs/remove_job_history",

@@ -87,7 +87,7 @@ def error_column(error: ErrorInfo | None) -> bytes | None:
 
 
 def job_from_row(row: JobRow) -> JobData:
-    """Return the job of a row whose first columns are those of the view job_records."""
+    """Return the job of a row whose first columns are those of the view conveyor_job_records."""
     created_at = from_micros(row[9])
     return JobData(
         row[0],

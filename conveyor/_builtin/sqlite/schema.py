@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from conveyor._builtin.sqlite.operations import roll_back
 from conveyor._builtin.sqlite.statements import load_migrations, sql
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from conveyor.model.migrations import Migration
 
 __all__ = ["SqliteSchema", "bring_up_to_date", "split_statements"]
-
-_CREATE_TABLE: Final = re.compile(r"^create table (\w+)", re.MULTILINE)
 
 
 class SqliteSchema:
@@ -91,19 +88,9 @@ def _migrate(transaction: Transaction) -> Sequence[Migration]:
 def _applied(connection: sqlite3.Connection) -> dict[int, str]:
     is_noted, is_made = connection.execute(sql("schema/get_status_table")).fetchone()
     applied = dict(connection.execute(sql("schema/get_status")).fetchall()) if is_noted else {}
-    if applied:
-        return applied
-    wanted = load_migrations()[-1].version
-    if is_made:
-        raise SchemaError(found=0, wanted=wanted, is_unrecorded=True)
-    if foreign := _own_names().intersection(name for (name,) in connection.execute(sql("schema/get_status_names"))):
-        raise SchemaError(found=0, wanted=wanted, foreign_tables=sorted(foreign))
+    if is_made and not applied:
+        raise SchemaError(found=0, wanted=load_migrations()[-1].version, is_unrecorded=True)
     return applied
-
-
-def _own_names() -> frozenset[str]:
-    """Return the names of the tables that migrations make."""
-    return frozenset(name for step in load_migrations() for name in _CREATE_TABLE.findall(step.up))
 
 
 def _is_newer(applied: dict[int, str], available: Sequence[Migration]) -> bool:

@@ -18,10 +18,10 @@ __all__ = ["load_migrations", "load_statements", "sql"]
 
 _HERE: Final = Path(__file__).parent
 # As schema/migrate.sql does it, with the values in their places; times are microseconds since 1970.
-_RECORD: Final = """insert into migrations (version, name, checksum, applied_at)
+_RECORD: Final = """insert into conveyor_migrations (version, name, checksum, applied_at)
 values ({version}, '{name}', '{checksum}', strftime('%s', 'now') * 1000000);
 """
-_FORGET: Final = "delete from migrations where version = {version};\n"
+_FORGET: Final = "delete from conveyor_migrations where version = {version};\n"
 
 
 @cache

@@ -53,7 +53,7 @@ class Transaction:
     def take_seqs(self, count: int) -> range:
         """Return the next numbers in the order of jobs. No other process can take them: we hold the write lock."""
         if not self._next_seq:
-            (highest,) = self.connection.execute("select max(seq) from jobs").fetchone()
+            (highest,) = self.connection.execute("select max(seq) from conveyor_jobs").fetchone()
             self._next_seq = (highest or 0) + 1
         first = self._next_seq
         self._next_seq += count

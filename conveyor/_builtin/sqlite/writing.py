@@ -182,7 +182,10 @@ class WritingConnection:
 
 def _live_ids(connection: sqlite3.Connection) -> Sequence[str]:
     """Return the jobs that have not ended, the newest first, as far as the file can still be read."""
-    statement = "select id from jobs where seq in (select seq from live order by seq desc limit ?) order by seq desc"
+    statement = (
+        "select id from conveyor_jobs where seq in (select seq from conveyor_live order by seq desc limit ?) "
+        "order by seq desc"
+    )
     try:
         return [job_id for (job_id,) in connection.execute(statement, (_MOST_REMEMBERED,))]
     except sqlite3.Error:
@@ -190,5 +193,5 @@ def _live_ids(connection: sqlite3.Connection) -> Sequence[str]:
 
 
 def _missing(connection: sqlite3.Connection, job_ids: Sequence[str]) -> Sequence[str]:
-    statement = "select value from json_each(?) where value not in (select id from jobs)"
+    statement = "select value from json_each(?) where value not in (select id from conveyor_jobs)"
     return [job_id for (job_id,) in connection.execute(statement, (json.dumps(list(job_ids)),))]

@@ -21,9 +21,12 @@ from conveyor._cli.demo.ledger import LedgerReader
 
 __all__ = ["main", "prove", "read_books"]
 
-_LIVE: Final = "select jobs.id from live join jobs using (seq)"
-_SETTLED: Final = "select jobs.id, state, session_id || '.' || fetch_number from history join jobs using (seq)"
-_ENDED: Final = "select job_id, session_id || '.' || fetch_number, outcome from attempts"
+_LIVE: Final = "select id from conveyor_live join conveyor_jobs using (seq)"
+_SETTLED: Final = """
+select jobs.id, state, session_id || '.' || fetch_number
+from conveyor_history join conveyor_jobs as jobs using (seq)
+"""
+_ENDED: Final = "select job_id, session_id || '.' || fetch_number, outcome from conveyor_attempts"
 
 
 def read_books(database: Path) -> Books:

@@ -1,62 +1,62 @@
 -- Undoes 0001_initial: every job is gone.
-drop table batch_errors;
+drop table conveyor_batch_errors;
 
-drop table batch_parts;
+drop table conveyor_batch_parts;
 
-drop table batch_changes;
+drop table conveyor_batch_changes;
 
-drop table batches;
+drop table conveyor_batches;
 
-drop table buffer_merges;
+drop table conveyor_buffer_merges;
 
-drop table buffer_takes;
+drop table conveyor_buffer_takes;
 
-drop table buffered;
+drop table conveyor_buffered;
 
-drop table run_counts;
+drop table conveyor_run_counts;
 
-drop table schedules;
+drop table conveyor_schedules;
 
-drop table event_marks;
+drop table conveyor_event_marks;
 
-drop table watchers;
+drop table conveyor_watchers;
 
-drop table events;
+drop table conveyor_events;
 
-drop table starts;
+drop table conveyor_starts;
 
-drop table rates;
+drop table conveyor_rates;
 
-drop table queue_groups;
+drop table conveyor_queue_groups;
 
-drop table guards;
+drop table conveyor_guards;
 
-drop table paused;
+drop table conveyor_paused;
 
-drop table queues;
+drop table conveyor_queues;
 
-drop table workers;
+drop table conveyor_workers;
 
-drop table sessions;
+drop table conveyor_sessions;
 
-drop table deduplicated_adds;
+drop table conveyor_deduplicated_adds;
 
-drop table deduplication_keys;
+drop table conveyor_deduplication_keys;
 
-drop table flow_edges;
+drop table conveyor_flow_edges;
 
-drop table flow_parents;
+drop table conveyor_flow_parents;
 
-drop table removed;
+drop table conveyor_removed;
 
-drop table logs;
+drop table conveyor_logs;
 
-drop table attempts;
+drop table conveyor_attempts;
 
-drop view job_records;
+drop view conveyor_job_records;
 
-drop table history;
+drop table conveyor_history;
 
-drop table live;
+drop table conveyor_live;
 
-drop table jobs;
+drop table conveyor_jobs;

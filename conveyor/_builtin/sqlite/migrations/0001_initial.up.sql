@@ -4,7 +4,7 @@
 
 -- One row for each job there is. seq is the order in which jobs were added, or rerun.
 -- added_payload is kept where a rerun replaced the payload, so that the same add again is still recognised.
-create table jobs (
+create table conveyor_jobs (
   seq integer primary key,
   id text not null unique,
   queue text not null,
@@ -21,7 +21,7 @@ create table jobs (
 -- mirrored below zero (-1 - value), so one ascending index gives those first, newest first, then the others.
 -- is_discarded: the job may not be tried again.
 -- is_limited: it was fetched from a queue with limits, so it is counted while it is active.
-create table live (
+create table conveyor_live (
   seq integer primary key,
   queue text not null,
   name text not null,
@@ -43,29 +43,31 @@ create table live (
   is_limited integer not null default 0
 );
 
-create index live_ready on live (queue, priority, order_at, order_seq)
+create index conveyor_live_ready on conveyor_live (queue, priority, order_at, order_seq)
 where state = 'waiting' and stalled_count = 0 and group_id is null;
 
-create index live_grouped on live (queue, group_id, priority, order_at, order_seq)
+create index conveyor_live_grouped on conveyor_live (queue, group_id, priority, order_at, order_seq)
 where state = 'waiting' and stalled_count = 0 and group_id is not null;
 
-create index live_limited on live (queue, group_id, name) where state = 'active' and is_limited = 1;
+create index conveyor_live_limited on conveyor_live (queue, group_id, name) where state = 'active' and is_limited = 1;
 
-create index live_suspects on live (queue, priority, order_at, order_seq) where state = 'waiting' and stalled_count > 0;
+create index conveyor_live_suspects on conveyor_live (queue, priority, order_at, order_seq)
+  where state = 'waiting' and stalled_count > 0;
 
-create index live_delayed on live (queue, run_at) where state = 'delayed';
+create index conveyor_live_delayed on conveyor_live (queue, run_at) where state = 'delayed';
 
-create index live_active on live (session_id, fetch_number) where state = 'active';
+create index conveyor_live_active on conveyor_live (session_id, fetch_number) where state = 'active';
 
-create index live_expiring on live (queue, expires_at) where expires_at is not null and state <> 'active';
+create index conveyor_live_expiring on conveyor_live (queue, expires_at) where expires_at is not null
+  and state <> 'active';
 
-create index live_waiting_children on live (queue) where state = 'waiting_children';
+create index conveyor_live_waiting_children on conveyor_live (queue) where state = 'waiting_children';
 
 -- Jobs that are settled.
 -- attempt and outcome tell of the run that settled the job; null where no run did.
 -- remove_at is when the job goes by its own option; null where that names no duration.
 -- error_group is the fingerprint of the error by which a job failed.
-create table history (
+create table conveyor_history (
   seq integer primary key,
   queue text not null,
   state text not null,
@@ -86,14 +88,15 @@ create table history (
   error_group text
 );
 
-create index history_error_groups on history (error_group, queue, finished_at) where error_group is not null;
+create index conveyor_history_error_groups on conveyor_history (error_group, queue, finished_at)
+  where error_group is not null;
 
-create index history_finished on history (queue, state, finished_at);
+create index conveyor_history_finished on conveyor_history (queue, state, finished_at);
 
-create index history_outdating on history (queue, remove_at) where remove_at is not null;
+create index conveyor_history_outdating on conveyor_history (queue, remove_at) where remove_at is not null;
 
 -- Every job as a whole; it is either live or settled.
-create view job_records as
+create view conveyor_job_records as
 select
   jobs.id,
   jobs.queue,
@@ -114,12 +117,12 @@ select
   history.result,
   coalesce(live.error, history.error) as error,
   jobs.expires_at
-from jobs
-left join live on live.seq = jobs.seq
-left join history on history.seq = jobs.seq;
+from conveyor_jobs as jobs
+left join conveyor_live as live on live.seq = jobs.seq
+left join conveyor_history as history on history.seq = jobs.seq;
 
 -- Runs that ended, except the one that settled its job: that one stands in history.
-create table attempts (
+create table conveyor_attempts (
   seq integer primary key,
   job_id text not null,
   number integer not null,
@@ -131,9 +134,9 @@ create table attempts (
   error blob
 );
 
-create index attempts_job on attempts (job_id);
+create index conveyor_attempts_job on conveyor_attempts (job_id);
 
-create table logs (
+create table conveyor_logs (
   seq integer primary key,
   job_id text not null,
   message text not null,
@@ -143,12 +146,12 @@ create table logs (
   fetch_number integer
 );
 
-create index logs_job on logs (job_id);
+create index conveyor_logs_job on conveyor_logs (job_id);
 
 -- Jobs that wait, or waited, for children: how many of these have not ended, and how many ended otherwise than completed
 -- and count. policy is what such an end means; is_removed and kept_for what becomes of the record if the job fails by it.
 -- delay begins when the last child has ended; null: there is none, or it has begun.
-create table flow_parents (
+create table conveyor_flow_parents (
   job_id text not null primary key,
   policy text not null,
   open_count integer not null default 0,
@@ -161,7 +164,7 @@ create table flow_parents (
 
 -- Who waits for whom. queue, name, outcome, result and error are kept of a child whose record is gone; outcome is null
 -- until it has ended.
-create table flow_edges (
+create table conveyor_flow_edges (
   seq integer primary key,
   parent_id text not null,
   child_id text not null,
@@ -172,15 +175,15 @@ create table flow_edges (
   error blob
 );
 
-create unique index flow_edges_parent on flow_edges (parent_id, child_id);
+create unique index conveyor_flow_edges_parent on conveyor_flow_edges (parent_id, child_id);
 
-create index flow_edges_child on flow_edges (child_id);
+create index conveyor_flow_edges_child on conveyor_flow_edges (child_id);
 
-create index flow_edges_open on flow_edges (child_id) where outcome is null;
+create index conveyor_flow_edges_open on conveyor_flow_edges (child_id) where outcome is null;
 
 -- Jobs that left no record as they ended, for a while, with the run that ended them: so that the same settlement again
 -- is recognised, and who waited for them learns how they ended.
-create table removed (
+create table conveyor_removed (
   seq integer primary key,
   job_id text not null,
   session_id text not null,
@@ -192,12 +195,12 @@ create table removed (
   error blob
 );
 
-create index removed_job on removed (job_id);
+create index conveyor_removed_job on conveyor_removed (job_id);
 
 -- Deduplication keys and the jobs that took them last. Whether a job holds its key is told by its state, so nothing is
 -- written here as jobs settle. until is when the key is free whatever the state; null where only that counts, and the row
 -- goes with its job.
-create table deduplication_keys (
+create table conveyor_deduplication_keys (
   seq integer primary key,
   queue text not null,
   name text not null,
@@ -207,14 +210,14 @@ create table deduplication_keys (
   unique (queue, name, key)
 );
 
-create index deduplication_keys_job on deduplication_keys (job_id) where until is null;
+create index conveyor_deduplication_keys_job on conveyor_deduplication_keys (job_id) where until is null;
 
-create index deduplication_keys_until on deduplication_keys (until) where until is not null;
+create index conveyor_deduplication_keys_until on conveyor_deduplication_keys (until) where until is not null;
 
 -- Adds that left no job because another had their key, for a while: so that the same add again is answered alike.
 -- add_id is the id of the job that was to be added; digest tells its add from others of the same id. They are forgotten
 -- in the order in which they were written.
-create table deduplicated_adds (
+create table conveyor_deduplicated_adds (
   seq integer primary key,
   add_id text not null,
   digest text not null,
@@ -223,10 +226,10 @@ create table deduplicated_adds (
   forget_at integer not null
 );
 
-create index deduplicated_adds_id on deduplicated_adds (add_id);
+create index conveyor_deduplicated_adds_id on conveyor_deduplicated_adds (add_id);
 
 -- highest_fetch and recent_fetches (a bit for it and for each of the numbers below) tell which fetches took place.
-create table sessions (
+create table conveyor_sessions (
   id text not null primary key,
   hostname text not null,
   pid integer not null,
@@ -242,18 +245,18 @@ create table sessions (
 ) without rowid;
 
 -- Where the workers ran that were opened last: histories name their sessions, which are gone by then.
-create table workers (
+create table conveyor_workers (
   seq integer primary key,
   id text not null,
   hostname text not null,
   pid integer not null
 );
 
-create unique index workers_id on workers (id);
+create unique index conveyor_workers_id on conveyor_workers (id);
 
 -- What was counted of runs that ended, for each minute (span 60, in seconds), each hour (3600) and all that was before
 -- (0, with start 0). counts is a JSON object of numbers that add up; conveyor.model.metrics says what they are.
-create table run_counts (
+create table conveyor_run_counts (
   span integer not null,
   start integer not null,
   queue text not null,
@@ -263,11 +266,11 @@ create table run_counts (
 ) without rowid;
 
 -- Every queue that a job was added to or that was paused: it outlives its jobs.
-create table queues (
+create table conveyor_queues (
   name text not null primary key
 ) without rowid;
 
-create table paused (
+create table conveyor_paused (
   queue text not null,
   name text not null,
   primary key (queue, name)
@@ -275,7 +278,7 @@ create table paused (
 
 -- Jobs that are added again and again. rule and state are JSON; due_at is when a worker has to look, null while the
 -- schedule is paused or once it has ended.
-create table schedules (
+create table conveyor_schedules (
   id text not null primary key,
   queue text not null,
   name text not null,
@@ -286,12 +289,12 @@ create table schedules (
   due_at integer
 ) without rowid;
 
-create index schedules_due on schedules (due_at) where due_at is not null;
+create index conveyor_schedules_due on conveyor_schedules (due_at) where due_at is not null;
 
 -- What happens, while somebody watches: triggers write it, which are made with the first watcher and dropped with the
 -- last. at is the database's time. data is the progress, the result or the error, as kind says. A hundred thousand are
 -- kept at most.
-create table events (
+create table conveyor_events (
   seq integer primary key autoincrement,
   at integer not null,
   kind text not null,
@@ -302,28 +305,28 @@ create table events (
   count integer not null default 0
 );
 
-create trigger events_bounded after insert on events
+create trigger conveyor_events_bounded after insert on conveyor_events
 begin
-  delete from events where seq <= new.seq - 100000;
+  delete from conveyor_events where seq <= new.seq - 100000;
 end;
 
 -- Who watches a queue ('': all), and until when unless that is renewed.
-create table watchers (
+create table conveyor_watchers (
   id text not null primary key,
   queue text not null,
   until integer not null
 ) without rowid;
 
-create index watchers_queue on watchers (queue);
+create index conveyor_watchers_queue on conveyor_watchers (queue);
 
 -- Which event was the last at a time: by that, events are kept for a time.
-create table event_marks (
+create table conveyor_event_marks (
   at integer not null primary key,
   seq integer not null
 ) without rowid;
 
 -- Queues that have limits, or had a job with a group. round_at is where the turns of its groups stand.
-create table guards (
+create table conveyor_guards (
   queue text not null primary key,
   limits blob,
   round_at integer not null default 0
@@ -331,7 +334,7 @@ create table guards (
 
 -- The groups that take turns in a queue; '' stands for the jobs without one. at is where it stands in the round. The
 -- turns of one that is parked are passed over until free_at, or until a run of it ends.
-create table queue_groups (
+create table conveyor_queue_groups (
   queue text not null,
   group_id text not null,
   at integer not null,
@@ -340,13 +343,13 @@ create table queue_groups (
   primary key (queue, group_id)
 ) without rowid;
 
-create index queue_groups_turns on queue_groups (queue, at, group_id) where is_parked = 0;
+create index conveyor_queue_groups_turns on conveyor_queue_groups (queue, at, group_id) where is_parked = 0;
 
-create index queue_groups_freed on queue_groups (queue, free_at) where free_at is not null;
+create index conveyor_queue_groups_freed on conveyor_queue_groups (queue, free_at) where free_at is not null;
 
 -- How much of each rate is used: of a window, what its starts weigh; of a bucket, its level at a time.
 -- free_at is when there is room for the job that was last refused.
-create table rates (
+create table conveyor_rates (
   queue text not null,
   scope text not null,
   key text not null,
@@ -356,10 +359,10 @@ create table rates (
   primary key (queue, scope, key)
 ) without rowid;
 
-create index rates_free on rates (queue, free_at);
+create index conveyor_rates_free on conveyor_rates (queue, free_at);
 
 -- What started in each window.
-create table starts (
+create table conveyor_starts (
   queue text not null,
   scope text not null,
   key text not null,
@@ -370,7 +373,7 @@ create table starts (
 
 -- Jobs in buffers, in the order in which they were added; they are none of the jobs yet. run_at and expires_at are what
 -- they were added with, null where nothing was asked. digest tells the same add again.
-create table buffered (
+create table conveyor_buffered (
   seq integer primary key,
   id text not null unique,
   buffer text not null,
@@ -385,10 +388,10 @@ create table buffered (
   added_at integer not null
 );
 
-create index buffered_order on buffered (buffer, seq, size, added_at);
+create index conveyor_buffered_order on conveyor_buffered (buffer, seq, size, added_at);
 
 -- Every buffer that was ever flushed: who has its jobs until when (null: nobody), and who flushed it last.
-create table buffer_takes (
+create table conveyor_buffer_takes (
   buffer text not null primary key,
   token text,
   taken_until integer,
@@ -396,19 +399,19 @@ create table buffer_takes (
 ) without rowid;
 
 -- Jobs of buffers that went into others, or on with another payload (into_id is their own then), for a while.
-create table buffer_merges (
+create table conveyor_buffer_merges (
   job_id text not null primary key,
   into_id text not null,
   digest blob not null,
   merged_at integer not null
 ) without rowid;
 
-create index buffer_merges_age on buffer_merges (merged_at);
+create index conveyor_buffer_merges_age on conveyor_buffer_merges (merged_at);
 
 -- Batch jobs. digest tells the same creation again; run is the token of the run that may write, job_id the job that works
 -- for it. counts is a JSON object of rows by what became of them. An identity is held until its batch job fails or is
 -- cancelled.
-create table batches (
+create table conveyor_batches (
   id text not null primary key,
   batch_type text not null,
   status text not null,
@@ -439,21 +442,21 @@ create table batches (
   parts_done integer not null default 0
 );
 
-create unique index batches_identity on batches (batch_type, identity)
+create unique index conveyor_batches_identity on conveyor_batches (batch_type, identity)
 where identity is not null and status not in ('failed', 'cancelled');
 
-create index batches_newest on batches (created_at desc, id);
+create index conveyor_batches_newest on conveyor_batches (created_at desc, id);
 
-create index batches_worked on batches (created_at, id)
+create index conveyor_batches_worked on conveyor_batches (created_at, id)
 where status in ('created', 'confirmed', 'processing', 'pausing', 'interrupted', 'cancelling');
 
-create index batches_takers on batches (parent_id) where parent_id is not null;
+create index conveyor_batches_takers on conveyor_batches (parent_id) where parent_id is not null;
 
-create index batches_ended on batches (updated_at, id)
+create index conveyor_batches_ended on conveyor_batches (updated_at, id)
 where status in ('cancelled', 'failed', 'completed', 'completed_with_errors');
 
 -- The history of each batch job. change_id tells the same change again; null where it was created.
-create table batch_changes (
+create table conveyor_batch_changes (
   batch_id text not null,
   number integer not null,
   change_id text,
@@ -466,11 +469,12 @@ create table batch_changes (
   primary key (batch_id, number)
 ) without rowid;
 
-create unique index batch_changes_same on batch_changes (batch_id, change_id) where change_id is not null;
+create unique index conveyor_batch_changes_same on conveyor_batch_changes (batch_id, change_id)
+  where change_id is not null;
 
 -- The parts of batch jobs that are divided. span and cursor are JSON, counts as in batches; run is the token of the run
 -- that may write, job_id the job that works for the part.
-create table batch_parts (
+create table conveyor_batch_parts (
   batch_id text not null,
   number integer not null,
   span blob not null,
@@ -486,7 +490,7 @@ create table batch_parts (
 ) without rowid;
 
 -- Rows of batch jobs that could not be processed. error is JSON: what a row holds may be no text for a database.
-create table batch_errors (
+create table conveyor_batch_errors (
   batch_id text not null,
   row_number integer not null,
   error blob not null,

@@ -1,8 +1,8 @@
 -- Writes what a change makes of a batch job.
 -- parameters: 1 id, 2 status, 3 now, 4 revision, 5 context, 6 run, 7 start of the run or null, 8 rows done then,
 --   9 id of the job, 10 result, 11 total, 12 error, 13 retries
--- index: primary key of batches
-update batches
+-- index: primary key of conveyor_batches
+update conveyor_batches
 set status = ?2,
     updated_at = ?3,
     revision = ?4,

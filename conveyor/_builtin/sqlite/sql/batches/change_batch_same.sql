@@ -1,7 +1,7 @@
 -- Whether a batch job has seen a change.
 -- parameters: 1 id of the batch job, 2 id of the change
--- index: batch_changes_same
+-- index: conveyor_batch_changes_same
 select 1
-from batch_changes
+from conveyor_batch_changes
 where batch_id = ?1
   and change_id = ?2

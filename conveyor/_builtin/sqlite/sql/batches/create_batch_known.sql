@@ -1,6 +1,6 @@
 -- The digest of the creation of a batch job that is there.
 -- parameters: 1 id
--- index: primary key of batches
+-- index: primary key of conveyor_batches
 select digest
-from batches
+from conveyor_batches
 where id = ?1

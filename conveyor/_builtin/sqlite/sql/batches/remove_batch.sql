@@ -1,5 +1,5 @@
 -- Deletes a batch job.
 -- parameters: 1 id
--- index: primary key of batches
-delete from batches
+-- index: primary key of conveyor_batches
+delete from conveyor_batches
 where id = ?1

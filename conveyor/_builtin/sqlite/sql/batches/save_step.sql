@@ -1,8 +1,8 @@
 -- Keeps how far a run is, unless it was lost or the step was saved before.
 -- parameters: 1 id, 2 run, 3 number of the step, 4 now, 5 cursor, 6 done, 7 total or null, 8 counts as JSON, 9 message,
 --   10 result or null
--- index: primary key of batches
-update batches
+-- index: primary key of conveyor_batches
+update conveyor_batches
 set updated_at = ?4,
     revision = revision + 1,
     steps = ?3,

@@ -2,5 +2,5 @@
 -- parameters: 1 ids as a JSON array
 -- index: unique (id) of buffered
 select id, queue, name, payload
-from buffered
+from conveyor_buffered
 where id in (select value from json_each(?1))

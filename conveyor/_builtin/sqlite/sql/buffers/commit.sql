@@ -2,5 +2,5 @@
 -- parameters: 1 token
 -- index: none: one row for each buffer that was ever flushed
 select buffer, committed = ?1
-from buffer_takes
+from conveyor_buffer_takes
 where token = ?1 or committed = ?1

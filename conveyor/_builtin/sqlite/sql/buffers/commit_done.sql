@@ -1,7 +1,7 @@
 -- Notes that a flush was committed.
 -- parameters: 1 token
 -- index: none: one row for each buffer that was ever flushed
-update buffer_takes
+update conveyor_buffer_takes
 set token = null,
     taken_until = null,
     committed = ?1

@@ -2,5 +2,5 @@
 -- parameters: 1 ids as a JSON array
 -- index: unique (id) of buffered
 select buffer, id, queue, name, payload, options, run_at, expires_at, deduplication, added_at
-from buffered
+from conveyor_buffered
 where id in (select value from json_each(?1))

@@ -1,7 +1,7 @@
 -- Takes a buffer for a flush, unless another has it.
 -- parameters: 1 buffer, 2 token, 3 now, 4 until
--- index: primary key of buffer_takes
-insert into buffer_takes (buffer, token, taken_until)
+-- index: primary key of conveyor_buffer_takes
+insert into conveyor_buffer_takes as buffer_takes (buffer, token, taken_until)
 values (?1, ?2, ?4)
 on conflict (buffer) do update
 set token = excluded.token,

@@ -1,5 +1,5 @@
 -- Forgets events up to a number.
 -- parameters: 1 number
--- index: primary key of events
-delete from events
+-- index: primary key of conveyor_events
+delete from conveyor_events
 where seq <= ?1

@@ -1,4 +1,4 @@
 -- Lets no event be written any more of what `watch_events_moved` is about.
 -- parameters: none
 -- index: none
-drop trigger if exists events_moved
+drop trigger if exists conveyor_events_moved

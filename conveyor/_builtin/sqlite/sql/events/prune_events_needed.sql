@@ -1,4 +1,5 @@
 -- Whether anybody watched since the last time that nobody did.
 -- parameters: none
 -- index: none: it reads the schema
-select exists (select 1 from watchers) or exists (select 1 from sqlite_master where name = 'events_added')
+select exists (select 1 from conveyor_watchers) or exists (select 1 from sqlite_master
+  where name = 'conveyor_events_added')

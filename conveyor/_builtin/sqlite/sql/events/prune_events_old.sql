@@ -1,6 +1,6 @@
 -- The last event that was there at a time.
 -- parameters: 1 time
--- index: primary key of event_marks
+-- index: primary key of conveyor_event_marks
 select coalesce(max(seq), 0)
-from event_marks
+from conveyor_event_marks
 where at <= ?1

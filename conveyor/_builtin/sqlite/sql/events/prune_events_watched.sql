@@ -1,4 +1,4 @@
 -- Whether anybody watches.
 -- parameters: none
--- index: primary key of watchers
-select exists (select 1 from watchers)
+-- index: primary key of conveyor_watchers
+select exists (select 1 from conveyor_watchers)

@@ -1,7 +1,7 @@
 -- What a job knows of its children, in the order in which they were added.
 -- parameters: 1 parent id
--- index: flow_edges_parent
+-- index: conveyor_flow_edges_parent
 select child_id, queue, name, outcome, result, error
-from flow_edges
+from conveyor_flow_edges
 where parent_id = ?1
 order by seq

@@ -1,7 +1,7 @@
 -- Who waits, or waited, for a job, in the order in which they were added.
 -- parameters: 1 child id
--- index: flow_edges_child
+-- index: conveyor_flow_edges_child
 select parent_id
-from flow_edges
+from conveyor_flow_edges
 where child_id = ?1
 order by seq

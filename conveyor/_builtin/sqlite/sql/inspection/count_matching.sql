@@ -6,7 +6,7 @@
 select count(*)
 from (
   select 1
-  from job_records
+  from conveyor_job_records
   where (?1 is null or queue in (select value from json_each(?1)))
     and (?2 is null or name in (select value from json_each(?2)))
     and (?3 is null or state in (select value from json_each(?3)))

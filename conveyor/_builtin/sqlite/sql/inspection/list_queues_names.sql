@@ -1,6 +1,6 @@
 -- Every queue, by name.
 -- parameters: none
--- index: primary key of queues
+-- index: primary key of conveyor_queues
 select name
-from queues
+from conveyor_queues
 order by name

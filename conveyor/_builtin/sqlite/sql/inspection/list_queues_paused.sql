@@ -2,4 +2,4 @@
 -- parameters: none
 -- index: none: it reads the whole table
 select queue, name
-from paused
+from conveyor_paused

@@ -6,7 +6,7 @@
 -- index: unique (id) of jobs, backwards
 select id, queue, name, payload, options, state, priority, attempts_made, stalled_count, created_at, run_at,
        started_at, finished_at, session_id, fetch_number, progress, result, error, expires_at
-from job_records
+from conveyor_job_records
 where (?1 is null or queue in (select value from json_each(?1)))
   and (?2 is null or name in (select value from json_each(?2)))
   and (?3 is null or state in (select value from json_each(?3)))

@@ -1,6 +1,6 @@
 -- Takes away the oldest lines of a job that has more than it may keep.
 -- parameters: 1 job id, 2 how many to keep
--- index: logs_job
-delete from logs
+-- index: conveyor_logs_job
+delete from conveyor_logs
 where job_id = ?1
-  and seq <= (select seq from logs where job_id = ?1 order by seq desc limit 1 offset ?2)
+  and seq <= (select seq from conveyor_logs where job_id = ?1 order by seq desc limit 1 offset ?2)

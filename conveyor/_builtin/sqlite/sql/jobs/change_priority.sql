@@ -1,6 +1,6 @@
 -- Gives a live job another priority.
 -- parameters: 1 job id, 2 priority
 -- index: unique (id) of jobs
-update live
+update conveyor_live
 set priority = ?2
-where seq = (select jobs.seq from jobs where jobs.id = ?1)
+where seq = (select jobs.seq from conveyor_jobs as jobs where jobs.id = ?1)

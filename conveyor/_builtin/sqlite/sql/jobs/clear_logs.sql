@@ -1,5 +1,5 @@
 -- Deletes the lines of a job.
 -- parameters: 1 job id
--- index: logs_job
-delete from logs
+-- index: conveyor_logs_job
+delete from conveyor_logs
 where job_id = ?1

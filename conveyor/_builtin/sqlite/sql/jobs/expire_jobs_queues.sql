@@ -1,5 +1,5 @@
 -- Every queue.
 -- parameters: none
--- index: primary key of queues
+-- index: primary key of conveyor_queues
 select name
-from queues
+from conveyor_queues

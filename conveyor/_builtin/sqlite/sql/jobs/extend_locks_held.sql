@@ -1,9 +1,9 @@
 -- What a session holds, and since which fetch.
 -- parameters: 1 session id
--- index: live_active
+-- index: conveyor_live_active
 select jobs.id, fetch_number
-from live
-join jobs on jobs.seq = live.seq
+from conveyor_live as live
+join conveyor_jobs as jobs on jobs.seq = live.seq
 where session_id = ?1
   and state = 'active'
 order by live.seq

@@ -1,8 +1,8 @@
 -- How many jobs of a group run that are counted.
 -- parameters: 1 queue, 2 group
--- index: live_limited
+-- index: conveyor_live_limited
 select count(*)
-from live
+from conveyor_live
 where queue = ?1
   and group_id = ?2
   and state = 'active'

@@ -1,8 +1,8 @@
 -- How many jobs of a name run that are counted.
 -- parameters: 1 queue, 2 name
--- index: live_limited
+-- index: conveyor_live_limited
 select count(*)
-from live
+from conveyor_live
 where queue = ?1
   and name = ?2
   and state = 'active'

@@ -1,10 +1,10 @@
 -- The first waiting jobs of a group: their names and seqs.
 -- parameters: 1 queue, 2 group ('': none), 3 name or null, 4 stopped names as JSON, 5 how many
--- index: live_ready, live_grouped
+-- index: conveyor_live_ready, conveyor_live_grouped
 select name, seq
 from (
   select *
-  from live
+  from conveyor_live
   where queue = ?1
     and group_id is null
     and ?2 = ''
@@ -19,7 +19,7 @@ union all
 select name, seq
 from (
   select *
-  from live
+  from conveyor_live
   where queue = ?1
     and group_id = ?2
     and state = 'waiting'

@@ -1,10 +1,10 @@
 -- The first waiting job of one priority of a group that has the option lifo.
 -- parameters: 1 queue, 2 group ('': none), 3 name or null, 4 stopped names as JSON, 5 priority
--- index: live_ready, live_grouped
+-- index: conveyor_live_ready, conveyor_live_grouped
 select name, seq
 from (
   select *
-  from live
+  from conveyor_live
   where queue = ?1
     and group_id is null
     and ?2 = ''
@@ -21,7 +21,7 @@ union all
 select name, seq
 from (
   select *
-  from live
+  from conveyor_live
   where queue = ?1
     and group_id = ?2
     and state = 'waiting'

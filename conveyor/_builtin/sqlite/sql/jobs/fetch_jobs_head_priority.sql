@@ -1,10 +1,10 @@
 -- The first priority of which jobs of a group wait.
 -- parameters: 1 queue, 2 group ('': none), 3 name or null, 4 stopped names as JSON
--- index: live_ready, live_grouped
+-- index: conveyor_live_ready, conveyor_live_grouped
 select priority
 from (
   select *
-  from live
+  from conveyor_live
   where queue = ?1
     and group_id is null
     and ?2 = ''
@@ -19,7 +19,7 @@ union all
 select priority
 from (
   select *
-  from live
+  from conveyor_live
   where queue = ?1
     and group_id = ?2
     and state = 'waiting'

@@ -1,12 +1,12 @@
 -- Takes groups out of the round of which nothing waits, those that stalled before aside; returns where they stood.
 -- parameters: 1 queue, 2 groups as a JSON array ('': none)
--- index: primary key of queue_groups, live_ready, live_grouped
-delete from queue_groups
+-- index: primary key of conveyor_queue_groups, conveyor_live_ready, conveyor_live_grouped
+delete from conveyor_queue_groups as queue_groups
 where queue = ?1
   and group_id in (select value from json_each(?2))
   and not exists (
     select 1
-    from live
+    from conveyor_live as live
     where live.queue = ?1
       and live.state = 'waiting'
       and live.stalled_count = 0
@@ -16,7 +16,7 @@ where queue = ?1
     group_id = ''
     and exists (
       select 1
-      from live
+      from conveyor_live as live
       where live.queue = ?1
         and live.state = 'waiting'
         and live.stalled_count = 0

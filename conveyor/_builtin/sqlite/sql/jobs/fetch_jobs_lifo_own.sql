@@ -1,8 +1,8 @@
 -- The waiting jobs of one priority that have the option lifo, newest first.
 -- parameters: 1 queue, 2 priority, 3 name or null, 4 how many
--- index: live_ready
+-- index: conveyor_live_ready
 select seq
-from live
+from conveyor_live
 where queue = ?1
   and state = 'waiting'
   and stalled_count = 0
@@ -10,6 +10,6 @@ where queue = ?1
   and priority = ?2
   and order_at < 0
   and (?3 is null or name = ?3)
-  and name not in (select paused.name from paused where paused.queue = ?1)
+  and name not in (select paused.name from conveyor_paused as paused where paused.queue = ?1)
 order by order_at, order_seq
 limit ?4

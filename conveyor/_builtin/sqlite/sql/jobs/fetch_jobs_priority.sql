@@ -1,8 +1,8 @@
 -- The next priority of a queue's waiting jobs after this one (null: the first).
 -- parameters: 1 queue, 2 priority or null
--- index: live_ready
+-- index: conveyor_live_ready
 select min(priority)
-from live
+from conveyor_live
 where queue = ?1
   and state = 'waiting'
   and stalled_count = 0

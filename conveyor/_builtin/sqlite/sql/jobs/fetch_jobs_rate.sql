@@ -1,8 +1,8 @@
 -- How much of a rate was used, and when.
 -- parameters: 1 queue, 2 scope, 3 key
--- index: primary key of rates
+-- index: primary key of conveyor_rates
 select level, at, free_at
-from rates
+from conveyor_rates
 where queue = ?1
   and scope = ?2
   and key = ?3

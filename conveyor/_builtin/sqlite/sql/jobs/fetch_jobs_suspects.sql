@@ -1,17 +1,17 @@
 -- The waiting jobs of a queue that stalled before, with this name (null: any) that is not paused; none while the
 -- session holds such a job: name, seq and group.
 -- parameters: 1 queue, 2 name or null, 3 session id
--- index: live_suspects, live_active
+-- index: conveyor_live_suspects, conveyor_live_active
 select name, seq, coalesce(group_id, '')
-from live
+from conveyor_live
 where queue = ?1
   and state = 'waiting'
   and stalled_count > 0
   and (?2 is null or name = ?2)
-  and name not in (select paused.name from paused where paused.queue = ?1)
+  and name not in (select paused.name from conveyor_paused as paused where paused.queue = ?1)
   and not exists (
     select 1
-    from live as held
+    from conveyor_live as held
     where held.session_id = ?3
       and held.state = 'active'
       and held.stalled_count > 0

@@ -1,8 +1,8 @@
 -- The groups whose turns are the first after a place in the round.
 -- parameters: 1 queue, 2 time, 3 group, 4 how many
--- index: queue_groups_turns
+-- index: conveyor_queue_groups_turns
 select group_id, at
-from queue_groups
+from conveyor_queue_groups
 where queue = ?1
   and is_parked = 0
   and (at, group_id) > (?2, ?3)

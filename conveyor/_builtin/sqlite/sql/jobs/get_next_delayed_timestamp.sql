@@ -1,7 +1,7 @@
 -- When the next delayed job of a queue is due.
 -- parameters: 1 queue
--- index: live_delayed
+-- index: conveyor_live_delayed
 select min(run_at)
-from live
+from conveyor_live
 where queue = ?1
   and state = 'delayed'

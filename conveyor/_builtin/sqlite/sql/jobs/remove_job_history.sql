@@ -1,5 +1,5 @@
 -- Deletes how a job was settled.
 -- parameters: 1 job id
 -- index: unique (id) of jobs
-delete from history
-where seq = (select jobs.seq from jobs where jobs.id = ?1)
+delete from conveyor_history
+where seq = (select jobs.seq from conveyor_jobs as jobs where jobs.id = ?1)

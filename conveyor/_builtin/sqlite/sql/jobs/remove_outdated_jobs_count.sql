@@ -1,5 +1,5 @@
 -- How many settled jobs a queue has, counted no farther than a bound.
 -- parameters: 1 queue, 2 the bound
--- index: history_finished
+-- index: conveyor_history_finished
 select count(*)
-from (select 1 from history where queue = ?1 limit ?2)
+from (select 1 from conveyor_history where queue = ?1 limit ?2)

@@ -1,7 +1,7 @@
 -- Gives a job a new place in the order of adding, and maybe a new payload.
 -- parameters: 1 job id, 2 new seq, 3 payload or null
 -- index: unique (id) of jobs
-update jobs
+update conveyor_jobs
 set seq = ?2,
     expires_at = null,
     payload = coalesce(?3, payload),

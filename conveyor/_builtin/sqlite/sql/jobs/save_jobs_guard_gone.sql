@@ -1,10 +1,10 @@
 -- Lets a group that is parked take its turns again when a run of it is removed. Made with the first queue that has limits or groups.
 -- parameters: none
--- index: primary key of queue_groups
-create trigger if not exists live_group_gone after delete on live
+-- index: primary key of conveyor_queue_groups
+create trigger if not exists conveyor_live_group_gone after delete on conveyor_live
 when old.group_id is not null and old.state = 'active'
 begin
-  update queue_groups
+  update conveyor_queue_groups
   set is_parked = 0, free_at = null
   where queue = old.queue
     and group_id = old.group_id

@@ -2,5 +2,5 @@
 -- parameters: 1 id, 2 queue, 3 name, 4 payload
 -- index: unique (id) of jobs
 select seq, queue = ?2 and name = ?3 and coalesce(added_payload, payload) = ?4
-from jobs
+from conveyor_jobs
 where id = ?1

@@ -10,12 +10,12 @@ select
     and live.progress is null and live.error is null,
   taken.key, taken.job_id, taken.until is not null
 from json_each(?1) as asked
-cross join deduplication_keys as taken
+cross join conveyor_deduplication_keys as taken
   on taken.queue = ?2
   and taken.name = ?3
   and taken.key = asked.value
   and (taken.until is null or taken.until > ?4)
-left join jobs on jobs.id = taken.job_id
-left join live on live.seq = jobs.seq
+left join conveyor_jobs as jobs on jobs.id = taken.job_id
+left join conveyor_live as live on live.seq = jobs.seq
 -- A job is in one of the two: who is found there is not looked for here.
-left join history on history.seq = case when live.seq is null then jobs.seq end
+left join conveyor_history as history on history.seq = case when live.seq is null then jobs.seq end

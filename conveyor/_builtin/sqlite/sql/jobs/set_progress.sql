@@ -1,9 +1,9 @@
 -- Stores how far a run is.
 -- parameters: 1 job id, 2 session id, 3 fetch number, 4 progress
 -- index: unique (id) of jobs
-update live
+update conveyor_live
 set progress = ?4
-where seq = (select jobs.seq from jobs where jobs.id = ?1)
+where seq = (select jobs.seq from conveyor_jobs as jobs where jobs.id = ?1)
   and session_id = ?2
   and fetch_number = ?3
   and state = 'active'

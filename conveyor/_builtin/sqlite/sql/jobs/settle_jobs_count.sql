@@ -1,7 +1,7 @@
 -- Adds to what was counted of spans.
 -- parameters: 1 a JSON array of [span in seconds, when it begins, queue, name, an object of numbers]
--- index: primary key of run_counts
-insert into run_counts (span, start, queue, name, counts)
+-- index: primary key of conveyor_run_counts
+insert into conveyor_run_counts as run_counts (span, start, queue, name, counts)
 select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
        json_extract(value, '$[3]'), json_extract(value, '$[4]')
 from json_each(?1)

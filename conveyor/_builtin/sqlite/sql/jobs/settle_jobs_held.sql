@@ -3,8 +3,8 @@
 -- index: unique (id) of jobs
 select jobs.id
 from json_each(?1) as ended
-cross join jobs on jobs.id = ended.value
-cross join live on live.seq = jobs.seq
+cross join conveyor_jobs as jobs on jobs.id = ended.value
+cross join conveyor_live as live on live.seq = jobs.seq
 where session_id = ?2
   and fetch_number = ?3
   and live.state = 'active'

@@ -1,4 +1,4 @@
 -- Whether a job of this id exists.
 -- parameters: 1 job id
 -- index: unique (id) of jobs
-select exists (select 1 from jobs where id = ?1)
+select exists (select 1 from conveyor_jobs where id = ?1)

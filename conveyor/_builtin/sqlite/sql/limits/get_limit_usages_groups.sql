@@ -2,7 +2,7 @@
 -- parameters: 1 queue
 -- index: none: it reads all jobs that live
 select distinct group_id
-from live
+from conveyor_live
 where queue = ?1
   and group_id is not null
   and state in ('waiting', 'active')

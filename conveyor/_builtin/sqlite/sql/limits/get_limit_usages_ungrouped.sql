@@ -2,7 +2,7 @@
 -- parameters: 1 queue
 -- index: none: it reads all jobs that live
 select count(*)
-from live
+from conveyor_live
 where queue = ?1
   and state = 'waiting'
   and group_id is null

@@ -2,7 +2,7 @@
 -- parameters: 1 queue, 2 name or null
 -- index: none: it reads all jobs that live
 select count(*)
-from live
+from conveyor_live
 where queue = ?1
   and state = 'waiting'
   and (?2 is null or name = ?2)

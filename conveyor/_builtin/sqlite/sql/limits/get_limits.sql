@@ -1,6 +1,6 @@
 -- The limits of a queue.
 -- parameters: 1 queue
--- index: primary key of guards
+-- index: primary key of conveyor_guards
 select limits
-from guards
+from conveyor_guards
 where queue = ?1

@@ -1,7 +1,7 @@
 -- Lets the jobs of a queue be counted that run already.
 -- parameters: 1 queue
--- index: live_active
-update live indexed by live_active
+-- index: conveyor_live_active
+update conveyor_live indexed by conveyor_live_active
 set is_limited = 1
 where queue = ?1
   and state = 'active'

@@ -1,6 +1,6 @@
 -- The rates of a queue that were used: scope and key.
 -- parameters: 1 queue
--- index: primary key of rates
+-- index: primary key of conveyor_rates
 select scope, key
-from rates
+from conveyor_rates
 where queue = ?1

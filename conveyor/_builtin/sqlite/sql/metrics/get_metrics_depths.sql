@@ -2,12 +2,12 @@
 -- parameters: 1 queues as a JSON array, or null for all
 -- index: none; live is read as a whole
 select queue, state, count(*), min(case when state = 'waiting' then run_at end)
-from live
+from conveyor_live
 where ?1 is null
   or queue in (select value from json_each(?1))
 group by queue, state
 union all
 select name, null, 0, null
-from queues
+from conveyor_queues
 where ?1 is null
   or name in (select value from json_each(?1))

@@ -1,5 +1,5 @@
 -- The last job there is.
 -- parameters: none
--- index: primary key of jobs
+-- index: primary key of conveyor_jobs
 select max(seq)
-from jobs
+from conveyor_jobs

@@ -1,6 +1,6 @@
 -- What is paused in a queue.
 -- parameters: 1 queue
--- index: primary key of paused
+-- index: primary key of conveyor_paused
 select name
-from paused
+from conveyor_paused
 where queue = ?1

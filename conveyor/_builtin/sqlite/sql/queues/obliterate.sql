@@ -2,5 +2,5 @@
 -- parameters: 1 queue
 -- index: none: it reads all jobs
 select id
-from jobs
+from conveyor_jobs
 where queue = ?1

@@ -1,5 +1,5 @@
 -- Forgets what was counted in a queue.
 -- parameters: 1 queue
 -- index: none; run_counts is read as a whole
-delete from run_counts
+delete from conveyor_run_counts
 where queue = ?1

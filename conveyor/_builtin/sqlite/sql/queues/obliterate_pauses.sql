@@ -1,5 +1,5 @@
 -- Resumes every name of a queue.
 -- parameters: 1 queue
--- index: primary key of paused
-delete from paused
+-- index: primary key of conveyor_paused
+delete from conveyor_paused
 where queue = ?1

@@ -1,6 +1,6 @@
 -- Forgets the rates of a queue that has no limits any more.
 -- parameters: 1 queue
 -- index: primary keys of rates, guards
-delete from rates
+delete from conveyor_rates
 where queue = ?1
-  and not exists (select 1 from guards where guards.queue = ?1)
+  and not exists (select 1 from conveyor_guards as guards where guards.queue = ?1)

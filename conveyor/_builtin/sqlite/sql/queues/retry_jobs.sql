@@ -1,9 +1,9 @@
 -- Settled jobs of a queue in one state, oldest first.
 -- parameters: 1 queue, 2 state, 3 how many
--- index: history_finished
+-- index: conveyor_history_finished
 select jobs.id
-from history
-join jobs on jobs.seq = history.seq
+from conveyor_history as history
+join conveyor_jobs as jobs on jobs.seq = history.seq
 where history.queue = ?1
   and state = ?2
 order by finished_at, history.seq

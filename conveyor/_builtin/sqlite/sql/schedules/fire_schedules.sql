@@ -1,8 +1,8 @@
 -- Schedules that are due, soonest first.
 -- parameters: 1 now, 2 how many
--- index: schedules_due
+-- index: conveyor_schedules_due
 select id, queue, name, payload, options, rule, state
-from schedules
+from conveyor_schedules
 where due_at <= ?1
 order by due_at, id
 limit ?2

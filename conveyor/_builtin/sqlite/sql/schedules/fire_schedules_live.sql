@@ -1,7 +1,7 @@
 -- Those of some jobs that have not ended.
 -- parameters: 1 ids as a JSON array
--- index: unique (id) of jobs, primary key of live
+-- index: unique (id) of jobs, primary key of conveyor_live
 select jobs.id
-from jobs
+from conveyor_jobs as jobs
 where jobs.id in (select value from json_each(?1))
-  and exists (select 1 from live where live.seq = jobs.seq)
+  and exists (select 1 from conveyor_live as live where live.seq = jobs.seq)

@@ -1,6 +1,6 @@
 -- When the next schedule is due.
 -- parameters: none
--- index: schedules_due
+-- index: conveyor_schedules_due
 select min(due_at)
-from schedules
+from conveyor_schedules
 where due_at is not null

@@ -1,6 +1,6 @@
 -- A schedule.
 -- parameters: 1 id
--- index: primary key of schedules
+-- index: primary key of conveyor_schedules
 select id, queue, name, payload, options, rule, state
-from schedules
+from conveyor_schedules
 where id = ?1

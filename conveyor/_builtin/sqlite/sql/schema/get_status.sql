@@ -1,5 +1,5 @@
 -- The migrations that were applied.
 -- parameters: none
--- index: primary key of migrations
+-- index: primary key of conveyor_migrations
 select version, checksum
-from migrations
+from conveyor_migrations

@@ -1,5 +1,5 @@
 -- Writes down a migration.
 -- parameters: 1 version, 2 name, 3 checksum, 4 now
--- index: primary key of migrations
-insert into migrations (version, name, checksum, applied_at)
+-- index: primary key of conveyor_migrations
+insert into conveyor_migrations (version, name, checksum, applied_at)
 values (?1, ?2, ?3, ?4)

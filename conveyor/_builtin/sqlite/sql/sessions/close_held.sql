@@ -1,7 +1,7 @@
 -- Hands back whatever a session holds.
 -- parameters: 1 id
--- index: live_active
-update live
+-- index: conveyor_live_active
+update conveyor_live
 set state = 'waiting'
 where session_id = ?1
   and state = 'active'
