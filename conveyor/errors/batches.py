@@ -114,7 +114,7 @@ class BadRowError(BatchJobError):
         self.code = code
         self.message = message
         self.column = column
-        self.also = tuple(also)
+        self.also: tuple[BadRowError, ...] = tuple(also)
         super().__init__(f"{code}: {message}" if column is None else f"{code} in column {column!r}: {message}")
 
 

@@ -81,7 +81,6 @@ class AddRefusedError(JobError):
     """
 
     def __init__(self, message: str, *, job_id: str = "", queue_name: str = "") -> None:
-        self._message = message
         self.added_ids: tuple[str, ...] = ()
         self.refused_ids: tuple[str, ...] = ()
         super().__init__(message, job_id=job_id, queue_name=queue_name)
@@ -89,11 +88,15 @@ class AddRefusedError(JobError):
     def among(self, added_ids: Iterable[str], refused_ids: Iterable[str]) -> Self:
         """Say what became of the jobs that were to be added in the same call; return the error."""
         self.added_ids, self.refused_ids = tuple(added_ids), tuple(refused_ids)
-        total = len(self.added_ids) + len(self.refused_ids)
-        if total > 1:
-            told = f"{len(self.added_ids)} of the {total} jobs were added: see added_ids and refused_ids of this error"
-            self.args = (f"{self._message} ({told})",)
         return self
+
+    def __str__(self) -> str:
+        """Return the message; of one of several jobs, with how many were added."""
+        total = len(self.added_ids) + len(self.refused_ids)
+        if total < 2:
+            return super().__str__()
+        told = f"{len(self.added_ids)} of the {total} jobs were added: see added_ids and refused_ids of this error"
+        return f"{super().__str__()} ({told})"
 
 
 class DuplicateJobError(AddRefusedError):
