@@ -143,7 +143,7 @@ def test_all_wrong_columns_of_a_row_are_told(conveyor: Callable[..., Ran], folde
         ["3", "name"],
     ]
     lines = conveyor(*errors, "-o", "csv").out.splitlines()
-    assert lines[2] == "1,missing_value,the cell is empty,name,"
+    assert lines[2] == "1,missing_value,the cell is empty,name,,false"
     assert len(lines) == 5
     header, row, *_ = (folder / "users.errors.csv").read_text().splitlines()
     assert header == "token,name,plan,error_row,error_code,error_column,error_message"

@@ -74,7 +74,8 @@ def test_the_parts_of_a_killed_worker_are_ended_by_the_other(tmp_path: Path, see
     assert len([*(tmp_path / "meeting").iterdir()]) == WORKERS
     with closing(sqlite3.connect(path)) as database:
         written = [number for (number,) in database.execute("SELECT number FROM products ORDER BY number")]
-        bad = [number for (number,) in database.execute("SELECT row_number FROM batch_errors ORDER BY row_number")]
+        rows = database.execute("SELECT row_number FROM conveyor_batch_errors ORDER BY row_number")
+        bad = [number for (number,) in rows]
     assert written == [number for number in range(1, ROWS + 1) if not is_bad(number)]
     assert bad == [number for number in range(1, ROWS + 1) if is_bad(number)]
     batch = anyio.run(look, url, tmp_path)

@@ -353,10 +353,12 @@ class SchedulesConformance(StoreKit):
         await check_many(workshop, found)
 
     async def test_schedules_made_at_once_are_one(self, workshop: Workshop) -> None:
+        # Asked for here: what a task skips is no skip of its test.
+        schedules = facet(workshop)
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
                 tasks.start_soon(partial(upsert, workshop, "a"))
-        assert len(await facet(workshop).list_schedules()) == 1
+        assert len(await schedules.list_schedules()) == 1
 
     @pytest.mark.parametrize("crowd", [in_threads, in_processes])
     def test_threads_and_processes_that_fire_at_once_fire_each_tick_once(
