@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from conveyor._builtin.sqlite.expiring import expire_all_of
@@ -10,6 +9,7 @@ from conveyor._builtin.sqlite.limiting import lock_guarded
 from conveyor._builtin.sqlite.rows import locked_jobs, micros_after
 from conveyor._builtin.sqlite.statements import sql
 from conveyor.errors import SessionLostError
+from conveyor.model.fetch_order import FetchColumns, ordered_as_wanted
 from conveyor.model.locks import LockToken
 from conveyor.model.queries import ALL_NAMES
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from conveyor._builtin.sqlite.rows import JobRow
     from conveyor._builtin.sqlite.transaction import Transaction
     from conveyor.model.job import JobData
     from conveyor.model.queries import Want
@@ -31,8 +30,7 @@ _Lock: TypeAlias = tuple[str, int, int]
 _FETCHES_REMEMBERED: Final = 1000
 _RECENT: Final = (1 << _FETCHES_REMEMBERED) - 1
 
-_QUEUE, _NAME, _PRIORITY, _STALLED_COUNT, _ORDER_AT, _ORDER_SEQ = 1, 2, 5, 7, 14, 15
-_in_order: Final = itemgetter(_PRIORITY, _ORDER_AT, _ORDER_SEQ)
+_COLUMNS: Final = FetchColumns(queue=1, name=2, priority=5, stalled_count=7, order_at=14, order_seq=15)
 
 
 def fetch_jobs(
@@ -49,11 +47,7 @@ def fetch_jobs(
         if not locked:
             return ()
     rows = transaction.connection.execute(sql("jobs/fetch_jobs_locked"), (session_id, fetch_number)).fetchall()
-    if len(wants) == 1 and not wants[0].lifo:
-        rows.sort(key=_in_order)
-    else:
-        rows = _as_wanted(rows, wants)
-    return locked_jobs(rows, LockToken(session_id, fetch_number))
+    return locked_jobs(ordered_as_wanted(rows, wants, _COLUMNS), LockToken(session_id, fetch_number))
 
 
 def _begin_fetch(transaction: Transaction, session_id: str, lock_duration: timedelta, fetch_number: int) -> bool:
@@ -122,32 +116,3 @@ def _pick_lifo(transaction: Transaction, want: Want) -> list[int]:
             chosen = (want.queue_name, priority, want.job_name, want.limit - len(picked))
             picked += [seq for (seq,) in connection.execute(sql(statement), chosen)]
     return picked
-
-
-def _as_wanted(rows: Sequence[JobRow], wants: Sequence[Want]) -> list[JobRow]:
-    """Return the rows want by want: each got the first in its order of those that the wants before it left."""
-    answer: list[JobRow] = []
-    rest = rows
-    for want in wants:
-        meant = [row for row in rest if _is_meant(row, want)]
-        if not meant:
-            continue
-        meant.sort(key=_in_lifo_order if want.lifo else _in_order)
-        got = meant[: max(want.limit, 0)]
-        answer += got
-        ids = {row[0] for row in got}
-        rest = [row for row in rest if row[0] not in ids]
-    # A fetch that is repeated may want less than the first time; it gets the same.
-    return [*answer, *sorted(rest, key=_in_order)]
-
-
-def _is_meant(row: JobRow, want: Want) -> bool:
-    is_named = want.queue_name == row[_QUEUE] and want.job_name in {None, row[_NAME]}
-    return is_named and want.is_suspect == (row[_STALLED_COUNT] > 0)
-
-
-def _in_lifo_order(row: JobRow) -> tuple[int, bool, int, int]:
-    order_at, order_seq = row[_ORDER_AT], row[_ORDER_SEQ]
-    # Those with the option stand the other way round as they are.
-    is_plain = order_at >= 0
-    return (row[_PRIORITY], True, -order_at, -order_seq) if is_plain else (row[_PRIORITY], False, order_at, order_seq)
