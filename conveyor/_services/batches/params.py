@@ -33,7 +33,7 @@ def read_params(
     Raises:
         BatchJobError: it does not fit; the message names the field.
     """
-    known = [attribute.name for attribute in fields(strategy.params)]  # type: ignore[arg-type]
+    known = [attribute.name for attribute in fields(strategy.params)]  # type: ignore[arg-type] # of attrs, as the contract says
     for name in context:
         if name not in known:
             raise _refused(strategy, f"{name}: there is no such field; {did_you_mean(name, known)}")
