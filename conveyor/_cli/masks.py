@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from conveyor._cli.opening import services_of
 from conveyor._services.masking import secrets_of
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Mask", "mask_of"]
 
-# Of so many jobs, the secrets are known by heart: a job tends to tell several things in a row.
-_REMEMBERED: Final = 256
 _ERROR_TEXTS: Final = ("message", "traceback")
 
 
@@ -37,7 +35,6 @@ class Mask:
 
     _services: Services
     _masking: Masking | None
-    _secrets: dict[str, frozenset[str]] = field(init=False, factory=dict)
 
     def job(self, job: Job[Any], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return what is shown of a job and, beside it, of what else is known of it."""
@@ -87,15 +84,9 @@ class Mask:
         """Return the secrets of the job that an event tells of in words; None: it is gone."""
         if "error" not in record and "result" not in record and not record.get("progress", {}).get("message"):
             return frozenset()
-        job_id = record["job_id"]
-        if job_id not in self._secrets:
-            job = await self._services.store.jobs.find_job(job_id)
-            if job is None:
-                return None
-            if len(self._secrets) == _REMEMBERED:
-                del self._secrets[next(iter(self._secrets))]
-            self._secrets[job_id] = self._of(job, masking)
-        return self._secrets[job_id]
+        # Looked up each time: its data may be another by now.
+        job = await self._services.store.jobs.find_job(record["job_id"])
+        return None if job is None else self._of(job, masking)
 
     def _of(self, job: JobData, masking: Masking) -> frozenset[str]:
         return secrets_of(job, masking, self._services.payload_codec)
