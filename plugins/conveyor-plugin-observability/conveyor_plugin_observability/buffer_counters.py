@@ -31,7 +31,9 @@ class BufferCounters:
         self._reduced = of_jobs("reduced", "Jobs that a flush took out of a buffer.")
         self._merged = of_jobs("merged", "Jobs that went into others.")
         self._added = of_jobs("added", "Jobs that flushes added to queues.")
-        self._dead_letters = of_jobs("dead_letters", "Jobs that could not be reduced and were added as failed ones.")
+        self._dead_letters = of_jobs(
+            "dead_letters", "Jobs that could not be reduced, or were refused, and are kept as failed ones."
+        )
         self._flushes = meter.create_counter("conveyor.buffer.flushes", "{flush}", "Flushes that ended well.")
         self._failures = meter.create_counter("conveyor.buffer.failures", "{failure}", "How often reducing failed.")
 

@@ -41,7 +41,7 @@ _COUNTED: Final = {
     "reduced": "Jobs that flushes of this process took out of a buffer.",
     "merged": "Of these, jobs that went into others.",
     "added": "Jobs that flushes of this process added to queues.",
-    "dead_letters": "Jobs that this process could not reduce and added as failed ones.",
+    "dead_letters": "Jobs that this process could not reduce, or not add, and keeps as failed ones.",
     "flushes": "Flushes of this process that ended well.",
     "failures": "How often reducing failed in this process.",
 }
