@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from conveyor.model.schedules.values import ScheduleSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from datetime import datetime
 
     from conveyor._services.services import Services
     from conveyor.model.schedules.parsing import TimeKeywords
@@ -95,7 +95,7 @@ async def upsert_declared(services: Services) -> None:
     """
     specs = [_prepared(services, declaration.spec()) for declaration in services.declarations.values()]
     for spec in specs:
-        if _has_ended(spec):
+        if _has_ended(services, spec):
             # A program that was right when it was written must not fail to start one day.
             logger.warning("schedule %s fires no more: its end was at %s", spec.id, spec.rule.end_at)
     if specs:
@@ -118,7 +118,7 @@ async def find_undeclared(services: Services, queue_names: Collection[str]) -> l
 async def upsert(services: Services, schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleData:
     """Make a schedule, or change the one of this id."""
     spec = _prepared(services, _spec(check_schedule_id(schedule_id), job, times))
-    if _has_ended(spec):
+    if _has_ended(services, spec):
         raise ConfigurationError(f"end ({spec.rule.end_at}) is over: the schedule would never fire; give a later one")
     (receipt,) = await services.schedules("app.schedules.upsert()").upsert_schedules([spec])
     return receipt.schedule
@@ -211,8 +211,9 @@ def _spec(schedule_id: str, job: NewJob, times: TimeKeywords) -> ScheduleSpec:
     return ScheduleSpec(schedule_id, job.queue_name, job.name, job.payload, job.options, rule)
 
 
-def _has_ended(spec: ScheduleSpec) -> bool:
-    return spec.rule.end_at is not None and spec.rule.end_at <= datetime.now(UTC)
+def _has_ended(services: Services, spec: ScheduleSpec) -> bool:
+    # By the app's clock, which is not the system's in tests.
+    return spec.rule.end_at is not None and spec.rule.end_at <= services.buffers.now()
 
 
 def _is_made(job_id: str) -> bool:

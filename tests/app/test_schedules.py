@@ -185,10 +185,13 @@ async def test_a_schedule_says_in_words_when_it_fires(app: Conveyor) -> None:
         assert made.in_words == (await app.schedules.get("a")).in_words == "every 1 hour 30 minutes"
 
 
-async def test_an_end_that_is_over_is_refused(app: Conveyor) -> None:
-    over = datetime(2020, 1, 1, tzinfo=UTC)
+async def test_an_end_that_is_over_by_the_clock_of_the_app_is_refused(app: Conveyor, clock: JumpingClock) -> None:
     async with app:
-        with pytest.raises(ConfigurationError, match=r"end \(2020-01-01 .*\) is over"):
+        soon = clock.now() + timedelta(hours=1)
+        await app.schedules.upsert("a", app.queue("work").new("sweep"), every=60, end=soon)
+        await app.schedules.remove("a")
+        over = clock.now() - timedelta(seconds=1)
+        with pytest.raises(ConfigurationError, match=r"end \(.*\) is over"):
             await app.schedules.upsert("a", app.queue("work").new("sweep"), every=60, end=over)
         assert await app.schedules.list() == []
 
